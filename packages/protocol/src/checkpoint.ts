@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import {
+  ContractIdSchema,
+  CountSchema,
+  DatasetIdSchema,
+  MillisecondsSchema,
+  QueryIdSchema,
+  Sha256HexSchema,
+  StreamIdSchema,
+} from './fields.ts';
+
+/**
+ * Where the computation stands: the only truth after a restart. Sealed with the state key (a JWE,
+ * `dir` + A256GCM) and written in the same Kafka transaction as the results that it covers.
+ * Offsets in it are hints from the log; sequence numbers and heads are what is checked.
+ */
+
+/** A point of a stream from which reading can go on. */
+export const StreamPointSchema = z.strictObject({
+  /** The next sequence number to expect. */
+  sequence: CountSchema,
+  /** SHA-256 of the seal before it. */
+  head: Sha256HexSchema,
+  /** Rows before it. */
+  rows: CountSchema,
+  /** Hint: the log's offset to seek to. */
+  offset: CountSchema,
+});
+export type StreamPoint = z.infer<typeof StreamPointSchema>;
+
+export const StreamStateSchema = z.strictObject({
+  dataset: DatasetIdSchema,
+  stream: StreamIdSchema,
+  epoch: CountSchema,
+  /** Everything before was counted. */
+  counted: StreamPointSchema,
+  /** Where to read again from, to rebuild the open windows. */
+  rebuild: StreamPointSchema,
+  watermark: MillisecondsSchema.nullable(),
+  final: z.boolean(),
+  lateRows: CountSchema,
+});
+export type StreamState = z.infer<typeof StreamStateSchema>;
+
+export const CheckpointSchema = z.strictObject({
+  v: z.literal(1),
+  contract: ContractIdSchema,
+  epoch: CountSchema,
+  sequence: CountSchema,
+  /** SHA-256 of the previous checkpoint's JWE; of the contract id when there is none. */
+  previous: Sha256HexSchema,
+  streams: z.array(StreamStateSchema),
+  queries: z.array(
+    z.strictObject({
+      query: QueryIdSchema,
+      /** Windows that end at or before this are closed; null before the first. */
+      closedUntil: MillisecondsSchema.nullable(),
+      /** The whole-dataset result was emitted. */
+      done: z.boolean(),
+      /** Next emission number, the same for all readers. */
+      emissions: CountSchema,
+    }),
+  ),
+});
+export type Checkpoint = z.infer<typeof CheckpointSchema>;
+
+export const CHECKPOINT_JWE_TYPE = 'strongroom-checkpoint+jwe';

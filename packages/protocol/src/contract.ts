@@ -1,0 +1,305 @@
+import { z } from 'zod';
+import { canonicalBytes, parseCanonical } from './canonical-json.ts';
+import { StrongroomError } from './errors.ts';
+import {
+  ContractIdSchema,
+  DatasetIdSchema,
+  type PartyId,
+  PartyIdSchema,
+  QueryIdSchema,
+  Sha384HexSchema,
+  SqlNameSchema,
+} from './fields.ts';
+import {
+  COLUMNS_MAX,
+  CONTRACT_BYTES_MAX,
+  DATASETS_MAX,
+  PARTIES_MAX,
+  QUERIES_MAX,
+  SQL_CHARACTERS_MAX,
+} from './limits.ts';
+import { IssuerKeySchema, SigningKeySchema, WrappingKeySchema } from './public-key.ts';
+import { RESERVED_DATASET_IDS } from './record.ts';
+
+/**
+ * The contract: who computes what over whose data, in which enclave. One JSON document; its id is
+ * the SHA-256 of its canonical bytes, and every seal, token, key release and result names that id.
+ */
+
+const name = z.string().min(1).max(200);
+
+/** Arrow types that may cross the wire; `utf8` travels as dictionary<int32, utf8>. */
+export const COLUMN_TYPES = [
+  'bool',
+  'int16',
+  'int32',
+  'int64',
+  'float64',
+  'utf8',
+  'date32',
+  'timestamp-ms',
+  'timestamp-us',
+] as const;
+export type ColumnType = (typeof COLUMN_TYPES)[number];
+
+export const ColumnContractSchema = z.strictObject({
+  name: SqlNameSchema,
+  type: z.enum(COLUMN_TYPES),
+  nullable: z.boolean(),
+});
+export type ColumnContract = z.infer<typeof ColumnContractSchema>;
+
+/** Where an owner's keys are and who signs their releases. */
+export const KeyReleaseContractSchema = z.strictObject({
+  /** Base URL in Azure Key Vault's shape, for example https://vault.owner.example */
+  url: z.url({ protocol: /^https?$/ }),
+  /** Verifies the JWS around a released key. */
+  releaseKey: IssuerKeySchema,
+  /** The symmetric key of which the state key needs this owner's share. */
+  stateShareKeyId: z.string().regex(/^[A-Za-z0-9-]{1,127}$/),
+});
+
+export const PartySchema = z.strictObject({
+  id: PartyIdSchema,
+  name,
+  /** Verifies this party's contract signature and, for an owner, its seals and manifests. */
+  signingKey: SigningKeySchema,
+  /** Present for who reads results: aggregates are sealed to it. */
+  readingKey: z.exactOptional(WrappingKeySchema),
+  /** Present for who owns a dataset. */
+  keyRelease: z.exactOptional(KeyReleaseContractSchema),
+});
+export type Party = z.infer<typeof PartySchema>;
+
+export const DatasetSchema = z.strictObject({
+  id: DatasetIdSchema,
+  owner: PartyIdSchema,
+  /** The SQL table that these rows appear in; datasets with equal columns may share one. */
+  relation: SqlNameSchema,
+  columns: z.array(ColumnContractSchema).min(1).max(COLUMNS_MAX),
+  /** The column that windows are cut by; absent for a reference table, which is used whole. */
+  eventTime: z.exactOptional(SqlNameSchema),
+  /** Key encryption key: id in the owner's key release service, and public half. */
+  keyId: z.string().regex(/^[A-Za-z0-9-]{1,127}$/),
+  wrappingKey: WrappingKeySchema,
+});
+export type Dataset = z.infer<typeof DatasetSchema>;
+
+export const WindowSchema = z.discriminatedUnion('kind', [
+  /** [k * sizeMs, (k + 1) * sizeMs) in event time, k an integer. */
+  z.strictObject({ kind: z.literal('tumbling'), sizeMs: z.int().min(1_000) }),
+  /** The whole dataset, once every input stream is final. */
+  z.strictObject({ kind: z.literal('whole') }),
+]);
+
+export const DisclosureRuleSchema = z.strictObject({
+  /** A group with fewer rows than this is not disclosed. */
+  minimumGroupRows: z.int().min(1).max(1_000_000),
+  /** The result column that holds the group's row count: `count(*) AS <name>` in the SQL. */
+  groupRowsColumn: SqlNameSchema,
+});
+export type DisclosureRule = z.infer<typeof DisclosureRuleSchema>;
+
+export const QuerySchema = z.strictObject({
+  id: QueryIdSchema,
+  sql: z.string().min(1).max(SQL_CHARACTERS_MAX),
+  /** Exactly the relations that the SQL names. */
+  relations: z.array(SqlNameSchema).min(1).max(16),
+  window: WindowSchema,
+  /** How long after the watermark has passed a window's end it stays open. */
+  latenessMs: z.int().min(0),
+  readers: z.array(PartyIdSchema).min(1).max(PARTIES_MAX),
+  disclosure: DisclosureRuleSchema,
+});
+export type Query = z.infer<typeof QuerySchema>;
+
+export const PLATFORM_KINDS = ['amd', 'simulated'] as const;
+export const PRODUCTS = ['Milan', 'Genoa', 'Turin'] as const;
+/** Smallest acceptable security version numbers; compared part by part, never as one number. */
+export const TcbFloorSchema = z.strictObject({
+  bootLoader: z.int().min(0).max(255),
+  tee: z.int().min(0).max(255),
+  snp: z.int().min(0).max(255),
+  microcode: z.int().min(0).max(255),
+});
+
+export const AuthoritySchema = z.strictObject({
+  /** The `iss` of its tokens. */
+  issuer: z.url({ protocol: /^https?$/ }),
+  keys: z.array(IssuerKeySchema).min(1).max(8),
+});
+
+export const EnclaveSchema = z.strictObject({
+  /** `simulated` must be named here to be accepted anywhere. */
+  platform: z.enum(PLATFORM_KINDS),
+  measurements: z
+    .array(z.strictObject({ name, sha384: Sha384HexSchema }))
+    .min(1)
+    .max(16),
+  minimumTcb: z.partialRecord(z.enum(PRODUCTS), TcbFloorSchema),
+  authorities: z.array(AuthoritySchema).min(1).max(8),
+});
+export type EnclaveContract = z.infer<typeof EnclaveSchema>;
+
+export const ContractSchema = z.strictObject({
+  strongroom: z.literal('contract/v1'),
+  title: name,
+  purpose: z.string().min(1).max(2_000),
+  version: z.int().min(1),
+  /** The id of the contract that this one amends; absent in version 1. */
+  previous: z.exactOptional(ContractIdSchema),
+  parties: z.array(PartySchema).min(2).max(PARTIES_MAX),
+  datasets: z.array(DatasetSchema).min(1).max(DATASETS_MAX),
+  queries: z.array(QuerySchema).min(1).max(QUERIES_MAX),
+  enclave: EnclaveSchema,
+});
+export type Contract = z.infer<typeof ContractSchema>;
+
+/** General JWS serialisation (RFC 7515 §7.2.1), one signature a party, kid = party id. */
+export const SignedContractSchema = z.strictObject({
+  payload: z.string(),
+  signatures: z
+    .array(z.strictObject({ protected: z.string(), signature: z.string() }))
+    .max(PARTIES_MAX),
+});
+export type SignedContract = z.infer<typeof SignedContractSchema>;
+
+/** What a contract signature's protected header must be; `typ` separates it from other JWS. */
+export const CONTRACT_JWS_TYPE = 'strongroom-contract+jws';
+
+/**
+ * Checks shape and inner references of a contract.
+ * @throws ERR_CONTRACT_MALFORMED with the first place that is wrong
+ */
+export function parseContract(value: unknown): Contract {
+  const parsed = ContractSchema.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw malformed(issue?.path.join('.') || '(document)', issue?.message ?? 'invalid');
+  }
+  checkReferences(parsed.data);
+  return parsed.data;
+}
+
+/** @throws ERR_JSON_* when the bytes are not the canonical form, ERR_CONTRACT_MALFORMED */
+export function parseContractBytes(bytes: Uint8Array): Contract {
+  if (bytes.length > CONTRACT_BYTES_MAX) {
+    throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'CONTRACT_BYTES_MAX' });
+  }
+  return parseContract(parseCanonical(bytes));
+}
+
+export function contractBytes(contract: Contract): Uint8Array {
+  return canonicalBytes(contract);
+}
+
+function checkReferences(contract: Contract): void {
+  unique(
+    contract.parties.map((party) => party.id),
+    'parties',
+    'id',
+  );
+  unique(
+    contract.datasets.map((dataset) => dataset.id),
+    'datasets',
+    'id',
+  );
+  unique(
+    contract.queries.map((query) => query.id),
+    'queries',
+    'id',
+  );
+  unique(
+    contract.parties.map((party) => JSON.stringify(party.signingKey)),
+    'parties',
+    'signingKey',
+  );
+  for (const dataset of contract.datasets) checkDataset(contract, dataset);
+  for (const query of contract.queries) checkQuery(contract, query);
+  if ((contract.version === 1) !== (contract.previous === undefined)) {
+    throw malformed('previous', 'an amendment names its predecessor, version 1 has none');
+  }
+}
+
+function checkDataset(contract: Contract, dataset: Dataset): void {
+  const at = `datasets.${dataset.id}`;
+  if (RESERVED_DATASET_IDS.includes(dataset.id)) throw malformed(`${at}.id`, 'a reserved name');
+  if (!partyOf(contract, dataset.owner).keyRelease) {
+    throw malformed(`${at}.owner`, 'an owner needs a key release service');
+  }
+  unique(
+    dataset.columns.map((column) => column.name),
+    at,
+    'columns',
+  );
+  if (dataset.eventTime !== undefined) {
+    const column = dataset.columns.find((each) => each.name === dataset.eventTime);
+    if (!column || column.nullable || !/^timestamp-|^date32$/.test(column.type)) {
+      throw malformed(`${at}.eventTime`, 'a column of type date or timestamp without nulls');
+    }
+  }
+  for (const other of contract.datasets) {
+    const shares = other.relation === dataset.relation;
+    if (shares && relationShape(other) !== relationShape(dataset)) {
+      throw malformed(`${at}.relation`, 'datasets of one relation have equal columns');
+    }
+  }
+}
+
+function relationShape(dataset: Dataset): string {
+  return JSON.stringify([dataset.columns, dataset.eventTime ?? null]);
+}
+
+function checkQuery(contract: Contract, query: Query): void {
+  const at = `queries.${query.id}`;
+  unique(query.relations, at, 'relations');
+  unique(query.readers, at, 'readers');
+  for (const relation of query.relations) {
+    if (datasetsOf(contract, relation).length === 0) {
+      throw malformed(`${at}.relations`, `no dataset has the relation ${relation}`);
+    }
+  }
+  for (const reader of query.readers) {
+    if (!partyOf(contract, reader).readingKey) {
+      throw malformed(`${at}.readers`, `${reader} has no reading key`);
+    }
+  }
+  const timed = query.relations.some((relation) =>
+    datasetsOf(contract, relation).some((dataset) => dataset.eventTime !== undefined),
+  );
+  if (query.window.kind === 'tumbling' && !timed) {
+    throw malformed(`${at}.window`, 'a window needs a relation with an event time');
+  }
+}
+
+/** @throws ERR_PARTY_UNKNOWN */
+export function partyOf(contract: Contract, id: string): Party {
+  const party = contract.parties.find((each) => each.id === id);
+  if (!party) throw new StrongroomError('ERR_PARTY_UNKNOWN', { party: id });
+  return party;
+}
+
+/** @throws ERR_DATASET_UNKNOWN */
+export function datasetOf(contract: Contract, id: string): Dataset {
+  const dataset = contract.datasets.find((each) => each.id === id);
+  if (!dataset) throw new StrongroomError('ERR_DATASET_UNKNOWN', { dataset: id });
+  return dataset;
+}
+
+export function datasetsOf(contract: Contract, relation: string): Dataset[] {
+  return contract.datasets.filter((dataset) => dataset.relation === relation);
+}
+
+/** The owners whose keys a computation needs, in the contract's order of parties. */
+export function ownersOf(contract: Contract): Party[] {
+  const owners = new Set<PartyId>(contract.datasets.map((dataset) => dataset.owner));
+  return contract.parties.filter((party) => owners.has(party.id));
+}
+
+function unique(values: readonly string[], place: string, member: string): void {
+  if (new Set(values).size !== values.length) throw malformed(place, `${member} is not unique`);
+}
+
+function malformed(place: string, problem: string): StrongroomError {
+  return new StrongroomError('ERR_CONTRACT_MALFORMED', { place, problem });
+}

@@ -1,0 +1,405 @@
+/**
+ * Every refusal of Strongroom: a stable code, what is done about it, what was expected, and the way
+ * out. Tests and clients match on codes, never on text. No entry may carry a row, a key or a token:
+ * the facts of an error are names from the contract, counts and limits.
+ *
+ * - `retry`: the outside failed; the same step may succeed later.
+ * - `quarantine`: this record or input is bad; it is set aside and the stream goes on.
+ * - `halt`: trust is broken or nobody can repair it by waiting; stop.
+ */
+export type Disposition = 'retry' | 'quarantine' | 'halt';
+
+interface ErrorEntry {
+  readonly disposition: Disposition;
+  /** One sentence: what was expected. */
+  readonly expected: string;
+  /** One sentence: what to do. */
+  readonly remedy: string;
+}
+
+const retry = (expected: string, remedy: string): ErrorEntry => ({
+  disposition: 'retry',
+  expected,
+  remedy,
+});
+const quarantine = (expected: string, remedy: string): ErrorEntry => ({
+  disposition: 'quarantine',
+  expected,
+  remedy,
+});
+const halt = (expected: string, remedy: string): ErrorEntry => ({
+  disposition: 'halt',
+  expected,
+  remedy,
+});
+
+export const ERRORS = {
+  // Input and configuration
+  ERR_USAGE: halt(
+    'the command expects other arguments',
+    'Run it with --help and correct the argument that is named.',
+  ),
+  ERR_CONFIG_INVALID: halt(
+    'the configuration holds a missing or unknown value',
+    'Correct the setting that is named; --help lists all of them.',
+  ),
+  ERR_FILE_UNREADABLE: halt(
+    'the file is expected to exist and to be readable',
+    'Check the path and its permissions.',
+  ),
+  ERR_FILE_UNWRITABLE: halt(
+    'the file or folder is expected to be writable',
+    'Check the path and its permissions.',
+  ),
+  ERR_DISK_FULL: retry(
+    'the disk is expected to have room for what is about to be published',
+    'Free space and start again: nothing was half published, and no row is skipped or repeated.',
+  ),
+  ERR_JSON_MALFORMED: quarantine(
+    'the document is expected to be valid JSON without repeated members',
+    'Regenerate the document with the tool that made it.',
+  ),
+  ERR_JSON_NOT_CANONICAL: quarantine(
+    'the document is expected in its one canonical form (RFC 8785)',
+    'Do not edit or reformat signed documents; ask the sender for the original bytes.',
+  ),
+  ERR_LIMIT_EXCEEDED: quarantine(
+    'every size and count is expected to stay under its named limit',
+    'Make the input smaller; the limit that was met is named.',
+  ),
+
+  // Contract
+  ERR_CONTRACT_MALFORMED: halt(
+    'the contract is expected to follow its schema, with no unknown field',
+    'Correct the field that is named; `strongroom contract new --help` shows the shape.',
+  ),
+  ERR_CONTRACT_UNSIGNED: halt(
+    'the contract is expected to carry one valid signature of every party',
+    'Have the parties that are named sign it: `strongroom contract sign`.',
+  ),
+  ERR_CONTRACT_SIGNATURE_INVALID: halt(
+    'every signature is expected to verify with the key that the contract names for its party',
+    'Do not use this file; ask the party that is named to sign again.',
+  ),
+  ERR_CONTRACT_MISMATCH: quarantine(
+    'the record is expected to belong to this contract',
+    'Check that producer and worker were given the same contract file.',
+  ),
+  ERR_PARTY_UNKNOWN: halt(
+    'the party is expected to be named in the contract',
+    'Check the party id; `strongroom contract show` lists them.',
+  ),
+  ERR_DATASET_UNKNOWN: halt(
+    'the dataset is expected to be named in the contract',
+    'Check the dataset id; `strongroom contract show` lists them.',
+  ),
+
+  // Producer: an owner's input
+  ERR_SOURCE_MALFORMED: halt(
+    'the source is expected to be a readable CSV, Parquet, NDJSON or Arrow file',
+    'Check the file and --format; nothing of the bad part was published.',
+  ),
+  ERR_SOURCE_CHANGED: halt(
+    'the source is expected to be the one that an earlier run began with',
+    'Restore the source file, or begin a new stream with a new state folder.',
+  ),
+  ERR_COLUMN_UNKNOWN: halt(
+    'every column of the source is expected to be named in the contract',
+    'Drop the column with --columns, or amend the contract.',
+  ),
+  ERR_COLUMN_MISSING: halt(
+    'every column of the contract is expected in the source',
+    'Add the column to the source, or amend the contract.',
+  ),
+  ERR_COLUMN_TYPE: halt(
+    'the column is expected to have the type that the contract names',
+    'Convert the column, or amend the contract.',
+  ),
+  ERR_COLUMN_NULL: halt(
+    'the column is expected to have no missing values',
+    'Fill the missing values, or declare the column nullable in an amendment.',
+  ),
+  ERR_EVENT_TIME_MISSING: halt(
+    'every row is expected to have an event time',
+    'Fill the event-time column that the contract names.',
+  ),
+  ERR_BATCH_TOO_LARGE: halt(
+    'a sealed batch is expected to stay under the record limit',
+    'Lower --batch-rows or --batch-bytes.',
+  ),
+  ERR_STATE_LOCKED: retry(
+    'one producer at a time is expected to use a state folder',
+    'Wait for the other producer, or give this one a state folder of its own.',
+  ),
+  ERR_STATE_CORRUPT: halt(
+    'the state folder is expected to hold what this producer wrote',
+    'Restore the folder, or begin a new stream with a new state folder.',
+  ),
+
+  // Sealed batches and manifests
+  ERR_SEAL_MALFORMED: quarantine(
+    'the seal is expected to be one compact JWS with exactly the fields of its version',
+    'The writer of this record does not follow schemas/sealed-batch; ask its owner.',
+  ),
+  ERR_SEAL_VERSION: quarantine(
+    'the seal is expected to have a version that this reader knows',
+    'Upgrade the reader, or have the owner publish a known version.',
+  ),
+  ERR_SEAL_ALGORITHM: quarantine(
+    'the seal is expected to use the algorithm of the signing key that the contract names',
+    'The writer of this record does not follow schemas/sealed-batch; ask its owner.',
+  ),
+  ERR_SEAL_SIGNATURE: quarantine(
+    "the seal is expected to verify with the signing key of the dataset's owner",
+    'Treat the record as forged; tell the owner whose name it bears.',
+  ),
+  ERR_SEAL_CONTEXT: quarantine(
+    'the seal is expected to name the contract, dataset and stream in which it was found',
+    "Treat the record as moved from elsewhere; check the log's operator.",
+  ),
+  ERR_RECORD_HEADERS: quarantine(
+    "the record's headers and key are expected to be those that its seal implies",
+    "Treat the record as tampered with; check the log's operator.",
+  ),
+  ERR_CIPHERTEXT_HASH: quarantine(
+    'the ciphertext is expected to have the hash that its owner signed',
+    "Treat the record as tampered with; check the log's operator.",
+  ),
+  ERR_SEGMENT_UNWRAP: quarantine(
+    "the segment secret is expected to open with the dataset's key encryption key",
+    'Have the owner seal with the key encryption key that the contract names.',
+  ),
+  ERR_BATCH_UNOPENABLE: quarantine(
+    'the batch is expected to open with the key and commitment of its seal',
+    'Treat the record as tampered with; ask its owner to publish it again.',
+  ),
+  ERR_BATCH_CONTENT: quarantine(
+    'the batch is expected to hold the Arrow columns of the contract and the declared rows',
+    'Have the owner check its producer; the rows of this batch were not counted.',
+  ),
+  ERR_BATCH_REPLAYED: quarantine(
+    'every sequence number of a stream is expected once',
+    'Nothing: the batch had been counted already and was not counted again.',
+  ),
+  ERR_STREAM_FORKED: halt(
+    'one sequence number of a stream is expected to have one seal',
+    'Two histories of this stream exist; ask its owner which one is true.',
+  ),
+  ERR_STREAM_UNKNOWN: quarantine(
+    'a dataset is expected to have one stream',
+    'Have the owner continue the stream that it began.',
+  ),
+  ERR_STREAM_GAP: retry(
+    'the sequence numbers of a stream are expected without a gap',
+    'The log withholds or has lost batches; windows stay open until they appear.',
+  ),
+  ERR_STREAM_TRUNCATED: halt(
+    "the log is expected to hold every batch that the owner's manifest names",
+    'The log withholds or has lost the end of the stream; no result was released.',
+  ),
+  ERR_MANIFEST_MALFORMED: quarantine(
+    'the manifest is expected to be one compact JWS with exactly the fields of its version',
+    'The writer of this record does not follow schemas/sealed-batch; ask its owner.',
+  ),
+  ERR_MANIFEST_MISMATCH: halt(
+    'the manifest is expected to name the chain head and row count of the stream',
+    'Two histories of this stream exist; ask its owner which one is true.',
+  ),
+  ERR_LATE_ROWS: quarantine(
+    'rows are expected before the watermark has passed their window',
+    'The late rows were not counted; the owner may raise its watermark lag.',
+  ),
+
+  // Attestation
+  ERR_EVIDENCE_MALFORMED: halt(
+    'the evidence is expected to be a report, its certificate chain and runtime claims',
+    'Check the attester and its platform provider.',
+  ),
+  ERR_REPORT_MALFORMED: halt(
+    'the attestation report is expected to follow a known version of the SEV-SNP ABI',
+    'Check the platform; a new report version needs a new verifier.',
+  ),
+  ERR_REPORT_SIGNATURE: halt(
+    'the attestation report is expected to be signed by the endorsement key of its chip',
+    'Treat the evidence as forged.',
+  ),
+  ERR_CERTIFICATE_CHAIN: halt(
+    'the certificate chain is expected to end in a pinned vendor root',
+    'Check the endorsements; roots inside the evidence are never trusted.',
+  ),
+  ERR_ROOT_KIND: halt(
+    'the platform kind is expected to be the one that the policy names',
+    'Simulated evidence is accepted only where a contract names the simulated platform.',
+  ),
+  ERR_MEASUREMENT_MISMATCH: halt(
+    'the launch measurement is expected to be one that the contract names',
+    'The worker runs other code than agreed; no key was released.',
+  ),
+  ERR_APPRAISAL_REFUSED: halt(
+    'the evidence is expected to meet every demand of the policy',
+    'Read the list of mismatches; each names what was expected and found.',
+  ),
+  ERR_REPORT_DATA_MISMATCH: halt(
+    'the report is expected to bind the runtime claims that travel with it',
+    'Treat the evidence as relayed from elsewhere.',
+  ),
+  ERR_TOKEN_INVALID: halt(
+    'the attestation token is expected to be signed by an authority that the contract names',
+    'Check issuer, keys, algorithm and validity of the token.',
+  ),
+
+  // Key release
+  ERR_POLICY_MALFORMED: halt(
+    'the release policy is expected to follow the version 1.0.0 grammar',
+    'Correct the place that is named; `strongroom policy from-contract` makes a valid one.',
+  ),
+  ERR_POLICY_DENIED: halt(
+    'the claims of the token are expected to meet the release policy',
+    'The requester is not what the owner agreed to; no key was released.',
+  ),
+  ERR_KEY_NOT_FOUND: halt(
+    'the key is expected to exist in this key release service',
+    "Check the key's name in the contract and in the service.",
+  ),
+  ERR_KEY_DISABLED: halt(
+    'the key is expected to be enabled and within its validity',
+    'Ask the owner; it may have revoked the key.',
+  ),
+  ERR_KEY_NOT_RELEASED: retry(
+    'the key release service is expected to answer with a signed release',
+    'Check that the service runs and can be reached.',
+  ),
+  ERR_RELEASE_INVALID: halt(
+    "the release is expected to be signed by the owner's service and to hold the agreed key",
+    'Treat the service as impersonated; check its URL and certificate.',
+  ),
+  ERR_UNAUTHENTICATED: halt(
+    'the caller is expected to present a valid access token',
+    'Set the access token that the service was configured with.',
+  ),
+  ERR_SERVICE_UNREACHABLE: retry(
+    'the service is expected to answer at its URL',
+    'Check that it runs, its URL and its certificate.',
+  ),
+
+  // Log
+  ERR_LOG_UNREACHABLE: retry(
+    'a Kafka broker is expected to answer at the bootstrap servers',
+    'Check KAFKA_BROKERS, or start one: `strongroom kafka start`.',
+  ),
+  ERR_LOG_FAILED: retry(
+    'the log is expected to accept and return records',
+    "Look at the broker's log; the client is rebuilt and tries again.",
+  ),
+  ERR_LOG_FENCED: halt(
+    'one worker at a time is expected to write the results of a contract',
+    'Another worker has taken over; this one stops.',
+  ),
+  ERR_KAFKA_UNAVAILABLE: halt(
+    'a Kafka broker, Java 17 with Maven, or a Docker engine is expected on this machine',
+    'Set KAFKA_BROKERS to a running broker, install Java 17 and Maven, or start Docker.',
+  ),
+
+  // Vault
+  ERR_QUERY_REFUSED: halt(
+    'the query is expected to use only the statements, functions and tables of the contract',
+    'Change the SQL at the place that is named and have all parties sign again.',
+  ),
+  ERR_QUERY_FAILED: halt(
+    'the query is expected to run on the data of its window',
+    "Check the SQL against the contract's columns; no engine text leaves the vault.",
+  ),
+  ERR_VAULT_MEMORY: retry(
+    "the open windows are expected to fit into the vault's memory",
+    'Give the vault more memory or make windows smaller; it resumes at its checkpoint.',
+  ),
+  ERR_VAULT_LOST: retry(
+    'the vault is expected to answer',
+    'It is started again from its sealed checkpoint.',
+  ),
+  ERR_CHECKPOINT_INVALID: halt(
+    'the checkpoint is expected to open with the state key of this contract',
+    'The log was tampered with, or an owner changed its share; ask the owners.',
+  ),
+
+  // Analyst
+  ERR_NOT_A_READER: halt(
+    'the result is expected to be addressed to this analyst',
+    'Ask the parties for an amendment that names you as a reader.',
+  ),
+  ERR_AGGREGATE_MALFORMED: quarantine(
+    'the result is expected to follow schemas/sealed-aggregate',
+    "Treat the record as tampered with; check the log's operator.",
+  ),
+  ERR_AGGREGATE_SIGNATURE: quarantine(
+    'the result is expected to be signed by the attested key of the worker',
+    'Treat the record as forged; it was not opened.',
+  ),
+  ERR_AGGREGATE_PROOF: quarantine(
+    'the result is expected to come with the token that proves which code made it',
+    'Wait for the token on the log, or treat the record as forged.',
+  ),
+  ERR_AGGREGATE_GAP: halt(
+    'the results of a query are expected without a gap and with rising epochs',
+    'The log withholds or has lost results, or shows an old branch.',
+  ),
+} as const satisfies Record<`ERR_${string}`, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Names from the contract, limits and counts: what may be shown to anyone who sees the error. */
+export type ErrorFacts = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+
+/** Exit codes of commands, after sysexits: 65 bad data, 69 unavailable, 77 refused. */
+export const EXIT_CODES = { retry: 69, quarantine: 65, halt: 77 } as const;
+
+export class StrongroomError extends Error {
+  readonly code: ErrorCode;
+  readonly facts: ErrorFacts;
+
+  constructor(code: ErrorCode, facts: ErrorFacts = {}) {
+    super(describe(code, facts));
+    this.name = 'StrongroomError';
+    this.code = code;
+    this.facts = facts;
+  }
+
+  get disposition(): Disposition {
+    return ERRORS[this.code].disposition;
+  }
+
+  get exitCode(): number {
+    return EXIT_CODES[this.disposition];
+  }
+
+  toJSON(): { code: ErrorCode; expected: string; remedy: string; facts: ErrorFacts } {
+    const { expected, remedy } = ERRORS[this.code];
+    return { code: this.code, expected, remedy, facts: this.facts };
+  }
+}
+
+function describe(code: ErrorCode, facts: ErrorFacts): string {
+  const { expected, remedy } = ERRORS[code];
+  const shown = Object.entries(facts).map(([name, value]) => `${name}: ${String(value)}`);
+  const inBrackets = shown.length > 0 ? ` (${shown.join(', ')})` : '';
+  return `${expected}${inBrackets}. ${remedy}`;
+}
+
+/**
+ * The code of any thrown value; undefined for what carries none of ours (a programmer error).
+ * By shape, not by class: packages that may not load this one throw errors with the same codes.
+ */
+export function codeOf(thrown: unknown): ErrorCode | undefined {
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  return isErrorCode(code) ? code : undefined;
+}
+
+/** What to do about a thrown value; a programmer error halts. */
+export function dispositionOf(thrown: unknown): Disposition {
+  const code = codeOf(thrown);
+  return code === undefined ? 'halt' : ERRORS[code].disposition;
+}
+
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(ERRORS, value);
+}

@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { decodeBase64url } from './base64url.ts';
+import { IDENTIFIER_CHARACTERS_MAX, SEQUENCE_MAX } from './limits.ts';
+
+/** Fields that several wire objects share. */
+
+export const Sha256HexSchema = z.string().regex(/^[0-9a-f]{64}$/);
+export const Sha384HexSchema = z.string().regex(/^[0-9a-f]{96}$/);
+
+/** The SHA-256 of a contract's canonical bytes, in hex. */
+export const ContractIdSchema = Sha256HexSchema.brand<'ContractId'>();
+export type ContractId = z.infer<typeof ContractIdSchema>;
+
+const identifier = z
+  .string()
+  .max(IDENTIFIER_CHARACTERS_MAX)
+  .regex(/^[a-z][a-z0-9-]*$/, 'lower-case letters, digits and hyphens, beginning with a letter');
+
+export const PartyIdSchema = identifier.brand<'PartyId'>();
+export type PartyId = z.infer<typeof PartyIdSchema>;
+export const DatasetIdSchema = identifier.brand<'DatasetId'>();
+export type DatasetId = z.infer<typeof DatasetIdSchema>;
+export const QueryIdSchema = identifier.brand<'QueryId'>();
+export type QueryId = z.infer<typeof QueryIdSchema>;
+
+/** A name that SQL can use unquoted: relations and result columns. */
+export const SqlNameSchema = z
+  .string()
+  .max(IDENTIFIER_CHARACTERS_MAX)
+  .regex(/^[a-z][a-z0-9_]*$/, 'lower-case letters, digits and underscores');
+
+const base64urlOf = (bytes: number) =>
+  z.string().refine((text) => decodeBase64url(text)?.length === bytes, {
+    error: `base64url of exactly ${bytes} bytes`,
+  });
+
+/** 16 random bytes, base64url: one run of one producer's sequence numbers. */
+export const StreamIdSchema = base64urlOf(16).brand<'StreamId'>();
+export type StreamId = z.infer<typeof StreamIdSchema>;
+export const Bytes32Schema = base64urlOf(32);
+
+/** A count or number that starts at 0. */
+export const CountSchema = z.int().min(0).max(SEQUENCE_MAX);
+/** Milliseconds since 1970-01-01T00:00:00Z, event time. */
+export const MillisecondsSchema = z.int();
+
+/** Three base64url parts; the parts are checked where they are decoded. */
+export const CompactJwsSchema = z.string().regex(/^[\w-]+\.[\w-]+\.[\w-]+$/);
+/** Five base64url parts (RFC 7516 §3.1); with ECDH-ES+A256KW and RSA-OAEP-256 none is empty. */
+export const CompactJweSchema = z.string().regex(/^[\w-]+\.[\w-]+\.[\w-]+\.[\w-]+\.[\w-]+$/);

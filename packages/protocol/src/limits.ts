@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+
+/** Every maximum of the wire and of the services, in one place; the relations are asserted below. */
+
+/** Kafka's default `message.max.bytes`; Event Hubs closes the connection above 1,046,528. */
+export const RECORD_BYTES_MAX = 1_000_000;
+/** A seal with its wrapped segment secret is about 1.6 KB with RSA-3072, 1.2 KB with P-256. */
+export const SEAL_BYTES_MAX = 8_192;
+export const HEADER_BYTES_MAX = 16_384;
+export const CIPHERTEXT_BYTES_MAX = 900_000;
+/** AES-GCM's tag, at the end of the record's value. */
+export const TAG_BYTES = 16;
+/** What one batch may unfold to when its Arrow buffers were compressed before sealing. */
+export const PLAINTEXT_BYTES_MAX = 16 * 1024 * 1024;
+
+export const ROWS_PER_BATCH_MAX = 1_048_576;
+export const ROWS_PER_BATCH_DEFAULT = 8_192;
+export const COLUMNS_MAX = 256;
+/** RFC 7519 tokens of the attestation service with one certificate chain stay under 8 KB. */
+export const TOKEN_BYTES_MAX = 65_536;
+export const MANIFEST_BYTES_MAX = 4_096;
+export const CHECKPOINT_BYTES_MAX = 512 * 1024;
+
+/** A segment: one wrapped secret, one asymmetric operation on each side. */
+export const BATCHES_PER_SEGMENT_MAX = 1_024;
+export const SEGMENT_AGE_MS_MAX = 10 * 60_000;
+export const SEQUENCE_MAX = 2 ** 48;
+
+export const CONTRACT_BYTES_MAX = 1024 * 1024;
+export const PARTIES_MAX = 64;
+export const DATASETS_MAX = 256;
+export const QUERIES_MAX = 256;
+export const SQL_CHARACTERS_MAX = 16_384;
+export const IDENTIFIER_CHARACTERS_MAX = 63;
+
+/** A result may have so many rows; a larger one is refused, not cut. */
+export const AGGREGATE_ROWS_MAX = 100_000;
+
+export const HTTP_BODY_BYTES_MAX = 256 * 1024;
+export const HTTP_TIMEOUT_MS = 10_000;
+
+assert(CIPHERTEXT_BYTES_MAX + TAG_BYTES + HEADER_BYTES_MAX <= RECORD_BYTES_MAX);
+assert(SEAL_BYTES_MAX < HEADER_BYTES_MAX);
+assert(MANIFEST_BYTES_MAX <= SEAL_BYTES_MAX);
+assert(CIPHERTEXT_BYTES_MAX <= PLAINTEXT_BYTES_MAX);
+assert(CHECKPOINT_BYTES_MAX < RECORD_BYTES_MAX);
+assert(ROWS_PER_BATCH_DEFAULT <= ROWS_PER_BATCH_MAX);
+assert(SEQUENCE_MAX < Number.MAX_SAFE_INTEGER);

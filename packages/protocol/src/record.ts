@@ -1,0 +1,115 @@
+import type { ContractId, DatasetId } from './fields.ts';
+
+/**
+ * How objects travel as Kafka records: CloudEvents 1.0 in binary content mode (Kafka protocol
+ * binding §3.2). Every header except `seal` follows from the seal, and a reader demands exactly
+ * those: a header has one right value.
+ */
+
+export interface RecordShape {
+  readonly key: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export const RECORD_TYPES = {
+  batch: 'strongroom.batch.v1',
+  manifest: 'strongroom.manifest.v1',
+  aggregate: 'strongroom.aggregate.v1',
+  token: 'strongroom.token.v1',
+  checkpoint: 'strongroom.checkpoint.v1',
+  quarantine: 'strongroom.quarantine.v1',
+} as const;
+export type RecordType = (typeof RECORD_TYPES)[keyof typeof RECORD_TYPES];
+
+interface Origin {
+  readonly contract: string;
+  readonly dataset: string;
+  readonly stream: string;
+  readonly epoch: number;
+}
+
+export function batchRecordShape(seal: Origin & { readonly sequence: number }): RecordShape {
+  return shapeOf(seal, RECORD_TYPES.batch, `${seal.sequence}`, ARROW_CONTENT_TYPE);
+}
+
+export function manifestRecordShape(
+  manifest: Origin & { readonly sequences: number; readonly final: boolean },
+): RecordShape {
+  const id = `manifest.${manifest.sequences}${manifest.final ? '.final' : ''}`;
+  return shapeOf(manifest, RECORD_TYPES.manifest, id, MANIFEST_CONTENT_TYPE);
+}
+
+function shapeOf(at: Origin, type: RecordType, id: string, contentType: string): RecordShape {
+  return {
+    key: at.stream,
+    headers: {
+      ce_specversion: '1.0',
+      ce_type: type,
+      ce_source: `/contracts/${at.contract}/datasets/${at.dataset}`,
+      ce_id: `${at.stream}.${at.epoch}.${id}`,
+      'content-type': contentType,
+    },
+  };
+}
+
+export function aggregateRecordShape(seal: {
+  readonly contract: string;
+  readonly query: string;
+  readonly reader: string;
+  readonly epoch: number;
+  readonly emission: number;
+}): RecordShape {
+  return {
+    key: `${seal.query}.${seal.reader}`,
+    headers: {
+      ce_specversion: '1.0',
+      ce_type: RECORD_TYPES.aggregate,
+      ce_source: `/contracts/${seal.contract}/queries/${seal.query}`,
+      ce_id: `${seal.reader}.${seal.epoch}.${seal.emission}`,
+      'content-type': ARROW_CONTENT_TYPE,
+    },
+  };
+}
+
+/** Records whose value speaks for itself: tokens, checkpoints. */
+export function plainRecordShape(contract: string, type: RecordType, id: string): RecordShape {
+  return {
+    key: type,
+    headers: {
+      ce_specversion: '1.0',
+      ce_type: type,
+      ce_source: `/contracts/${contract}`,
+      ce_id: id,
+      'content-type': 'application/jose',
+    },
+  };
+}
+
+export const ARROW_CONTENT_TYPE = 'application/vnd.apache.arrow.stream';
+export const MANIFEST_CONTENT_TYPE = 'application/jose';
+export const SEAL_HEADER = 'seal';
+
+/**
+ * Topics of a contract. `namespace` separates environments on one cluster ('' for none).
+ * 64 + 1 + 63 characters and a namespace stay under Kafka's 249.
+ */
+export function datasetTopic(contract: ContractId, dataset: DatasetId, namespace = ''): string {
+  return `${prefix(namespace)}${contract}.${dataset}`;
+}
+
+/** Aggregates, tokens and checkpoints: one partition, so that one transaction has one leader. */
+export function aggregatesTopic(contract: ContractId, namespace = ''): string {
+  return `${prefix(namespace)}${contract}.aggregates`;
+}
+
+/** Refused records with their code. */
+export function quarantineTopic(contract: ContractId, namespace = ''): string {
+  return `${prefix(namespace)}${contract}.quarantine`;
+}
+
+/** No dataset may take the name of one of our own topics. */
+export const RESERVED_DATASET_IDS: readonly string[] = ['aggregates', 'quarantine'];
+
+function prefix(namespace: string): string {
+  return namespace === '' ? '' : `${namespace}.`;
+}

@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import {
+  Bytes32Schema,
+  CompactJweSchema,
+  ContractIdSchema,
+  CountSchema,
+  DatasetIdSchema,
+  MillisecondsSchema,
+  PartyIdSchema,
+  QueryIdSchema,
+  Sha256HexSchema,
+  StreamIdSchema,
+} from './fields.ts';
+import { AGGREGATE_ROWS_MAX, PLAINTEXT_BYTES_MAX } from './limits.ts';
+
+/**
+ * What lies on a contract's aggregates topic for one reader: the mirror image of a sealed batch,
+ * signed by the key that the worker's attestation names. See schemas/sealed-aggregate/README.md.
+ */
+
+/** What one stream contributed: the owner can check that its rows were counted once. */
+export const CountedInputSchema = z.strictObject({
+  dataset: DatasetIdSchema,
+  stream: StreamIdSchema,
+  epoch: CountSchema,
+  /** Batches 0 … sequences - 1 had been counted when the result was made. */
+  sequences: CountSchema,
+  /** SHA-256 of the newest of their seals. */
+  head: Sha256HexSchema,
+  /** Rows of this stream that lie in the window. */
+  rows: CountSchema,
+  /** Rows of this stream that came after their window had closed, over all windows so far. */
+  lateRows: CountSchema,
+});
+export type CountedInput = z.infer<typeof CountedInputSchema>;
+
+export const AggregateSealSchema = z.strictObject({
+  v: z.literal(1),
+  contract: ContractIdSchema,
+  query: QueryIdSchema,
+  /** [start, end) in event time; null for a query over the whole dataset. */
+  window: z.strictObject({ start: MillisecondsSchema, end: MillisecondsSchema }).nullable(),
+  reader: PartyIdSchema,
+  /** Rises with every start of a worker; a reader refuses a lower one. */
+  epoch: CountSchema,
+  /** 0, 1, 2, … a query and reader, without a gap over all epochs. */
+  emission: CountSchema,
+  /** Sequence number of the checkpoint that was written in the same transaction. */
+  checkpoint: CountSchema,
+  inputs: z.array(CountedInputSchema).min(1),
+  rows: z.int().min(0).max(AGGREGATE_ROWS_MAX),
+  /** Groups that stayed under the minimum and were not disclosed. */
+  suppressedGroups: CountSchema,
+  /** SHA-256 of the attestation token that proves the signing key. */
+  token: Sha256HexSchema,
+  plaintextBytes: z.int().min(1).max(PLAINTEXT_BYTES_MAX),
+  ciphertextSha256: Sha256HexSchema,
+  commitment: Bytes32Schema,
+  /** The secret of this one aggregate, a compact JWE to the reader's reading key. */
+  segment: CompactJweSchema,
+});
+export type AggregateSeal = z.infer<typeof AggregateSealSchema>;
+
+export const AGGREGATE_JWS_TYPE = 'strongroom-aggregate+jws';
+
+export type AggregatePosition = Pick<
+  AggregateSeal,
+  'contract' | 'query' | 'reader' | 'epoch' | 'emission'
+>;
+
+const text = new TextEncoder();
+
+export function aggregateKeyInfo(at: AggregatePosition): Uint8Array {
+  return text.encode(`strongroom/aggregate-key/v1 ${aggregateName(at)}`);
+}
+
+export function aggregateContext(at: AggregatePosition): Uint8Array {
+  return text.encode(`strongroom/aggregate-secret/v1 ${aggregateName(at)}`);
+}
+
+function aggregateName(at: AggregatePosition): string {
+  return `${at.contract} ${at.query} ${at.reader} ${at.epoch} ${at.emission}`;
+}

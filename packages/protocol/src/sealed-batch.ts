@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import {
+  Bytes32Schema,
+  CompactJweSchema,
+  ContractIdSchema,
+  CountSchema,
+  DatasetIdSchema,
+  MillisecondsSchema,
+  Sha256HexSchema,
+  StreamIdSchema,
+} from './fields.ts';
+import { PLAINTEXT_BYTES_MAX, ROWS_PER_BATCH_MAX } from './limits.ts';
+
+/**
+ * What lies on a dataset's topic. The format is specified in schemas/sealed-batch/README.md.
+ *
+ *   record.value   = ciphertext ‖ tag           AES-256-GCM over one Arrow IPC stream, tag 16 bytes
+ *   header `seal`  = compact JWS                 protected {alg, kid, typ}, payload = BatchSeal
+ *   AAD            = the ASCII bytes of the JWS
+ *   data key       = HKDF-SHA-256(segment secret, info = batchKeyInfo(seal))
+ *   nonce          = 12 zero bytes               a data key encrypts once
+ *   commitment     = HKDF-SHA-256(data key, info = COMMITMENT_INFO)
+ */
+export const BatchSealSchema = z.strictObject({
+  v: z.literal(1),
+  contract: ContractIdSchema,
+  dataset: DatasetIdSchema,
+  /** Names one run of sequence numbers of one producer. */
+  stream: StreamIdSchema,
+  /** Rises when a producer has lost its state and begins its stream anew. */
+  epoch: CountSchema,
+  /** 0, 1, 2, … without a gap. */
+  sequence: CountSchema,
+  /** SHA-256 of the previous seal's ASCII bytes; of streamGenesis() for sequence 0. */
+  previous: Sha256HexSchema,
+  /** Smallest and largest event time of the rows; null for a dataset without event time. */
+  eventTime: z
+    .strictObject({ min: MillisecondsSchema, max: MillisecondsSchema })
+    .refine((range) => range.min <= range.max)
+    .nullable(),
+  rows: z.int().min(1).max(ROWS_PER_BATCH_MAX),
+  /** Length of the Arrow IPC stream before encryption. */
+  plaintextBytes: z.int().min(1).max(PLAINTEXT_BYTES_MAX),
+  /** Over the ciphertext without its tag: the tag covers this seal. */
+  ciphertextSha256: Sha256HexSchema,
+  /** Which data key opens the batch: AES-GCM alone would let one ciphertext have two. */
+  commitment: Bytes32Schema,
+  /** The segment secret, a compact JWE to the dataset's wrapping key. */
+  segment: CompactJweSchema,
+});
+export type BatchSeal = z.infer<typeof BatchSealSchema>;
+
+/**
+ * A signed statement about a stream: how far it goes, and up to which event time it is complete.
+ * Travels on the same topic with an empty value. Closes windows and shows truncation.
+ */
+export const ManifestSchema = z.strictObject({
+  v: z.literal(1),
+  contract: ContractIdSchema,
+  dataset: DatasetIdSchema,
+  stream: StreamIdSchema,
+  epoch: CountSchema,
+  /** Number of batches published so far; the next sequence number. */
+  sequences: CountSchema,
+  /** SHA-256 of the newest seal; of streamGenesis() when there is none. */
+  head: Sha256HexSchema,
+  /** Rows in all batches so far. */
+  rows: CountSchema,
+  /** The owner has sent every row whose event time is below this; null without event time. */
+  watermark: MillisecondsSchema.nullable(),
+  /** Nothing follows: the dataset is complete. */
+  final: z.boolean(),
+});
+export type Manifest = z.infer<typeof ManifestSchema>;
+
+/** `typ` values: a signature made for one kind of object is refused for another. */
+export const BATCH_JWS_TYPE = 'strongroom-batch+jws';
+export const MANIFEST_JWS_TYPE = 'strongroom-manifest+jws';
+/** `typ` of the JWE around a segment secret; its `ctx` binds it to one stream. */
+export const SEGMENT_JWE_TYPE = 'strongroom-segment+jwe';
+
+/** Where a batch stands; its fields enter the key derivation. */
+export type BatchPosition = Pick<
+  BatchSeal,
+  'contract' | 'dataset' | 'stream' | 'epoch' | 'sequence'
+>;
+export type StreamPosition = Omit<BatchPosition, 'sequence'>;
+
+const text = new TextEncoder();
+
+/** What the first seal of a stream names as its predecessor (hashed with SHA-256). */
+export function streamGenesis(stream: StreamPosition): Uint8Array {
+  return text.encode(`strongroom/stream/v1 ${streamName(stream)}`);
+}
+
+/** HKDF info of a batch's data key. No field can hold a space, so the text is unambiguous. */
+export function batchKeyInfo(position: BatchPosition): Uint8Array {
+  return text.encode(`strongroom/batch-key/v1 ${streamName(position)} ${position.sequence}`);
+}
+
+/** Hashed (SHA-256, base64url) into the JWE header `ctx` of a wrapped segment secret. */
+export function segmentContext(stream: StreamPosition): Uint8Array {
+  return text.encode(`strongroom/segment/v1 ${streamName(stream)}`);
+}
+
+export const COMMITMENT_INFO = text.encode('strongroom/commitment/v1');
+
+function streamName(at: StreamPosition): string {
+  return `${at.contract} ${at.dataset} ${at.stream} ${at.epoch}`;
+}
+
+export const CIPHER_NONCE = new Uint8Array(12);

@@ -1,0 +1,40 @@
+import { defineConfig } from 'vitest/config';
+
+// One condition for node, tsc and vitest: workspace packages resolve to their sources.
+const conditions = ['strongroom:source', 'node', 'import', 'default'];
+const shared = {
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  resolve: { conditions },
+};
+
+function project(name: string, include: string[], more: object = {}) {
+  return {
+    ...shared,
+    test: {
+      name,
+      include,
+      pool: 'forks' as const,
+      execArgv: ['--conditions=strongroom:source'],
+      testTimeout: 30_000,
+      ...more,
+    },
+  };
+}
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      project('unit', ['packages/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts']),
+      project('architecture', ['test/architecture/**/*.test.ts']),
+      project('conformance', ['test/conformance/**/*.test.ts'], { testTimeout: 120_000 }),
+      project('simulation', ['test/simulation/**/*.test.ts'], { testTimeout: 120_000 }),
+      project('integration', ['test/integration/**/*.test.ts'], {
+        testTimeout: 180_000,
+        hookTimeout: 180_000,
+        fileParallelism: false,
+        globalSetup: ['test/integration/start-kafka.ts'],
+      }),
+    ],
+  },
+});
