@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest';
+import { canonicalBytes } from './canonical-json.ts';
+import { type Contract, contractBytes, parseContract, parseContractBytes } from './contract.ts';
+import { codeOf } from './errors.ts';
+
+const key = (letter: string) => ({ kty: 'OKP', crv: 'Ed25519', x: letter.repeat(43) });
+const wrapping = { kty: 'EC', crv: 'P-256', x: 'x'.repeat(43), y: 'y'.repeat(43) };
+const release = {
+  url: 'https://vault.west.example',
+  releaseKey: { kty: 'RSA', n: 'n'.repeat(512), e: 'AQAB' },
+  stateShareKeyId: 'state-share',
+};
+
+function example(): Record<string, unknown> {
+  const columns = [
+    { name: 'at', type: 'timestamp-us', nullable: false },
+    { name: 'place', type: 'utf8', nullable: true },
+  ];
+  return {
+    strongroom: 'contract/v1',
+    title: 'Delays',
+    purpose: 'Delay statistics over two airports',
+    version: 1,
+    parties: [
+      { id: 'west', name: 'West', signingKey: key('a'), keyRelease: release },
+      { id: 'east', name: 'East', signingKey: key('b'), keyRelease: release },
+      { id: 'authority', name: 'Authority', signingKey: key('c'), readingKey: wrapping },
+    ],
+    datasets: [dataset('flights-west', 'west', columns), dataset('flights-east', 'east', columns)],
+    queries: [
+      {
+        id: 'daily',
+        sql: 'SELECT place, count(*) AS n FROM flights GROUP BY place',
+        relations: ['flights'],
+        window: { kind: 'tumbling', sizeMs: 86_400_000 },
+        latenessMs: 0,
+        readers: ['authority'],
+        disclosure: { minimumGroupRows: 10, groupRowsColumn: 'n' },
+      },
+    ],
+    enclave: {
+      platform: 'simulated',
+      measurements: [{ name: 'build 1', sha384: '0'.repeat(96) }],
+      minimumTcb: {},
+      authorities: [{ issuer: 'https://attest.example', keys: [release.releaseKey] }],
+    },
+  };
+}
+
+function dataset(id: string, owner: string, columns: unknown) {
+  return {
+    id,
+    owner,
+    relation: 'flights',
+    columns,
+    eventTime: 'at',
+    keyId: 'kek',
+    wrappingKey: wrapping,
+  };
+}
+
+type Change = (draft: ReturnType<typeof mutable>) => void;
+// A JSON copy whose members a test may set freely.
+function mutable() {
+  return JSON.parse(JSON.stringify(example()));
+}
+
+describe('contract', () => {
+  test('parses, and survives its canonical bytes', () => {
+    const contract: Contract = parseContract(example());
+    expect(parseContractBytes(contractBytes(contract))).toEqual(contract);
+    expect(canonicalBytes(contract)).toEqual(contractBytes(contract));
+  });
+
+  test.each<[string, Change, string]>([
+    ['unknown field', (c) => Object.assign(c, { extra: 1 }), ''],
+    ['unknown field, deep', (c) => Object.assign(c.queries[0].window, { slide: 1 }), 'queries.0'],
+    ['private key member', (c) => Object.assign(c.parties[0].signingKey, { d: 'x' }), 'parties.0'],
+    ['two parties of one id', (c) => Object.assign(c.parties[1], { id: 'west' }), 'parties'],
+    [
+      'two parties of one key',
+      (c) => Object.assign(c.parties[1], { signingKey: key('a') }),
+      'parties',
+    ],
+    ['owner without key release', (c) => delete c.parties[0].keyRelease, 'datasets.flights-west'],
+    ['reader without reading key', (c) => delete c.parties[2].readingKey, 'queries.daily'],
+    ['relation that nobody owns', (c) => c.queries[0].relations.push('airports'), 'queries.daily'],
+    [
+      'nullable event time',
+      (c) => Object.assign(c.datasets[0].columns[0], { nullable: true }),
+      'datasets',
+    ],
+    [
+      'event time of type text',
+      (c) => Object.assign(c.datasets[0], { eventTime: 'place' }),
+      'datasets',
+    ],
+    ['unequal columns in one relation', (c) => c.datasets[1].columns.pop(), 'datasets'],
+    [
+      'window without event time',
+      (c) => c.datasets.map((d: { eventTime?: string }) => delete d.eventTime),
+      'queries.daily',
+    ],
+    [
+      'reserved dataset name',
+      (c) => Object.assign(c.datasets[0], { id: 'aggregates' }),
+      'datasets',
+    ],
+    ['amendment without predecessor', (c) => Object.assign(c, { version: 2 }), 'previous'],
+    ['upper case in an id', (c) => Object.assign(c.queries[0], { id: 'Daily' }), 'queries.0.id'],
+    ['unknown platform', (c) => Object.assign(c.enclave, { platform: 'any' }), 'enclave.platform'],
+  ])('refuses: %s', (_name, change, place) => {
+    const draft = mutable();
+    change(draft);
+    try {
+      parseContract(draft);
+      expect.unreachable();
+    } catch (error) {
+      expect(codeOf(error)).toBe('ERR_CONTRACT_MALFORMED');
+      expect(String((error as { facts?: { place?: string } }).facts?.place)).toContain(place);
+    }
+  });
+});
