@@ -55,6 +55,10 @@ export const ERRORS = {
     'the disk is expected to have room for what is about to be published',
     'Free space and start again: nothing was half published, and no row is skipped or repeated.',
   ),
+  ERR_PORT_UNAVAILABLE: retry(
+    'the host and port are expected to be free to listen on',
+    'Choose another --port or --host, or stop the process that holds it.',
+  ),
   ERR_JSON_MALFORMED: quarantine(
     'the document is expected to be valid JSON without repeated members',
     'Regenerate the document with the tool that made it.',
@@ -352,6 +356,8 @@ export type ErrorFacts = Readonly<Record<string, string | number | boolean | rea
 
 /** Exit codes of commands, after sysexits: 65 bad data, 69 unavailable, 77 refused. */
 export const EXIT_CODES = { retry: 69, quarantine: 65, halt: 77 } as const;
+/** What shells and scripts expect of a command that was called wrongly. */
+export const EXIT_CODE_USAGE = 2;
 
 export class StrongroomError extends Error {
   readonly code: ErrorCode;
@@ -369,7 +375,7 @@ export class StrongroomError extends Error {
   }
 
   get exitCode(): number {
-    return EXIT_CODES[this.disposition];
+    return this.code === 'ERR_USAGE' ? EXIT_CODE_USAGE : EXIT_CODES[this.disposition];
   }
 
   toJSON(): { code: ErrorCode; expected: string; remedy: string; facts: ErrorFacts } {
