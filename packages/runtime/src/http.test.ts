@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { RuntimeError } from './coded-error.ts';
+import { createHttpServer, listen } from './http.ts';
+import { createLogger } from './logger.ts';
+import { createMetrics } from './metrics.ts';
+
+function server(ready: () => boolean | Promise<boolean> = () => true, bodyLimit?: number) {
+  const limit = bodyLimit === undefined ? {} : { bodyLimit };
+  const logger = createLogger('test', { level: 'silent' });
+  const app = createHttpServer({
+    service: 'test',
+    logger,
+    metrics: createMetrics('test'),
+    ready,
+    ...limit,
+  });
+  app.get('/page', async (_request, reply) =>
+    reply.header('content-security-policy', "default-src 'self'").send('page'),
+  );
+  app.post('/echo', async (request) => request.body);
+  app.get('/broken', async () => {
+    throw new Error('Could not convert string Alice');
+  });
+  app.get('/full', async () => {
+    throw new RuntimeError('ERR_DISK_FULL', { path: 'outbox' });
+  });
+  return app;
+}
+
+describe('http server', () => {
+  it('answers health, readiness and metrics', async () => {
+    const app = server();
+    expect((await app.inject('/healthz')).json()).toEqual({ service: 'test', status: 'alive' });
+    expect((await app.inject('/readyz')).statusCode).toBe(200);
+    const metrics = await app.inject('/metrics');
+    expect(metrics.body).toContain('process_resident_memory_bytes{service="test"}');
+    expect(metrics.body).toContain('strongroom_http_request_seconds_count');
+  });
+
+  it('is not ready when the check says no, fails or rejects', async () => {
+    const fails = () => {
+      throw new Error('no');
+    };
+    for (const ready of [() => false, fails, () => Promise.reject(new Error('no'))]) {
+      expect((await server(ready).inject('/readyz')).statusCode).toBe(503);
+    }
+  });
+
+  it('never answers with the text or stack of an unknown error', async () => {
+    const answer = await server().inject('/broken');
+    expect(answer.statusCode).toBe(500);
+    expect(answer.body).not.toMatch(/Alice|\.ts/);
+    expect(answer.json().error.code).toBe('ERR_INTERNAL');
+  });
+
+  it('answers coded errors with their code', async () => {
+    const answer = await server().inject('/full');
+    expect(answer.statusCode).toBe(503);
+    expect(answer.json().error.code).toBe('ERR_DISK_FULL');
+  });
+
+  it('refuses unknown routes, bodies over the limit and broken JSON', async () => {
+    const app = server(() => true, 64);
+    expect((await app.inject('/nowhere')).statusCode).toBe(404);
+    const post = (payload: string) =>
+      app.inject({
+        method: 'POST',
+        url: '/echo',
+        payload,
+        headers: { 'content-type': 'application/json' },
+      });
+    expect((await post(JSON.stringify('x'.repeat(100)))).statusCode).toBe(413);
+    expect((await post('{"a":')).statusCode).toBe(400);
+    expect((await post('{"__proto__":{"a":1}}')).statusCode).toBe(400);
+  });
+
+  it('sets security headers, which a route may replace', async () => {
+    const app = server();
+    const plain = (await app.inject('/healthz')).headers;
+    expect(plain['content-security-policy']).toContain("default-src 'none'");
+    expect(plain['x-content-type-options']).toBe('nosniff');
+    expect(plain['cache-control']).toBe('no-store');
+    const page = (await app.inject('/page')).headers;
+    expect(page['content-security-policy']).toBe("default-src 'self'");
+  });
+
+  it('listens on a free port and tells when a port is taken', async () => {
+    const app = server();
+    const { url, port } = await listen(app, '127.0.0.1', 0);
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    await expect(listen(server(), '127.0.0.1', port)).rejects.toMatchObject({
+      code: 'ERR_PORT_UNAVAILABLE',
+    });
+    await app.close();
+  });
+});
