@@ -321,6 +321,10 @@ export const ERRORS = {
     'the vault is expected to answer',
     'It is started again from its sealed checkpoint.',
   ),
+  ERR_ENGINE_OPEN: halt(
+    'the query engine is expected to start with every lock in place',
+    'Use the pinned version of DuckDB; no row was read.',
+  ),
   ERR_CHECKPOINT_INVALID: halt(
     'the checkpoint is expected to open with the state key of this contract',
     'The log was tampered with, or an owner changed its share; ask the owners.',

@@ -1,0 +1,151 @@
+import type { DuckDBValue } from '@duckdb/node-api';
+import { COLUMN_TYPES, type ColumnType } from '@strongroom/protocol/contract';
+import { codeOf } from '@strongroom/protocol/errors';
+import { tableFromIPC } from 'apache-arrow';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  type CellValue,
+  datasetWith,
+  encodeColumns,
+  type TestColumn,
+} from '../../../test/arrow-tables.ts';
+import { readArrowBatch } from './arrow-batch.ts';
+import { Engine } from './engine.ts';
+import { makeRowGroup } from './row-group.ts';
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await Engine.open();
+});
+afterAll(() => engine.close());
+
+/** What comes out of the engine for batches of one table, column by column, in test spelling. */
+async function throughEngine(batches: readonly (readonly TestColumn[])[]): Promise<CellValue[][]> {
+  const columns = batches[0]?.map((column) => column.contract) ?? [];
+  const dataset = datasetWith(columns);
+  const read = batches.map((batch) =>
+    readArrowBatch(encodeColumns(batch), dataset, batch[0]?.values.length ?? 0),
+  );
+  const group = makeRowGroup(columns, read);
+  await engine.insert('CREATE OR REPLACE TABLE t AS SELECT * FROM strongroom_rows()', group);
+  const reader = await engine.read('SELECT * FROM t');
+  return reader.getColumns().map((column) => column.map(cellOf));
+}
+
+function cellOf(value: DuckDBValue): CellValue {
+  if (value === null || typeof value !== 'object') return value;
+  if ('micros' in value && typeof value.micros === 'bigint') return value.micros;
+  if ('millis' in value && typeof value.millis === 'bigint') return value.millis;
+  if ('days' in value && typeof value.days === 'number') return value.days;
+  throw new Error(`unexpected value ${value}`);
+}
+
+const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
+const VALUES: Record<ColumnType, fc.Arbitrary<CellValue>> = {
+  bool: fc.boolean(),
+  int16: fc.integer({ min: -32768, max: 32767 }),
+  int32: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
+  int64: fc.oneof(int64, fc.constantFrom(-(2n ** 63n), 2n ** 63n - 1n, 2n ** 53n + 1n)),
+  float64: fc.double(),
+  utf8: fc.oneof(fc.constantFrom('', 'SFO', "O'Hare", '__proto__', 'a\0b', 'a\0c'), fc.string()),
+  date32: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
+  'timestamp-ms': fc.oneof(int64, fc.constantFrom(-1n, 0n, -2208988800000n)),
+  'timestamp-us': fc.oneof(int64, fc.constantFrom(-1n, 0n, -2208988800000000n)),
+};
+const LENGTHS = [0, 1, 7, 8, 9, 63, 64, 65, 2047, 2048, 2049];
+
+/** Few distinct values, repeated to the wanted length, so that long columns are cheap to make. */
+function columnArbitrary(type: ColumnType, nullable: boolean): fc.Arbitrary<TestColumn[]> {
+  const value = nullable ? fc.option(VALUES[type], { nil: null }) : VALUES[type];
+  const lengths = fc.array(fc.constantFrom(...LENGTHS), { minLength: 1, maxLength: 3 });
+  return fc.tuple(lengths, fc.array(value, { minLength: 1, maxLength: 40 })).map(([all, pool]) =>
+    all.map((length, batch) => ({
+      contract: { name: 'c', type, nullable },
+      values: Array.from({ length }, (_none, row) => pool[(row * 7 + batch) % pool.length] ?? null),
+    })),
+  );
+}
+
+describe('Arrow rows in DuckDB are the rows that were written', () => {
+  test.each(COLUMN_TYPES)('%s', async (type) => {
+    const columns = fc.boolean().chain((nullable) => columnArbitrary(type, nullable));
+    await fc.assert(
+      fc.asyncProperty(columns, async (batches) => {
+        const whole = batches.filter((batch) =>
+          batch.values.some((value) => value === null) ? batch.contract.nullable : true,
+        );
+        const nullable = whole.map((batch) => ({
+          ...batch,
+          contract: { ...batch.contract, nullable: batches[0]?.contract.nullable ?? true },
+        }));
+        const found = await throughEngine(nullable.map((batch) => [batch]));
+        const written = nullable.flatMap((batch) => batch.values);
+        expect(found[0] ?? []).toEqual(written);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("apache-arrow's Vector.get() gives the same values", async () => {
+    const types = ['bool', 'int16', 'int32', 'int64', 'float64', 'utf8'] as const;
+    const batch = fc.constantFrom(...LENGTHS.slice(1)).chain((length) =>
+      fc.tuple(
+        ...types.map((type) =>
+          fc.array(fc.option(VALUES[type], { nil: null }), { minLength: 1, maxLength: 9 }).map(
+            (pool): TestColumn => ({
+              contract: { name: type, type, nullable: true },
+              values: Array.from({ length }, (_none, row) => pool[row % pool.length] ?? null),
+            }),
+          ),
+        ),
+      ),
+    );
+    await fc.assert(
+      fc.asyncProperty(batch, async (columns) => {
+        const table = tableFromIPC(encodeColumns(columns));
+        const expected = columns.map((_column, index) => {
+          const vector = table.getChildAt(index);
+          return Array.from({ length: table.numRows }, (_none, row) => vector?.get(row));
+        });
+        expect(await throughEngine([columns])).toEqual(expected);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test.each([254, 255, 256, 257, 65_535, 65_536, 70_000])('%d labels', async (count) => {
+    const labels = Array.from({ length: count }, (_none, index) => `label ${index}`);
+    const half = Math.ceil(count / 2);
+    // Two batches whose dictionaries differ: the second's indices are not the first's.
+    const batches = [labels.slice(0, half), [...labels.slice(half), 'label 0', 'label 1']];
+    const found = await throughEngine(
+      batches.map((values) => [{ contract: { name: 'c', type: 'utf8', nullable: false }, values }]),
+    );
+    expect(found[0]).toEqual(batches.flat());
+  });
+
+  test.each([122_879, 122_880, 122_881, 200_000])('%d rows in one batch', async (count) => {
+    const values = Array.from({ length: count }, (_none, index) => index);
+    const column: TestColumn = { contract: { name: 'c', type: 'int32', nullable: false }, values };
+    expect((await throughEngine([[column]]))[0]).toEqual(values);
+  });
+});
+
+test('a failing scan says a code and nothing of a row', async () => {
+  const column: TestColumn = {
+    contract: { name: 'c', type: 'utf8', nullable: false },
+    values: ['MARKER-7f3a'],
+  };
+  const dataset = datasetWith([column.contract]);
+  const group = makeRowGroup(dataset.columns, [
+    readArrowBatch(encodeColumns([column]), dataset, 1),
+  ]);
+  const failing = engine.insert('SELECT c::INTEGER FROM strongroom_rows()', group, { query: 'q' });
+  const error = await failing.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(codeOf(error)).toBe('ERR_QUERY_FAILED');
+  expect(String(error) + JSON.stringify(error)).not.toContain('MARKER');
+});

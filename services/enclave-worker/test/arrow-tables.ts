@@ -1,0 +1,112 @@
+import type { ColumnContract, ColumnType, Dataset } from '@strongroom/protocol/contract';
+import type { DatasetId, PartyId } from '@strongroom/protocol/fields';
+import {
+  Bool,
+  type Data,
+  DateDay,
+  Dictionary,
+  Field,
+  Float64,
+  Int16,
+  Int32,
+  Int64,
+  makeData,
+  RecordBatch,
+  Schema,
+  Struct,
+  Table,
+  TimestampMicrosecond,
+  TimestampMillisecond,
+  tableToIPC,
+  Utf8,
+  vectorFromArray,
+} from 'apache-arrow';
+
+/** Builds the Arrow streams that tests feed to the vault, with apache-arrow as a producer would. */
+
+export type CellValue = bigint | number | string | boolean | null;
+
+export interface TestColumn {
+  readonly contract: ColumnContract;
+  readonly values: readonly CellValue[];
+}
+
+export function datasetWith(
+  columns: readonly ColumnContract[],
+  more: Partial<Dataset> = {},
+): Dataset {
+  return {
+    id: 'set' as DatasetId,
+    owner: 'owner' as PartyId,
+    relation: 'rows',
+    columns: [...columns],
+    keyId: 'kek',
+    wrappingKey: { kty: 'RSA', n: 'x', e: 'AQAB' },
+    ...more,
+  };
+}
+
+export function encodeColumns(columns: readonly TestColumn[]): Uint8Array {
+  const rows = columns[0]?.values.length ?? 0;
+  const data = columns.map((column) => dataOf(column.contract.type, column.values));
+  const fields = columns.map(({ contract }, index) => {
+    const type = data[index]?.type ?? new Bool();
+    return new Field(contract.name, type, contract.nullable);
+  });
+  const schema = new Schema(fields);
+  const struct = makeData({
+    type: new Struct(fields),
+    length: rows,
+    nullCount: 0,
+    children: data,
+  });
+  return tableToIPC(new Table(schema, [new RecordBatch(schema, struct)]), 'stream');
+}
+
+function dataOf(type: ColumnType, values: readonly CellValue[]): Data {
+  if (type === 'utf8') {
+    const [data] = vectorFromArray(values, new Dictionary(new Utf8(), new Int32())).data;
+    if (!data) throw new Error('no data');
+    return data;
+  }
+  const length = values.length;
+  const nullCount = values.filter((value) => value === null).length;
+  const nullBitmap = nullCount === 0 ? null : bits(values.map((value) => value !== null));
+  const numbers = values.map((value) => Number(value ?? 0));
+  const bigints = () => BigInt64Array.from(values, (value) => BigInt(value ?? 0));
+  const common = { length, nullCount, nullBitmap };
+  switch (type) {
+    case 'bool':
+      return makeData({ ...common, type: new Bool(), data: bits(values.map((v) => v === true)) });
+    case 'int16':
+      return makeData({ ...common, type: new Int16(), data: Int16Array.from(numbers) });
+    case 'int32':
+      return makeData({ ...common, type: new Int32(), data: Int32Array.from(numbers) });
+    case 'date32':
+      return makeData({ ...common, type: new DateDay(), data: Int32Array.from(numbers) });
+    case 'float64':
+      return makeData({ ...common, type: new Float64(), data: Float64Array.from(numbers) });
+    case 'int64':
+      return makeData({ ...common, type: new Int64(), data: bigints() });
+    case 'timestamp-ms':
+      return makeData({
+        ...common,
+        type: new TimestampMillisecond(),
+        data: bigints(),
+      });
+    case 'timestamp-us':
+      return makeData({
+        ...common,
+        type: new TimestampMicrosecond(),
+        data: bigints(),
+      });
+  }
+}
+
+function bits(values: readonly boolean[]): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil(values.length / 8));
+  values.forEach((value, index) => {
+    if (value) bytes[index >> 3] = (bytes[index >> 3] ?? 0) | (1 << (index & 7));
+  });
+  return bytes;
+}
