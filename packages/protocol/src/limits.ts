@@ -18,6 +18,13 @@ export const ROWS_PER_BATCH_DEFAULT = 8_192;
 export const COLUMNS_MAX = 256;
 /** RFC 7519 tokens of the attestation service with one certificate chain stay under 8 KB. */
 export const TOKEN_BYTES_MAX = 65_536;
+/** Azure's tokens are valid for 8 hours; an older one says nothing about what runs now. */
+export const TOKEN_AGE_SECONDS_MAX = 8 * 3_600;
+export const CLOCK_SKEW_SECONDS_MAX = 30;
+/** Evidence: leaf, intermediates and root as PEM; AMD's take 7 KB together. */
+export const CERTIFICATES_MAX = 8;
+export const CERTIFICATE_CHAIN_CHARACTERS_MAX = 32_768;
+export const RUNTIME_CLAIMS_BYTES_MAX = 16_384;
 export const MANIFEST_BYTES_MAX = 4_096;
 export const CHECKPOINT_BYTES_MAX = 512 * 1024;
 
@@ -39,6 +46,13 @@ export const AGGREGATE_ROWS_MAX = 100_000;
 export const HTTP_BODY_BYTES_MAX = 256 * 1024;
 export const HTTP_TIMEOUT_MS = 10_000;
 
+/** A release policy: eight authorities with sixteen measurements each make about 145 KB. */
+export const POLICY_BYTES_MAX = 160 * 1024;
+export const POLICY_CONDITIONS_MAX = 2_048;
+/** Lists inside lists of one authority. */
+export const POLICY_DEPTH_MAX = 8;
+export const POLICY_TEXT_CHARACTERS_MAX = 1_024;
+
 assert(CIPHERTEXT_BYTES_MAX + TAG_BYTES + HEADER_BYTES_MAX <= RECORD_BYTES_MAX);
 assert(SEAL_BYTES_MAX < HEADER_BYTES_MAX);
 assert(MANIFEST_BYTES_MAX <= SEAL_BYTES_MAX);
@@ -46,3 +60,4 @@ assert(CIPHERTEXT_BYTES_MAX <= PLAINTEXT_BYTES_MAX);
 assert(CHECKPOINT_BYTES_MAX < RECORD_BYTES_MAX);
 assert(ROWS_PER_BATCH_DEFAULT <= ROWS_PER_BATCH_MAX);
 assert(SEQUENCE_MAX < Number.MAX_SAFE_INTEGER);
+assert(Math.ceil(POLICY_BYTES_MAX / 3) * 4 + 4_096 <= HTTP_BODY_BYTES_MAX);

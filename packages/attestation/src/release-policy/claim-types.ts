@@ -1,0 +1,55 @@
+/**
+ * The declared type of every claim that a policy may name by its meaning. Azure's policies write
+ * booleans and integers as strings ("false", "0") where tokens carry real ones: the type decides,
+ * once, when the policy is set, what such a string means. Nothing is converted afterwards.
+ */
+export type ClaimType = 'string' | 'integer' | 'boolean';
+
+const SNP = 'x-ms-sevsnpvm-';
+
+/** Microsoft Azure Attestation's claims of an SEV-SNP token, and those that Strongroom adds. */
+const CLAIM_TYPES: ReadonlyMap<string, ClaimType> = new Map<string, ClaimType>([
+  ['iss', 'string'],
+  ['iat', 'integer'],
+  ['nbf', 'integer'],
+  ['exp', 'integer'],
+  ['jti', 'string'],
+  ['nonce', 'string'],
+  ['secureboot', 'boolean'],
+  ['x-ms-ver', 'string'],
+  ['x-ms-attestation-type', 'string'],
+  ['x-ms-compliance-status', 'string'],
+  ['x-ms-policy-hash', 'string'],
+  [`${SNP}authorkeydigest`, 'string'],
+  [`${SNP}bootloader-svn`, 'integer'],
+  [`${SNP}familyId`, 'string'],
+  [`${SNP}guestsvn`, 'integer'],
+  [`${SNP}hostdata`, 'string'],
+  [`${SNP}idkeydigest`, 'string'],
+  [`${SNP}imageId`, 'string'],
+  [`${SNP}is-debuggable`, 'boolean'],
+  [`${SNP}launchmeasurement`, 'string'],
+  [`${SNP}microcode-svn`, 'integer'],
+  [`${SNP}migration-allowed`, 'boolean'],
+  [`${SNP}reportdata`, 'string'],
+  [`${SNP}reportid`, 'string'],
+  [`${SNP}smt-allowed`, 'boolean'],
+  [`${SNP}snpfw-svn`, 'integer'],
+  [`${SNP}tee-svn`, 'integer'],
+  [`${SNP}vmpl`, 'integer'],
+  ['x-ms-runtime.contract', 'string'],
+  ['x-ms-runtime.nonce', 'string'],
+  ['x-ms-runtime.purpose', 'string'],
+  ['x-ms-runtime.client-payload.nonce', 'string'],
+  ['x-strongroom-platform', 'string'],
+  ['x-strongroom-product', 'string'],
+]);
+
+/** A confidential VM's token carries the same claims one level down. */
+const NESTED = 'x-ms-isolation-tee.';
+
+/** Undefined for a claim that is not declared: a literal then means exactly its own JSON type. */
+export function claimTypeOf(claim: string): ClaimType | undefined {
+  const name = claim.startsWith(NESTED) ? claim.slice(NESTED.length) : claim;
+  return CLAIM_TYPES.get(name);
+}

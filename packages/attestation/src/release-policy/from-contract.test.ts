@@ -1,0 +1,163 @@
+import { EnclaveSchema } from '@strongroom/protocol/contract';
+import { codeOf } from '@strongroom/protocol/errors';
+import { ContractIdSchema } from '@strongroom/protocol/fields';
+import { describe, expect, test } from 'vitest';
+import { compileReleasePolicy } from './compile.ts';
+import { evaluatePolicy } from './evaluate.ts';
+import { DENY_ALL_POLICY, releasePolicyFor } from './from-contract.ts';
+
+const CONTRACT = ContractIdSchema.parse('c'.repeat(64));
+const MEASURED = 'a1'.repeat(48);
+const ISSUER = 'https://attest.example';
+const FLOOR = { bootLoader: 4, tee: 0, snp: 22, microcode: 210 };
+
+function contractOf(changes: object = {}) {
+  const key = { kty: 'RSA', n: 'n'.repeat(512), e: 'AQAB' };
+  const enclave = EnclaveSchema.parse({
+    platform: 'amd',
+    measurements: [{ name: 'build 1', sha384: MEASURED }],
+    minimumTcb: { Genoa: FLOOR },
+    authorities: [{ issuer: ISSUER, keys: [key] }],
+    ...changes,
+  });
+  return { enclave };
+}
+
+function claimsOf(changes: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    iss: ISSUER,
+    'x-ms-attestation-type': 'sevsnpvm',
+    'x-ms-sevsnpvm-is-debuggable': false,
+    'x-ms-sevsnpvm-migration-allowed': false,
+    'x-ms-sevsnpvm-vmpl': 0,
+    'x-ms-sevsnpvm-launchmeasurement': MEASURED,
+    'x-ms-sevsnpvm-hostdata': CONTRACT,
+    'x-ms-sevsnpvm-bootloader-svn': 4,
+    'x-ms-sevsnpvm-tee-svn': 0,
+    'x-ms-sevsnpvm-snpfw-svn': 22,
+    'x-ms-sevsnpvm-microcode-svn': 210,
+    'x-strongroom-product': 'Genoa',
+    'x-ms-runtime': { contract: CONTRACT, purpose: 'strongroom/worker/v1' },
+    ...changes,
+  };
+}
+
+const SIMULATED = {
+  'x-ms-attestation-type': 'sevsnpvm-simulated',
+  'x-strongroom-platform': 'simulated',
+  'x-ms-sevsnpvm-is-debuggable': true,
+};
+
+function judge(contract: ReturnType<typeof contractOf>, claims: Record<string, unknown>) {
+  const policy = compileReleasePolicy(JSON.stringify(releasePolicyFor(contract, CONTRACT)));
+  return evaluatePolicy(policy, claims);
+}
+const unmet = (verdict: ReturnType<typeof judge>) =>
+  verdict.reasons.filter((reason) => !reason.met).map((reason) => reason.claim);
+
+describe('releasePolicyFor', () => {
+  test('grants what the contract agreed to', () => {
+    expect(judge(contractOf(), claimsOf()).granted).toBe(true);
+    expect(judge(contractOf({ platform: 'simulated' }), claimsOf(SIMULATED)).granted).toBe(true);
+  });
+
+  test.each([
+    ['iss', 'https://attest.example/'],
+    ['x-ms-attestation-type', 'sevsnpvm-simulated'],
+    ['x-ms-sevsnpvm-is-debuggable', true],
+    ['x-ms-sevsnpvm-migration-allowed', true],
+    ['x-ms-sevsnpvm-vmpl', 1],
+    ['x-ms-sevsnpvm-launchmeasurement', 'a2'.repeat(48)],
+    ['x-ms-sevsnpvm-bootloader-svn', 3],
+    ['x-ms-sevsnpvm-snpfw-svn', 21],
+    ['x-ms-sevsnpvm-microcode-svn', 209],
+    ['x-strongroom-product', 'Milan'],
+  ])('refuses a token whose %s is %s, and names it', (claim, value) => {
+    expect(unmet(judge(contractOf(), claimsOf({ [claim]: value })))).toEqual([claim]);
+    const { [claim]: _removed, ...without } = claimsOf();
+    expect(unmet(judge(contractOf(), without))).toEqual([claim]);
+  });
+
+  test('refuses another contract and another purpose of the same measured code', () => {
+    const other = { contract: 'd'.repeat(64), purpose: 'strongroom/evidence/v1' };
+    expect(unmet(judge(contractOf(), claimsOf({ 'x-ms-runtime': other })))).toEqual([
+      'x-ms-runtime.contract',
+      'x-ms-runtime.purpose',
+    ]);
+  });
+
+  test('a simulated platform passes only where the contract names it, and no other does', () => {
+    expect(judge(contractOf(), claimsOf(SIMULATED)).granted).toBe(false);
+    const simulated = contractOf({ platform: 'simulated' });
+    expect(judge(simulated, claimsOf()).granted).toBe(false);
+    for (const claim of [...Object.keys(SIMULATED).slice(0, 2), 'x-ms-sevsnpvm-hostdata']) {
+      const { [claim]: _removed, ...without } = claimsOf(SIMULATED);
+      expect(unmet(judge(simulated, without))).toEqual([claim]);
+    }
+  });
+
+  test('compares floors with those of the product line of the token', () => {
+    const both = contractOf({
+      minimumTcb: { Genoa: FLOOR, Turin: { bootLoader: 0, tee: 0, snp: 1, microcode: 60 } },
+    });
+    const turin = {
+      'x-strongroom-product': 'Turin',
+      'x-ms-sevsnpvm-bootloader-svn': 0,
+      'x-ms-sevsnpvm-snpfw-svn': 1,
+      'x-ms-sevsnpvm-microcode-svn': 60,
+    };
+    expect(judge(both, claimsOf(turin)).granted).toBe(true);
+    expect(judge(both, claimsOf({ ...turin, 'x-strongroom-product': 'Genoa' })).granted).toBe(
+      false,
+    );
+    expect(judge(both, claimsOf({ 'x-strongroom-product': 'Milan' })).granted).toBe(false);
+    const anyLine = contractOf({ minimumTcb: {} });
+    expect(judge(anyLine, claimsOf({ 'x-strongroom-product': 'Milan' })).granted).toBe(true);
+  });
+
+  test('is flat, with one entry an authority and measurement', () => {
+    const authorities = [ISSUER, 'https://second.example'].map((issuer) => ({
+      issuer,
+      keys: [{ kty: 'RSA', n: 'n'.repeat(512), e: 'AQAB' }],
+    }));
+    const measurements = ['a', 'b', 'c'].map((name) => ({ name, sha384: name.repeat(96) }));
+    const policy = releasePolicyFor(contractOf({ authorities, measurements }), CONTRACT);
+    expect(policy.anyOf).toHaveLength(6);
+    expect(policy.anyOf.flatMap((entry) => entry.allOf).every((each) => 'claim' in each)).toBe(
+      true,
+    );
+  });
+
+  test('the longest lists of a contract still make a policy; with three lines they do not', () => {
+    const authorities = Array.from({ length: 8 }, (_, index) => ({
+      issuer: `https://attest-${index}.example`,
+      keys: [{ kty: 'RSA', n: 'n'.repeat(512), e: 'AQAB' }],
+    }));
+    const measurements = Array.from({ length: 16 }, (_, index) => ({
+      name: `build ${index}`,
+      sha384: index.toString(16).repeat(96),
+    }));
+    const long = contractOf({ authorities, measurements });
+    const policy = releasePolicyFor(long, CONTRACT);
+    expect(() => compileReleasePolicy(JSON.stringify(policy))).not.toThrow();
+    const lines = { Milan: FLOOR, Genoa: FLOOR, Turin: FLOOR };
+    const longer = contractOf({ authorities, measurements, minimumTcb: lines });
+    expect(codeOf(thrownBy(() => releasePolicyFor(longer, CONTRACT)))).toBe('ERR_LIMIT_EXCEEDED');
+  });
+});
+
+test('DENY_ALL_POLICY is a valid policy that no token meets', () => {
+  const policy = compileReleasePolicy(JSON.stringify(DENY_ALL_POLICY));
+  for (const iss of ['https://nobody.invalid', ISSUER, undefined, '']) {
+    expect(evaluatePolicy(policy, claimsOf({ iss })).granted).toBe(false);
+  }
+});
+
+function thrownBy(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}

@@ -1,0 +1,111 @@
+import type { Contract, EnclaveContract } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { ContractId } from '@strongroom/protocol/fields';
+import { POLICY_BYTES_MAX, POLICY_CONDITIONS_MAX } from '@strongroom/protocol/limits';
+
+/** A release policy as JSON: always flat, since Azure's pages disagree on nesting. */
+export interface ReleasePolicy {
+  readonly version: '1.0.0';
+  readonly anyOf: readonly AuthorityEntry[];
+}
+
+interface AuthorityEntry {
+  readonly authority: string;
+  readonly allOf: readonly ClaimCondition[];
+}
+
+type ClaimCondition = { readonly claim: string } & (
+  | { readonly equals: string | number }
+  | { readonly greaterOrEquals: number }
+  | { readonly exists: 'true' | 'false' }
+);
+
+/**
+ * What a key carries between its creation and the contract's signing: it contradicts itself (a
+ * token of an authority has an issuer), under a name that can never resolve (RFC 2606 §2).
+ */
+export const DENY_ALL_POLICY: ReleasePolicy = {
+  version: '1.0.0',
+  anyOf: [{ authority: 'https://nobody.invalid', allOf: [{ claim: 'iss', exists: 'false' }] }],
+};
+
+/**
+ * The policy under which every owner of a contract releases its keys: one entry per authority,
+ * measurement and product line.
+ *
+ * `minimumTcb` names the product lines that are accepted, each with its floors; the numbers of one
+ * line mean nothing on another, so an entry demands the line as well. When it is empty any line
+ * passes without floors. Azure's own tokens do not tell the line: with floors they are refused.
+ * @throws ERR_LIMIT_EXCEEDED when the contract's lists multiply to more than a policy may hold
+ */
+export function releasePolicyFor(
+  contract: Pick<Contract, 'enclave'>,
+  contractId: ContractId,
+): ReleasePolicy {
+  const { enclave } = contract;
+  const anyOf = enclave.authorities.flatMap(({ issuer }) =>
+    enclave.measurements.flatMap(({ sha384 }) =>
+      productConditions(enclave).map((product) => ({
+        authority: issuer,
+        allOf: [
+          ...platformConditions(enclave, contractId),
+          equals('x-ms-sevsnpvm-launchmeasurement', sha384),
+          equals('x-ms-runtime.contract', contractId),
+          equals('x-ms-runtime.purpose', 'strongroom/worker/v1'),
+          ...product,
+        ],
+      })),
+    ),
+  );
+  return withinLimits({ version: '1.0.0', anyOf });
+}
+
+function platformConditions(enclave: EnclaveContract, contractId: ContractId): ClaimCondition[] {
+  if (enclave.platform === 'simulated') {
+    return [
+      equals('x-ms-attestation-type', 'sevsnpvm-simulated'),
+      equals('x-strongroom-platform', 'simulated'),
+      equals('x-ms-sevsnpvm-hostdata', contractId),
+    ];
+  }
+  // No condition on HOST_DATA: on Azure it holds the security policy's hash. The contract is bound
+  // by the runtime claims, which measured code wrote.
+  return [
+    equals('x-ms-attestation-type', 'sevsnpvm'),
+    equals('x-ms-sevsnpvm-is-debuggable', 'false'),
+    equals('x-ms-sevsnpvm-migration-allowed', 'false'),
+    equals('x-ms-sevsnpvm-vmpl', 0),
+  ];
+}
+
+function productConditions(enclave: EnclaveContract): ClaimCondition[][] {
+  const floors = Object.entries(enclave.minimumTcb);
+  if (floors.length === 0) return [[]];
+  return floors.map(([product, floor]) => [
+    equals('x-strongroom-product', product),
+    atLeast('x-ms-sevsnpvm-bootloader-svn', floor.bootLoader),
+    atLeast('x-ms-sevsnpvm-tee-svn', floor.tee),
+    atLeast('x-ms-sevsnpvm-snpfw-svn', floor.snp),
+    atLeast('x-ms-sevsnpvm-microcode-svn', floor.microcode),
+  ]);
+}
+
+function equals(claim: string, value: string | number): ClaimCondition {
+  return { claim, equals: value };
+}
+
+function atLeast(claim: string, floor: number): ClaimCondition {
+  return { claim, greaterOrEquals: floor };
+}
+
+function withinLimits(policy: ReleasePolicy): ReleasePolicy {
+  const conditions = policy.anyOf.reduce((sum, entry) => sum + entry.allOf.length, 0);
+  if (conditions > POLICY_CONDITIONS_MAX) {
+    throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'POLICY_CONDITIONS_MAX', conditions });
+  }
+  const bytes = new TextEncoder().encode(JSON.stringify(policy)).length;
+  if (bytes > POLICY_BYTES_MAX) {
+    throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'POLICY_BYTES_MAX', bytes });
+  }
+  return policy;
+}
