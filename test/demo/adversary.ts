@@ -1,0 +1,97 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Contract } from '@strongroom/protocol/contract';
+import { datasetOf } from '@strongroom/protocol/contract';
+import type { ContractId } from '@strongroom/protocol/fields';
+import { datasetTopic, RECORD_TYPES } from '@strongroom/protocol/record';
+import { streamGenesis } from '@strongroom/protocol/sealed-batch';
+import type { LogEntry, RecordLog } from '@strongroom/record-log/log';
+import { createIdentity, parseIdentity } from '@strongroom/sealing/identity';
+import { createStreamSealer } from '@strongroom/sealing/seal';
+
+/**
+ * The Kafka operator, who has every right on the log and knows every public key. It forges, replays
+ * and truncates with the product's own code; all that it lacks are the owners' private keys.
+ */
+
+/** A batch in another owner's name: sealed to the right key, signed by the wrong one. */
+export async function forgeBatch(
+  log: RecordLog,
+  contract: Contract,
+  contractId: ContractId,
+  datasetId: string,
+): Promise<void> {
+  const dataset = datasetOf(contract, datasetId);
+  const { identityJson } = await createIdentity(dataset.owner, { reading: false });
+  const forger = parseIdentity(identityJson);
+  const stream = randomBytes(16).toString('base64url');
+  const position = { contract: contractId, dataset: dataset.id, stream, epoch: 0 };
+  const sealer = createStreamSealer({
+    contractId,
+    dataset,
+    stream,
+    epoch: 0,
+    point: {
+      sequence: 0,
+      head: createHash('sha256')
+        .update(streamGenesis(position as never))
+        .digest('hex'),
+      rows: 0,
+    },
+    signer: forger.signer,
+    kid: dataset.owner,
+  } as never);
+  const forged = await sealer.seal(randomBytes(4096), { rows: 100, eventTime: null });
+  await log.append(datasetTopic(contractId, dataset.id), [forged.record]);
+}
+
+/** The first sealed batch of a topic, appended once more. */
+export async function replayBatch(
+  log: RecordLog,
+  contractId: ContractId,
+  datasetId: string,
+): Promise<void> {
+  const topic = datasetTopic(contractId, datasetId as never);
+  const first = (await readAll(log, topic)).find(isBatch);
+  if (!first) throw new Error('there is no batch to replay');
+  await log.append(topic, [copyOf(first)]);
+}
+
+/**
+ * A second view of the log, under another namespace, in which one stream ends early: its newest
+ * batches are withheld, its signed manifest is shown.
+ */
+export async function truncateStream(
+  log: RecordLog,
+  contract: Contract,
+  contractId: ContractId,
+  options: { dataset: string; keep: number; namespace: string },
+): Promise<void> {
+  const topics = contract.datasets.map((each) =>
+    datasetTopic(contractId, each.id, options.namespace),
+  );
+  await log.createTopics(topics.map((topic) => ({ topic })));
+  const dataset = datasetOf(contract, options.dataset).id;
+  const entries = await readAll(log, datasetTopic(contractId, dataset));
+  const batches = entries.filter(isBatch).slice(0, options.keep);
+  const manifests = entries.filter((entry) => entry.headers['ce_type'] === RECORD_TYPES.manifest);
+  const last = manifests.at(-1);
+  if (!last) throw new Error('there is no manifest to show');
+  const shown = [...batches, last].map(copyOf);
+  await log.append(datasetTopic(contractId, dataset, options.namespace), shown);
+}
+
+export async function readAll(log: RecordLog, topic: string): Promise<LogEntry[]> {
+  const entries: LogEntry[] = [];
+  for await (const group of log.read([{ topic, offset: 0 }], { untilEnd: true })) {
+    entries.push(...group);
+  }
+  return entries;
+}
+
+function isBatch(entry: LogEntry): boolean {
+  return entry.headers['ce_type'] === RECORD_TYPES.batch;
+}
+
+function copyOf({ key, value, headers }: LogEntry) {
+  return { key, value, headers };
+}

@@ -1,0 +1,70 @@
+import {
+  type Deployment,
+  jsonLines,
+  prepareTopics,
+  publish,
+  readAs,
+  type Shipment,
+  startWorker,
+  type WorkerSummary,
+  workerSummary,
+} from '../deployment/pipeline.ts';
+import { say } from '../deployment/terminal.ts';
+import { forgeBatch, replayBatch } from './adversary.ts';
+import type { ShownAggregate } from './compare.ts';
+import { AUTHORITY, COLUMN_NAMES } from './contract.ts';
+import { REGION_NAMES, type Sources } from './sources.ts';
+
+/** Where the cheating operator appends: a small dataset, so that it surely happens in time. */
+const ATTACKED_DATASET = 'airports';
+
+/** From the owners' files to sealed results on the log; the operator cheats on the way. */
+export async function runMainJob(deployment: Deployment, sources: Sources): Promise<WorkerSummary> {
+  const { contract, contractId } = deployment.agreement;
+  await prepareTopics(deployment);
+  const registry = registryShipment(sources);
+  await publish(deployment, registry, ['--no-final']);
+  await forgeBatch(deployment.log, contract, contractId, ATTACKED_DATASET);
+  await replayBatch(deployment.log, contractId, ATTACKED_DATASET);
+  say("the operator forged a batch in the registry's name and replayed a true one");
+  const worker = startWorker(deployment, 'worker', ['--until-complete']);
+  const shipments = [registry, ...otherShipments(sources)];
+  await Promise.all(
+    shipments.map(async (shipment) => {
+      await publish(deployment, shipment);
+      say(`${shipment.owner} has published ${shipment.dataset}`);
+    }),
+  );
+  return await workerSummary(worker);
+}
+
+export async function readAggregates(deployment: Deployment): Promise<ShownAggregate[]> {
+  const finished = await readAs(deployment, AUTHORITY);
+  if (finished.exitCode !== 0) throw new Error(`analyst: ${finished.stderr.slice(-1_000)}`);
+  return jsonLines(finished.stdout);
+}
+
+function registryShipment(sources: Sources): Shipment {
+  return {
+    dataset: ATTACKED_DATASET,
+    owner: 'airport-registry',
+    source: sources.airports,
+    columns: COLUMN_NAMES.airports,
+  };
+}
+
+function otherShipments(sources: Sources): Shipment[] {
+  const flights = REGION_NAMES.map((region) => ({
+    dataset: `flights-${region}`,
+    owner: `${region}-airports`,
+    source: sources.flights[region],
+    columns: COLUMN_NAMES.flights,
+  }));
+  const strikes = {
+    dataset: 'strikes',
+    owner: 'wildlife-bureau',
+    source: sources.strikes,
+    columns: COLUMN_NAMES.strikes,
+  };
+  return [strikes, ...flights];
+}

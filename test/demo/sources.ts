@@ -1,0 +1,58 @@
+import { mkdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
+
+/**
+ * The real input: flight records, airports and bird strikes of the npm package `vega-datasets`,
+ * split so that each owner holds a file of its own and nobody holds the whole.
+ */
+
+const REGIONS = {
+  // Longitude bands of the airports table; every origin falls into exactly one.
+  west: 'longitude < -104',
+  central: 'longitude >= -104 AND longitude < -87',
+  east: 'longitude >= -87',
+} as const;
+export type Region = keyof typeof REGIONS;
+export const REGION_NAMES: readonly Region[] = ['west', 'central', 'east'];
+
+export interface Sources {
+  readonly flights: Record<Region, string>;
+  readonly airports: string;
+  readonly strikes: string;
+  /** Rows in all owners' files together. */
+  readonly rows: number;
+}
+
+/** Writes one Parquet file for each airport operator; the two tables are used as they are. */
+export async function splitSources(folder: string, rowsMax: number | undefined): Promise<Sources> {
+  const data = path.join(
+    path.dirname(createRequire(import.meta.url).resolve('vega-datasets/package.json')),
+    'data',
+  );
+  await mkdir(folder, { recursive: true });
+  const instance = await DuckDBInstance.create(':memory:', { threads: '2' });
+  const connection = await instance.connect();
+  try {
+    const airports = path.join(data, 'airports.csv');
+    const limit = rowsMax === undefined ? '' : `LIMIT ${rowsMax}`;
+    const flights = {} as Record<Region, string>;
+    for (const region of REGION_NAMES) {
+      flights[region] = path.join(folder, `flights-${region}.parquet`);
+      await connection.run(`COPY (
+          SELECT f.* FROM (SELECT * FROM read_parquet('${path.join(data, 'flights-3m.parquet')}') ${limit}) f
+          WHERE origin IN (SELECT iata FROM read_csv('${airports}') WHERE ${REGIONS[region]})
+        ) TO '${flights[region]}' (FORMAT parquet)`);
+    }
+    const strikes = path.join(data, 'birdstrikes.csv');
+    const files = [...Object.values(flights).map((file) => `read_parquet('${file}')`)];
+    const counts = [...files, `read_csv('${airports}')`, `read_csv('${strikes}')`];
+    const total = counts.map((file) => `(SELECT count(*) FROM ${file})`).join(' + ');
+    const reader = await connection.runAndReadAll(`SELECT (${total})::INTEGER`);
+    return { flights, airports, strikes, rows: Number(reader.getRows()[0]?.[0]) };
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}

@@ -1,0 +1,250 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type CreateKeyOptions, type JsonWebKey, KeyClient } from '@azure/keyvault-keys';
+import { createSimulatedPlatform } from '@strongroom/attestation/insecure';
+import { DENY_ALL_POLICY, releasePolicyFor } from '@strongroom/attestation/release-policy';
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import type { Contract, SignedContract } from '@strongroom/protocol/contract';
+import type { ContractId } from '@strongroom/protocol/fields';
+import { createIdentity, parseIdentity } from '@strongroom/sealing/identity';
+import { signContract } from '@strongroom/sealing/sign';
+import { verifyContract } from '@strongroom/sealing/verify';
+import { createRunAuthority, type RunAuthority } from './certificates.ts';
+import { httpsGetJson } from './https-get.ts';
+import {
+  type DeploymentPlan,
+  type PublicParts,
+  STATE_SHARE_ID,
+  type VaultParts,
+  WRAPPING_KEY_ID,
+} from './plan.ts';
+import { freePort, type Processes } from './processes.ts';
+import { say } from './terminal.ts';
+
+/** Sets up every organisation: its identity, its key release service, its keys, its signature. */
+
+export interface Folders {
+  readonly run: string;
+  /** Private keys and tokens that in life would lie on different machines. */
+  readonly secrets: string;
+  readonly logs: string;
+  readonly caFile: string;
+  readonly authority: RunAuthority;
+}
+
+export interface Agreement {
+  readonly signed: SignedContract;
+  readonly contract: Contract;
+  readonly contractId: ContractId;
+}
+
+interface Vault extends VaultParts {
+  readonly client: KeyClient;
+}
+
+export async function prepareFolders(run: string): Promise<Folders> {
+  const logs = path.join(run, 'logs');
+  const secrets = path.join(run, 'secrets');
+  await mkdir(logs, { recursive: true });
+  await mkdir(secrets, { recursive: true, mode: 0o700 });
+  const authority = await createRunAuthority(Date.now());
+  const caFile = path.join(run, 'ca.crt');
+  await writeFile(caFile, authority.caPem);
+  return { run, secrets, logs, caFile, authority };
+}
+
+/** From nothing to a contract that everybody signed and that every key release enforces. */
+export async function setUp(
+  processes: Processes,
+  folders: Folders,
+  plan: DeploymentPlan,
+): Promise<Agreement> {
+  const accessToken = plan.secrets?.accessToken() ?? randomBytes(32).toString('base64url');
+  await writeFile(accessTokenFile(folders), accessToken, { mode: 0o600 });
+  await createSimulatedPlatform(platformFolder(folders));
+  const authority = await startAttestation(processes, folders);
+  const vaults = await startVaults(processes, folders, plan, authority);
+  const { texts, ...publicKeys } = await createIdentities(folders, plan);
+  const measurement = await measureWorker(processes);
+  say(`reference measurement ${measurement.slice(0, 16)}…`);
+  const parts = { ...publicKeys, vaults, measurement, authority };
+  const agreement = await agreeOnContract(plan, parts, texts);
+  await allowRelease(vaults, agreement);
+  say(`contract ${agreement.contractId.slice(0, 16)}… signed by ${Object.keys(texts).length}`);
+  return agreement;
+}
+
+export function accessTokenFile(folders: Folders): string {
+  return path.join(folders.secrets, 'access-token');
+}
+
+export function platformFolder(folders: Folders): string {
+  return path.join(folders.run, 'platform');
+}
+
+export function identityFile(folders: Folders, party: string): string {
+  return path.join(folders.secrets, `${party}.identity.json`);
+}
+
+/** The simulated platform's attestation service: it says so in every token. */
+async function startAttestation(processes: Processes, folders: Folders) {
+  const url = `https://localhost:${await freePort()}`;
+  await processes.startService(
+    'attestation',
+    'services/attestation/src/main.insecure.ts',
+    [
+      'start',
+      ...['--port', new URL(url).port, '--issuer', url, '--roots', platformFolder(folders)],
+      ...['--data', path.join(folders.run, 'attestation')],
+      ...(await tlsFiles(folders, 'attestation')),
+    ],
+    { url, ca: folders.authority.caPem },
+  );
+  const answer = await httpsGetJson(`${url}/certs`, folders.authority.caPem);
+  const keys = Array.isArray(answer['keys']) ? answer['keys'] : [];
+  return { issuer: url, keys: keys.map(({ kty, n, e }) => ({ kty, n, e })) };
+}
+
+async function startVaults(
+  processes: Processes,
+  folders: Folders,
+  plan: DeploymentPlan,
+  authority: PublicParts['authority'],
+): Promise<Record<string, Vault>> {
+  const authorities = path.join(folders.run, 'authorities.json');
+  await writeFile(authorities, JSON.stringify([authority]));
+  const vaults = await Promise.all(
+    plan.owners.map(async (owner): Promise<[string, Vault]> => {
+      return [owner, await startVault(processes, folders, plan, { owner, authorities })];
+    }),
+  );
+  return Object.fromEntries(vaults);
+}
+
+/** One owner's key release service and its two keys, for now released to nobody. */
+async function startVault(
+  processes: Processes,
+  folders: Folders,
+  plan: DeploymentPlan,
+  { owner, authorities }: { owner: string; authorities: string },
+): Promise<Vault> {
+  const url = `https://localhost:${await freePort()}`;
+  const adminToken = plan.secrets?.adminToken(owner) ?? randomBytes(32).toString('base64url');
+  const masterKey = plan.secrets?.masterKey(owner) ?? randomBytes(32);
+  const secret = (name: string) => path.join(folders.secrets, `${owner}.${name}`);
+  await writeFile(secret('admin-token'), adminToken, { mode: 0o600 });
+  const encoded = Buffer.from(masterKey).toString('base64url');
+  await writeFile(secret('master-key'), encoded, { mode: 0o600 });
+  await processes.startService(
+    `key-release-${owner}`,
+    'services/key-release/src/main.ts',
+    [
+      'start',
+      ...['--owner', owner, '--port', new URL(url).port],
+      ...['--data', path.join(folders.run, `key-release-${owner}`)],
+      ...['--authorities', authorities, '--master-key-file', secret('master-key')],
+      ...['--access-token-file', accessTokenFile(folders)],
+      ...['--admin-token-file', secret('admin-token')],
+      ...(await tlsFiles(folders, owner)),
+    ],
+    { url, ca: folders.authority.caPem },
+  );
+  const client = keyClient(url, adminToken, folders.authority.caPem);
+  const wrappingKey = await createKeys(client, plan.secrets?.stateShare(owner));
+  const service = await httpsGetJson(`${url}/.well-known/strongroom`, folders.authority.caPem);
+  return { url, client, releaseKey: service['releaseKey'], wrappingKey };
+}
+
+/** Through Azure's own client; returns the public half of the key encryption key. */
+async function createKeys(client: KeyClient, stateShare: Uint8Array | undefined) {
+  const nobody = { exportable: true, releasePolicy: encodedPolicy(DENY_ALL_POLICY) };
+  const rsa: CreateKeyOptions = { ...nobody, keySize: 3072 };
+  const made = await client.createKey(WRAPPING_KEY_ID, 'RSA', rsa);
+  if (stateShare === undefined) {
+    const oct: CreateKeyOptions = { ...nobody, keySize: 256 };
+    await client.createKey(STATE_SHARE_ID, 'oct', oct);
+  } else {
+    await client.importKey(STATE_SHARE_ID, { kty: 'oct', k: stateShare }, nobody);
+  }
+  return publicRsa(made.key);
+}
+
+async function createIdentities(folders: Folders, plan: DeploymentPlan) {
+  const signingKeys: Record<string, unknown> = {};
+  const readingKeys: Record<string, unknown> = {};
+  const texts: Record<string, string> = {};
+  for (const party of [...plan.owners, ...plan.analysts]) {
+    const made = await createIdentity(party, { reading: plan.analysts.includes(party) });
+    texts[party] = made.identityJson;
+    signingKeys[party] = made.signingKey;
+    readingKeys[party] = made.readingKey;
+    await writeFile(identityFile(folders, party), made.identityJson, { mode: 0o600 });
+  }
+  return { signingKeys, readingKeys, texts };
+}
+
+/** What any party can do with a checkout: build the image and take its launch measurement. */
+async function measureWorker(processes: Processes): Promise<string> {
+  const script = 'services/enclave-worker/src/print-measurement.insecure.ts';
+  const { stdout } = await processes.run('measure', script, []);
+  return JSON.parse(stdout).measurement;
+}
+
+/** Draft, then every party's signature; a contract that lacks one runs nowhere. */
+async function agreeOnContract(
+  plan: DeploymentPlan,
+  parts: PublicParts,
+  identities: Readonly<Record<string, string>>,
+): Promise<Agreement> {
+  let signed: Contract | SignedContract = plan.contract(parts);
+  for (const text of Object.values(identities)) {
+    signed = await signContract(signed, parseIdentity(text));
+  }
+  const { contract, contractId } = await verifyContract(signed);
+  return { signed: signed as SignedContract, contract, contractId };
+}
+
+/** Each owner derives its release policy from the contract that it signed. */
+async function allowRelease(
+  vaults: Readonly<Record<string, Vault>>,
+  { contract, contractId }: Agreement,
+): Promise<void> {
+  const releasePolicy = encodedPolicy(releasePolicyFor(contract, contractId));
+  for (const { client } of Object.values(vaults)) {
+    for (const name of [WRAPPING_KEY_ID, STATE_SHARE_ID]) {
+      const { properties } = await client.getKey(name);
+      await client.updateKeyProperties(name, properties.version ?? '', { releasePolicy });
+    }
+  }
+}
+
+async function tlsFiles(folders: Folders, name: string): Promise<string[]> {
+  const { cert, key } = await folders.authority.issue('localhost');
+  const folder = path.join(folders.secrets, 'tls');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const files = { cert: path.join(folder, `${name}.crt`), key: path.join(folder, `${name}.key`) };
+  await writeFile(files.cert, cert);
+  await writeFile(files.key, key, { mode: 0o600 });
+  return ['--tls-cert', files.cert, '--tls-key', files.key];
+}
+
+function keyClient(url: string, token: string, ca: string): KeyClient {
+  const credential = {
+    getToken: async () => ({ token, expiresOnTimestamp: Number.MAX_SAFE_INTEGER }),
+  };
+  return new KeyClient(url, credential, {
+    disableChallengeResourceVerification: true,
+    tlsOptions: { ca },
+  });
+}
+
+function encodedPolicy(policy: unknown) {
+  return { encodedPolicy: canonicalBytes(policy), contentType: 'application/json; charset=utf-8' };
+}
+
+function publicRsa(jwk: JsonWebKey | undefined) {
+  if (!jwk?.n || !jwk.e) throw new Error('the service returned no public key');
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url');
+  return { kty: 'RSA', n: text(jwk.n), e: text(jwk.e) };
+}

@@ -1,0 +1,152 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { datasetTopic } from '@strongroom/protocol/record';
+import type { RecordLog } from '@strongroom/record-log/log';
+import {
+  type Agreement,
+  accessTokenFile,
+  type Folders,
+  identityFile,
+  platformFolder,
+} from './organisations.ts';
+import type { Finished, Processes, RunningProcess } from './processes.ts';
+
+/** Producers, worker and analysts as processes, over one real log. */
+
+const WORKER = 'services/enclave-worker/src/main.insecure.ts';
+const PRODUCER = 'services/producer/src/main.ts';
+const ANALYST = 'services/analyst/src/main.ts';
+
+export interface WorkerSummary {
+  readonly rowsCounted: number;
+  readonly windows: number;
+  readonly aggregates: number;
+  readonly refusals: Readonly<Record<string, number>>;
+  readonly seconds: number;
+}
+
+/** One owner's file on its way into a dataset; columns as `source=contract,…`. */
+export interface Shipment {
+  readonly dataset: string;
+  readonly owner: string;
+  readonly source: string;
+  readonly columns: string;
+}
+
+export interface Deployment {
+  readonly processes: Processes;
+  readonly folders: Folders;
+  readonly agreement: Agreement;
+  readonly log: RecordLog;
+  readonly brokers: string;
+  /** Given to every process. */
+  readonly logLevel?: string;
+  /** Separates runs under one contract: other topics, other producers' state. */
+  readonly namespace?: string;
+}
+
+/** Writes the signed contract where every party finds it, and creates the datasets' topics. */
+export async function prepareTopics(deployment: Deployment): Promise<void> {
+  const { contract, contractId, signed } = deployment.agreement;
+  await writeFile(contractFile(deployment), JSON.stringify(signed));
+  const topics = contract.datasets.map((each) =>
+    datasetTopic(contractId, each.id, deployment.namespace),
+  );
+  await deployment.log.createTopics(topics.map((topic) => ({ topic })));
+}
+
+export function startProducer(
+  deployment: Deployment,
+  shipment: Shipment,
+  more: readonly string[] = [],
+): RunningProcess {
+  const { processes, folders } = deployment;
+  return processes.start(`producer-${shipment.dataset}`, PRODUCER, [
+    'publish',
+    ...common(deployment),
+    ...['--dataset', shipment.dataset, '--identity', identityFile(folders, shipment.owner)],
+    ...['--source', shipment.source, '--columns', shipment.columns],
+    ...['--state', stateFolder(deployment, shipment.dataset)],
+    ...more,
+  ]);
+}
+
+export function stateFolder({ folders, namespace = '' }: Deployment, dataset: string): string {
+  return path.join(folders.run, `stream-${namespace}-${dataset}`);
+}
+
+export async function publish(
+  deployment: Deployment,
+  shipment: Shipment,
+  more: readonly string[] = [],
+): Promise<Record<string, unknown>> {
+  return lastJson(await succeeded(startProducer(deployment, shipment, more)));
+}
+
+export function startWorker(
+  deployment: Deployment,
+  name: string,
+  more: readonly string[] = [],
+): RunningProcess {
+  const { processes, folders } = deployment;
+  return processes.start(name, WORKER, [
+    'start',
+    ...common(deployment),
+    ...['--access-token-file', accessTokenFile(folders), '--ca-file', folders.caFile],
+    ...['--platform-dir', platformFolder(folders), '--port', '0'],
+    ...more,
+  ]);
+}
+
+export async function workerSummary(worker: RunningProcess): Promise<WorkerSummary> {
+  return lastJson(await succeeded(worker)) as unknown as WorkerSummary;
+}
+
+/** What a party reads from the aggregates topic: one JSON object a line of stdout. */
+export async function readAs(
+  deployment: Deployment,
+  party: string,
+  { name = `analyst-${party}`, more = [] }: { name?: string; more?: readonly string[] } = {},
+): Promise<Finished> {
+  const who = ['--identity', identityFile(deployment.folders, party)];
+  const args = ['read', ...common(deployment), ...who, ...more];
+  return await deployment.processes.start(name, ANALYST, args).done;
+}
+
+export async function succeeded(process: RunningProcess): Promise<Finished> {
+  const finished = await process.done;
+  if (finished.exitCode === 0) return finished;
+  const end = finished.stderr.trim().split('\n').slice(-5).join('\n');
+  throw new Error(`${process.name} ended with ${finished.exitCode}: ${end}`);
+}
+
+export function jsonLines<Line>(text: string): Line[] {
+  const lines = text.split('\n').filter((line) => line.startsWith('{'));
+  return lines.map((line) => JSON.parse(line));
+}
+
+/** The code that a command ended with: its last JSON line on stderr that is an error. */
+export function codeOfEnd({ stderr }: Finished): string | undefined {
+  const pattern = /^\{"error":\{"code":"(ERR_[A-Z_]+)"/;
+  return stderr
+    .split('\n')
+    .map((line) => pattern.exec(line)?.[1])
+    .findLast((code) => code !== undefined);
+}
+
+export function contractFile({ folders }: Deployment): string {
+  return path.join(folders.run, 'contract.signed.json');
+}
+
+function common(deployment: Deployment): string[] {
+  const { brokers, logLevel = 'info', namespace } = deployment;
+  const where = ['--contract', contractFile(deployment), '--brokers', brokers];
+  const inNamespace = namespace === undefined ? [] : ['--namespace', namespace];
+  return [...where, ...inNamespace, '--json', '--log-level', logLevel];
+}
+
+function lastJson({ stdout }: Finished): Record<string, unknown> {
+  const last = jsonLines<Record<string, unknown>>(stdout).at(-1);
+  if (last === undefined) throw new Error('the command printed no JSON line');
+  return last;
+}

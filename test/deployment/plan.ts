@@ -1,0 +1,71 @@
+import type { Contract } from '@strongroom/protocol/contract';
+
+/** What a deployment is made from; the demo, the tests and the bench each have their own. */
+export interface DeploymentPlan {
+  /** Parties with a key release service. */
+  readonly owners: readonly string[];
+  /** Parties with a reading key. */
+  readonly analysts: readonly string[];
+  /** The contract, once every public part of it exists. */
+  contract(parts: PublicParts): Contract;
+  /** Secrets that a test wants to recognise later; random ones otherwise. */
+  readonly secrets?: PlannedSecrets;
+}
+
+export interface PublicParts {
+  readonly signingKeys: Readonly<Record<string, unknown>>;
+  readonly readingKeys: Readonly<Record<string, unknown>>;
+  readonly vaults: Readonly<Record<string, VaultParts>>;
+  readonly measurement: string;
+  readonly authority: { readonly issuer: string; readonly keys: readonly unknown[] };
+}
+
+export interface VaultParts {
+  readonly url: string;
+  readonly releaseKey: unknown;
+  readonly wrappingKey: unknown;
+}
+
+export interface PlannedSecrets {
+  masterKey(owner: string): Uint8Array;
+  accessToken(): string;
+  adminToken(owner: string): string;
+  /** 32 bytes; imported instead of created. */
+  stateShare(owner: string): Uint8Array;
+}
+
+/** Every owner of a deployment has these two keys. */
+export const WRAPPING_KEY_ID = 'wrapping-key';
+export const STATE_SHARE_ID = 'state-share';
+
+/** Parties, key release and enclave of a contract, in the form that the schema wants. */
+export function partiesOf(plan: DeploymentPlan, parts: PublicParts): unknown[] {
+  const named = (id: string) => ({
+    id,
+    name: id.replaceAll('-', ' '),
+    signingKey: parts.signingKeys[id],
+  });
+  const owner = (id: string) => ({
+    ...named(id),
+    keyRelease: {
+      url: parts.vaults[id]?.url,
+      releaseKey: parts.vaults[id]?.releaseKey,
+      stateShareKeyId: STATE_SHARE_ID,
+    },
+  });
+  const analyst = (id: string) => ({ ...named(id), readingKey: parts.readingKeys[id] });
+  return [...plan.owners.map(owner), ...plan.analysts.map(analyst)];
+}
+
+export function enclaveOf(parts: PublicParts): unknown {
+  return {
+    platform: 'simulated',
+    measurements: [{ name: 'this checkout', sha384: parts.measurement }],
+    minimumTcb: {},
+    authorities: [parts.authority],
+  };
+}
+
+export function ownedBy(parts: PublicParts, owner: string) {
+  return { owner, keyId: WRAPPING_KEY_ID, wrappingKey: parts.vaults[owner]?.wrappingKey };
+}

@@ -1,0 +1,197 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { aggregatesTopic, datasetTopic } from '@strongroom/protocol/record';
+import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { prepareFolders, setUp } from '../deployment/organisations.ts';
+import {
+  codeOfEnd,
+  contractFile,
+  type Deployment,
+  jsonLines,
+  prepareTopics,
+  publish,
+  readAs,
+  type Shipment,
+  startProducer,
+  startWorker,
+  succeeded,
+  workerSummary,
+} from '../deployment/pipeline.ts';
+import { Processes } from '../deployment/processes.ts';
+import { expectedTotals, READER, VISITS_PLAN, writeVisits } from './visits.ts';
+
+/** The whole path as processes over a real log: right totals, whatever is killed on the way. */
+
+const ROWS_EACH = 40_000;
+const SMALL_BATCHES = ['--batch-rows', '512'];
+
+interface Line {
+  readonly query: string;
+  readonly emission: number;
+  readonly epoch: number;
+  readonly window: { readonly start: number; readonly end: number } | null;
+  readonly rows: readonly { readonly visits: unknown; readonly weight: unknown }[];
+}
+
+let base: Deployment;
+let shipments: Shipment[];
+
+beforeAll(async () => {
+  const folders = await prepareFolders(await mkdtemp(path.join(os.tmpdir(), 'strongroom-it-')));
+  const processes = new Processes(folders.logs);
+  const brokers = inject('brokers');
+  const log = await connectKafkaLog({ brokers: brokers.split(','), clientId: 'integration' });
+  const agreement = await setUp(processes, folders, VISITS_PLAN);
+  base = { processes, folders, agreement, log, brokers, logLevel: 'debug' };
+  shipments = await writeVisits(folders.run, ROWS_EACH);
+});
+
+afterAll(async () => {
+  await base.processes.stopAll();
+  await base.log.close();
+  await rm(base.folders.run, { recursive: true, force: true });
+});
+
+async function fresh(namespace: string): Promise<Deployment> {
+  const deployment = { ...base, namespace };
+  await prepareTopics(deployment);
+  return deployment;
+}
+
+async function publishAll(deployment: Deployment, more = SMALL_BATCHES): Promise<void> {
+  await Promise.all(shipments.map((shipment) => publish(deployment, shipment, more)));
+}
+
+async function resultsOf(deployment: Deployment): Promise<Line[]> {
+  const finished = await readAs(deployment, READER);
+  expect(finished.stderr).not.toContain('"error"');
+  expect(finished.exitCode).toBe(0);
+  return jsonLines<Line>(finished.stdout);
+}
+
+function expectEveryRowOnce(lines: readonly Line[]): void {
+  const totals = expectedTotals(ROWS_EACH);
+  const hourly = lines.filter((line) => line.query === 'hourly-visits');
+  const whole = lines.filter((line) => line.query === 'visits-by-district');
+  expect(hourly).toHaveLength(totals.hourlyWindows);
+  expect(whole).toHaveLength(1);
+  for (const part of [hourly, whole]) {
+    expect(sumOf(part, 'visits')).toBe(totals.rows);
+    expect(sumOf(part, 'weight')).toBe(totals.weight);
+  }
+  expect(hourly.map((line) => line.emission)).toEqual(hourly.map((_, index) => index));
+  const starts = hourly.map((line) => line.window?.start ?? Number.NaN);
+  expect(starts).toEqual([...starts].sort((left, right) => left - right));
+}
+
+function sumOf(lines: readonly Line[], name: 'visits' | 'weight'): number {
+  return lines.flatMap((line) => line.rows).reduce((sum, row) => sum + Number(row[name]), 0);
+}
+
+describe('the whole path', () => {
+  test('counts every row of every owner once', async () => {
+    const deployment = await fresh('plain');
+    const worker = startWorker(deployment, 'worker', ['--until-complete']);
+    await publishAll(deployment);
+    const summary = await workerSummary(worker);
+    expect(summary.rowsCounted).toBe(2 * ROWS_EACH + 7);
+    expect(summary.refusals).toEqual({});
+    expectEveryRowOnce(await resultsOf(deployment));
+  });
+
+  test('a producer that is killed resumes without repeating or skipping a row', async () => {
+    const deployment = await fresh('killed-producer');
+    const [victim, ...others] = shipments;
+    if (!victim) throw new Error('no shipment');
+    const topic = datasetTopic(
+      deployment.agreement.contractId,
+      victim.dataset as never,
+      deployment.namespace,
+    );
+    let kills = 0;
+    for (const records of [3, 30, 60]) {
+      const producer = startProducer(deployment, victim, SMALL_BATCHES);
+      while ((await deployment.log.endOffset(topic)) < records) await sleep(10);
+      process.kill(producer.pid, 'SIGKILL');
+      const finished = await producer.done;
+      if (finished.exitCode !== 0) kills += 1;
+    }
+    expect(kills).toBeGreaterThan(0);
+    const worker = startWorker(deployment, 'worker', ['--until-complete']);
+    const [resumed] = await Promise.all([
+      publish(deployment, victim, SMALL_BATCHES),
+      ...others.map((shipment) => publish(deployment, shipment, SMALL_BATCHES)),
+    ]);
+    expect(resumed['resumed']).toBe(true);
+    const summary = await workerSummary(worker);
+    expect(summary.rowsCounted).toBe(2 * ROWS_EACH + 7);
+    expect(Object.keys(summary.refusals)).toEqual(
+      Object.keys(summary.refusals).filter((code) => code === 'ERR_BATCH_REPLAYED'),
+    );
+    expectEveryRowOnce(await resultsOf(deployment));
+  });
+
+  test('a worker that is killed goes on from its checkpoint; every window is told once', async () => {
+    const deployment = await fresh('killed-worker');
+    await publishAll(deployment);
+    const topic = aggregatesTopic(deployment.agreement.contractId, deployment.namespace);
+    await deployment.log.createTopics([{ topic }]);
+    let kills = 0;
+    for (let round = 0; round < 3; round += 1) {
+      const before = await deployment.log.endOffset(topic);
+      const worker = startWorker(deployment, `worker-${round}`, ['--until-complete']);
+      let ended = false;
+      void worker.done.then(() => {
+        ended = true;
+      });
+      while (!ended && (await deployment.log.endOffset(topic)) <= before) await sleep(5);
+      if (!ended) {
+        process.kill(worker.pid, 'SIGKILL');
+        kills += 1;
+      }
+      await worker.done;
+    }
+    expect(kills).toBeGreaterThan(0);
+    await succeeded(startWorker(deployment, 'worker-last', ['--until-complete']));
+    expectEveryRowOnce(await resultsOf(deployment));
+  });
+
+  test('nothing runs under a contract that lacks a signature', async () => {
+    const deployment = await fresh('unsigned');
+    const file = contractFile(deployment);
+    const whole = await readFile(file, 'utf8');
+    try {
+      const signed = JSON.parse(whole);
+      await writeFile(file, JSON.stringify({ ...signed, signatures: signed.signatures.slice(1) }));
+      const [shipment] = shipments;
+      if (!shipment) throw new Error('no shipment');
+      const producer = await startProducer(deployment, shipment).done;
+      const worker = await startWorker(deployment, 'worker', ['--until-complete']).done;
+      const analyst = await readAs(deployment, READER);
+      for (const finished of [producer, worker, analyst]) {
+        expect(codeOfEnd(finished)).toBe('ERR_CONTRACT_UNSIGNED');
+        expect(finished.exitCode).toBe(77);
+      }
+    } finally {
+      await writeFile(file, whole);
+    }
+  });
+
+  test('an unreachable log is a clear error of every command', async () => {
+    const deployment = { ...base, namespace: 'nowhere', brokers: '127.0.0.1:1' };
+    const [shipment] = shipments;
+    if (!shipment) throw new Error('no shipment');
+    const commands = [
+      startProducer(deployment, shipment).done,
+      startWorker(deployment, 'worker', ['--until-complete']).done,
+      readAs(deployment, READER),
+    ];
+    for (const finished of await Promise.all(commands)) {
+      expect(codeOfEnd(finished)).toBe('ERR_LOG_UNREACHABLE');
+      expect(finished.exitCode).toBe(69);
+    }
+  });
+});

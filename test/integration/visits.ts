@@ -1,0 +1,116 @@
+import { DuckDBInstance } from '@duckdb/node-api';
+import { type Contract, parseContract } from '@strongroom/protocol/contract';
+import type { Shipment } from '../deployment/pipeline.ts';
+import {
+  type DeploymentPlan,
+  enclaveOf,
+  ownedBy,
+  type PublicParts,
+  partiesOf,
+} from '../deployment/plan.ts';
+
+/**
+ * A small contract for the integration tests: two clinics' visits and a third party's table of
+ * places. Each visit carries a power of two's worth of nothing: `weight` is unique to its row
+ * number, so that a sum shows a lost or repeated batch.
+ */
+
+export const READER = 'health-office';
+const HOUR_MS = 3_600_000;
+
+export const VISITS_PLAN: DeploymentPlan = {
+  owners: ['north-clinic', 'south-clinic', 'place-registry'],
+  analysts: [READER],
+  contract: visitsContract,
+};
+
+export const VISIT_QUERIES = {
+  'hourly-visits': `SELECT place, count(*) AS visits, sum(weight) AS weight
+FROM visits GROUP BY place`,
+  'visits-by-district': `SELECT p.district AS district, count(*) AS visits, sum(v.weight) AS weight
+FROM visits v JOIN places p ON v.place = p.place GROUP BY p.district`,
+} as const;
+
+function visitsContract(parts: PublicParts): Contract {
+  const visitColumns = [
+    { name: 'at', type: 'timestamp-ms', nullable: false },
+    { name: 'place', type: 'utf8', nullable: false },
+    { name: 'weight', type: 'int64', nullable: false },
+  ];
+  const placeColumns = [
+    { name: 'place', type: 'utf8', nullable: false },
+    { name: 'district', type: 'utf8', nullable: false },
+  ];
+  const visits = { relation: 'visits', columns: visitColumns, eventTime: 'at' };
+  const places = { relation: 'places', columns: placeColumns };
+  const rule = {
+    latenessMs: 0,
+    readers: [READER],
+    disclosure: { minimumGroupRows: 1, groupRowsColumn: 'visits' },
+  };
+  const hourly = { kind: 'tumbling', sizeMs: HOUR_MS };
+  return parseContract({
+    strongroom: 'contract/v1',
+    title: 'Visits',
+    purpose: 'Visits by hour and by district',
+    version: 1,
+    parties: partiesOf(VISITS_PLAN, parts),
+    datasets: [
+      { id: 'visits-north', ...ownedBy(parts, 'north-clinic'), ...visits },
+      { id: 'visits-south', ...ownedBy(parts, 'south-clinic'), ...visits },
+      { id: 'places', ...ownedBy(parts, 'place-registry'), ...places },
+    ],
+    queries: [
+      visitQuery('hourly-visits', ['visits'], hourly, rule),
+      visitQuery('visits-by-district', ['places', 'visits'], { kind: 'whole' }, rule),
+    ],
+    enclave: enclaveOf(parts),
+  });
+}
+
+function visitQuery(
+  id: keyof typeof VISIT_QUERIES,
+  relations: string[],
+  window: object,
+  rule: object,
+) {
+  return { id, sql: VISIT_QUERIES[id], relations, window, ...rule };
+}
+
+const PLACES = 7;
+const HOURS = 6;
+
+/** Writes the three owners' files and returns how to ship them. */
+export async function writeVisits(folder: string, rowsEach: number): Promise<Shipment[]> {
+  const instance = await DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  const shipments: Shipment[] = [];
+  try {
+    for (const [index, owner] of ['north-clinic', 'south-clinic'].entries()) {
+      const source = `${folder}/${owner}.parquet`;
+      await connection.run(`COPY (SELECT
+          epoch_ms((1700000000000 // ${HOUR_MS}) * ${HOUR_MS}
+            + (i * ${HOURS * HOUR_MS} // ${rowsEach})::BIGINT)::TIMESTAMP_MS AS at,
+          'place-' || (i % ${PLACES}) AS place,
+          (i + ${index * rowsEach})::BIGINT AS weight
+        FROM range(${rowsEach}) r(i) ORDER BY i) TO '${source}' (FORMAT parquet)`);
+      const dataset = owner.replace('-clinic', '').replace(/^/, 'visits-');
+      shipments.push({ dataset, owner, source, columns: 'at=at,place=place,weight=weight' });
+    }
+    const source = `${folder}/places.csv`;
+    await connection.run(`COPY (SELECT 'place-' || i AS place, 'district-' || (i % 2) AS district
+      FROM range(${PLACES}) r(i)) TO '${source}' (FORMAT csv, HEADER)`);
+    const columns = 'place=place,district=district';
+    shipments.push({ dataset: 'places', owner: 'place-registry', source, columns });
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+  return shipments;
+}
+
+/** What a correct pipeline must say in total: every row once, in closed form. */
+export function expectedTotals(rowsEach: number) {
+  const rows = 2 * rowsEach;
+  return { rows, weight: (rows * (rows - 1)) / 2, hourlyWindows: HOURS };
+}
