@@ -1,0 +1,87 @@
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { bindsRuntimeClaims } from './binding.ts';
+import type { Tcb } from './snp/tcb.ts';
+import type { VerifiedEvidence } from './verify.ts';
+
+/** A claims object in the names and spellings of Microsoft Azure Attestation. */
+export type AttestationClaims = Readonly<Record<string, unknown>>;
+
+/**
+ * What a token says about genuine evidence: Azure's claims for `sevsnpvm`, and behind them what
+ * Azure leaves out. Versions are those of REPORTED_TCB, as in Azure's tokens. A simulated platform
+ * has its own attestation type, says that it can be debugged and claims no compliance, so that a
+ * policy written for hardware refuses it without knowing of it.
+ * @param runtimeClaims the bytes that REPORT_DATA must bind; a JSON object
+ * @throws ERR_REPORT_DATA_MISMATCH, ERR_EVIDENCE_MALFORMED
+ */
+export function claimsOf(evidence: VerifiedEvidence, runtimeClaims: Uint8Array): AttestationClaims {
+  if (!bindsRuntimeClaims(evidence.facts.report, runtimeClaims)) {
+    throw new StrongroomError('ERR_REPORT_DATA_MISMATCH');
+  }
+  const runtime = parseObject(runtimeClaims);
+  return { ...platformClaims(evidence), ...reportClaims(evidence), 'x-ms-runtime': runtime };
+}
+
+/** The claims that need no runtime data. */
+export function reportClaims({ facts }: VerifiedEvidence): AttestationClaims {
+  const { report, guestPolicy, tcb } = facts;
+  const simulated = facts.platform === 'simulated';
+  return {
+    'x-ms-sevsnpvm-authorkeydigest': hex(report.authorKeyDigest),
+    'x-ms-sevsnpvm-bootloader-svn': tcb.reported.bootLoader,
+    'x-ms-sevsnpvm-familyId': hex(report.familyId),
+    'x-ms-sevsnpvm-guestsvn': report.guestSvn,
+    'x-ms-sevsnpvm-hostdata': hex(report.hostData),
+    'x-ms-sevsnpvm-idkeydigest': hex(report.idKeyDigest),
+    'x-ms-sevsnpvm-imageId': hex(report.imageId),
+    'x-ms-sevsnpvm-is-debuggable': simulated || guestPolicy.debugAllowed,
+    'x-ms-sevsnpvm-launchmeasurement': hex(report.measurement),
+    'x-ms-sevsnpvm-microcode-svn': tcb.reported.microcode,
+    'x-ms-sevsnpvm-migration-allowed': guestPolicy.migrationAllowed,
+    'x-ms-sevsnpvm-reportdata': hex(report.reportData),
+    'x-ms-sevsnpvm-reportid': hex(report.reportId),
+    'x-ms-sevsnpvm-smt-allowed': guestPolicy.smtAllowed,
+    'x-ms-sevsnpvm-snpfw-svn': tcb.reported.snp,
+    'x-ms-sevsnpvm-tee-svn': tcb.reported.tee,
+    'x-ms-sevsnpvm-vmpl': report.vmpl,
+  };
+}
+
+/** No `x-ms-compliance-status` on any platform: it vouches for Microsoft's own utility VM. */
+function platformClaims({ facts }: VerifiedEvidence): AttestationClaims {
+  const simulated = facts.platform === 'simulated';
+  return {
+    'x-ms-attestation-type': simulated ? 'sevsnpvm-simulated' : 'sevsnpvm',
+    'x-ms-ver': '1.0',
+    'x-strongroom-platform': facts.platform,
+    'x-strongroom-product': facts.product,
+    'x-strongroom-signing-key': facts.signer,
+    'x-strongroom-debug-allowed': facts.guestPolicy.debugAllowed,
+    'x-strongroom-tcb-committed': tcbClaim(facts.tcb.committed),
+    'x-strongroom-tcb-launch': tcbClaim(facts.tcb.launch),
+    'x-strongroom-tcb-current': tcbClaim(facts.tcb.current),
+    'x-strongroom-platform-info': facts.report.platformInfo.toString(16),
+  };
+}
+
+function tcbClaim(tcb: Tcb): Readonly<Record<string, number>> {
+  const { fmc, bootLoader, tee, snp, microcode } = tcb;
+  return { ...(fmc === null ? {} : { fmc }), bootLoader, tee, snp, microcode };
+}
+
+function parseObject(bytes: Uint8Array): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check: 'runtime-claims' });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check: 'runtime-claims' });
+  }
+  return value;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}

@@ -1,0 +1,195 @@
+import { type KeyObject, verify } from 'node:crypto';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
+import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
+import type { Evidence } from '@strongroom/protocol/evidence';
+import { RUNTIME_CLAIMS_BYTES_MAX } from '@strongroom/protocol/limits';
+import { parseReport, SIGNED_BYTES, type SnpReport } from './report.ts';
+import type { PlatformKind, RootSet } from './roots.ts';
+import {
+  checkChainFields,
+  checkChainSignatures,
+  type EndorsementChain,
+  selectChain,
+} from './snp/chain.ts';
+import { type Endorsement, readEndorsement } from './snp/endorsement.ts';
+import { type GuestPolicy, parseKeyInfo, parsePolicy } from './snp/policy.ts';
+import { type Product, parseTcb, productOfCpu, sameTcb, type Tcb } from './snp/tcb.ts';
+import { sameBytes } from './x509/certificate.ts';
+import { parsePemCertificates } from './x509/pem.ts';
+
+/** The time that certificates are judged at, in milliseconds since 1970. */
+export interface VerificationClock {
+  now(): number;
+}
+
+export interface VerificationOptions {
+  /** Exactly one set: its kind is what the verdict says about the platform. */
+  readonly roots: RootSet;
+  readonly clock: VerificationClock;
+}
+
+interface VerifiedFacts {
+  readonly platform: PlatformKind;
+  readonly product: Product;
+  readonly report: SnpReport;
+  readonly guestPolicy: GuestPolicy;
+  readonly signer: 'vcek' | 'vlek';
+  /** The cloud provider that a VLEK names. */
+  readonly cspId: string | null;
+  readonly tcb: { readonly [part in 'current' | 'committed' | 'reported' | 'launch']: Tcb };
+  /** The bytes that came with the report; appraisal checks that REPORT_DATA binds them. */
+  readonly runtimeClaims: Uint8Array;
+  /** AMD revokes authorities, not chips, and no revocation list was looked at. */
+  readonly revocation: 'not-checked';
+}
+
+/** Genuine evidence. Only `verifyEvidence` makes one, so appraisal cannot be given less. */
+class Verified {
+  readonly #facts: VerifiedFacts;
+
+  constructor(facts: VerifiedFacts) {
+    this.#facts = facts;
+  }
+
+  get facts(): VerifiedFacts {
+    return this.#facts;
+  }
+}
+export type VerifiedEvidence = Verified;
+
+/**
+ * Is the evidence genuine? Whether it is what was agreed on is the appraisal's question. Bounded
+ * work without network: endorsements come with the evidence, roots with the caller.
+ * @throws ERR_EVIDENCE_MALFORMED, ERR_LIMIT_EXCEEDED, ERR_REPORT_MALFORMED, ERR_ROOT_KIND,
+ * ERR_CERTIFICATE_CHAIN, ERR_REPORT_SIGNATURE; the fact `check` names the step
+ */
+export function verifyEvidence(evidence: Evidence, options: VerificationOptions): VerifiedEvidence {
+  const received = decodeEvidence(evidence);
+  const report = parseReport(received.report);
+  const signer = checkSigner(report);
+  const chain = selectChain(received.certificates, signer, options.roots);
+  checkChainFields(chain, options.roots, options.clock.now());
+  const product = checkProduct(report, chain);
+  const tcb = checkTcbForm(report, product);
+  const endorsement = checkEndorsement(report, chain, signer, tcb.reported);
+  checkSignatureRange(report);
+  const endorsementKey = checkChainSignatures(chain);
+  checkReportSignature(received.report, report, endorsementKey);
+  return new Verified({
+    platform: options.roots.kind,
+    product,
+    report,
+    guestPolicy: guestPolicyOf(report),
+    signer,
+    cspId: endorsement.cspId,
+    tcb,
+    runtimeClaims: received.runtimeClaims,
+    revocation: 'not-checked',
+  });
+}
+
+interface ReceivedEvidence {
+  readonly report: Uint8Array;
+  readonly certificates: readonly Uint8Array[];
+  readonly runtimeClaims: Uint8Array;
+}
+
+function decodeEvidence(evidence: Evidence): ReceivedEvidence {
+  const report = decodeBase64url(evidence.report);
+  if (!report) throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check: 'report' });
+  const runtimeClaims = decodeBase64url(evidence.runtimeClaims);
+  if (!runtimeClaims) {
+    throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check: 'runtime-claims' });
+  }
+  if (runtimeClaims.length > RUNTIME_CLAIMS_BYTES_MAX) {
+    throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'RUNTIME_CLAIMS_BYTES_MAX' });
+  }
+  const certificates = parsePemCertificates(evidence.certificateChain);
+  return { report, certificates, runtimeClaims };
+}
+
+/** A report that the host asked for has VMPL 0xffffffff and says nothing about the guest's will. */
+function checkSigner(report: SnpReport): 'vcek' | 'vlek' {
+  if (report.vmpl > 3) throw new StrongroomError('ERR_REPORT_MALFORMED', { check: 'vmpl' });
+  const keyInfo = parseKeyInfo(report.keyInfo);
+  if (!keyInfo || keyInfo.chipKeyMasked || keyInfo.signingKey === 'none') {
+    throw new StrongroomError('ERR_REPORT_SIGNATURE', { check: 'not-signed' });
+  }
+  return keyInfo.signingKey;
+}
+
+/** The report's processor, the leaf, its issuer and the pinned root name one product. */
+function checkProduct(report: SnpReport, chain: EndorsementChain): Product {
+  const { product } = chain;
+  if (report.cpu && productOfCpu(report.cpu) !== product) throw refusal('product-of-report');
+  // Turin's chip ids have 8 bytes: the shape gives away a version 2 report, which names no CPU.
+  const long = report.chipId.subarray(8).some((byte) => byte !== 0);
+  const present = report.chipId.some((byte) => byte !== 0);
+  if (present && long === (product === 'Turin')) throw refusal('product-of-chip-id');
+  return product;
+}
+
+function checkTcbForm(report: SnpReport, product: Product): VerifiedFacts['tcb'] {
+  const read = (bytes: Uint8Array): Tcb => {
+    const tcb = parseTcb(bytes, product);
+    if (!tcb) throw new StrongroomError('ERR_REPORT_MALFORMED', { check: 'tcb-form' });
+    return tcb;
+  };
+  return {
+    current: read(report.currentTcb),
+    committed: read(report.committedTcb),
+    reported: read(report.reportedTcb),
+    launch: read(report.launchTcb),
+  };
+}
+
+/** The certificate is of this chip at exactly these versions: "at least" would let an older in. */
+function checkEndorsement(
+  report: SnpReport,
+  chain: EndorsementChain,
+  signer: 'vcek' | 'vlek',
+  reported: Tcb,
+): Endorsement {
+  const endorsement = readEndorsement(chain.leaf, signer);
+  if (endorsement.product !== chain.product) throw refusal('product-of-leaf');
+  if (!sameTcb(endorsement.tcb, reported)) throw refusal('tcb-of-leaf');
+  if (endorsement.hardwareId) {
+    const chipId = new Uint8Array(64);
+    chipId.set(endorsement.hardwareId);
+    if (!sameBytes(chipId, report.chipId)) throw refusal('chip-id');
+  }
+  return endorsement;
+}
+
+/** SEC 1 §4.1.4: 1 <= r, s < n. */
+function checkSignatureRange(report: SnpReport): void {
+  for (const part of [report.signature.r, report.signature.s]) {
+    const value = BigInt(`0x${Buffer.from(part.toReversed()).toString('hex')}`);
+    if (value === 0n || value >= P384_ORDER) {
+      throw new StrongroomError('ERR_REPORT_SIGNATURE', { check: 'range' });
+    }
+  }
+}
+
+const P384_ORDER =
+  0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n;
+
+/** Over the bytes as received, never over a second writing of what was read from them. */
+function checkReportSignature(bytes: Uint8Array, report: SnpReport, key: KeyObject): void {
+  const { r, s } = report.signature;
+  const signature = Buffer.concat([r.toReversed(), s.toReversed()]);
+  const signed = bytes.subarray(0, SIGNED_BYTES);
+  if (!verify('sha384', signed, { key, dsaEncoding: 'ieee-p1363' }, signature)) {
+    throw new StrongroomError('ERR_REPORT_SIGNATURE', { check: 'signature' });
+  }
+}
+
+function guestPolicyOf(report: SnpReport): GuestPolicy {
+  const policy = parsePolicy(report.policy);
+  if (!policy) throw new StrongroomError('ERR_REPORT_MALFORMED', { check: 'policy-form' });
+  return policy;
+}
+
+function refusal(check: string, more: ErrorFacts = {}): StrongroomError {
+  return new StrongroomError('ERR_CERTIFICATE_CHAIN', { check, ...more });
+}
