@@ -1,0 +1,55 @@
+// node scripts/count-runs.mjs TESTS_LOG TESTS_EXIT DEMO_LOG DEMO_EXIT
+//
+// Adds up what `npm test` counted and what the demo's last line says about itself, prints
+// `N passed, N failed` as its last line and fails when anything did. Plain JavaScript for the same
+// reason as bootstrap.mjs: it must be able to report that nothing could be installed.
+import { readFileSync } from 'node:fs';
+
+const [testsLog, testsExit, demoLog, demoExit] = process.argv.slice(2);
+
+const runs = [
+  countTests(lastLine(testsLog), Number(testsExit)),
+  countDemo(lastLine(demoLog), Number(demoExit)),
+];
+const passed = runs.reduce((sum, run) => sum + run.passed, 0);
+const failed = runs.reduce((sum, run) => sum + run.failed, 0);
+process.stdout.write(`${passed} passed, ${failed} failed\n`);
+process.exitCode = failed > 0 || runs.some((run) => run.passed === 0) ? 1 : 0;
+
+function countTests(line, exit) {
+  const found = /^(\d+) passed, (\d+) failed$/.exec(line);
+  const passed = Number(found?.[1] ?? 0);
+  const failed = Number(found?.[2] ?? 1);
+  // A run that fails without a failed test (it was killed, say) is one failure.
+  return { passed, failed: exit !== 0 && failed === 0 ? 1 : failed };
+}
+
+/** Every promise of the demo is one check. */
+function countDemo(line, exit) {
+  const result = parse(line);
+  const checks = {
+    'the demo exits with 0': exit === 0,
+    'every row was counted once': result.rowsIn > 0 && result.rowsCounted === result.rowsIn,
+    'aggregates were read': result.aggregates > 0 && result.windows > 0,
+    'every aggregate equals the plaintext query': result.matchesPlaintext === true,
+    'five attacks were refused': Array.isArray(result.refusals) && result.refusals.length >= 5,
+  };
+  for (const [name, held] of Object.entries(checks)) {
+    process.stdout.write(`${held ? 'ok  ' : 'FAIL'} demo: ${name}\n`);
+  }
+  const passed = Object.values(checks).filter(Boolean).length;
+  return { passed, failed: Object.keys(checks).length - passed };
+}
+
+function parse(line) {
+  try {
+    const value = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+function lastLine(file) {
+  return readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? '';
+}
