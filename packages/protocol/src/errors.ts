@@ -132,8 +132,8 @@ export const ERRORS = {
     'Lower --batch-rows or --batch-bytes.',
   ),
   ERR_STATE_LOCKED: retry(
-    'one producer at a time is expected to use a state folder',
-    'Wait for the other producer, or give this one a state folder of its own.',
+    'one process at a time is expected to use a state folder',
+    'Wait for the other process, or give this one a state folder of its own.',
   ),
   ERR_STATE_CORRUPT: halt(
     'the state folder is expected to hold what this producer wrote',
@@ -280,6 +280,22 @@ export const ERRORS = {
   ERR_UNAUTHENTICATED: halt(
     'the caller is expected to present a valid access token',
     'Set the access token that the service was configured with.',
+  ),
+  ERR_RIGHT_MISSING: halt(
+    'the access token is expected to carry the right that is named',
+    'Use a token with this right: who releases keys does not administer them.',
+  ),
+  ERR_REQUEST_INVALID: halt(
+    'the request is expected to follow the documented shape',
+    "Correct the member that is named; the service's README lists its routes.",
+  ),
+  ERR_POLICY_IMMUTABLE: halt(
+    'a release policy that was set as immutable is expected to stay as it is',
+    'Create a new version of the key with the new policy.',
+  ),
+  ERR_AUDIT_BROKEN: halt(
+    'the audit log is expected to be one unbroken chain of entries',
+    'Somebody changed the database: keep it as evidence and restore a backup.',
   ),
   ERR_SERVICE_UNREACHABLE: retry(
     'the service is expected to answer at its URL',

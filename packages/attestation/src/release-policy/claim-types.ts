@@ -43,6 +43,15 @@ const CLAIM_TYPES: ReadonlyMap<string, ClaimType> = new Map<string, ClaimType>([
   ['x-ms-runtime.client-payload.nonce', 'string'],
   ['x-strongroom-platform', 'string'],
   ['x-strongroom-product', 'string'],
+  ['x-strongroom-signing-key', 'string'],
+  ['x-strongroom-debug-allowed', 'boolean'],
+  ['x-strongroom-platform-info', 'string'],
+  ...['committed', 'launch', 'current'].flatMap((tcb) =>
+    ['fmc', 'bootLoader', 'tee', 'snp', 'microcode'].map((part): [string, ClaimType] => [
+      `x-strongroom-tcb-${tcb}.${part}`,
+      'integer',
+    ]),
+  ),
 ]);
 
 /** A confidential VM's token carries the same claims one level down. */
