@@ -1,0 +1,198 @@
+import { importsOf } from './imports.ts';
+import { isTest, packageFolderOf, resolveRelative, type TextFile } from './source-files.ts';
+
+/**
+ * Who may load whom (ARCHITECTURE.md). Rules are tried from top to bottom and the first one whose
+ * files match a path decides; a file that no rule matches is a violation of its own.
+ */
+interface Layer {
+  readonly files: RegExp;
+  /** Workspace modules, written as the import line names them after `@strongroom/`. */
+  readonly workspace: readonly RegExp[];
+  /** Everything else that may be loaded; anything when absent. */
+  readonly outside?: readonly RegExp[];
+  readonly forbidden?: readonly RegExp[];
+  /** Files of the same package that may not be loaded (a type from them may, if `types`). */
+  readonly walls?: readonly { readonly behind: RegExp; readonly types: RegExp }[];
+  readonly why: string;
+}
+
+const NETWORK_AND_FILES =
+  /^node:(fs|net|tls|http|https|http2|dgram|dns|child_process|cluster|worker_threads)(\/|$)/;
+const VAULT = /^services\/enclave-worker\/src\/vault\//;
+const NONE = /(?!)/;
+
+export const LAYERS: readonly Layer[] = [
+  {
+    files: /^packages\/protocol\/src\//,
+    workspace: [],
+    outside: [/^zod$/, /^canonicalize$/, /^node:assert\/strict$/],
+    why: 'protocol is what everybody says: it loads no workspace package and does no I/O',
+  },
+  {
+    files: /^packages\/sealing\/src\//,
+    workspace: [/^protocol\//],
+    forbidden: [NETWORK_AND_FILES],
+    why: 'sealing loads protocol only, and turns bytes into bytes',
+  },
+  {
+    files: /^packages\/attestation\/src\/(platforms|insecure)(\.ts$|\/)/,
+    workspace: [/^protocol\//],
+    why: 'attestation loads protocol only',
+  },
+  {
+    files: /^packages\/attestation\/src\//,
+    workspace: [/^protocol\//],
+    forbidden: [NETWORK_AND_FILES],
+    walls: [{ behind: /^packages\/attestation\/src\/insecure(\.ts$|\/)/, types: NONE }],
+    why: 'attestation opens no socket and no file, and the verifier never loads the simulator',
+  },
+  {
+    files: /^packages\/record-log\/src\/kafka-log\.ts$/,
+    workspace: [],
+    why: 'record-log loads no workspace package',
+  },
+  {
+    files: /^packages\/(record-log|runtime)\/src\//,
+    workspace: [],
+    forbidden: [/^kafkajs/],
+    why: 'record-log and runtime load no workspace package; one file loads kafkajs',
+  },
+  {
+    files: /^packages\/testkit\/src\//,
+    workspace: [/^(protocol|sealing|attestation|record-log|runtime)\//],
+    forbidden: [/^kafkajs/],
+    why: 'testkit loads packages, never services',
+  },
+  {
+    files: /^services\/producer\/src\//,
+    workspace: [/^(protocol|record-log|runtime)\//, /^sealing\/(seal|sign|identity|verify)$/],
+    forbidden: [/^kafkajs/],
+    why: 'the producer can seal and cannot open',
+  },
+  {
+    files: /^services\/(attestation|key-release|enclave-worker)\/src\/main\.insecure\.ts$/,
+    workspace: [/^(protocol|attestation|record-log|runtime)\//],
+    forbidden: [/^kafkajs/],
+    why: 'only main.insecure.ts loads the simulator',
+  },
+  {
+    files: /^services\/attestation\/src\//,
+    workspace: [/^(protocol|runtime)\//, /^attestation\/(?!insecure)/],
+    forbidden: [/^kafkajs/],
+    why: 'the attestation service verifies evidence and holds no data key',
+  },
+  {
+    files: /^services\/key-release\/src\//,
+    workspace: [/^(protocol|runtime)\//, /^attestation\/(?!insecure)/, /^sealing\/wrap$/],
+    forbidden: [/^kafkajs/],
+    why: 'key release wraps keys and never opens or seals data',
+  },
+  {
+    files: VAULT,
+    workspace: [/^(protocol|sealing)\//],
+    outside: [/^apache-arrow$/, /^@duckdb\//, /^jose$/, /^zod$/, /^node:(crypto|assert|util)/],
+    walls: [{ behind: /^services\/enclave-worker\/src\/(?!vault\/)/, types: NONE }],
+    why: 'the vault has no file, network, clock, logger or log client',
+  },
+  {
+    files: /^services\/enclave-worker\/src\/vault-main\.ts$/,
+    workspace: [/^protocol\//],
+    forbidden: [/^kafkajs/],
+    why: 'vault-main wires the pipe to the door of the vault',
+  },
+  {
+    files: /^services\/enclave-worker\/src\//,
+    workspace: [/^(protocol|record-log|runtime)\//, /^attestation\/(?!insecure)/],
+    forbidden: [/^kafkajs/, /^@duckdb/, /^apache-arrow/],
+    walls: [{ behind: VAULT, types: /\/door[\w-]*\.ts$/ }],
+    why: 'the worker outside the vault holds no key and no row: it knows the types of the door',
+  },
+  {
+    files: /^services\/analyst\/src\//,
+    workspace: [
+      /^(protocol|record-log|runtime)\//,
+      /^attestation\/(?!insecure)/,
+      /^sealing\/(open|verify|identity)$/,
+    ],
+    forbidden: [/^kafkajs/],
+    why: 'the analyst opens what is addressed to it and seals nothing',
+  },
+  {
+    files: /^services\/cli\/(src|bin)\/.*platform/,
+    workspace: [/^(protocol|runtime|attestation)\//],
+    why: 'the platform command makes the simulated platform',
+  },
+  {
+    files: /^services\/cli\/(src|bin)\//,
+    workspace: [
+      /^(protocol|record-log|runtime)\//,
+      /^attestation\/(?!insecure)/,
+      /^sealing\/(identity|sign|verify|wrap)$/,
+    ],
+    forbidden: [/^kafkajs/],
+    why: 'the command handles contracts, identities and processes, never data',
+  },
+];
+
+export interface Violation {
+  readonly path: string;
+  readonly line: number;
+  readonly message: string;
+}
+
+/** Every import of a file that its layer does not allow; empty for a file that obeys. */
+export function layerViolations(file: TextFile): Violation[] {
+  const inPackage = packageFolderOf(file.path);
+  if (inPackage === undefined) return [];
+  const layer = LAYERS.find((each) => each.files.test(file.path));
+  if (!isTest(file.path) && !layer) {
+    return [{ path: file.path, line: 1, message: 'no layer knows this file: add a rule' }];
+  }
+  return importsOf(file).flatMap(({ specifier, line, typeOnly }) => {
+    const problem =
+      leavesPackage(file.path, specifier) ??
+      (isTest(file.path) || !layer ? undefined : problemOf(file.path, specifier, typeOnly, layer));
+    return problem === undefined ? [] : [{ path: file.path, line, message: problem }];
+  });
+}
+
+/** Tests too: another package is loaded by its name, and a service by nobody. */
+function leavesPackage(path: string, specifier: string): string | undefined {
+  if (
+    /^@strongroom\/(producer|attestation-service|key-release|enclave-worker|analyst|cli)\b/.test(
+      specifier,
+    )
+  ) {
+    return `${specifier}: services never load each other`;
+  }
+  if (!specifier.startsWith('.')) return undefined;
+  const folder = packageFolderOf(path);
+  const inside = resolveRelative(path, specifier).startsWith(`${folder}/`);
+  return inside ? undefined : `${specifier} leaves ${folder}: load the package by its name`;
+}
+
+function problemOf(
+  path: string,
+  specifier: string,
+  typeOnly: boolean,
+  layer: Layer,
+): string | undefined {
+  const refused = `${specifier} may not be loaded here: ${layer.why}`;
+  if (specifier.startsWith('.')) {
+    const target = resolveRelative(path, specifier);
+    if (/\.test\.ts$/.test(target)) return `${specifier}: only tests load tests`;
+    const walls = layer.walls ?? [];
+    const passes = walls.every(
+      (wall) => !wall.behind.test(target) || (typeOnly && wall.types.test(target)),
+    );
+    return passes ? undefined : refused;
+  }
+  const name = /^@strongroom\/(.*)$/.exec(specifier)?.[1];
+  if (name !== undefined) {
+    return layer.workspace.some((allowed) => allowed.test(name)) ? undefined : refused;
+  }
+  const allowed = layer.outside?.some((each) => each.test(specifier)) ?? true;
+  const forbidden = layer.forbidden?.some((each) => each.test(specifier)) ?? false;
+  return allowed && !forbidden ? undefined : refused;
+}
