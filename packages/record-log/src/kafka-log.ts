@@ -1,0 +1,420 @@
+import { connect as connectSocket, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import {
+  CompressionCodecs,
+  CompressionTypes,
+  type ISocketFactory,
+  Kafka,
+  type KafkaConfig,
+  logLevel,
+  type Message,
+  type Producer,
+  type Transaction,
+} from 'kafkajs';
+import Cluster from 'kafkajs/src/cluster/index.js';
+import { errorTypeOf, toLogError, toTransactionError } from './kafka-errors.ts';
+import type { LogRecord, RecordLog, TopicToCreate, TransactionalWriter } from './log.ts';
+import { LogError } from './log-error.ts';
+import { type PartitionFetcher, type Position, readEntries } from './read-entries.ts';
+import { assertOneRequest, splitIntoRequests } from './record-requests.ts';
+
+/**
+ * The one file that knows kafkajs 2.2.4. Its producer is used with one awaited send at a time; its
+ * consumer is not used at all: it needs a group, joins slowly, rebalances, hides positions and
+ * shows aborted records. Reading fetches directly with the client's connections (`Cluster`).
+ */
+
+export interface KafkaLogOptions {
+  /** Bootstrap servers, `host:port`. */
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  /** Told that the client complained, never with what words: they may quote what it was sending. */
+  readonly logger?: ClientLogger;
+}
+
+export interface ClientLogger {
+  debug(event: string, fields?: { readonly name?: string; readonly state?: string }): void;
+}
+
+const CONNECTION_TIMEOUT_MS = 3_000;
+const REQUEST_TIMEOUT_MS = 15_000;
+const METADATA_AGE_MS_MAX = 60_000;
+/** 0.1, 0.2, ... 2, 2 seconds: some 8 s in all. */
+const RETRY = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 7 };
+
+/** An open transaction of a dead writer is aborted by the broker after so long. */
+export const TRANSACTION_TIMEOUT_MS = 15_000;
+/** Some 30 s: InitProducerId must outlive the open transaction of a dead writer. */
+const TAKEOVER_RETRY = { initialRetryTime: 50, maxRetryTime: 500, retries: 64 };
+
+const READ_COMMITTED = 1;
+const ALL_REPLICAS = -1;
+
+/** Connects, so that a wrong address shows at once. Rejects with ERR_LOG_UNREACHABLE. */
+export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordLog> {
+  const client = createClient(options, RETRY);
+  const admin = client.kafka.admin();
+  const publisher = createPublisher(client.kafka);
+  const control = createCluster(client);
+  const writers = new Set<TransactionalWriter>();
+  const closing = new AbortController();
+  const close = async () => {
+    closing.abort();
+    await Promise.all([...writers].map((writer) => writer.close()));
+    await client.disconnect([
+      () => publisher.close(),
+      () => admin.disconnect(),
+      () => control.disconnect(),
+    ]);
+  };
+  try {
+    await Promise.all([admin.connect(), control.connect()]);
+  } catch (error) {
+    await close();
+    throw toLogError(error, { brokers: options.brokers.join(',') });
+  }
+  return {
+    createTopics: (topics) => createTopics(admin, topics),
+    append: (topic, records, partition = 0) => publisher.append(topic, records, partition),
+    read: (from, readOptions = {}) => {
+      const signals = [closing.signal, readOptions.signal].filter((signal) => signal !== undefined);
+      const signal = AbortSignal.any(signals);
+      return readEntries(() => openFetcher(options), from, { ...readOptions, signal });
+    },
+    endOffset: (topic, partition = 0) => endOffset(control, topic, partition),
+    async transaction(transactionalId) {
+      const writer = await openWriter(options, transactionalId);
+      writers.add(writer);
+      return writer;
+    },
+    close,
+  };
+}
+
+interface Client {
+  readonly kafka: Kafka;
+  readonly config: KafkaConfig & { readonly brokers: string[]; readonly clientId: string };
+  readonly socketFactory: ISocketFactory;
+  /** Runs the polite ways first, and cuts what has not closed after a moment. */
+  disconnect(ways: readonly (() => Promise<void>)[]): Promise<void>;
+}
+
+const POLITE_CLOSE_MS = 1_000;
+
+function createClient(options: KafkaLogOptions, retry: KafkaConfig['retry'] & object): Client {
+  const sockets = new Set<Socket>();
+  const socketFactory: ISocketFactory = ({ host, port, onConnect }) => {
+    const socket = connectSocket({ host, port, noDelay: true, keepAlive: true }, onConnect);
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    return socket;
+  };
+  const config = {
+    brokers: [...options.brokers],
+    clientId: options.clientId,
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    enforceRequestTimeout: true,
+    retry,
+    socketFactory,
+    logLevel: logLevel.WARN,
+    logCreator: () => (entry: { namespace: string; label: string }) => {
+      options.logger?.debug('kafka-client', { name: entry.namespace, state: entry.label });
+    },
+  };
+  return {
+    kafka: new Kafka(config),
+    config,
+    socketFactory,
+    async disconnect(ways) {
+      const polite = Promise.allSettled(ways.map((way) => way()));
+      await Promise.race([polite, delay(POLITE_CLOSE_MS)]);
+      // With an error, because the client fails its waiting requests only on one.
+      for (const socket of sockets) socket.destroy(new Error('closed'));
+    },
+  };
+}
+
+async function createTopics(
+  admin: ReturnType<Kafka['admin']>,
+  topics: readonly TopicToCreate[],
+): Promise<void> {
+  try {
+    const { brokers } = await admin.describeCluster();
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: topics.map(({ topic, partitions = 1, config = {} }) => ({
+        topic,
+        numPartitions: partitions,
+        replicationFactor: Math.min(brokers.length, REPLICAS),
+        configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+      })),
+    });
+  } catch (error) {
+    throw toLogError(error);
+  }
+}
+
+/** What production clusters use; a local one has fewer brokers. */
+const REPLICAS = 3;
+
+/**
+ * The idempotent producer loses records when sends overlap and an acknowledgement is lost
+ * (kafkajs 1005), or when it goes on after an error: so calls queue, and an error ends it.
+ */
+function createPublisher(kafka: Kafka) {
+  let producer: Producer | undefined;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  async function connected(): Promise<Producer> {
+    if (producer !== undefined) return producer;
+    const created = kafka.producer({
+      idempotent: true,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      createPartitioner: () => () => 0,
+      metadataMaxAge: METADATA_AGE_MS_MAX,
+    });
+    await created.connect();
+    producer = created;
+    return created;
+  }
+
+  async function send(topic: string, records: readonly LogRecord[], partition: number) {
+    const requests = splitIntoRequests(records);
+    try {
+      for (const request of requests) {
+        const messages = messagesOf(request, partition);
+        await (await connected()).send({ topic, messages, acks: ALL_REPLICAS });
+      }
+    } catch (error) {
+      const broken = producer;
+      producer = undefined;
+      broken?.disconnect().catch(() => undefined);
+      throw toLogError(error, { topic });
+    }
+  }
+
+  return {
+    append(topic: string, records: readonly LogRecord[], partition: number): Promise<void> {
+      const sent = queue.then(() => send(topic, records, partition));
+      queue = sent.catch(() => undefined);
+      return sent;
+    },
+    async close() {
+      await producer?.disconnect();
+    },
+  };
+}
+
+function messagesOf(records: readonly LogRecord[], partition: number): Message[] {
+  return records.map(({ key, value, headers }) => ({
+    key,
+    value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+    headers: { ...headers },
+    partition,
+  }));
+}
+
+function createCluster({ kafka, config, socketFactory }: Client): Cluster {
+  return new Cluster({
+    logger: kafka.logger(),
+    socketFactory,
+    brokers: config.brokers,
+    clientId: config.clientId,
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    enforceRequestTimeout: true,
+    metadataMaxAge: METADATA_AGE_MS_MAX,
+    retry: RETRY,
+    allowAutoTopicCreation: false,
+    isolationLevel: READ_COMMITTED,
+  });
+}
+
+async function endOffset(cluster: Cluster, topic: string, partition: number): Promise<number> {
+  try {
+    await cluster.addMultipleTargetTopics([topic]);
+    await cluster.refreshMetadataIfNecessary();
+    const [found] = await cluster.fetchTopicsOffset([
+      { topic, fromBeginning: false, partitions: [{ partition }] },
+    ]);
+    const offset = Number(found?.partitions[0]?.offset);
+    if (Number.isSafeInteger(offset) && offset >= 0) return offset;
+  } catch (error) {
+    throw toLogError(error, { topic, partition });
+  }
+  throw new LogError('ERR_LOG_FAILED', { reason: 'UNKNOWN_TOPIC_OR_PARTITION', topic, partition });
+}
+
+/** A long poll of one leader answers as soon as there is anything; with several, one may be idle. */
+const LONG_POLL_MS = 500;
+const SHORT_POLL_MS = 100;
+
+async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> {
+  // A long poll holds its connection, so every reading has its own.
+  const client = createClient(options, RETRY);
+  const cluster = createCluster(client);
+  const close = () => client.disconnect([]);
+  let busy = false;
+  try {
+    await cluster.connect();
+  } catch (error) {
+    await close();
+    throw toLogError(error);
+  }
+  return {
+    endOffset: (topic, partition) => endOffset(cluster, topic, partition),
+    async fetch(positions, maxBytes) {
+      try {
+        await cluster.refreshMetadataIfNecessary();
+        const leaders = positionsByLeader(cluster, positions);
+        const idleWait = leaders.size === 1 ? LONG_POLL_MS : SHORT_POLL_MS;
+        const wait = busy && leaders.size > 1 ? 0 : idleWait;
+        const share = Math.ceil(maxBytes / leaders.size);
+        const answers = await Promise.all(
+          [...leaders].map(([nodeId, led]) => fetchFrom(cluster, nodeId, led, share, wait)),
+        );
+        const fetched = answers.flat();
+        busy = fetched.some(({ records }) => records.length > 0);
+        return fetched;
+      } catch (error) {
+        throw toLogError(error);
+      }
+    },
+    close,
+  };
+}
+
+function positionsByLeader(
+  cluster: Cluster,
+  positions: readonly Position[],
+): Map<string, Position[]> {
+  const leaders = new Map<string, Position[]>();
+  for (const position of positions) {
+    const [nodeId] = Object.keys(
+      cluster.findLeaderForPartitions(position.topic, [position.partition]),
+    );
+    if (nodeId === undefined) {
+      const { topic, partition } = position;
+      throw new LogError('ERR_LOG_FAILED', { reason: 'LEADER_NOT_AVAILABLE', topic, partition });
+    }
+    leaders.set(nodeId, [...(leaders.get(nodeId) ?? []), position]);
+  }
+  return leaders;
+}
+
+async function fetchFrom(
+  cluster: Cluster,
+  nodeId: string,
+  positions: readonly Position[],
+  maxBytes: number,
+  maxWaitTime: number,
+) {
+  const broker = await cluster.findBroker({ nodeId });
+  const { responses } = await broker.fetch({
+    isolationLevel: READ_COMMITTED,
+    maxWaitTime,
+    minBytes: 1,
+    maxBytes,
+    topics: positions.map(({ topic, partition, offset }) => ({
+      topic,
+      partitions: [{ partition, fetchOffset: String(offset), maxBytes }],
+    })),
+  });
+  return responses.flatMap(({ topicName, partitions }) =>
+    partitions.map(({ partition, messages, abortedTransactions, lastStableOffset }) => ({
+      topic: topicName,
+      partition,
+      records: messages,
+      aborted: abortedTransactions ?? [],
+      end: Number(lastStableOffset),
+    })),
+  );
+}
+
+/**
+ * kafkajs's transactions are sound as long as nothing fails: it never retries EndTxn, and any
+ * error leaves it in a state that it cannot leave. So any error closes the writer.
+ */
+async function openWriter(
+  options: KafkaLogOptions,
+  transactionalId: string,
+): Promise<TransactionalWriter> {
+  const client = createClient(options, TAKEOVER_RETRY);
+  const producer = client.kafka.producer({
+    transactionalId,
+    transactionTimeout: TRANSACTION_TIMEOUT_MS,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    createPartitioner: () => () => 0,
+    metadataMaxAge: METADATA_AGE_MS_MAX,
+  });
+  const close = () => client.disconnect([() => producer.disconnect()]);
+  let next: Transaction | undefined;
+  try {
+    await producer.connect();
+    // The first one sends InitProducerId; later ones begin without a request.
+    next = await producer.transaction();
+  } catch (error) {
+    await close();
+    throw toTransactionError(error);
+  }
+  return {
+    async commit(topic, records, partition = 0) {
+      assertOneRequest(records);
+      const transaction = next;
+      next = undefined;
+      if (transaction === undefined) throw new LogError('ERR_LOG_FAILED', { reason: 'CLOSED' });
+      try {
+        const firstOffset = await sendInTransaction(transaction, topic, records, partition);
+        await transaction.commit();
+        next = await producer.transaction();
+        return firstOffset === undefined ? {} : { firstOffset };
+      } catch (error) {
+        await close();
+        throw toTransactionError(error, { topic });
+      }
+    },
+    async close() {
+      next = undefined;
+      await close();
+    },
+  };
+}
+
+/** Longer than the marks of the transaction before are being written. */
+const MARKS_ATTEMPTS_MAX = 200;
+const MARKS_PAUSE_MS = 20;
+
+/** The offset of the first record. */
+async function sendInTransaction(
+  transaction: Transaction,
+  topic: string,
+  records: readonly LogRecord[],
+  partition: number,
+): Promise<number | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const messages = messagesOf(records, partition);
+      const [sent] = await transaction.send({ topic, messages, acks: ALL_REPLICAS });
+      return sent?.baseOffset === undefined ? undefined : Number(sent.baseOffset);
+    } catch (error) {
+      // Only AddPartitionsToTxn answers so, before any record is sent: sending again is safe.
+      const early = errorTypeOf(error) === 'CONCURRENT_TRANSACTIONS';
+      if (!early || attempt === MARKS_ATTEMPTS_MAX) throw error;
+      await delay(MARKS_PAUSE_MS);
+    }
+  }
+}
+
+/** What a fetch may unfold to: someone else may write compressed records, we never do. */
+const UNCOMPRESSED_BYTES_MAX = 64 * 1024 * 1024;
+const inflate = promisify(gunzip);
+
+CompressionCodecs[CompressionTypes.GZIP] = () => ({
+  compress: () => Promise.reject(new LogError('ERR_LOG_FAILED', { reason: 'COMPRESSION' })),
+  decompress: (bytes: Buffer) => inflate(bytes, { maxOutputLength: UNCOMPRESSED_BYTES_MAX }),
+});

@@ -1,0 +1,80 @@
+/**
+ * The part of kafkajs 2.2.4 under its consumer, which it does not declare: connections, metadata,
+ * and single requests. The version is pinned; the tests against a real Kafka hold these shapes.
+ */
+declare module 'kafkajs/src/cluster/index.js' {
+  import type { ISocketFactory, Logger, RetryOptions } from 'kafkajs';
+  import type { AbortedTransaction, FetchedRecord } from './committed-records.ts';
+
+  interface ClusterOptions {
+    readonly logger: Logger;
+    readonly socketFactory: ISocketFactory;
+    readonly brokers: readonly string[];
+    readonly clientId: string;
+    readonly connectionTimeout: number;
+    readonly requestTimeout: number;
+    readonly enforceRequestTimeout: boolean;
+    readonly metadataMaxAge: number;
+    readonly retry: RetryOptions;
+    readonly allowAutoTopicCreation: boolean;
+    /** 1: read committed. */
+    readonly isolationLevel: number;
+  }
+
+  interface FetchRequest {
+    readonly isolationLevel: number;
+    readonly maxWaitTime: number;
+    readonly minBytes: number;
+    readonly maxBytes: number;
+    readonly topics: readonly {
+      readonly topic: string;
+      readonly partitions: readonly {
+        readonly partition: number;
+        readonly fetchOffset: string;
+        readonly maxBytes: number;
+      }[];
+    }[];
+  }
+
+  interface FetchResponse {
+    readonly responses: readonly {
+      readonly topicName: string;
+      readonly partitions: readonly {
+        readonly partition: number;
+        readonly lastStableOffset: string;
+        readonly abortedTransactions?: readonly AbortedTransaction[];
+        readonly messages: readonly FetchedRecord[];
+      }[];
+    }[];
+  }
+
+  class Cluster {
+    constructor(options: ClusterOptions);
+    connect(): Promise<void>;
+    disconnect(): Promise<void>;
+    addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
+    refreshMetadataIfNecessary(): Promise<void>;
+    /** Node id -> partitions that it leads. */
+    findLeaderForPartitions(
+      topic: string,
+      partitions: readonly number[],
+    ): Readonly<Record<string, readonly number[]>>;
+    findBroker(node: { nodeId: string }): Promise<{
+      fetch(request: FetchRequest): Promise<FetchResponse>;
+    }>;
+    fetchTopicsOffset(
+      topics: readonly {
+        readonly topic: string;
+        readonly fromBeginning: boolean;
+        readonly partitions: readonly { readonly partition: number }[];
+      }[],
+    ): Promise<
+      readonly {
+        readonly topic: string;
+        readonly partitions: readonly { readonly partition: number; readonly offset: string }[];
+      }[]
+    >;
+  }
+
+  export default Cluster;
+}
