@@ -47,17 +47,23 @@ export class ArrowTableFunction {
   }
 
   #bind(info: DuckDBTableFunctionBindInfo): void {
-    if (!this.#scan) return info.setError('no rows');
-    for (const { name, type } of this.#scan.group.columns) info.addResultColumn(name, type);
-    const rows = this.#scan.group.batchRows.reduce((sum, batch) => sum + batch, 0);
-    info.setCardinality(rows, true);
+    const batchRows = this.#scan?.group.batchRows ?? [];
+    for (const { name, type } of this.#scan?.group.columns ?? []) info.addResultColumn(name, type);
+    info.setCardinality(
+      batchRows.reduce((sum, rows) => sum + rows, 0),
+      true,
+    );
+    if (!this.#scan) info.setError('no rows');
   }
 
   #init(info: DuckDBTableFunctionInitInfo): void {
-    if (!this.#scan) return info.setError('no rows');
-    this.#scan.projected = info.getColumnIndexes();
-    this.#scan.batch = 0;
-    this.#scan.row = 0;
+    if (this.#scan) {
+      this.#scan.projected = info.getColumnIndexes();
+      this.#scan.batch = 0;
+      this.#scan.row = 0;
+    } else {
+      info.setError('no rows');
+    }
     // One thread reads in order: the order of rows, and so of floating-point sums, is fixed.
     info.setMaxThreads(1);
   }

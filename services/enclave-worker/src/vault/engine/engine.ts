@@ -38,6 +38,11 @@ export class Engine {
     return withoutText(facts, () => this.#connection.runAndReadAll(sql));
   }
 
+  /** Reads the first rows of a result, at least `rows` of them if there are so many. */
+  async readUntil(sql: string, rows: number, facts: ErrorFacts = {}): Promise<DuckDBResultReader> {
+    return withoutText(facts, () => this.#connection.streamAndReadUntil(sql, rows));
+  }
+
   /** Runs `sql`, in which `strongroom_rows()` stands for the group's rows. */
   async insert(sql: string, group: RowGroup, facts: ErrorFacts = {}): Promise<void> {
     await withoutText(facts, () => this.#rows.scan(group, () => this.#connection.run(sql)));

@@ -1,0 +1,65 @@
+import type { Query } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
+import type { Aggregate } from './engine/aggregate.ts';
+import { encodeResult, type TypedColumn } from './engine/result-types.ts';
+
+/**
+ * What may leave the vault. Only `disclose` makes one, and only a Disclosable is ever sealed: this
+ * file alone decides what a reader gets to see.
+ */
+export class Disclosable {
+  readonly query: Query;
+  readonly rows: number;
+  /** Groups that had too few rows. */
+  readonly suppressedGroups: number;
+  readonly #columns: readonly TypedColumn[];
+
+  private constructor(
+    query: Query,
+    columns: readonly TypedColumn[],
+    rows: number,
+    suppressed: number,
+  ) {
+    this.query = query;
+    this.rows = rows;
+    this.suppressedGroups = suppressed;
+    this.#columns = columns;
+  }
+
+  /**
+   * Drops every group that has fewer rows than the contract's minimum.
+   * @throws ERR_LIMIT_EXCEEDED when more rows remain than a result may have
+   */
+  static disclose(aggregate: Aggregate): Disclosable {
+    const { query, columns, groupRowsIndex } = aggregate;
+    const minimum = BigInt(query.disclosure.minimumGroupRows);
+    const counts = columns[groupRowsIndex]?.values ?? [];
+    const kept: number[] = [];
+    for (const [row, count] of counts.entries()) {
+      // What is no count is no large group.
+      if (typeof count === 'bigint' && count >= minimum) kept.push(row);
+    }
+    if (kept.length > AGGREGATE_ROWS_MAX) {
+      const limit = 'AGGREGATE_ROWS_MAX';
+      throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit, query: query.id });
+    }
+    const disclosed = columns.map(({ name, type, values }) => ({
+      name,
+      type,
+      values: kept.map((row) => values[row] ?? null),
+    }));
+    return new Disclosable(query, disclosed, kept.length, counts.length - kept.length);
+  }
+
+  /** One Arrow IPC stream. */
+  encode(): Uint8Array {
+    return encodeResult(this.#columns, this.rows);
+  }
+
+  toJSON(): never {
+    throw new TypeError('a result leaves sealed or not at all');
+  }
+}
+
+export const disclose = Disclosable.disclose;

@@ -1,0 +1,112 @@
+import type { DuckDBResultReader } from '@duckdb/node-api';
+import type { Contract, Query } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { DatasetId } from '@strongroom/protocol/fields';
+import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
+import type { ArrowBatch } from './arrow-batch.ts';
+import { Engine } from './engine.ts';
+import { isResultType, type TypedColumn } from './result-types.ts';
+import { RowStore } from './row-store.ts';
+import { type CheckedQuery, checkQuery } from './sql-gate.ts';
+import type { TimeWindow } from './window.ts';
+
+/** The groups of one query in one window: not yet fit to leave. */
+export interface Aggregate {
+  readonly query: Query;
+  readonly columns: readonly TypedColumn[];
+  /** Which column holds the number of rows of each group. */
+  readonly groupRowsIndex: number;
+}
+
+/** All SQL of a contract over its open rows. */
+export class Aggregator {
+  readonly #engine: Engine;
+  readonly #rows: RowStore;
+  readonly #queries: ReadonlyMap<string, CheckedQuery>;
+
+  private constructor(engine: Engine, rows: RowStore, queries: Map<string, CheckedQuery>) {
+    this.#engine = engine;
+    this.#rows = rows;
+    this.#queries = queries;
+  }
+
+  /**
+   * Starts the engine and checks every query of the contract before any row is there.
+   * @throws ERR_ENGINE_OPEN, ERR_QUERY_REFUSED
+   */
+  static async open(contract: Contract, options: { memoryMb?: number } = {}): Promise<Aggregator> {
+    const engine = await Engine.open(options);
+    const queries = new Map<string, CheckedQuery>();
+    for (const query of contract.queries) {
+      queries.set(query.id, await checkQuery(engine, contract, query));
+    }
+    const rows = await RowStore.create(engine, contract, columnNamesOf([...queries.values()]));
+    for (const checked of queries.values()) await checkTypes(engine, rows, checked);
+    return new Aggregator(engine, rows, queries);
+  }
+
+  get rows(): Pick<RowStore, 'count' | 'dropBefore' | 'clear'> {
+    return this.#rows;
+  }
+
+  append(dataset: DatasetId, batches: readonly ArrowBatch[], keepFrom: number): Promise<void> {
+    return this.#rows.append(dataset, batches, keepFrom);
+  }
+
+  /** @throws ERR_QUERY_FAILED, ERR_VAULT_MEMORY, ERR_LIMIT_EXCEEDED */
+  async aggregate(query: Query, window: TimeWindow | null): Promise<Aggregate> {
+    const checked = this.#queries.get(query.id);
+    if (!checked) throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
+    await this.#rows.showWindow(query.relations, window);
+    const reader = await this.#engine.readUntil(checked.sql, AGGREGATE_ROWS_MAX + 1, {
+      query: query.id,
+    });
+    if (reader.currentRowCount > AGGREGATE_ROWS_MAX) {
+      throw new StrongroomError('ERR_LIMIT_EXCEEDED', {
+        limit: 'AGGREGATE_ROWS_MAX',
+        query: query.id,
+      });
+    }
+    return { query, columns: columnsOf(reader), groupRowsIndex: checked.groupRowsIndex };
+  }
+
+  close(): void {
+    this.#engine.close();
+  }
+}
+
+function columnsOf(reader: DuckDBResultReader): TypedColumn[] {
+  const types = reader.columnTypes();
+  const values = reader.getColumns();
+  return reader.columnNames().map((name, index) => {
+    const type = types[index];
+    if (!type) throw new TypeError('every result column has a type');
+    return { name, type, values: values[index] ?? [] };
+  });
+}
+
+function columnNamesOf(queries: readonly CheckedQuery[]): ReadonlySet<string> | null {
+  const all = new Set<string>();
+  for (const { columnNames } of queries) {
+    if (columnNames === null) return null;
+    for (const name of columnNames) all.add(name);
+  }
+  return all;
+}
+
+/** Binds the query to empty tables: an unknown column or a result type without Arrow form shows. */
+async function checkTypes(engine: Engine, rows: RowStore, checked: CheckedQuery): Promise<void> {
+  const { query } = checked;
+  await rows.showWindow(query.relations, null);
+  try {
+    const reader = await engine.read(checked.sql);
+    for (const [index, type] of reader.columnTypes().entries()) {
+      if (!isResultType(type)) throw new TypeError(`result column ${index}`);
+    }
+  } catch {
+    throw new StrongroomError('ERR_QUERY_REFUSED', {
+      query: query.id,
+      place: 'its columns and their types',
+    });
+  }
+}

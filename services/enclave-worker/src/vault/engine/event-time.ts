@@ -1,0 +1,91 @@
+import type { Dataset } from '@strongroom/protocol/contract';
+import type { ArrowBatch, ArrowColumn } from './arrow-batch.ts';
+
+/**
+ * Event times of a batch in milliseconds, rounded down. Compared as pairs of 32-bit halves: a BigInt
+ * for each row would cost more than opening the batch.
+ */
+
+const DAY_MS = 86_400_000;
+
+/** The event-time column of a dataset that has one, and how its units become milliseconds. */
+export interface EventTimeColumn {
+  readonly name: string;
+  readonly index: number;
+  readonly type: 'date32' | 'timestamp-ms' | 'timestamp-us';
+}
+
+export function eventTimeColumnOf(dataset: Dataset): EventTimeColumn | undefined {
+  const index = dataset.columns.findIndex((column) => column.name === dataset.eventTime);
+  const column = dataset.columns[index];
+  if (!column) return undefined;
+  const { name, type } = column;
+  if (type !== 'date32' && type !== 'timestamp-ms' && type !== 'timestamp-us') return undefined;
+  return { name, index, type };
+}
+
+/** Smallest and largest event time of at least one row. */
+export function eventTimeRange(
+  batch: ArrowBatch,
+  column: EventTimeColumn,
+): { min: number; max: number } {
+  const times = timesOf(batch, column);
+  let smallest = 0;
+  let largest = 0;
+  for (let row = 1; row < batch.rows; row++) {
+    if (times.compare(row, smallest) < 0) smallest = row;
+    if (times.compare(row, largest) > 0) largest = row;
+  }
+  return { min: times.milliseconds(smallest), max: times.milliseconds(largest) };
+}
+
+/** Rows whose event time is below `ms`. */
+export function rowsBelow(batch: ArrowBatch, column: EventTimeColumn, ms: number): number {
+  const times = timesOf(batch, column);
+  let count = 0;
+  for (let row = 0; row < batch.rows; row++) if (times.milliseconds(row) < ms) count += 1;
+  return count;
+}
+
+/** A literal of the column's own type for the first moment that is not before `ms`. */
+export function timeLiteral(column: EventTimeColumn, ms: number): string {
+  if (column.type === 'date32') return `(DATE '1970-01-01' + ${Math.ceil(ms / DAY_MS)})`;
+  const timestamp = `make_timestamp(${BigInt(ms) * 1000n})`;
+  return column.type === 'timestamp-us' ? timestamp : `${timestamp}::TIMESTAMP_MS`;
+}
+
+interface Times {
+  compare(one: number, other: number): number;
+  milliseconds(row: number): number;
+}
+
+function timesOf(batch: ArrowBatch, column: EventTimeColumn): Times {
+  const values = bytesOf(batch.columns[column.index]);
+  if (column.type === 'date32') {
+    const days = new Int32Array(values.buffer, values.byteOffset, batch.rows);
+    return {
+      compare: (one, other) => (days[one] ?? 0) - (days[other] ?? 0),
+      milliseconds: (row) => (days[row] ?? 0) * DAY_MS,
+    };
+  }
+  const high = new Int32Array(values.buffer, values.byteOffset, batch.rows * 2);
+  const low = new Uint32Array(values.buffer, values.byteOffset, batch.rows * 2);
+  const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
+  const perMs = column.type === 'timestamp-us' ? 1000n : 1n;
+  return {
+    compare: (one, other) =>
+      (high[one * 2 + 1] ?? 0) - (high[other * 2 + 1] ?? 0) ||
+      (low[one * 2] ?? 0) - (low[other * 2] ?? 0),
+    milliseconds: (row) => Number(floorDivide(view.getBigInt64(row * 8, true), perMs)),
+  };
+}
+
+function floorDivide(value: bigint, divisor: bigint): bigint {
+  const quotient = value / divisor;
+  return value % divisor < 0n ? quotient - 1n : quotient;
+}
+
+function bytesOf(column: ArrowColumn | undefined): Uint8Array {
+  if (column?.kind !== 'fixed') throw new TypeError('an event time is a fixed-width column');
+  return column.values;
+}

@@ -1,0 +1,205 @@
+import {
+  DuckDBDateValue,
+  DuckDBDecimalType,
+  DuckDBDecimalValue,
+  DuckDBTimestampMillisecondsValue,
+  DuckDBTimestampValue,
+  type DuckDBType,
+  DuckDBTypeId,
+  type DuckDBValue,
+} from '@duckdb/node-api';
+import {
+  Bool,
+  type Data,
+  DateDay,
+  Decimal,
+  Field,
+  Float32,
+  Float64,
+  Int8,
+  Int16,
+  Int32,
+  Int64,
+  makeData,
+  RecordBatch,
+  Schema,
+  Struct,
+  Table,
+  TimestampMicrosecond,
+  TimestampMillisecond,
+  tableToIPC,
+  Utf8,
+  vectorFromArray,
+} from 'apache-arrow';
+
+/** Result columns in Arrow form, exactly: integers stay integers, decimals stay decimals. */
+
+export interface TypedColumn {
+  readonly name: string;
+  readonly type: DuckDBType;
+  readonly values: readonly DuckDBValue[];
+}
+
+export function isResultType(type: DuckDBType): boolean {
+  return ENCODERS.has(type.typeId);
+}
+
+/** One Arrow IPC stream of one record batch. */
+export function encodeResult(columns: readonly TypedColumn[], rows: number): Uint8Array {
+  const data = columns.map(encodeColumn);
+  const fields = columns.map(({ name }, index) => {
+    const column = data[index];
+    if (!column) throw new TypeError('every column was encoded');
+    return new Field(name, column.type, true);
+  });
+  const schema = new Schema(fields);
+  const struct = makeData({
+    type: new Struct(fields),
+    length: rows,
+    nullCount: 0,
+    children: data,
+  });
+  return tableToIPC(new Table(schema, [new RecordBatch(schema, struct)]), 'stream');
+}
+
+function encodeColumn({ type, values }: TypedColumn): Data {
+  const encode = ENCODERS.get(type.typeId);
+  if (!encode) throw new TypeError('the gate lets only types with an Arrow form through');
+  return encode(values, type);
+}
+
+type Encoder = (values: readonly DuckDBValue[], type: DuckDBType) => Data;
+
+const ENCODERS: ReadonlyMap<DuckDBTypeId, Encoder> = new Map<DuckDBTypeId, Encoder>([
+  [
+    DuckDBTypeId.BOOLEAN,
+    (values) =>
+      makeData({
+        ...common(values),
+        type: new Bool(),
+        data: bitsOf(values.map((value) => value === true)),
+      }),
+  ],
+  [
+    DuckDBTypeId.TINYINT,
+    numbers((data, rest) => makeData({ ...rest, type: new Int8(), data: Int8Array.from(data) })),
+  ],
+  [
+    DuckDBTypeId.SMALLINT,
+    numbers((data, rest) => makeData({ ...rest, type: new Int16(), data: Int16Array.from(data) })),
+  ],
+  [
+    DuckDBTypeId.INTEGER,
+    numbers((data, rest) => makeData({ ...rest, type: new Int32(), data: Int32Array.from(data) })),
+  ],
+  [
+    DuckDBTypeId.FLOAT,
+    numbers((data, rest) =>
+      makeData({ ...rest, type: new Float32(), data: Float32Array.from(data) }),
+    ),
+  ],
+  [
+    DuckDBTypeId.DOUBLE,
+    numbers((data, rest) =>
+      makeData({ ...rest, type: new Float64(), data: Float64Array.from(data) }),
+    ),
+  ],
+  [
+    DuckDBTypeId.DATE,
+    numbers((data, rest) =>
+      makeData({ ...rest, type: new DateDay(), data: Int32Array.from(data) }),
+    ),
+  ],
+  [
+    DuckDBTypeId.BIGINT,
+    bigints((data, rest) =>
+      makeData({ ...rest, type: new Int64(), data: BigInt64Array.from(data) }),
+    ),
+  ],
+  [
+    DuckDBTypeId.TIMESTAMP,
+    bigints((data, rest) =>
+      makeData({ ...rest, type: new TimestampMicrosecond(), data: BigInt64Array.from(data) }),
+    ),
+  ],
+  [
+    DuckDBTypeId.TIMESTAMP_MS,
+    bigints((data, rest) =>
+      makeData({ ...rest, type: new TimestampMillisecond(), data: BigInt64Array.from(data) }),
+    ),
+  ],
+  // DuckDB's own Arrow export writes HUGEINT as decimal128(38, 0) too.
+  [DuckDBTypeId.HUGEINT, (values) => decimals(values, 38, 0)],
+  [
+    DuckDBTypeId.DECIMAL,
+    (values, type) => {
+      if (!(type instanceof DuckDBDecimalType)) throw new TypeError('a decimal has a scale');
+      return decimals(values, type.width, type.scale);
+    },
+  ],
+  [DuckDBTypeId.VARCHAR, (values) => texts(values)],
+  // The type of a NULL that nothing gives another type.
+  [DuckDBTypeId.SQLNULL, (values) => texts(values)],
+]);
+
+interface Common {
+  readonly length: number;
+  readonly nullCount: number;
+  readonly nullBitmap: Uint8Array | null;
+}
+
+function common(values: readonly DuckDBValue[]): Common {
+  const nullCount = values.filter((value) => value === null).length;
+  const nullBitmap = nullCount === 0 ? null : bitsOf(values.map((value) => value !== null));
+  return { length: values.length, nullCount, nullBitmap };
+}
+
+function numbers(make: (data: number[], rest: Common) => Data): Encoder {
+  return (values) => make(values.map(numberOf), common(values));
+}
+
+function bigints(make: (data: bigint[], rest: Common) => Data): Encoder {
+  return (values) => make(values.map(bigintOf), common(values));
+}
+
+function numberOf(value: DuckDBValue): number {
+  if (value === null) return 0;
+  if (typeof value === 'number') return value;
+  if (value instanceof DuckDBDateValue) return value.days;
+  throw new TypeError('a value of another type than its column');
+}
+
+function bigintOf(value: DuckDBValue): bigint {
+  if (value === null) return 0n;
+  if (typeof value === 'bigint') return value;
+  if (value instanceof DuckDBTimestampValue) return value.micros;
+  if (value instanceof DuckDBTimestampMillisecondsValue) return value.millis;
+  if (value instanceof DuckDBDecimalValue) return value.value;
+  throw new TypeError('a value of another type than its column');
+}
+
+function texts(values: readonly DuckDBValue[]): Data {
+  const strings = values.map((value) => (typeof value === 'string' ? value : null));
+  const [data] = vectorFromArray(strings, new Utf8()).data;
+  return data ?? makeData({ type: new Utf8(), length: 0 });
+}
+
+/** 128-bit two's complement, little-endian (Arrow's Decimal128). */
+function decimals(values: readonly DuckDBValue[], precision: number, scale: number): Data {
+  const words = new Uint32Array(values.length * 4);
+  for (const [row, value] of values.entries()) {
+    const bits = BigInt.asUintN(128, bigintOf(value));
+    for (let word = 0; word < 4; word++) {
+      words[row * 4 + word] = Number((bits >> BigInt(word * 32)) & 0xffff_ffffn);
+    }
+  }
+  return makeData({ ...common(values), type: new Decimal(scale, precision, 128), data: words });
+}
+
+function bitsOf(values: readonly boolean[]): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil(values.length / 8));
+  for (const [index, value] of values.entries()) {
+    if (value) bytes[index >> 3] = (bytes[index >> 3] ?? 0) | (1 << (index & 7));
+  }
+  return bytes;
+}

@@ -1,0 +1,115 @@
+/**
+ * The closed lists of the SQL gate. What is not named here does not run; in particular nothing that
+ * carries a row's value past its group: list, array_agg, string_agg, any_value, first, last, mode,
+ * arg_max, histogram, quantiles, window functions, DISTINCT rows, samples, set operations.
+ */
+
+/** Functions that fold the rows of a group. min and max are checked further: numbers only. */
+export const AGGREGATE_FUNCTIONS: ReadonlySet<string> = new Set([
+  'count',
+  'count_star',
+  'sum',
+  'avg',
+  'min',
+  'max',
+  'stddev',
+  'stddev_samp',
+  'stddev_pop',
+  'variance',
+  'var_samp',
+  'var_pop',
+]);
+
+/** Functions of one row whose result is a number. */
+export const NUMBER_FUNCTIONS: ReadonlySet<string> = new Set([
+  '+',
+  '-',
+  '*',
+  '/',
+  '//',
+  '%',
+  'abs',
+  'ceil',
+  'ceiling',
+  'floor',
+  'round',
+  'trunc',
+  'sign',
+  'date_part',
+  'date_diff',
+  'year',
+  'quarter',
+  'month',
+  'week',
+  'day',
+  'dayofweek',
+  'dayofyear',
+  'isodow',
+  'hour',
+  'minute',
+]);
+
+/** Other functions of one row: comparison of text, cuts of time, spans of time. */
+export const ROW_FUNCTIONS: ReadonlySet<string> = new Set([
+  ...NUMBER_FUNCTIONS,
+  '~~',
+  '!~~',
+  'lower',
+  'upper',
+  'nullif',
+  'greatest',
+  'least',
+  'date_trunc',
+  'to_years',
+  'to_months',
+  'to_weeks',
+  'to_days',
+  'to_hours',
+  'to_minutes',
+  'to_seconds',
+]);
+
+export const NUMBER_TYPES: ReadonlySet<string> = new Set([
+  'TINYINT',
+  'SMALLINT',
+  'INTEGER',
+  'BIGINT',
+  'HUGEINT',
+  'FLOAT',
+  'DOUBLE',
+  'DECIMAL',
+]);
+
+/** Types that a cast may name. */
+export const CAST_TYPES: ReadonlySet<string> = new Set([
+  ...NUMBER_TYPES,
+  'BOOLEAN',
+  'VARCHAR',
+  'DATE',
+  'TIMESTAMP',
+]);
+
+/** Types that a literal may have. */
+export const LITERAL_TYPES: ReadonlySet<string> = new Set([...CAST_TYPES, 'NULL']);
+
+export const COMPARISONS: ReadonlySet<string> = new Set([
+  'COMPARE_EQUAL',
+  'COMPARE_NOTEQUAL',
+  'COMPARE_LESSTHAN',
+  'COMPARE_GREATERTHAN',
+  'COMPARE_LESSTHANOREQUALTO',
+  'COMPARE_GREATERTHANOREQUALTO',
+  'COMPARE_DISTINCT_FROM',
+  'COMPARE_NOT_DISTINCT_FROM',
+]);
+
+export const OPERATORS: ReadonlySet<string> = new Set([
+  'OPERATOR_COALESCE',
+  'OPERATOR_NOT',
+  'OPERATOR_IS_NULL',
+  'OPERATOR_IS_NOT_NULL',
+  'COMPARE_IN',
+  'COMPARE_NOT_IN',
+]);
+
+export const JOIN_TYPES: ReadonlySet<string> = new Set(['INNER', 'LEFT']);

@@ -1,0 +1,184 @@
+import { checkExpression, type Names } from './sql-expression.ts';
+import { JOIN_TYPES } from './sql-lists.ts';
+import { absent, listOf, membersOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
+
+/** The tables that a FROM may name: the query's relations, and the CTEs above it. */
+export interface Scope {
+  readonly names: Names;
+  readonly tables: ReadonlySet<string>;
+  /** Relations that were named so far. */
+  readonly used: Set<string>;
+  readonly depth: number;
+}
+
+const SELECT_MEMBERS = [
+  'modifiers',
+  'cte_map',
+  'select_list',
+  'from_table',
+  'where_clause',
+  'group_expressions',
+  'group_sets',
+  'aggregate_handling',
+  'having',
+  'sample',
+  'qualify',
+];
+const SELECT_DEPTH_MAX = 16;
+
+/** Checks a SELECT but for its modifiers and for what only the outermost one must be. */
+export function checkSelect(value: unknown, outer: Scope): void {
+  const node = nodeOf(value);
+  membersOf(node, SELECT_MEMBERS);
+  if (node['type'] !== 'SELECT_NODE') throw refuse(textOf(node['type']), node);
+  if (outer.depth > SELECT_DEPTH_MAX) throw refuse('nesting', node);
+  const scope = withTables(node['cte_map'], outer);
+  absent(node, ['sample', 'qualify']);
+  if (node['aggregate_handling'] !== 'STANDARD_HANDLING') throw refuse('GROUP BY ALL', node);
+  for (const item of listOf(node['select_list'])) checkItem(item, scope);
+  checkFrom(node['from_table'], scope);
+  for (const clause of ['where_clause', 'having']) {
+    if (node[clause] !== null) checkExpression(node[clause], scope.names);
+  }
+  const groups = listOf(node['group_expressions']);
+  for (const group of groups) checkExpression(group, scope.names);
+  checkGroupSets(listOf(node['group_sets']), groups.length);
+}
+
+/** An inner select hands rows on: nothing may order, cut or thin them out by chance. */
+function checkInnerSelect(value: unknown, scope: Scope): void {
+  const statement = nodeOf(value);
+  membersOf(statement, ['node', 'named_param_map']);
+  absent(statement, ['named_param_map']);
+  const node = nodeOf(statement['node']);
+  if (Array.isArray(node['modifiers'])) {
+    for (const modifier of node['modifiers']) throw refuse(textOf(nodeOf(modifier)['type']), node);
+  }
+  checkSelect(node, { ...scope, depth: scope.depth + 1 });
+}
+
+function withTables(cteMap: unknown, outer: Scope): Scope {
+  let scope = outer;
+  for (const entry of listOf(nodeOf(cteMap)['map']).map(nodeOf)) {
+    membersOf(entry, ['key', 'value']);
+    const name = textOf(entry['key']).toLowerCase();
+    const cte = nodeOf(entry['value']);
+    membersOf(cte, ['aliases', 'query', 'materialized', 'key_targets']);
+    absent(cte, ['aliases', 'key_targets']);
+    if (scope.tables.has(name)) throw refuse(`a second table ${name}`);
+    checkInnerSelect(cte['query'], scope);
+    scope = { ...scope, tables: new Set([...scope.tables, name]) };
+  }
+  return scope;
+}
+
+/** `*` hands a relation's columns on; only an inner select may do so. */
+function checkItem(value: unknown, scope: Scope): void {
+  const node = nodeOf(value);
+  if (node['class'] === 'STAR') {
+    if (scope.depth === 0) throw refuse('*', node);
+    membersOf(node, STAR_MEMBERS);
+    absent(node, STAR_MEMBERS.slice(1));
+  } else {
+    checkExpression(node, scope.names);
+  }
+}
+
+const STAR_MEMBERS = [
+  'relation_name',
+  'exclude_list',
+  'replace_list',
+  'columns',
+  'expr',
+  'qualified_exclude_list',
+  'rename_list',
+];
+
+/** One grouping over all group expressions: no ROLLUP, CUBE or GROUPING SETS. */
+function checkGroupSets(sets: readonly unknown[], groups: number): void {
+  if (groups === 0 && sets.length === 0) return;
+  const [only, ...more] = sets.map(listOf);
+  if (!only || more.length > 0 || only.length !== groups) throw refuse('GROUPING SETS');
+}
+
+/** Checks a FROM; returns the names by which it can be qualified. */
+function checkFrom(value: unknown, scope: Scope): Set<string> {
+  const node = nodeOf(value);
+  if (node['type'] === 'BASE_TABLE') return checkTable(node, scope);
+  if (node['type'] === 'SUBQUERY') return checkSubquery(node, scope);
+  if (node['type'] === 'JOIN') return checkJoin(node, scope);
+  throw refuse(textOf(node['type']), node);
+}
+
+function checkTable(node: TreeNode, scope: Scope): Set<string> {
+  membersOf(node, TABLE_MEMBERS);
+  absent(node, ['sample', 'schema_name', 'catalog_name', 'at_clause', 'column_name_alias']);
+  const name = textOf(node['table_name']).toLowerCase();
+  if (!scope.tables.has(name)) throw refuse(`table ${name}`, node);
+  scope.used.add(name);
+  const alias = textOf(node['alias']).toLowerCase();
+  return new Set([alias === '' ? name : alias]);
+}
+
+const TABLE_MEMBERS = [
+  'sample',
+  'schema_name',
+  'table_name',
+  'column_name_alias',
+  'catalog_name',
+  'at_clause',
+];
+
+function checkSubquery(node: TreeNode, scope: Scope): Set<string> {
+  membersOf(node, ['sample', 'subquery', 'column_name_alias']);
+  absent(node, ['sample', 'column_name_alias']);
+  checkInnerSelect(node['subquery'], scope);
+  return new Set([textOf(node['alias']).toLowerCase()]);
+}
+
+function checkJoin(node: TreeNode, scope: Scope): Set<string> {
+  membersOf(node, JOIN_MEMBERS);
+  absent(node, ['sample', 'delim_flipped', 'duplicate_eliminated_columns']);
+  if (node['ref_type'] !== 'REGULAR') throw refuse(`${textOf(node['ref_type'])} join`, node);
+  const kind = textOf(node['join_type']);
+  if (!JOIN_TYPES.has(kind)) throw refuse(`${kind} join`, node);
+  const left = checkFrom(node['left'], scope);
+  const right = checkFrom(node['right'], scope);
+  const using = listOf(node['using_columns']).map(textOf);
+  if (node['condition'] !== null) checkExpression(node['condition'], scope.names);
+  if (using.length === 0 && !comparesSides(node['condition'], left, right)) {
+    throw refuse('a join without an equality of columns of both sides', node);
+  }
+  return new Set([...left, ...right]);
+}
+
+const JOIN_MEMBERS = [
+  'sample',
+  'left',
+  'right',
+  'condition',
+  'join_type',
+  'ref_type',
+  'using_columns',
+  'delim_flipped',
+  'duplicate_eliminated_columns',
+];
+
+/** A join that multiplies every row with every row would make any group look large. */
+function comparesSides(value: unknown, left: Set<string>, right: Set<string>): boolean {
+  if (value === null) return false;
+  const node = nodeOf(value);
+  if (node['type'] === 'CONJUNCTION_AND') {
+    return listOf(node['children']).some((child) => comparesSides(child, left, right));
+  }
+  if (node['type'] !== 'COMPARE_EQUAL') return false;
+  const [one, other] = [qualifierOf(node['left']), qualifierOf(node['right'])];
+  return (left.has(one) && right.has(other)) || (left.has(other) && right.has(one));
+}
+
+function qualifierOf(value: unknown): string {
+  const node = nodeOf(value);
+  if (node['class'] !== 'COLUMN_REF') return '';
+  const path = listOf(node['column_names']).map(textOf);
+  return path.length === 2 ? (path[0]?.toLowerCase() ?? '') : '';
+}
