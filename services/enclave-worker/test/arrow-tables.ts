@@ -53,14 +53,14 @@ export function encodeColumns(columns: readonly TestColumn[]): Uint8Array {
     const type = data[index]?.type ?? new Bool();
     return new Field(contract.name, type, contract.nullable);
   });
-  const schema = new Schema(fields);
+  const arrowSchema = new Schema(fields);
   const struct = makeData({
     type: new Struct(fields),
     length: rows,
     nullCount: 0,
     children: data,
   });
-  return tableToIPC(new Table(schema, [new RecordBatch(schema, struct)]), 'stream');
+  return tableToIPC(new Table(arrowSchema, [new RecordBatch(arrowSchema, struct)]), 'stream');
 }
 
 function dataOf(type: ColumnType, values: readonly CellValue[]): Data {

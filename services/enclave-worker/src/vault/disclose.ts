@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Query } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
@@ -58,7 +59,7 @@ export class Disclosable {
   }
 
   toJSON(): never {
-    throw new TypeError('a result leaves sealed or not at all');
+    assert.fail('a result leaves sealed or not at all');
   }
 }
 

@@ -1,4 +1,5 @@
-import type { DuckDBResultReader } from '@duckdb/node-api';
+import assert from 'node:assert/strict';
+import type { DuckDBResultReader, DuckDBType } from '@duckdb/node-api';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { DatasetId } from '@strongroom/protocol/fields';
@@ -80,7 +81,7 @@ function columnsOf(reader: DuckDBResultReader): TypedColumn[] {
   const values = reader.getColumns();
   return reader.columnNames().map((name, index) => {
     const type = types[index];
-    if (!type) throw new TypeError('every result column has a type');
+    assert(type, 'every result column has a type');
     return { name, type, values: values[index] ?? [] };
   });
 }
@@ -97,13 +98,14 @@ function columnNamesOf(queries: readonly CheckedQuery[]): ReadonlySet<string> | 
 /** Binds the query to empty tables: an unknown column or a result type without Arrow form shows. */
 async function checkTypes(engine: Engine, rows: RowStore, checked: CheckedQuery): Promise<void> {
   const { query } = checked;
+  let types: readonly DuckDBType[] | undefined;
   await rows.showWindow(query.relations, null);
   try {
-    const reader = await engine.read(checked.sql);
-    for (const [index, type] of reader.columnTypes().entries()) {
-      if (!isResultType(type)) throw new TypeError(`result column ${index}`);
-    }
+    types = (await engine.read(checked.sql)).columnTypes();
   } catch {
+    types = undefined;
+  }
+  if (!types?.every(isResultType)) {
     throw new StrongroomError('ERR_QUERY_REFUSED', {
       query: query.id,
       place: 'its columns and their types',

@@ -54,9 +54,10 @@ export function readArrowBatch(bytes: Uint8Array, dataset: Dataset, rows: number
     checkColumns(stream.fields, dataset.columns);
     if (stream.batch.rows !== rows) throw refused('rows');
     return { rows, columns: readColumns(stream, dataset.columns) };
-  } catch {
-    // Whatever went wrong, the message could quote the owner's bytes: only the code goes on.
-    throw new StrongroomError('ERR_BATCH_CONTENT', { dataset: dataset.id });
+  } catch (error) {
+    // A foreign error's message could quote the owner's bytes: only the code goes on.
+    const facts = error instanceof StrongroomError ? error.facts : {};
+    throw new StrongroomError('ERR_BATCH_CONTENT', { ...facts, dataset: dataset.id });
   }
 }
 
@@ -218,7 +219,6 @@ function next(regions: Iterator<Uint8Array>): Uint8Array {
   return region.value;
 }
 
-/** Only for reading the code with a debugger: the text does not leave readArrowBatch. */
-function refused(what: string): Error {
-  return new Error(`not as the contract says: ${what}`);
+function refused(problem: string): StrongroomError {
+  return new StrongroomError('ERR_BATCH_CONTENT', { problem });
 }

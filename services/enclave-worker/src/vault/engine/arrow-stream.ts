@@ -1,4 +1,5 @@
 import type { ColumnType } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
 import { COLUMNS_MAX } from '@strongroom/protocol/limits';
 import { FlatTable } from './flatbuffer.ts';
 
@@ -50,7 +51,7 @@ interface Frame {
   readonly body: Uint8Array;
 }
 
-/** @throws Error, RangeError or FlatbufferError; the caller maps all of them to one code */
+/** @throws ERR_BATCH_CONTENT, or a RangeError where an offset leaves the bytes */
 export function readArrowStream(bytes: Uint8Array, columns: number): ArrowStream {
   const frames = readFrames(bytes, columns + 2);
   const [first, ...rest] = frames;
@@ -100,9 +101,9 @@ function readFrame(bytes: Uint8Array, at: number, metadataBytes: number): Frame 
   return { kind: message.uint8(1, 0), header, body: bytes.subarray(bodyAt, bodyAt + bodyBytes) };
 }
 
-function readFields(schema: FlatTable): ArrowField[] {
-  if (schema.int16(0, 0) !== 0) throw malformed(); // Big-endian.
-  return schema.tables(1, COLUMNS_MAX).map((field) => {
+function readFields(message: FlatTable): ArrowField[] {
+  if (message.int16(0, 0) !== 0) throw malformed(); // Big-endian.
+  return message.tables(1, COLUMNS_MAX).map((field) => {
     const name = field.text(0);
     if (name === undefined || field.tables(5, 0).length > 0) throw malformed();
     const dictionary = field.table(4);
@@ -160,19 +161,19 @@ function readDictionary(frame: Frame): { id: number; part: StreamPart } {
   return { id: frame.header.count(0), part: readPart(data, frame.body) };
 }
 
-function readPart(batch: FlatTable, body: Uint8Array): StreamPart {
-  if (batch.has(3)) throw malformed(); // Compressed.
-  const regions = batch.pairs(2, REGIONS_MAX).map(([offset, length]) => {
+function readPart(records: FlatTable, body: Uint8Array): StreamPart {
+  if (records.has(3)) throw malformed(); // Compressed.
+  const regions = records.pairs(2, REGIONS_MAX).map(([offset, length]) => {
     if (offset % 8 !== 0 || offset + length > body.length) throw malformed();
     return body.subarray(offset, offset + length);
   });
-  const nodes = batch.pairs(1, COLUMNS_MAX).map(([length, nulls]) => {
+  const nodes = records.pairs(1, COLUMNS_MAX).map(([length, nulls]) => {
     if (nulls > length) throw malformed();
     return { length, nulls };
   });
-  return { rows: batch.count(0), nodes, regions };
+  return { rows: records.count(0), nodes, regions };
 }
 
-function malformed(): Error {
-  return new Error('not one Arrow stream of the agreed form');
+function malformed(): StrongroomError {
+  return new StrongroomError('ERR_BATCH_CONTENT');
 }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import {
   type DuckDBConnection,
   type DuckDBDataChunk,
@@ -37,7 +38,7 @@ export class ArrowTableFunction {
    * run as text: a prepared one would keep the labels of the group that it was prepared with.
    */
   async scan<T>(group: RowGroup, query: () => Promise<T>): Promise<T> {
-    if (this.#scan) throw new Error('one scan at a time');
+    assert(!this.#scan, 'one scan at a time');
     this.#scan = { group, batch: 0, row: 0, projected: [] };
     try {
       return await query();
@@ -100,7 +101,7 @@ function fillChunk(scan: Scan, chunk: duckdb.DataChunk): void {
   if (count <= 0) return;
   for (const [position, index] of scan.projected.entries()) {
     const part = scan.group.columns[index]?.parts[scan.batch];
-    if (!part) throw new RangeError('column');
+    assert(part, 'the scan has a part for every column and batch');
     fillVector(duckdb.data_chunk_get_vector(chunk, position), part, scan.row, count);
   }
   scan.row += count;
@@ -115,15 +116,14 @@ function fillVector(
   const { values, width, validity } = part;
   const start = firstRow * width;
   const bytes = count * width;
-  if (start + bytes > values.byteLength || count > VECTOR_ROWS) throw new RangeError('values');
+  assert(start + bytes <= values.byteLength && count <= VECTOR_ROWS, 'values within bounds');
   if (part.labels) assignLabels(vector, part, part.labels, firstRow, count);
   else duckdb.copy_data_to_vector(vector, 0, values.buffer, values.byteOffset + start, bytes);
   if (!validity) return;
   const validityBytes = Math.ceil(count / 8);
   const validityStart = firstRow / 8;
-  if (!Number.isInteger(validityStart) || validityStart + validityBytes > validity.byteLength) {
-    throw new RangeError('validity');
-  }
+  assert(Number.isInteger(validityStart), 'a vector begins at a byte of the bitmap');
+  assert(validityStart + validityBytes <= validity.byteLength, 'validity within bounds');
   duckdb.vector_ensure_validity_writable(vector);
   const from = validity.byteOffset + validityStart;
   duckdb.copy_data_to_vector_validity(vector, 0, validity.buffer, from, validityBytes);

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type DuckDBConnection, DuckDBInstance, type DuckDBResultReader } from '@duckdb/node-api';
 import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
 import { ArrowTableFunction } from './arrow-table-function.ts';
@@ -118,11 +119,11 @@ async function checkLocks(connection: DuckDBConnection): Promise<void> {
   const reader = await connection.runAndReadAll('SELECT name, value FROM duckdb_settings()');
   const found = new Map(reader.getRows().map(([name, value]) => [String(name), String(value)]));
   for (const [name, expected] of Object.entries(LOCKS)) {
-    if (found.get(name) !== expected) throw new Error(`the engine is not locked: ${name}`);
+    assert.equal(found.get(name), expected, `lock ${name}`);
   }
   // The list of disabled file systems cannot be read back; that it works, can be tried.
   for (const attempt of ["SELECT * FROM read_text('/dev/null')", 'SET threads = 2']) {
-    if (await succeeds(connection, attempt)) throw new Error('the engine is not locked');
+    assert(!(await succeeds(connection, attempt)), 'the engine is locked');
   }
 }
 

@@ -1,9 +1,10 @@
+import assert from 'node:assert/strict';
 import type { Dataset } from '@strongroom/protocol/contract';
 import type { ArrowBatch, ArrowColumn } from './arrow-batch.ts';
 
 /**
- * Event times of a batch in milliseconds, rounded down. Compared as pairs of 32-bit halves: a BigInt
- * for each row would cost more than opening the batch.
+ * Event times of a batch in milliseconds, rounded down. Compared as pairs of 32-bit halves: a
+ * BigInt for each row would cost more than opening the batch.
  */
 
 const DAY_MS = 86_400_000;
@@ -26,13 +27,13 @@ export function eventTimeColumnOf(dataset: Dataset): EventTimeColumn | undefined
 
 /** Smallest and largest event time of at least one row. */
 export function eventTimeRange(
-  batch: ArrowBatch,
+  arrowBatch: ArrowBatch,
   column: EventTimeColumn,
 ): { min: number; max: number } {
-  const times = timesOf(batch, column);
+  const times = timesOf(arrowBatch, column);
   let smallest = 0;
   let largest = 0;
-  for (let row = 1; row < batch.rows; row++) {
+  for (let row = 1; row < arrowBatch.rows; row++) {
     if (times.compare(row, smallest) < 0) smallest = row;
     if (times.compare(row, largest) > 0) largest = row;
   }
@@ -40,10 +41,10 @@ export function eventTimeRange(
 }
 
 /** Rows whose event time is below `ms`. */
-export function rowsBelow(batch: ArrowBatch, column: EventTimeColumn, ms: number): number {
-  const times = timesOf(batch, column);
+export function rowsBelow(arrowBatch: ArrowBatch, column: EventTimeColumn, ms: number): number {
+  const times = timesOf(arrowBatch, column);
   let count = 0;
-  for (let row = 0; row < batch.rows; row++) if (times.milliseconds(row) < ms) count += 1;
+  for (let row = 0; row < arrowBatch.rows; row++) if (times.milliseconds(row) < ms) count += 1;
   return count;
 }
 
@@ -59,17 +60,17 @@ interface Times {
   milliseconds(row: number): number;
 }
 
-function timesOf(batch: ArrowBatch, column: EventTimeColumn): Times {
-  const values = bytesOf(batch.columns[column.index]);
+function timesOf(arrowBatch: ArrowBatch, column: EventTimeColumn): Times {
+  const values = bytesOf(arrowBatch.columns[column.index]);
   if (column.type === 'date32') {
-    const days = new Int32Array(values.buffer, values.byteOffset, batch.rows);
+    const days = new Int32Array(values.buffer, values.byteOffset, arrowBatch.rows);
     return {
       compare: (one, other) => (days[one] ?? 0) - (days[other] ?? 0),
       milliseconds: (row) => (days[row] ?? 0) * DAY_MS,
     };
   }
-  const high = new Int32Array(values.buffer, values.byteOffset, batch.rows * 2);
-  const low = new Uint32Array(values.buffer, values.byteOffset, batch.rows * 2);
+  const high = new Int32Array(values.buffer, values.byteOffset, arrowBatch.rows * 2);
+  const low = new Uint32Array(values.buffer, values.byteOffset, arrowBatch.rows * 2);
   const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
   const perMs = column.type === 'timestamp-us' ? 1000n : 1n;
   return {
@@ -86,6 +87,6 @@ function floorDivide(value: bigint, divisor: bigint): bigint {
 }
 
 function bytesOf(column: ArrowColumn | undefined): Uint8Array {
-  if (column?.kind !== 'fixed') throw new TypeError('an event time is a fixed-width column');
+  assert(column?.kind === 'fixed', 'an event time is a fixed-width column');
   return column.values;
 }

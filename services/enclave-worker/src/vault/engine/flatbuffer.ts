@@ -1,16 +1,11 @@
-/**
- * A bounded reader of FlatBuffers tables (https://flatbuffers.dev/internals/), for the four tables
- * that an Arrow stream's metadata needs. The bytes come from a data owner who may be hostile: every
- * offset is checked by DataView, every vector is checked against the bytes that are there before
- * anything is built from its length.
- */
+import { StrongroomError } from '@strongroom/protocol/errors';
 
-export class FlatbufferError extends Error {
-  constructor() {
-    super('metadata leaves its bounds');
-    this.name = 'FlatbufferError';
-  }
-}
+/**
+ * A bounded reader of FlatBuffers tables (as its "Internals" page lays them out), for the four
+ * tables that an Arrow stream's metadata needs. The bytes come from a data owner who may be hostile:
+ * every offset is checked by DataView, every vector is checked against the bytes that are there
+ * before anything is built from its length.
+ */
 
 export class FlatTable {
   readonly #view: DataView;
@@ -25,10 +20,10 @@ export class FlatTable {
     const size = view.getUint16(vtable, true);
     this.#fields = vtable + 4;
     this.#fieldsEnd = vtable + size;
-    if (vtable < 0 || this.#fieldsEnd > view.byteLength) throw new FlatbufferError();
+    if (vtable < 0 || this.#fieldsEnd > view.byteLength) throw outOfBounds();
   }
 
-  /** @throws FlatbufferError or RangeError when an offset leaves the bytes */
+  /** @throws ERR_BATCH_CONTENT or RangeError when an offset leaves the bytes */
   static root(bytes: Uint8Array): FlatTable {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return new FlatTable(view, view.getUint32(0, true));
@@ -84,7 +79,7 @@ export class FlatTable {
     const at = this.#position(field);
     if (at === 0) return [];
     const vector = this.#vector(at, 4);
-    if (vector.length > maximum) throw new FlatbufferError();
+    if (vector.length > maximum) throw outOfBounds();
     return Array.from(
       { length: vector.length },
       (_none, index) => new FlatTable(this.#view, this.#follow(vector.at + index * 4)),
@@ -96,7 +91,7 @@ export class FlatTable {
     const at = this.#position(field);
     if (at === 0) return [];
     const vector = this.#vector(at, 16);
-    if (vector.length > maximum) throw new FlatbufferError();
+    if (vector.length > maximum) throw outOfBounds();
     return Array.from({ length: vector.length }, (_none, index) => [
       countAt(this.#view, vector.at + index * 16),
       countAt(this.#view, vector.at + index * 16 + 8),
@@ -114,13 +109,17 @@ export class FlatTable {
   #vector(at: number, itemBytes: number): { at: number; length: number } {
     const start = this.#follow(at);
     const length = this.#view.getUint32(start, true);
-    if (start + 4 + length * itemBytes > this.#view.byteLength) throw new FlatbufferError();
+    if (start + 4 + length * itemBytes > this.#view.byteLength) throw outOfBounds();
     return { at: start + 4, length };
   }
 }
 
 function countAt(view: DataView, at: number): number {
   const value = view.getBigInt64(at, true);
-  if (value < 0n || value > BigInt(Number.MAX_SAFE_INTEGER)) throw new FlatbufferError();
+  if (value < 0n || value > BigInt(Number.MAX_SAFE_INTEGER)) throw outOfBounds();
   return Number(value);
+}
+
+function outOfBounds(): StrongroomError {
+  return new StrongroomError('ERR_BATCH_CONTENT', { problem: 'metadata leaves its bounds' });
 }

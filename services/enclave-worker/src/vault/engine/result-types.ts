@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import {
   DuckDBDateValue,
   DuckDBDecimalType,
@@ -49,22 +50,22 @@ export function encodeResult(columns: readonly TypedColumn[], rows: number): Uin
   const data = columns.map(encodeColumn);
   const fields = columns.map(({ name }, index) => {
     const column = data[index];
-    if (!column) throw new TypeError('every column was encoded');
+    assert(column, 'every column was encoded');
     return new Field(name, column.type, true);
   });
-  const schema = new Schema(fields);
+  const arrowSchema = new Schema(fields);
   const struct = makeData({
     type: new Struct(fields),
     length: rows,
     nullCount: 0,
     children: data,
   });
-  return tableToIPC(new Table(schema, [new RecordBatch(schema, struct)]), 'stream');
+  return tableToIPC(new Table(arrowSchema, [new RecordBatch(arrowSchema, struct)]), 'stream');
 }
 
 function encodeColumn({ type, values }: TypedColumn): Data {
   const encode = ENCODERS.get(type.typeId);
-  if (!encode) throw new TypeError('the gate lets only types with an Arrow form through');
+  assert(encode, 'the gate lets only types with an Arrow form through');
   return encode(values, type);
 }
 
@@ -133,7 +134,7 @@ const ENCODERS: ReadonlyMap<DuckDBTypeId, Encoder> = new Map<DuckDBTypeId, Encod
   [
     DuckDBTypeId.DECIMAL,
     (values, type) => {
-      if (!(type instanceof DuckDBDecimalType)) throw new TypeError('a decimal has a scale');
+      assert(type instanceof DuckDBDecimalType, 'a decimal has a scale');
       return decimals(values, type.width, type.scale);
     },
   ],
@@ -166,7 +167,7 @@ function numberOf(value: DuckDBValue): number {
   if (value === null) return 0;
   if (typeof value === 'number') return value;
   if (value instanceof DuckDBDateValue) return value.days;
-  throw new TypeError('a value of another type than its column');
+  assert.fail('a value of another type than its column');
 }
 
 function bigintOf(value: DuckDBValue): bigint {
@@ -175,7 +176,7 @@ function bigintOf(value: DuckDBValue): bigint {
   if (value instanceof DuckDBTimestampValue) return value.micros;
   if (value instanceof DuckDBTimestampMillisecondsValue) return value.millis;
   if (value instanceof DuckDBDecimalValue) return value.value;
-  throw new TypeError('a value of another type than its column');
+  assert.fail('a value of another type than its column');
 }
 
 function texts(values: readonly DuckDBValue[]): Data {

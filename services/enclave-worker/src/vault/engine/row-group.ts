@@ -18,7 +18,7 @@ import { type ArrowBatch, type BoolColumn, isValid, type TextColumn } from './ar
 
 /**
  * Several batches of one dataset made ready for one scan: for every column one DuckDB type, and for
- * every batch the bytes to copy. Each producer's batch has dictionaries of its own, so the labels of
+ * every batch the bytes to copy. Each batch has dictionaries of its own, so the labels of
  * the group are interned once and the indices are mapped to them; a scan therefore has one ENUM per
  * column. It must never be prepared and run again: the labels belong to this group alone.
  */
@@ -51,7 +51,7 @@ export function makeRowGroup(
   batches: readonly ArrowBatch[],
 ): RowGroup {
   return {
-    batchRows: batches.map((batch) => batch.rows),
+    batchRows: batches.map((arrowBatch) => arrowBatch.rows),
     columns: columns.map((column, index) =>
       column.type === 'utf8'
         ? makeTextColumn(column.name, textColumns(batches, index))
@@ -77,11 +77,12 @@ function makeFixedColumn(
   batches: readonly ArrowBatch[],
   index: number,
 ): GroupColumn {
-  const parts = batches.map((batch): ColumnPart => {
-    const part = batch.columns[index];
+  const parts = batches.map((arrowBatch): ColumnPart => {
+    const part = arrowBatch.columns[index];
     if (!part || part.kind === 'text') throw new StrongroomError('ERR_BATCH_CONTENT');
     const validity = plainOrNull(part.validity);
-    if (part.kind === 'bool') return { values: expandBits(part, batch.rows), width: 1, validity };
+    if (part.kind === 'bool')
+      return { values: expandBits(part, arrowBatch.rows), width: 1, validity };
     return { values: plain(part.values), width: part.width, validity };
   });
   return { name: column.name, type: DUCKDB_TYPES[column.type], parts };
@@ -97,8 +98,8 @@ function expandBits(column: BoolColumn, rows: number): Uint8Array<ArrayBuffer> {
 }
 
 function textColumns(batches: readonly ArrowBatch[], index: number): TextColumn[] {
-  return batches.map((batch) => {
-    const column = batch.columns[index];
+  return batches.map((arrowBatch) => {
+    const column = arrowBatch.columns[index];
     if (column?.kind !== 'text') throw new StrongroomError('ERR_BATCH_CONTENT');
     return column;
   });

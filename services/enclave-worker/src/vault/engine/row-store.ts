@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { ColumnContract, Contract, Dataset } from '@strongroom/protocol/contract';
 import { datasetOf, datasetsOf } from '@strongroom/protocol/contract';
 import type { DatasetId } from '@strongroom/protocol/fields';
@@ -53,7 +54,7 @@ export class RowStore {
       makeRowGroup(dataset.columns, batches),
       { dataset: id },
     );
-    table.rows += batches.reduce((sum, batch) => sum + batch.rows, 0);
+    table.rows += batches.reduce((sum, arrowBatch) => sum + arrowBatch.rows, 0);
   }
 
   /** Rows of a dataset in a window. */
@@ -116,7 +117,7 @@ export class RowStore {
 
   #table(id: DatasetId): StoredTable {
     const table = this.#tables.get(id);
-    if (!table) throw new TypeError('a dataset of the contract has a table');
+    assert(table, 'a dataset of the contract has a table');
     return table;
   }
 }

@@ -29,7 +29,8 @@ const contract = { datasets: [flights, airports] } as unknown as Contract;
 let engine: Engine;
 beforeAll(async () => {
   engine = await Engine.open();
-  await engine.run(`CREATE TABLE flights AS SELECT TIMESTAMP '2001-01-01' AS date, 1::BIGINT AS delay,
+  await engine.run(`CREATE TABLE flights AS SELECT TIMESTAMP '2001-01-01' AS date,
+    1::BIGINT AS delay,
     2 AS distance, 'SFO' AS origin, 'LAX' AS destination`);
   await engine.run(`CREATE TABLE airports AS SELECT 'SFO' AS iata, 'CA' AS state, 1.5 AS latitude`);
 });

@@ -18,7 +18,7 @@ export interface CheckedQuery {
 /**
  * Decides whether a contract's SQL may run. It judges the tree of the parser that will run it, so
  * that the two cannot disagree about what the text says.
- * @throws ERR_QUERY_REFUSED naming the query, the place and, where the parser knows it, its position
+ * @throws ERR_QUERY_REFUSED naming the query, the place and, where it is known, its position
  */
 export async function checkQuery(
   engine: Engine,
@@ -130,8 +130,8 @@ function findGroupRows(top: TreeNode, names: readonly string[], wanted: string):
 }
 
 /**
- * Adds all result columns to the end of the order, so that ties (and what a LIMIT keeps of them) are
- * not decided by the order in which rows happened to arrive. The text is changed at one place and
+ * Adds all result columns to the end of the order, so that ties (and what a LIMIT keeps of them)
+ * are not decided by the order in which rows happened to arrive. The text is changed at one place and
  * the tree of the new text is compared with the old one.
  */
 async function withTotalOrder(
