@@ -1,0 +1,43 @@
+/**
+ * docs/errors.md, made from the table of codes:
+ *
+ *   node --conditions=strongroom:source scripts/write-errors.ts
+ */
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ERRORS, EXIT_CODES } from '@strongroom/protocol/errors';
+
+export const ERRORS_FILE = 'docs/errors.md';
+
+const INTRODUCTION = `# Errors
+
+Every refusal has a stable code. Programs match on codes; the sentences may change. A command prints
+\`error CODE: what was expected (facts). what to do\`, or with \`--json\` one line
+\`{"error":{"code","expected","remedy","facts"}}\`. Facts are names from the contract, counts and
+limits: never a row, a key or a token.
+
+| disposition | meaning | exit code |
+|---|---|---|
+| retry | the outside failed; the same step may succeed later | ${EXIT_CODES.retry} |
+| quarantine | this record or input is bad; it is set aside and the stream goes on | ${EXIT_CODES.quarantine} |
+| halt | trust is broken, or nobody can repair it by waiting; stop | ${EXIT_CODES.halt} |
+
+Wrong arguments exit with 2, a programmer error with 70.
+
+This page is made by \`scripts/write-errors.ts\` from \`packages/protocol/src/errors.ts\`.
+
+| code | disposition | expected | what to do |
+|---|---|---|---|
+`;
+
+export function errorsPage(): string {
+  const rows = Object.entries(ERRORS).map(
+    ([code, { disposition, expected, remedy }]) =>
+      `| \`${code}\` | ${disposition} | ${expected} | ${remedy} |\n`,
+  );
+  return INTRODUCTION + rows.join('');
+}
+
+if (import.meta.main) {
+  writeFileSync(join(dirname(import.meta.dirname), ERRORS_FILE), errorsPage());
+}

@@ -1,0 +1,43 @@
+/**
+ * The JSON Schemas under schemas/control, made from the zod schemas that the code itself uses:
+ *
+ *   node --conditions=strongroom:source scripts/write-schemas.ts
+ *
+ * A test compares the committed files with what this would write.
+ */
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { CheckpointSchema } from '@strongroom/protocol/checkpoint';
+import { ContractSchema, SignedContractSchema } from '@strongroom/protocol/contract';
+import { EvidenceSchema, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
+import { AggregateSealSchema } from '@strongroom/protocol/sealed-aggregate';
+import { BatchSealSchema, ManifestSchema } from '@strongroom/protocol/sealed-batch';
+import { z } from 'zod';
+
+const DOCUMENTS = {
+  contract: [ContractSchema, 'A contract; its id is the SHA-256 of its RFC 8785 bytes.'],
+  'signed-contract': [SignedContractSchema, 'A contract file: general JWS JSON, RFC 7515 §7.2.1.'],
+  'batch-seal': [BatchSealSchema, 'Payload of the JWS in the `seal` header of a sealed batch.'],
+  manifest: [ManifestSchema, 'Payload of the JWS in the `seal` header of a manifest record.'],
+  'aggregate-seal': [AggregateSealSchema, 'Payload of the JWS in the `seal` header of a result.'],
+  'runtime-claims': [RuntimeClaimsSchema, 'What the attestation report binds: REPORT_DATA.'],
+  evidence: [EvidenceSchema, 'Report, certificate chain and runtime claims as they travel.'],
+  checkpoint: [CheckpointSchema, 'Plaintext of the checkpoint; only the vault sees it.'],
+} as const;
+
+/** File paths from the root, and what each must hold. */
+export function controlSchemas(): ReadonlyMap<string, string> {
+  const files = new Map<string, string>();
+  for (const [name, [schemaOf, description]] of Object.entries(DOCUMENTS)) {
+    // Checks between fields and of decoded bytes stay in the code; JSON Schema cannot say them.
+    const made = z.toJSONSchema(schemaOf, { target: 'draft-2020-12', reused: 'inline' });
+    const titled = { $schema: made.$schema, title: name, description, ...made };
+    files.set(`schemas/control/${name}.schema.json`, `${JSON.stringify(titled, null, 2)}\n`);
+  }
+  return files;
+}
+
+if (import.meta.main) {
+  const root = dirname(import.meta.dirname);
+  for (const [path, text] of controlSchemas()) writeFileSync(join(root, path), text);
+}

@@ -1,0 +1,112 @@
+import {
+  aggregateRecordShape,
+  aggregatesTopic,
+  batchRecordShape,
+  datasetTopic,
+  manifestRecordShape,
+  plainRecordShape,
+  quarantineTopic,
+  RECORD_TYPES,
+  type RecordShape,
+  SEAL_HEADER,
+} from '@strongroom/protocol/record';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { ERRORS_FILE, errorsPage } from '../../scripts/write-errors.ts';
+import { controlSchemas } from '../../scripts/write-schemas.ts';
+import { readText, repositoryPaths } from './source-files.ts';
+
+describe('generated files are fresh', () => {
+  test.each([...controlSchemas()])('%s', (path, text) => {
+    expect(readText(path), 'run scripts/write-schemas.ts').toBe(text);
+  });
+
+  test('schemas/control holds no other file', () => {
+    const committed = repositoryPaths().filter((path) => path.startsWith('schemas/control/'));
+    expect(committed).toEqual([...controlSchemas().keys()].sort());
+  });
+
+  test(ERRORS_FILE, () => {
+    expect(readText(ERRORS_FILE), 'run scripts/write-errors.ts').toBe(errorsPage());
+  });
+});
+
+const HeadersSchema = z.object({
+  required: z.array(z.string()),
+  additionalProperties: z.literal(false),
+  properties: z.record(
+    z.string(),
+    z.object({ const: z.string().optional(), pattern: z.string().optional() }),
+  ),
+});
+const DocumentSchema = z.object({
+  channels: z.record(z.string(), z.object({ address: z.string() })),
+  components: z.object({
+    messages: z.record(
+      z.string(),
+      z.object({
+        contentType: z.string(),
+        headers: z.union([HeadersSchema, z.object({ $ref: z.string() })]),
+      }),
+    ),
+    schemas: z.object({ plainHeaders: HeadersSchema }),
+  }),
+});
+const document = DocumentSchema.parse(parse(readText('schemas/asyncapi.yaml')));
+
+/** The header rules of a message, with the one reference that the document uses resolved. */
+function headersOf(message: string): z.infer<typeof HeadersSchema> {
+  const found = document.components.messages[message]?.headers;
+  if (!found) throw new Error(`asyncapi.yaml has no message ${message}`);
+  return '$ref' in found ? document.components.schemas.plainHeaders : found;
+}
+
+const contract = 'ab'.repeat(32);
+const origin = { contract, dataset: 'flights', stream: 'AAAAAAAAAAAAAAAAAAAAAA', epoch: 1 };
+const shapes: readonly (readonly [message: string, shape: RecordShape, sealed: boolean])[] = [
+  ['sealedBatch', batchRecordShape({ ...origin, sequence: 7 }), true],
+  ['manifest', manifestRecordShape({ ...origin, sequences: 7, final: false }), true],
+  ['manifest', manifestRecordShape({ ...origin, sequences: 7, final: true }), true],
+  [
+    'aggregate',
+    aggregateRecordShape({ contract, query: 'delays', reader: 'authority', epoch: 1, emission: 0 }),
+    true,
+  ],
+  ['token', plainRecordShape(contract, RECORD_TYPES.token, 'x'), false],
+  ['checkpoint', plainRecordShape(contract, RECORD_TYPES.checkpoint, 'x'), false],
+  ['quarantine', plainRecordShape(contract, RECORD_TYPES.quarantine, 'x'), false],
+];
+
+describe('asyncapi.yaml says what record.ts does', () => {
+  test('topics', () => {
+    const id = '{contract}' as Parameters<typeof datasetTopic>[0];
+    const dataset = '{dataset}' as Parameters<typeof datasetTopic>[1];
+    const addresses = Object.values(document.channels).map((channel) => channel.address);
+    expect(addresses).toEqual([
+      datasetTopic(id, dataset, '{namespace}'),
+      aggregatesTopic(id, '{namespace}'),
+      quarantineTopic(id, '{namespace}'),
+    ]);
+  });
+
+  test('every type of record has a message', () => {
+    const types = shapes.map(([, shape]) => shape.headers['ce_type']);
+    expect(new Set(types)).toEqual(new Set(Object.values(RECORD_TYPES)));
+    const messages = new Set(shapes.map(([message]) => message));
+    expect([...messages]).toEqual(Object.keys(document.components.messages));
+  });
+
+  test.each(shapes)('headers of %s', (message, shape, sealed) => {
+    const { properties, required } = headersOf(message);
+    const written = [...Object.keys(shape.headers), ...(sealed ? [SEAL_HEADER] : [])].sort();
+    expect(Object.keys(properties).sort()).toEqual(written);
+    expect([...required].sort()).toEqual(written);
+    for (const [name, value] of Object.entries(shape.headers)) {
+      const rule = properties[name];
+      if (rule?.const !== undefined) expect(value).toBe(rule.const);
+      if (rule?.pattern !== undefined) expect(value).toMatch(new RegExp(rule.pattern, 'u'));
+    }
+    expect(shape.headers['content-type']).toBe(document.components.messages[message]?.contentType);
+  });
+});
