@@ -50,11 +50,6 @@ export function toTransactionError(thrown: unknown, facts: LogErrorFacts = {}): 
   return new LogError(code, { reason: reasonOf(origin), ...facts });
 }
 
-/** The protocol's name for what happened, e.g. CONCURRENT_TRANSACTIONS. */
-export function errorTypeOf(thrown: unknown): unknown {
-  return originOf(thrown).type;
-}
-
 const CAUSES_MAX = 8;
 
 /** Retries and aggregates wrap the first error, which says what happened. */

@@ -2,19 +2,16 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import {
-  CompressionCodecs,
-  CompressionTypes,
+import kafkajs, {
   type ISocketFactory,
-  Kafka,
+  type Kafka,
   type KafkaConfig,
-  logLevel,
   type Message,
   type Producer,
   type Transaction,
 } from 'kafkajs';
 import Cluster from 'kafkajs/src/cluster/index.js';
-import { errorTypeOf, toLogError, toTransactionError } from './kafka-errors.ts';
+import { toLogError, toTransactionError } from './kafka-errors.ts';
 import type { LogRecord, RecordLog, TopicToCreate, TransactionalWriter } from './log.ts';
 import { LogError } from './log-error.ts';
 import { type PartitionFetcher, type Position, readEntries } from './read-entries.ts';
@@ -24,6 +21,7 @@ import { assertOneRequest, splitIntoRequests } from './record-requests.ts';
  * The one file that knows kafkajs 2.2.4. Its producer is used with one awaited send at a time; its
  * consumer is not used at all: it needs a group, joins slowly, rebalances, hides positions and
  * shows aborted records. Reading fetches directly with the client's connections (`Cluster`).
+ * It is longer than other files because nothing of kafkajs may be outside of it.
  */
 
 export interface KafkaLogOptions {
@@ -46,8 +44,11 @@ const RETRY = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 7 };
 
 /** An open transaction of a dead writer is aborted by the broker after so long. */
 export const TRANSACTION_TIMEOUT_MS = 15_000;
-/** Some 30 s: InitProducerId must outlive the open transaction of a dead writer. */
-const TAKEOVER_RETRY = { initialRetryTime: 50, maxRetryTime: 500, retries: 64 };
+/**
+ * Some 30 s: InitProducerId must outlive the open transaction of a dead writer. The first pauses are
+ * short, because the first request of a transaction waits for the marks of the one before it.
+ */
+const TAKEOVER_RETRY = { initialRetryTime: 5, maxRetryTime: 500, retries: 70 };
 
 const READ_COMMITTED = 1;
 const ALL_REPLICAS = -1;
@@ -56,8 +57,8 @@ const ALL_REPLICAS = -1;
 export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordLog> {
   const client = createClient(options, RETRY);
   const admin = client.kafka.admin();
-  const publisher = createPublisher(client.kafka);
   const control = createCluster(client);
+  const publisher = createPublisher(client.kafka, control);
   const writers = new Set<TransactionalWriter>();
   const closing = new AbortController();
   const close = async () => {
@@ -119,18 +120,22 @@ function createClient(options: KafkaLogOptions, retry: KafkaConfig['retry'] & ob
     enforceRequestTimeout: true,
     retry,
     socketFactory,
-    logLevel: logLevel.WARN,
+    logLevel: kafkajs.logLevel.WARN,
     logCreator: () => (entry: { namespace: string; label: string }) => {
       options.logger?.debug('kafka-client', { name: entry.namespace, state: entry.label });
     },
   };
   return {
-    kafka: new Kafka(config),
+    kafka: new kafkajs.Kafka(config),
     config,
     socketFactory,
     async disconnect(ways) {
       const polite = Promise.allSettled(ways.map((way) => way()));
-      await Promise.race([polite, delay(POLITE_CLOSE_MS)]);
+      const closed = new AbortController();
+      const patience = delay(POLITE_CLOSE_MS, undefined, { signal: closed.signal });
+      await Promise.race([polite, patience]);
+      patience.catch(() => undefined);
+      closed.abort();
       // With an error, because the client fails its waiting requests only on one.
       for (const socket of sockets) socket.destroy(new Error('closed'));
     },
@@ -164,7 +169,7 @@ const REPLICAS = 3;
  * The idempotent producer loses records when sends overlap and an acknowledgement is lost
  * (kafkajs 1005), or when it goes on after an error: so calls queue, and an error ends it.
  */
-function createPublisher(kafka: Kafka) {
+function createPublisher(kafka: Kafka, control: Cluster) {
   let producer: Producer | undefined;
   let queue: Promise<unknown> = Promise.resolve();
 
@@ -185,6 +190,8 @@ function createPublisher(kafka: Kafka) {
   async function send(topic: string, records: readonly LogRecord[], partition: number) {
     const requests = splitIntoRequests(records);
     try {
+      // The producer would look for a topic that does not exist through all of its retries.
+      await control.addMultipleTargetTopics([topic]);
       for (const request of requests) {
         const messages = messagesOf(request, partition);
         await (await connected()).send({ topic, messages, acks: ALL_REPLICAS });
@@ -367,12 +374,13 @@ async function openWriter(
       assertOneRequest(records);
       const transaction = next;
       next = undefined;
-      if (transaction === undefined) throw new LogError('ERR_LOG_FAILED', { reason: 'CLOSED' });
+      if (transaction === undefined) throw new LogError('ERR_LOG_FAILED', { reason: 'CLOSED_OR_BUSY' });
       try {
-        const firstOffset = await sendInTransaction(transaction, topic, records, partition);
+        const messages = messagesOf(records, partition);
+        const [sent] = await transaction.send({ topic, messages, acks: ALL_REPLICAS });
         await transaction.commit();
         next = await producer.transaction();
-        return firstOffset === undefined ? {} : { firstOffset };
+        return sent?.baseOffset === undefined ? {} : { firstOffset: Number(sent.baseOffset) };
       } catch (error) {
         await close();
         throw toTransactionError(error, { topic });
@@ -385,36 +393,11 @@ async function openWriter(
   };
 }
 
-/** Longer than the marks of the transaction before are being written. */
-const MARKS_ATTEMPTS_MAX = 200;
-const MARKS_PAUSE_MS = 20;
-
-/** The offset of the first record. */
-async function sendInTransaction(
-  transaction: Transaction,
-  topic: string,
-  records: readonly LogRecord[],
-  partition: number,
-): Promise<number | undefined> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const messages = messagesOf(records, partition);
-      const [sent] = await transaction.send({ topic, messages, acks: ALL_REPLICAS });
-      return sent?.baseOffset === undefined ? undefined : Number(sent.baseOffset);
-    } catch (error) {
-      // Only AddPartitionsToTxn answers so, before any record is sent: sending again is safe.
-      const early = errorTypeOf(error) === 'CONCURRENT_TRANSACTIONS';
-      if (!early || attempt === MARKS_ATTEMPTS_MAX) throw error;
-      await delay(MARKS_PAUSE_MS);
-    }
-  }
-}
-
 /** What a fetch may unfold to: someone else may write compressed records, we never do. */
 const UNCOMPRESSED_BYTES_MAX = 64 * 1024 * 1024;
 const inflate = promisify(gunzip);
 
-CompressionCodecs[CompressionTypes.GZIP] = () => ({
+kafkajs.CompressionCodecs[kafkajs.CompressionTypes.GZIP] = () => ({
   compress: () => Promise.reject(new LogError('ERR_LOG_FAILED', { reason: 'COMPRESSION' })),
   decompress: (bytes: Buffer) => inflate(bytes, { maxOutputLength: UNCOMPRESSED_BYTES_MAX }),
 });
