@@ -1,0 +1,64 @@
+import { open, rename, rm } from 'node:fs/promises';
+import process from 'node:process';
+import { writeError } from '@strongroom/runtime/files';
+
+/** Where the bytes of an output go; `discard` leaves nothing that looks finished. */
+export interface ByteSink {
+  write(bytes: string | Uint8Array): Promise<void>;
+  close(): Promise<void>;
+  discard(): Promise<void>;
+}
+
+/** A reader that goes away early (`| head`) ends the command; nothing is wrong then. */
+export function stdoutSink(): ByteSink {
+  process.stdout.on('error', (error) => {
+    if ('code' in error && error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  return {
+    write: (bytes) =>
+      new Promise((resolve) => {
+        process.stdout.write(bytes, () => resolve());
+      }),
+    close: () => Promise.resolve(),
+    discard: () => Promise.resolve(),
+  };
+}
+
+/** Results are addressed to one party: its files are not for the machine's other users. */
+export const RESULT_FILE_MODE = 0o600;
+
+/**
+ * A file that has its name only when it is complete; until then it is `PATH.part`. With `live`
+ * (results that have no end) it has its name from the start.
+ * @throws ERR_FILE_UNWRITABLE, ERR_DISK_FULL
+ */
+export async function fileSink(path: string, live: boolean): Promise<ByteSink> {
+  const unfinished = live ? path : partOf(path);
+  const checked = async <T>(step: () => Promise<T>): Promise<T> => {
+    try {
+      return await step();
+    } catch (error) {
+      throw writeError(error, path);
+    }
+  };
+  const file = await checked(() => open(unfinished, 'w', RESULT_FILE_MODE));
+  return {
+    write: (bytes) => checked(() => file.writeFile(bytes)),
+    close: () =>
+      checked(async () => {
+        await file.sync();
+        await file.close();
+        if (!live) await rename(unfinished, path);
+      }),
+    discard: () =>
+      checked(async () => {
+        await file.close();
+        if (!live) await rm(unfinished, { force: true });
+      }),
+  };
+}
+
+export function partOf(path: string): string {
+  return `${path}.part`;
+}

@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
+
+/**
+ * What this reader has seen so far. The log may show results twice, but never leave one out, show
+ * two for one place, or go back to an older worker: those are signs of a withheld result or of an
+ * old branch of the computation. The end of the log cannot be told from a result that is withheld:
+ * the next result shows it.
+ */
+export interface History {
+  /**
+   * Takes a verified seal as the next of its query.
+   * @param jws the seal as it was signed
+   * @returns `repeated` for one that was seen before, byte by byte
+   * @throws ERR_AGGREGATE_GAP when it leaves one out, differs from one seen, or goes back
+   */
+  admit(seal: AggregateSeal, jws: string): 'new' | 'repeated';
+}
+
+export function createHistory(): History {
+  /** Per query: the hash of each emission's seal, by emission number. */
+  const emissions = new Map<string, string[]>();
+  /** One start of a worker has one epoch and one attested key: a twin would show a second token. */
+  const tokenOfEpoch = new Map<number, string>();
+  let newestEpoch = 0;
+
+  return {
+    admit(seal, jws) {
+      const seen = emissions.get(seal.query) ?? [];
+      const known = seen[seal.emission];
+      const hash = createHash('sha256').update(jws, 'ascii').digest('base64url');
+      if (known === hash) return 'repeated';
+      if (known !== undefined) throw gap(seal, 'two results for one place');
+      if (seal.emission !== seen.length) throw gap(seal, `emission ${seen.length} is missing`);
+      if (seal.epoch < newestEpoch) throw gap(seal, `epoch ${newestEpoch} was seen before`);
+      const token = tokenOfEpoch.get(seal.epoch) ?? seal.token;
+      if (token !== seal.token) throw gap(seal, 'two workers in one epoch');
+      seen.push(hash);
+      emissions.set(seal.query, seen);
+      tokenOfEpoch.set(seal.epoch, token);
+      newestEpoch = seal.epoch;
+      return 'new';
+    },
+  };
+}
+
+function gap(seal: AggregateSeal, problem: string): StrongroomError {
+  const { query, epoch, emission } = seal;
+  return new StrongroomError('ERR_AGGREGATE_GAP', { query, epoch, emission, problem });
+}

@@ -1,0 +1,119 @@
+import type { Contract, Query } from '@strongroom/protocol/contract';
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import type { ContractId, PartyId } from '@strongroom/protocol/fields';
+import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
+import type { LogEntry } from '@strongroom/record-log/log';
+import type { PartyIdentity } from '@strongroom/sealing/identity';
+import { claimedAggregate, openAggregate } from '@strongroom/sealing/open';
+import { type Table, tableFromIPC } from 'apache-arrow';
+import type { History } from './history.ts';
+import type { TokenShelf, WorkerProof } from './proof.ts';
+import { columnsOf, type ResultColumn } from './result-columns.ts';
+
+/** A result that was proven and opened, and what it was proven with. */
+export interface VerifiedResult {
+  readonly contract: Contract;
+  readonly seal: AggregateSeal;
+  readonly proof: WorkerProof;
+  readonly table: Table;
+  readonly columns: readonly ResultColumn[];
+}
+
+/** What opening needs to know and remembers from record to record. */
+export interface Opener {
+  readonly contract: Contract;
+  readonly contractId: ContractId;
+  readonly identity: PartyIdentity;
+  readonly queries: readonly Query[];
+  readonly tokens: TokenShelf;
+  readonly history: History;
+  readonly tryAll?: boolean;
+}
+
+/**
+ * One record: token -> key -> signature -> contract -> open -> history -> table.
+ * @returns undefined for a record for somebody else or another query, and for a repetition
+ * @throws what `TokenShelf.proofOf`, sealing's `openAggregate` and `History.admit` throw;
+ *   ERR_AGGREGATE_MALFORMED when the content is not what the seal says
+ */
+export async function openAggregateEntry(
+  entry: LogEntry,
+  opener: Opener,
+): Promise<VerifiedResult | undefined> {
+  const claimed = claimedAggregate(entry);
+  const query = opener.queries.find((each) => each.id === claimed.query);
+  if (!query) return undefined;
+  if (claimed.reader !== opener.identity.party) {
+    if (opener.tryAll) await tryForeign(entry, claimed.reader, opener);
+    return undefined;
+  }
+  const proof = opener.tokens.proofOf(claimed.token);
+  const { seal, jws, plaintext } = await open(entry, opener.identity.party, proof, opener);
+  checkSeal(seal, query, opener.contract);
+  if (opener.history.admit(seal, jws) === 'repeated') return undefined;
+  return { contract: opener.contract, seal, proof, ...tableOf(plaintext, seal) };
+}
+
+function open(entry: LogEntry, reader: PartyId, proof: WorkerProof, opener: Opener) {
+  const { contract, contractId, identity } = opener;
+  if (!identity.reader) {
+    throw new StrongroomError('ERR_NOT_A_READER', { party: identity.party });
+  }
+  return openAggregate(entry, {
+    contract,
+    contractId,
+    reader,
+    secretReader: identity.reader,
+    aggregateKey: proof.aggregatesKey,
+    tokenSha256: proof.token,
+  });
+}
+
+/**
+ * Does what a curious party could do: it claims to be the reader and uses the key it has. The
+ * secret was wrapped to another key, so that this ends in ERR_NOT_A_READER.
+ */
+async function tryForeign(entry: LogEntry, reader: PartyId, opener: Opener): Promise<void> {
+  const proof = opener.tokens.proofOf(claimedAggregate(entry).token);
+  try {
+    await open(entry, reader, proof, opener);
+  } catch (error) {
+    const sealed = error instanceof StrongroomError && error.facts['part'] === 'segment';
+    if (!sealed && codeOf(error) !== 'ERR_NOT_A_READER') throw error;
+    throw new StrongroomError('ERR_NOT_A_READER', { party: opener.identity.party, reader });
+  }
+  throw new Error('a result opened with a key that it was not sealed to');
+}
+
+/** JavaScript's dates end there; a window beyond could not be shown. */
+const MILLISECONDS_SHOWN_MAX = 8.64e15;
+
+/** What the contract says about every result of this query. */
+function checkSeal(seal: AggregateSeal, query: Query, contract: Contract): void {
+  const { window, inputs } = seal;
+  if (query.window.kind === 'tumbling' && window) {
+    const { sizeMs } = query.window;
+    const aligned = window.start % sizeMs === 0 && window.end - window.start === sizeMs;
+    const shown = Math.max(Math.abs(window.start), Math.abs(window.end)) <= MILLISECONDS_SHOWN_MAX;
+    if (!aligned || !shown) throw malformed(seal, 'window');
+  }
+  const known = new Set<string>(contract.datasets.map((dataset) => dataset.id));
+  if (inputs.some((input) => !known.has(input.dataset))) throw malformed(seal, 'inputs');
+}
+
+function tableOf(plaintext: Uint8Array, seal: AggregateSeal) {
+  let table: Table;
+  let columns: ResultColumn[];
+  try {
+    table = tableFromIPC(plaintext);
+    columns = columnsOf(table);
+  } catch {
+    throw malformed(seal, 'content');
+  }
+  if (table.numRows !== seal.rows) throw malformed(seal, 'rows');
+  return { table, columns };
+}
+
+function malformed({ query, emission }: AggregateSeal, part: string): StrongroomError {
+  return new StrongroomError('ERR_AGGREGATE_MALFORMED', { query, emission, part });
+}

@@ -1,0 +1,68 @@
+import { datasetOf } from '@strongroom/protocol/contract';
+import type { VerifiedResult } from './open-aggregate.ts';
+
+/** What stands behind one result, for `--json`. */
+export function proofFacts(result: VerifiedResult) {
+  const { seal, proof } = result;
+  return {
+    token: {
+      sha256: proof.token,
+      issuer: proof.issuer,
+      issuedAt: new Date(proof.issuedAt).toISOString(),
+    },
+    platform: proof.platform,
+    measurement: { name: proof.measurementName, sha384: proof.measurement },
+    contract: proof.contract,
+    epoch: seal.epoch,
+    checkpoint: seal.checkpoint,
+    inputs: inputsByOwner(result),
+  };
+}
+
+export interface OwnerInput {
+  readonly owner: string;
+  readonly streams: number;
+  /** Sealed batches that had been counted when the result was made. */
+  readonly batches: number;
+  /** Rows inside the window. */
+  readonly rows: number;
+  readonly lateRows: number;
+}
+
+/** Sums the input manifest per owner, in the contract's order of datasets. */
+function inputsByOwner({ seal, contract }: VerifiedResult): OwnerInput[] {
+  const owners = new Map<string, OwnerInput>();
+  for (const input of seal.inputs) {
+    const { owner } = datasetOf(contract, input.dataset);
+    const sum = owners.get(owner) ?? { owner, streams: 0, batches: 0, rows: 0, lateRows: 0 };
+    owners.set(owner, {
+      owner,
+      streams: sum.streams + 1,
+      batches: sum.batches + input.sequences,
+      rows: sum.rows + input.rows,
+      lateRows: sum.lateRows + input.lateRows,
+    });
+  }
+  return [...owners.values()];
+}
+
+/** The same for a person, one line a fact. */
+export function proofLines(result: VerifiedResult): string[] {
+  const { proof, seal } = result;
+  const hardware = proof.platform === 'simulated' ? ' (NOT HARDWARE: proves nothing)' : '';
+  const issued = new Date(proof.issuedAt).toISOString();
+  return [
+    'verified  token -> key -> signature -> contract -> history, then opened',
+    `token     issued by ${proof.issuer} at ${issued}, sha256 ${proof.token}`,
+    `platform  ${proof.platform}${hardware}`,
+    `code      ${proof.measurementName}, measurement ${proof.measurement}`,
+    `contract  ${proof.contract}`,
+    `made in   epoch ${seal.epoch}, checkpoint ${seal.checkpoint}, emission ${seal.emission}`,
+    ...inputsByOwner(result).map(inputLine),
+  ];
+}
+
+function inputLine({ owner, streams, batches, rows, lateRows }: OwnerInput): string {
+  const late = lateRows > 0 ? `, ${lateRows} rows came too late so far` : '';
+  return `input     ${owner}: ${rows} rows of the window, ${streams} streams, ${batches} batches${late}`;
+}

@@ -1,0 +1,111 @@
+import type { Contract, Query } from '@strongroom/protocol/contract';
+import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import type { ContractId } from '@strongroom/protocol/fields';
+import { aggregatesTopic, RECORD_TYPES } from '@strongroom/protocol/record';
+import type { LogEntry, RecordLog } from '@strongroom/record-log/log';
+import type { Clock } from '@strongroom/runtime/clock';
+import type { PartyIdentity } from '@strongroom/sealing/identity';
+import { createHistory } from './history.ts';
+import { type Opener, openAggregateEntry, type VerifiedResult } from './open-aggregate.ts';
+import { createTokenShelf } from './proof.ts';
+
+export interface ReadAggregatesOptions {
+  readonly contract: Contract;
+  readonly contractId: ContractId;
+  readonly identity: PartyIdentity;
+  readonly log: RecordLog;
+  readonly clock: Clock;
+  readonly namespace?: string;
+  /** Only this query. */
+  readonly query?: string;
+  /** Wait for more instead of ending where the log ends now. */
+  readonly follow?: boolean;
+  readonly signal?: AbortSignal;
+  /** Also try to open what is addressed to somebody else, to show that it cannot be done. */
+  readonly tryAll?: boolean;
+}
+
+/** A record that was set aside: nothing of it was shown, and reading goes on behind it. */
+export interface RefusedRecord {
+  readonly kind: 'refused';
+  readonly offset: number;
+  readonly error: Error;
+  readonly code: ErrorCode;
+}
+
+export interface OpenedResult {
+  readonly kind: 'result';
+  readonly result: VerifiedResult;
+}
+
+/**
+ * Results as they are proven: log -> token -> key -> signature -> contract -> history -> open.
+ * A record that is forged or damaged is reported and passed over: if it stood in for a true one,
+ * the gap shows.
+ * @throws ERR_NOT_A_READER before anything is read, when no query is addressed to this party;
+ *   ERR_AGGREGATE_GAP when the log withholds a result or shows an old branch; ERR_LOG_*
+ */
+export async function* readAggregates(
+  options: ReadAggregatesOptions,
+): AsyncGenerator<OpenedResult | RefusedRecord> {
+  const queries = queriesOf(options);
+  const tokens = createTokenShelf(options);
+  const opener: Opener = { ...options, queries, tokens, history: createHistory() };
+  for await (const entry of entriesOf(options)) {
+    const type = entry.headers['ce_type'];
+    if (type === RECORD_TYPES.token) await tokens.add(entry.value);
+    if (type !== RECORD_TYPES.aggregate) continue;
+    const reading = await openOrRefuse(entry, opener);
+    if (reading) yield reading;
+  }
+}
+
+/**
+ * The queries that this party may read, in the contract's order.
+ * @throws ERR_NOT_A_READER when there is none, ERR_USAGE for a query that does not exist
+ */
+export function queriesOf(options: {
+  readonly contract: Contract;
+  readonly identity: PartyIdentity;
+  readonly query?: string;
+  readonly tryAll?: boolean;
+}): readonly Query[] {
+  const { contract, identity, query, tryAll = false } = options;
+  const known = contract.queries.filter((each) => query === undefined || each.id === query);
+  if (known.length === 0) {
+    throw new StrongroomError('ERR_USAGE', { problem: `no query ${query} in this contract` });
+  }
+  if (tryAll) return known;
+  const mine = known.filter((each) => each.readers.some((reader) => reader === identity.party));
+  if (mine.length === 0) {
+    throw new StrongroomError('ERR_NOT_A_READER', { party: identity.party });
+  }
+  return mine;
+}
+
+/** The whole topic from its beginning: only all of it shows that nothing is missing. */
+async function* entriesOf(options: ReadAggregatesOptions): AsyncGenerator<LogEntry> {
+  const { contractId, namespace, follow = false, signal } = options;
+  const topic = aggregatesTopic(contractId, namespace);
+  const reading = { untilEnd: !follow, ...(signal === undefined ? {} : { signal }) };
+  for await (const entries of options.log.read([{ topic, offset: 0 }], reading)) yield* entries;
+}
+
+async function openOrRefuse(
+  entry: LogEntry,
+  opener: Opener,
+): Promise<OpenedResult | RefusedRecord | undefined> {
+  try {
+    const result = await openAggregateEntry(entry, opener);
+    return result && { kind: 'result', result };
+  } catch (error) {
+    const code = codeOf(error);
+    if (!(error instanceof Error) || code === undefined || endsReading(code)) throw error;
+    return { kind: 'refused', offset: entry.offset, error, code };
+  }
+}
+
+/** Only what is wrong with the log as a whole; a bad record or token speaks for itself alone. */
+function endsReading(code: ErrorCode): boolean {
+  return code === 'ERR_AGGREGATE_GAP' || code === 'ERR_NOT_A_READER';
+}

@@ -1,0 +1,69 @@
+import {
+  DataType,
+  Field,
+  RecordBatch,
+  Schema,
+  Table,
+  TimestampMillisecond,
+  tableToIPC,
+  Utf8,
+  type Vector,
+  vectorFromArray,
+} from 'apache-arrow';
+import type { ByteSink } from './byte-sink.ts';
+import type { VerifiedResult } from './open-aggregate.ts';
+import { checkSameColumns, columnsWithWindow, type ResultColumn } from './result-columns.ts';
+import type { ResultWriter } from './result-writer.ts';
+
+/** Collects the windows of one query and writes them when it is closed. */
+export function arrowWriter(sink: ByteSink, form: 'file' | 'stream'): ResultWriter {
+  const tables: Table[] = [];
+  let first: readonly ResultColumn[] | undefined;
+  return {
+    write(result) {
+      const columns = columnsWithWindow(result);
+      first ??= columns;
+      checkSameColumns(first, columns, result.seal.query);
+      tables.push(arrowTableOf(result, columns));
+      return Promise.resolve();
+    },
+    async close() {
+      await sink.write(arrowBytes(tables, form));
+      await sink.close();
+    },
+    discard: () => sink.discard(),
+  };
+}
+
+/**
+ * Dictionaries become plain text: every window has its own, and not every Arrow reader follows a
+ * change of dictionary.
+ */
+function arrowTableOf(result: VerifiedResult, columns: readonly ResultColumn[]): Table {
+  const { seal, table } = result;
+  const bounds = seal.window === null ? [] : [seal.window.start, seal.window.end];
+  const vectors: Record<string, Vector> = {};
+  columns.forEach((column, index) => {
+    const bound = bounds[index];
+    vectors[column.name] =
+      bound === undefined
+        ? plainVector(table.getChildAt(index - bounds.length))
+        : vectorFromArray(Array<number>(seal.rows).fill(bound), new TimestampMillisecond());
+  });
+  return new Table(vectors);
+}
+
+function plainVector(vector: Vector | null): Vector {
+  if (vector === null) throw new TypeError('a column of the result is missing');
+  return DataType.isDictionary(vector.type) ? vectorFromArray([...vector], new Utf8()) : vector;
+}
+
+/** All windows under one schema, in which every column may have missing values. */
+function arrowBytes(tables: readonly Table[], form: 'file' | 'stream'): Uint8Array {
+  const fields = tables[0]?.schema.fields ?? [];
+  const schema = new Schema(fields.map((field) => new Field(field.name, field.type, true)));
+  const batches = tables.flatMap((table) =>
+    table.batches.map((batch) => new RecordBatch(schema, batch.data)),
+  );
+  return tableToIPC(new Table(schema, batches), form);
+}

@@ -1,0 +1,26 @@
+import type { VerifiedResult } from './open-aggregate.ts';
+import { proofFacts } from './proof-text.ts';
+import type { Cell } from './result-columns.ts';
+
+/**
+ * One result as one line of JSON; window bounds in milliseconds since 1970. Integers beyond 2^53 and decimals are strings, so that no JSON
+ * reader rounds them; NaN and infinities, which JSON lacks, are strings too.
+ */
+export function resultJson(result: VerifiedResult, withProof: boolean): string {
+  const { seal, columns } = result;
+  const rows = Array.from({ length: seal.rows }, (_, row) =>
+    Object.fromEntries(columns.map((column) => [column.name, jsonCell(column.cells[row] ?? null)])),
+  );
+  const { query, window, epoch, emission, suppressedGroups } = seal;
+  const proof = withProof ? { proof: proofFacts(result) } : {};
+  const line = { query, window, epoch, emission, suppressedGroups, rows, ...proof };
+  return `${JSON.stringify(line)}\n`;
+}
+
+function jsonCell(cell: Cell): null | boolean | number | string {
+  if (typeof cell === 'bigint') {
+    const number = Number(cell);
+    return Number.isSafeInteger(number) ? number : cell.toString();
+  }
+  return typeof cell === 'number' && !Number.isFinite(cell) ? String(cell) : cell;
+}

@@ -1,0 +1,49 @@
+import type { Query } from '@strongroom/protocol/contract';
+import { printable } from '@strongroom/runtime/printable';
+import Table from 'cli-table3';
+import type { VerifiedResult } from './open-aggregate.ts';
+import { proofLines } from './proof-text.ts';
+import type { Cell, ColumnKind } from './result-columns.ts';
+
+/** One result as a table for a person, with its proof below when it is asked for. */
+export function resultText(result: VerifiedResult, query: Query, withProof: boolean): string {
+  const proof = withProof ? proofLines(result).map((line) => `  ${line}`) : [];
+  return `${[titleOf(result, query), tableOf(result), ...proof].join('\n')}\n\n`;
+}
+
+function titleOf({ seal }: VerifiedResult, query: Query): string {
+  const window = seal.window
+    ? `${timeText(seal.window.start)} to ${timeText(seal.window.end)}`
+    : 'whole data';
+  const withheld =
+    seal.suppressedGroups > 0
+      ? [`${seal.suppressedGroups} groups under ${query.disclosure.minimumGroupRows} rows withheld`]
+      : [];
+  return [seal.query, window, `${seal.rows} rows`, ...withheld].join(' | ');
+}
+
+function timeText(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
+function tableOf({ columns }: VerifiedResult): string {
+  const table = new Table({
+    head: columns.map((column) => printable(column.name)),
+    colAligns: columns.map((column) => (isNumber(column.kind) ? 'right' : 'left')),
+    style: { head: [], border: [], compact: true },
+  });
+  const rows = columns[0]?.cells.length ?? 0;
+  for (let row = 0; row < rows; row += 1) {
+    table.push(columns.map((column) => cellText(column.cells[row] ?? null)));
+  }
+  return rows === 0 ? '(no rows)' : table.toString();
+}
+
+function isNumber(kind: ColumnKind): boolean {
+  return kind === 'integer' || kind === 'float' || kind === 'decimal';
+}
+
+/** Cells come from other parties' rows: they may not steer the terminal. */
+function cellText(cell: Cell): string {
+  return cell === null ? '' : printable(String(cell));
+}

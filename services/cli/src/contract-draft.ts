@@ -1,0 +1,82 @@
+import { dirname, resolve } from 'node:path';
+import { type Contract, parseContract } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { readTextFile } from '@strongroom/runtime/files';
+import { publicKeyOf, publicKeysOf } from './public-key-file.ts';
+
+/**
+ * A draft is a contract that people write: the same JSON, in which a key may stand as
+ * `{"file": PATH}`, a party may give `"identity": PATH` instead of its keys, and a member named
+ * `"//"` is a comment. Paths count from the draft's folder.
+ * @throws ERR_FILE_UNREADABLE, ERR_JSON_MALFORMED, ERR_CONFIG_INVALID for a file that holds no
+ *   such key, ERR_CONTRACT_MALFORMED with the place
+ */
+export async function contractFromDraft(path: string): Promise<Contract> {
+  const draft = await readJsonFile(path);
+  return parseContract(await resolveReferences(draft, '', dirname(path)));
+}
+
+/** @throws ERR_FILE_UNREADABLE, ERR_JSON_MALFORMED */
+export async function readJsonFile(path: string): Promise<unknown> {
+  const text = await readTextFile(path);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new StrongroomError('ERR_JSON_MALFORMED', { path });
+  }
+}
+
+/** `member` is the name under which the value stands: it says what a file is expected to hold. */
+async function resolveReferences(value: unknown, member: string, folder: string): Promise<unknown> {
+  if (Array.isArray(value)) {
+    return Promise.all(value.map((each) => resolveReferences(each, member, folder)));
+  }
+  if (!isObject(value)) return value;
+  const file = fileReferenceOf(value);
+  if (file !== undefined) return referenced(member, resolve(folder, file));
+  const resolved: Record<string, unknown> = {};
+  for (const [name, below] of Object.entries(value)) {
+    if (name === COMMENT) continue;
+    if (name === 'identity' && member === 'parties' && typeof below === 'string') {
+      Object.assign(resolved, await keysOfIdentity(resolve(folder, below)));
+    } else {
+      resolved[name] = await resolveReferences(below, name, folder);
+    }
+  }
+  return resolved;
+}
+
+const COMMENT = '//';
+
+function fileReferenceOf(value: Record<string, unknown>): string | undefined {
+  const { file, ...others } = value;
+  return typeof file === 'string' && Object.keys(others).length === 0 ? file : undefined;
+}
+
+async function referenced(member: string, path: string): Promise<unknown> {
+  const document = await readJsonFile(path);
+  if (member === 'measurements') return measurementsIn(document, path);
+  if (member === 'keys') return publicKeysOf(document, path);
+  return publicKeyOf(document, member, path);
+}
+
+/** What `strongroom identity new --json` prints. */
+async function keysOfIdentity(path: string): Promise<Record<string, unknown>> {
+  const document = await readJsonFile(path);
+  const signingKey = publicKeyOf(document, 'signingKey', path);
+  if (!isObject(document) || document['readingKey'] === undefined) return { signingKey };
+  return { signingKey, readingKey: publicKeyOf(document, 'readingKey', path) };
+}
+
+/** What `strongroom measure --json` prints: one measurement or a list of them. */
+function measurementsIn(document: unknown, path: string): unknown {
+  const list = Array.isArray(document) ? document : [document];
+  return list.map((each) => {
+    if (!isObject(each)) throw new StrongroomError('ERR_CONFIG_INVALID', { path });
+    return { name: each['name'], sha384: each['sha384'] };
+  });
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,105 @@
+import { type Contract, ownersOf, type Query } from '@strongroom/protocol/contract';
+import { printable } from '@strongroom/runtime/printable';
+import type { ReadContract, SignatureState } from '@strongroom/sealing/verify';
+
+/**
+ * A contract as a person reads it before signing: who, over which data, what leaves to whom, and
+ * which code is trusted. Texts of other parties cannot steer the terminal.
+ */
+export function contractText(
+  contract: Contract,
+  contractId: string,
+  signatures: ReadContract['signatures'],
+): string {
+  return [
+    `${contract.title} (version ${contract.version})`,
+    `id ${contractId}`,
+    ...(contract.previous === undefined ? [] : [`amends ${contract.previous}`]),
+    `purpose: ${contract.purpose}`,
+    ...section('Parties', partyLines(contract, signatures)),
+    ...section('Datasets', datasetLines(contract)),
+    ...section('What leaves the enclave, and to whom', contract.queries.flatMap(queryLines)),
+    ...section('Enclave', enclaveLines(contract)),
+  ]
+    .map(printable)
+    .join('\n');
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return ['', title, ...lines.map((line) => `  ${line}`)];
+}
+
+function partyLines(contract: Contract, signatures: ReadContract['signatures']): string[] {
+  const owners = new Set(ownersOf(contract).map((party) => party.id));
+  return contract.parties.flatMap((party) => {
+    const reads = contract.queries.some((query) => query.readers.includes(party.id));
+    const roles = [owners.has(party.id) ? 'owner' : '', reads ? 'reader' : ''].filter(Boolean);
+    const state = signatures.find((each) => each.party === party.id)?.state ?? 'missing';
+    const line = `${party.id}: ${party.name}, ${roles.join(' and ') || 'no role'}`;
+    const keyRelease = party.keyRelease ? [`  keys released at ${party.keyRelease.url}`] : [];
+    return [`${line}, ${SIGNATURE_WORDS[state]}`, ...keyRelease];
+  });
+}
+
+const SIGNATURE_WORDS: Readonly<Record<SignatureState, string>> = {
+  valid: 'has signed',
+  missing: 'HAS NOT SIGNED',
+  invalid: 'SIGNATURE DOES NOT VERIFY',
+};
+
+function datasetLines(contract: Contract): string[] {
+  return contract.datasets.flatMap((dataset) => [
+    `${dataset.id}: owned by ${dataset.owner}, table ${dataset.relation}, ` +
+      (dataset.eventTime === undefined ? 'used whole' : `event time ${dataset.eventTime}`),
+    `  columns: ${dataset.columns
+      .map((column) => `${column.name} ${column.type}${column.nullable ? '?' : ''}`)
+      .join(', ')}`,
+    `  key encryption key ${dataset.keyId}`,
+  ]);
+}
+
+function queryLines(query: Query): string[] {
+  const { minimumGroupRows, groupRowsColumn } = query.disclosure;
+  return [
+    `${query.id} -> ${query.readers.join(', ')}`,
+    `  ${windowText(query)}`,
+    `  only groups of at least ${minimumGroupRows} rows (column ${groupRowsColumn})`,
+    ...query.sql.split('\n').map((line) => `  | ${line.replaceAll('\t', '  ')}`),
+  ];
+}
+
+function windowText(query: Query): string {
+  if (query.window.kind === 'whole') return 'once, over the whole data';
+  const late = query.latenessMs > 0 ? `, kept open ${durationText(query.latenessMs)} longer` : '';
+  return `for every ${durationText(query.window.sizeMs)} of event time${late}`;
+}
+
+const UNITS = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+  ['second', 1_000],
+] as const;
+
+/** Exact: the largest unit that divides the duration. */
+export function durationText(milliseconds: number): string {
+  for (const [unit, size] of UNITS) {
+    const count = milliseconds / size;
+    if (count >= 1 && Number.isInteger(count)) return count === 1 ? unit : `${count} ${unit}s`;
+  }
+  return `${milliseconds} ms`;
+}
+
+function enclaveLines(contract: Contract): string[] {
+  const { platform, measurements, authorities, minimumTcb } = contract.enclave;
+  return [
+    `platform: ${platform}${platform === 'simulated' ? ' (NOT HARDWARE: proves nothing)' : ''}`,
+    ...measurements.map((each) => `accepts ${each.name}: ${each.sha384}`),
+    ...authorities.map((each) => `attested by ${each.issuer} (${each.keys.length} keys)`),
+    ...Object.entries(minimumTcb).map(
+      ([product, floor]) =>
+        `${product}: boot loader >= ${floor.bootLoader}, TEE >= ${floor.tee}, ` +
+        `SNP >= ${floor.snp}, microcode >= ${floor.microcode}`,
+    ),
+  ];
+}

@@ -1,0 +1,146 @@
+import type { JsonWebKey, KeyClient, KeyProperties, KeyVaultKey } from '@azure/keyvault-keys';
+import { compileReleasePolicy, DENY_ALL_POLICY } from '@strongroom/attestation/release-policy';
+import { encodeBase64url } from '@strongroom/protocol/base64url';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { readTextFile } from '@strongroom/runtime/files';
+import { type Command, Option } from 'commander';
+import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
+import { askVault, connectVault, type VaultOptions } from './vault-client.ts';
+
+const RSA_BITS = 3_072;
+const OCT_BITS = 256;
+
+/** `strongroom key …`: an owner's keys in its key release service, or in Azure Key Vault. */
+export function addKeyCommands(program: Command): void {
+  const keys = nounCommand(program, 'key', "an owner's keys in its key release service");
+  const vault = '--vault https://keys.north.example --token-file token';
+  vaultCommand(keys, 'create', 'make a key that nobody gets until its policy is set', {
+    example: `strongroom key create ${vault} --name flights-north --type rsa`,
+    named: true,
+  })
+    .addOption(
+      new Option('--type <type>', 'rsa: seals a dataset; oct: a share of the state key')
+        .choices(['rsa', 'oct'])
+        .default('rsa'),
+    )
+    .action(createKey);
+  vaultCommand(keys, 'list', 'list the keys', { example: `strongroom key list ${vault}` }).action(
+    listKeys,
+  );
+  vaultCommand(keys, 'show', "print a key's public half", {
+    example: `strongroom key show ${vault} --name flights-north --json > north.wrapping-key.json`,
+    named: true,
+  }).action(showKey);
+  const policy = nounCommand(keys, 'policy', 'under which conditions a key is released');
+  vaultCommand(policy, 'set', 'set the release policy of a key', {
+    example: `strongroom key policy set ${vault} --name flights-north --policy policy.json`,
+    named: true,
+  })
+    .requiredOption('--policy <file>', 'policy, as `strongroom policy from-contract` makes it')
+    .action(setPolicy);
+  vaultCommand(policy, 'show', 'print the release policy of a key', {
+    example: `strongroom key policy show ${vault} --name flights-north`,
+    named: true,
+  }).action(showPolicy);
+}
+
+interface NamedOptions extends VaultOptions {
+  readonly name: string;
+  readonly json?: boolean;
+}
+
+function vaultCommand(
+  parent: Command,
+  verb: string,
+  description: string,
+  { example, named = false }: { example: string; named?: boolean },
+): Command {
+  const command = leafCommand(parent, verb, description, example)
+    .requiredOption('--vault <url>', 'key release service or Azure Key Vault')
+    .requiredOption('--token-file <file>', 'access token of the service')
+    .option('--ca-file <file>', 'PEM certificates to trust instead of the public ones');
+  return named ? command.requiredOption('--name <name>', 'name of the key') : command;
+}
+
+async function createKey(options: NamedOptions & { type: 'rsa' | 'oct' }): Promise<void> {
+  const client = await connectVault(options);
+  const policy = new TextEncoder().encode(JSON.stringify(DENY_ALL_POLICY));
+  const released = { exportable: true, hsm: true, releasePolicy: { encodedPolicy: policy } };
+  const made = await askVault(options.vault, () =>
+    options.type === 'rsa'
+      ? client.createRsaKey(options.name, { ...released, keySize: RSA_BITS })
+      : client.createOctKey(options.name, { ...released, keySize: OCT_BITS }),
+  );
+  const shown = keyFacts(made);
+  const notice = 'Its policy denies everybody; set one with `strongroom key policy set`.';
+  printResult(options.json, shown, `${shown.id}\n${notice}`);
+}
+
+async function listKeys(options: VaultOptions & { json?: boolean }): Promise<void> {
+  const client = await connectVault(options);
+  const listed = await askVault(options.vault, () => collect(client));
+  const rows = listed.map(({ name, enabled }) => ({ name, enabled: enabled === true }));
+  const text = rows.map((row) => `${row.name}${row.enabled ? '' : ' (disabled)'}`).join('\n');
+  printResult(options.json, rows, text || 'no keys');
+}
+
+async function collect(client: KeyClient): Promise<KeyProperties[]> {
+  const listed: KeyProperties[] = [];
+  for await (const properties of client.listPropertiesOfKeys()) listed.push(properties);
+  return listed;
+}
+
+async function showKey(options: NamedOptions): Promise<void> {
+  const shown = keyFacts(await getKey(options));
+  printResult(options.json, shown, Object.entries(shown).map(factLine).join('\n'));
+}
+
+function factLine([name, value]: [string, unknown]): string {
+  return `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`;
+}
+
+async function getKey(options: NamedOptions): Promise<KeyVaultKey> {
+  const client = await connectVault(options);
+  return askVault(options.vault, () => client.getKey(options.name));
+}
+
+async function setPolicy(options: NamedOptions & { policy: string }): Promise<void> {
+  const text = await readTextFile(options.policy);
+  compileReleasePolicy(text);
+  const client = await connectVault(options);
+  const releasePolicy = { encodedPolicy: new TextEncoder().encode(text) };
+  const updated = await askVault(options.vault, async () => {
+    const { properties } = await client.getKey(options.name);
+    return client.updateKeyProperties(options.name, properties.version ?? '', { releasePolicy });
+  });
+  printResult(options.json, keyFacts(updated), `policy of ${options.name} is set`);
+}
+
+async function showPolicy(options: NamedOptions): Promise<void> {
+  const { properties } = await getKey(options);
+  const encoded = properties.releasePolicy?.encodedPolicy;
+  if (encoded === undefined) {
+    const problem = 'this key has no release policy';
+    throw new StrongroomError('ERR_POLICY_MALFORMED', { key: options.name, problem });
+  }
+  const policy: unknown = JSON.parse(new TextDecoder().decode(encoded));
+  printResult(options.json, policy, JSON.stringify(policy, null, 2));
+}
+
+function keyFacts(found: KeyVaultKey) {
+  const { name, id = name, keyType = 'unknown', properties } = found;
+  return {
+    name,
+    id,
+    type: keyType,
+    enabled: properties.enabled === true,
+    exportable: properties.exportable === true,
+    ...publicHalf(found.key),
+  };
+}
+
+/** In the form of contracts; an oct key has no public half. */
+function publicHalf(jwk: JsonWebKey | undefined): { key?: object } {
+  if (!jwk?.n || !jwk.e) return {};
+  return { key: { kty: 'RSA', n: encodeBase64url(jwk.n), e: encodeBase64url(jwk.e) } };
+}

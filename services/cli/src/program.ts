@@ -1,0 +1,58 @@
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { failCommand } from '@strongroom/runtime/command';
+import { Command, CommanderError } from 'commander';
+import { addCompletionCommand } from './completion.ts';
+import { addContractCommands } from './contract-commands.ts';
+import { addErrorsCommands } from './errors-command.ts';
+import { addIdentityCommands } from './identity-commands.ts';
+import { addKafkaCommands } from './kafka-commands.ts';
+import { addKeyCommands } from './key-commands.ts';
+import { addMeasureCommand, addPlatformCommands } from './platform-commands.ts';
+import { addPolicyCommands } from './policy-commands.ts';
+import { addServiceCommands } from './service-commands.ts';
+import { addVersionCommand } from './version-command.ts';
+
+/**
+ * Runs one command line and sets the process's exit code: 0 done, 2 called wrongly, else the
+ * error's own (65 bad data, 69 unavailable, 77 refused). Data goes to stdout, all else to stderr.
+ */
+export async function runCommand(args: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return;
+    failCommand(asUsageError(error), args.includes('--json'));
+  }
+}
+
+/** The tree of commands, noun first. */
+export function createProgram(): Command {
+  const program = new Command('strongroom')
+    .description('Compute together over data that nobody shows')
+    .exitOverride()
+    .enablePositionalOptions()
+    .configureOutput({ outputError: () => undefined })
+    .showSuggestionAfterError();
+  addIdentityCommands(program);
+  addContractCommands(program);
+  addKeyCommands(program);
+  addPolicyCommands(program);
+  addPlatformCommands(program);
+  addMeasureCommand(program);
+  addKafkaCommands(program);
+  addServiceCommands(program);
+  addErrorsCommands(program);
+  addCompletionCommand(program);
+  addVersionCommand(program);
+  return program;
+}
+
+/** What commander refuses is our usage error, in our words and with our exit code. */
+function asUsageError(error: unknown): unknown {
+  if (!(error instanceof CommanderError)) return error;
+  if (error.code === 'commander.help') {
+    return new StrongroomError('ERR_USAGE', { problem: 'a command is missing' });
+  }
+  const problem = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+  return new StrongroomError('ERR_USAGE', { problem });
+}

@@ -1,0 +1,90 @@
+import { KeyClient } from '@azure/keyvault-keys';
+import { type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import { readTextFile } from '@strongroom/runtime/files';
+import { z } from 'zod';
+
+/** Where an owner's key release service is, and how it is entered. */
+export interface VaultOptions {
+  readonly vault: string;
+  readonly tokenFile: string;
+  readonly caFile?: string;
+}
+
+/** A command is not a daemon: it says soon that nobody answers. */
+const RETRIES_MAX = 1;
+const RETRY_DELAY_MS = 200;
+const TOKEN_LIFE_MS = 3_600_000;
+
+/**
+ * Azure's own client, with the access token of the service. Plain HTTP only where the URL says so.
+ * The challenge's resource is not compared with the host: an owner's service lies under the
+ * owner's name, not under Azure's.
+ * @throws ERR_FILE_UNREADABLE, ERR_USAGE for what is no URL
+ */
+export async function connectVault(options: VaultOptions): Promise<KeyClient> {
+  const url = URL.parse(options.vault);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new StrongroomError('ERR_USAGE', { problem: '--vault takes an http or https URL' });
+  }
+  const token = (await readTextFile(options.tokenFile)).trim();
+  const tls = options.caFile ? { tlsOptions: { ca: await readTextFile(options.caFile) } } : {};
+  const credential = {
+    // The client asks when the token ends; a file's token is read anew by every command.
+    getToken: () => Promise.resolve({ token, expiresOnTimestamp: endOfLife() }),
+  };
+  return new KeyClient(url.href.replace(/\/$/, ''), credential, {
+    ...tls,
+    allowInsecureConnection: url.protocol === 'http:',
+    disableChallengeResourceVerification: true,
+    retryOptions: { maxRetries: RETRIES_MAX, retryDelayInMs: RETRY_DELAY_MS },
+  });
+}
+
+function endOfLife(): number {
+  return performance.timeOrigin + performance.now() + TOKEN_LIFE_MS;
+}
+
+/** Runs one call of the client and gives what it throws one of our codes. */
+export async function askVault<T>(vault: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw vaultError(vault, error);
+  }
+}
+
+/** Azure's error object may carry our code below its own (`innererror.code`). */
+const RestErrorSchema = z.looseObject({
+  statusCode: z.number().optional(),
+  code: z.string().optional(),
+  details: z
+    .looseObject({
+      error: z
+        .looseObject({
+          code: z.string().optional(),
+          message: z.string().optional(),
+          innererror: z.looseObject({ code: z.string().optional() }).optional(),
+        })
+        .optional(),
+    })
+    .optional(),
+});
+
+const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
+  400: 'ERR_USAGE',
+  401: 'ERR_UNAUTHENTICATED',
+  403: 'ERR_POLICY_DENIED',
+  404: 'ERR_KEY_NOT_FOUND',
+};
+
+function vaultError(vault: string, error: unknown): unknown {
+  if (!(error instanceof Error) || error.name !== 'RestError') return error;
+  const parsed = RestErrorSchema.safeParse(error);
+  const { statusCode, details } = parsed.success ? parsed.data : {};
+  if (statusCode === undefined) return new StrongroomError('ERR_SERVICE_UNREACHABLE', { vault });
+  const inner = details?.error?.innererror?.code ?? details?.error?.code;
+  const code = isErrorCode(inner) ? inner : CODE_OF_STATUS[statusCode];
+  const problem = details?.error?.message;
+  const facts = { vault, status: statusCode, ...(problem === undefined ? {} : { problem }) };
+  return new StrongroomError(code ?? 'ERR_SERVICE_UNREACHABLE', facts);
+}
