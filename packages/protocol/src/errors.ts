@@ -71,6 +71,10 @@ export const ERRORS = {
     'every size and count is expected to stay under its named limit',
     'Make the input smaller; the limit that was met is named.',
   ),
+  ERR_IDENTITY_MALFORMED: halt(
+    'the identity file is expected to hold a party id, its signing key and perhaps a reading key',
+    'Make a new one with `strongroom identity new`, or restore the file.',
+  ),
 
   // Contract
   ERR_CONTRACT_MALFORMED: halt(
@@ -264,6 +268,10 @@ export const ERRORS = {
   ERR_KEY_NOT_FOUND: halt(
     'the key is expected to exist in this key release service',
     "Check the key's name in the contract and in the service.",
+  ),
+  ERR_STORE_SEALED: halt(
+    'what a service stored is expected to open with its master key',
+    'Start the service with the master key that its store was made with, or restore the store.',
   ),
   ERR_KEY_DISABLED: halt(
     'the key is expected to be enabled and within its validity',

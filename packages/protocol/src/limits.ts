@@ -34,6 +34,16 @@ export const CHECKPOINT_BYTES_MAX = 512 * 1024;
 export const BATCHES_PER_SEGMENT_MAX = 1_024;
 export const SEGMENT_AGE_MS_MAX = 10 * 60_000;
 export const SEQUENCE_MAX = 2 ** 48;
+/** A reader keeps so many unwrapped segment secrets, and forgets the oldest first. */
+export const SEGMENT_SECRETS_CACHED_MAX = 512;
+/** Seals of a stream that are remembered to tell a fork from a replay. */
+export const STREAM_SEALS_REMEMBERED_MAX = 1_024;
+/** The seal of an aggregate names every stream that was counted: about 270 streams at most. */
+export const AGGREGATE_SEAL_BYTES_MAX = 96 * 1024;
+/** Moduli of key encryption keys and of keys that sign releases and tokens. */
+export const RSA_BITS_MIN = 3_072;
+/** Azure's transfer keys are RSA-2048; they live as long as one guest. */
+export const RELEASE_RECIPIENT_BITS_MIN = 2_048;
 
 export const CONTRACT_BYTES_MAX = 1024 * 1024;
 export const PARTIES_MAX = 64;
@@ -57,6 +67,7 @@ export const POLICY_TEXT_CHARACTERS_MAX = 1_024;
 
 assert(CIPHERTEXT_BYTES_MAX + TAG_BYTES + HEADER_BYTES_MAX <= RECORD_BYTES_MAX);
 assert(SEAL_BYTES_MAX < HEADER_BYTES_MAX);
+assert(CIPHERTEXT_BYTES_MAX + TAG_BYTES + AGGREGATE_SEAL_BYTES_MAX + 1_024 <= RECORD_BYTES_MAX);
 assert(MANIFEST_BYTES_MAX <= SEAL_BYTES_MAX);
 assert(CIPHERTEXT_BYTES_MAX <= PLAINTEXT_BYTES_MAX);
 assert(CHECKPOINT_BYTES_MAX < RECORD_BYTES_MAX);

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import {
+  createCipheriv,
+  createDecipheriv,
+  hkdfSync,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto';
+import { TAG_BYTES } from '@strongroom/protocol/limits';
+import { CIPHER_NONCE, COMMITMENT_INFO } from '@strongroom/protocol/sealed-batch';
+import { Secret } from './secret.ts';
+
+const SECRET_BYTES = 32;
+/** HKDF without a salt (RFC 5869 §2.2): the input is 32 random bytes already. */
+const NO_SALT = new Uint8Array(0);
+const GCM = 'aes-256-gcm';
+const GCM_OPTIONS = { authTagLength: TAG_BYTES };
+
+/** 32 random bytes from which the data keys of one segment, or of one aggregate, are derived. */
+export class SegmentSecret extends Secret {
+  readonly #bytes: Uint8Array;
+  #destroyed = false;
+
+  /** Takes the bytes over: nobody else may keep or change them. */
+  constructor(bytes: Uint8Array) {
+    super();
+    assert(bytes.length === SECRET_BYTES, 'a segment secret has 32 bytes');
+    this.#bytes = bytes;
+  }
+
+  static generate(): SegmentSecret {
+    return new SegmentSecret(randomBytes(SECRET_BYTES));
+  }
+
+  dataKey(info: Uint8Array): DataKey {
+    assert(!this.#destroyed, 'the segment secret was destroyed');
+    return new DataKey(derive(this.#bytes, info));
+  }
+
+  /** Lends the bytes to the function that wraps them; they must not outlive the call's promise. */
+  exposeTo<Result>(wrap: (bytes: Uint8Array) => Result): Result {
+    assert(!this.#destroyed, 'the segment secret was destroyed');
+    return wrap(this.#bytes);
+  }
+
+  destroy(): void {
+    this.#destroyed = true;
+    this.#bytes.fill(0);
+  }
+}
+
+/**
+ * One key for one plaintext. It seals once, in two steps (the tag covers a seal that covers the
+ * ciphertext), or opens once; then its bytes are gone. So the fixed nonce cannot repeat.
+ */
+export class DataKey extends Secret {
+  readonly #bytes: Uint8Array;
+  #state: 'fresh' | 'encrypted' | 'consumed' = 'fresh';
+
+  constructor(bytes: Uint8Array) {
+    super();
+    assert(bytes.length === SECRET_BYTES, 'a data key has 32 bytes');
+    this.#bytes = bytes;
+  }
+
+  get consumed(): boolean {
+    return this.#state === 'consumed';
+  }
+
+  /** 32 bytes that tell this key from every other without telling anything of it. */
+  commitment(): Uint8Array {
+    assert(this.#state !== 'consumed', 'the data key was used already');
+    return derive(this.#bytes, COMMITMENT_INFO);
+  }
+
+  /** Step one of sealing: the ciphertext, of the plaintext's length. */
+  encrypt(plaintext: Uint8Array): Buffer<ArrayBuffer> {
+    assert(this.#state === 'fresh', 'a data key encrypts once');
+    this.#state = 'encrypted';
+    const cipher = createCipheriv(GCM, this.#bytes, CIPHER_NONCE, GCM_OPTIONS);
+    const ciphertext = cipher.update(plaintext);
+    cipher.final();
+    return ciphertext;
+  }
+
+  /**
+   * Step two: the tag over the same plaintext and the seal. GCM's ciphertext does not depend on the
+   * additional data (NIST SP 800-38D §7.1), so step one's stands.
+   */
+  authenticate(plaintext: Uint8Array, additional: Uint8Array): Uint8Array {
+    assert(this.#state === 'encrypted', 'a data key authenticates what it encrypted, once');
+    const cipher = createCipheriv(GCM, this.#bytes, CIPHER_NONCE, GCM_OPTIONS);
+    cipher.setAAD(additional);
+    cipher.update(plaintext);
+    cipher.final();
+    this.destroy();
+    return cipher.getAuthTag();
+  }
+
+  /**
+   * Opens in one shot: no byte leaves before the tag was verified.
+   * @returns undefined when commitment, tag or additional data do not fit; it does not say which
+   */
+  open(sealed: {
+    ciphertext: Uint8Array;
+    tag: Uint8Array;
+    additional: Uint8Array;
+    commitment: Uint8Array;
+  }): Buffer<ArrayBuffer> | undefined {
+    assert(this.#state === 'fresh', 'a data key opens once');
+    try {
+      if (!equal(this.commitment(), sealed.commitment)) return undefined;
+      if (sealed.tag.length !== TAG_BYTES) return undefined;
+      const decipher = createDecipheriv(GCM, this.#bytes, CIPHER_NONCE, GCM_OPTIONS);
+      decipher.setAAD(sealed.additional);
+      decipher.setAuthTag(sealed.tag);
+      const plaintext = decipher.update(sealed.ciphertext);
+      return verified(() => decipher.final()) ? plaintext : undefined;
+    } finally {
+      this.destroy();
+    }
+  }
+
+  destroy(): void {
+    this.#state = 'consumed';
+    this.#bytes.fill(0);
+  }
+}
+
+/** HKDF-SHA-256 to 32 bytes (RFC 5869). */
+function derive(bytes: Uint8Array, info: Uint8Array): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', bytes, NO_SALT, info, SECRET_BYTES));
+}
+
+function equal(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && timingSafeEqual(left, right);
+}
+
+function verified(final: () => void): boolean {
+  try {
+    final();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,38 @@
+import { decodeBase64url } from '@strongroom/protocol/base64url';
+import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import type { DataKey } from './data-key.ts';
+import { sha256HexPooled } from './digest.ts';
+
+/** The mirror of seal-bytes.ts. */
+
+export async function checkCiphertext(
+  ciphertext: Uint8Array<ArrayBuffer>,
+  expected: string,
+  code: ErrorCode,
+): Promise<void> {
+  if ((await sha256HexPooled(ciphertext)) !== expected) throw new StrongroomError(code);
+}
+
+/** Commitment, tag and length fail alike. */
+export function openBytes(
+  dataKey: DataKey,
+  sealed: {
+    readonly ciphertext: Uint8Array;
+    readonly tag: Uint8Array;
+    readonly jws: string;
+    readonly seal: { readonly commitment: string; readonly plaintextBytes: number };
+  },
+  unopenable: ErrorCode,
+): Uint8Array {
+  const { ciphertext, tag, jws, seal } = sealed;
+  const plaintext = dataKey.open({
+    ciphertext,
+    tag,
+    additional: Buffer.from(jws, 'ascii'),
+    commitment: decodeBase64url(seal.commitment) ?? new Uint8Array(0),
+  });
+  if (!plaintext || plaintext.length !== seal.plaintextBytes) {
+    throw new StrongroomError(unopenable);
+  }
+  return plaintext;
+}

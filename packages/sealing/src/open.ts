@@ -1,0 +1,71 @@
+import type { Contract, Dataset } from '@strongroom/protocol/contract';
+import type { ContractId } from '@strongroom/protocol/fields';
+import { SEAL_BYTES_MAX } from '@strongroom/protocol/limits';
+import { batchRecordShape } from '@strongroom/protocol/record';
+import { type BatchSeal, batchKeyInfo, segmentContext } from '@strongroom/protocol/sealed-batch';
+import { checkCiphertext, openBytes } from './open-bytes.ts';
+import {
+  checkRecordShape,
+  type ReadRecord,
+  type SplitValue,
+  sealOf,
+  splitValue,
+} from './record-checks.ts';
+import type { SecretReader } from './unwrapper.ts';
+import { verifyBatchSeal } from './verify.ts';
+
+export { claimedAggregate, openAggregate } from './open-aggregate.ts';
+export { recordTypeOf } from './record-checks.ts';
+export { createUnwrapper, type SecretReader } from './unwrapper.ts';
+
+export interface ParsedBatchRecord extends SplitValue {
+  readonly jws: string;
+}
+
+/**
+ * The checks that cost nothing: a seal within its limit, a value with room for a tag.
+ * @throws ERR_SEAL_MALFORMED, ERR_LIMIT_EXCEEDED, ERR_BATCH_UNOPENABLE
+ */
+export function parseBatchRecord(record: ReadRecord): ParsedBatchRecord {
+  const jws = sealOf(record, SEAL_BYTES_MAX, 'ERR_SEAL_MALFORMED');
+  return { jws, ...splitValue(record.value, 'ERR_BATCH_UNOPENABLE') };
+}
+
+export interface OpenBatchContext {
+  readonly contract: Contract;
+  readonly contractId: ContractId;
+  /** The dataset on whose topic the record lay. */
+  readonly dataset: Dataset;
+  readonly unwrapper: SecretReader;
+}
+
+export interface OpenedBatch {
+  readonly seal: BatchSeal;
+  readonly jws: string;
+  readonly plaintext: Uint8Array;
+}
+
+/**
+ * Opens a sealed batch; sealing's mirror. No byte is decrypted before the owner's signature, the
+ * place and the ciphertext's hash were verified. Whether the batch is the next of its stream is
+ * `StreamCheck`'s question.
+ * @throws ERR_SEAL_*, ERR_RECORD_HEADERS, ERR_CIPHERTEXT_HASH, ERR_SEGMENT_UNWRAP,
+ *   ERR_BATCH_UNOPENABLE (commitment, tag or length; it does not say which), ERR_LIMIT_EXCEEDED
+ */
+export async function openBatch(
+  record: ReadRecord,
+  context: OpenBatchContext,
+): Promise<OpenedBatch> {
+  const { contract, contractId, dataset, unwrapper } = context;
+  const { jws, ciphertext, tag } = parseBatchRecord(record);
+  const seal = await verifyBatchSeal(jws, contract, contractId, dataset);
+  checkRecordShape(record, batchRecordShape(seal));
+  await checkCiphertext(ciphertext, seal.ciphertextSha256, 'ERR_CIPHERTEXT_HASH');
+  const dataKey = await unwrapper.dataKey(seal.segment, {
+    kid: dataset.keyId,
+    context: segmentContext(seal),
+    info: batchKeyInfo(seal),
+  });
+  const plaintext = openBytes(dataKey, { ciphertext, tag, jws, seal }, 'ERR_BATCH_UNOPENABLE');
+  return { seal, jws, plaintext };
+}

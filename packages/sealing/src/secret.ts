@@ -1,0 +1,19 @@
+import { inspect } from 'node:util';
+
+/**
+ * The base of everything that holds key bytes. A secret cannot be serialised by accident, and shows
+ * its class name alone when it is printed or logged.
+ */
+export abstract class Secret {
+  toJSON(): never {
+    throw new Error(`${this.constructor.name} holds key material and is not serialisable`);
+  }
+
+  toString(): string {
+    return `[${this.constructor.name}]`;
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+}
