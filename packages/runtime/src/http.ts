@@ -11,6 +11,8 @@ export interface HttpServerOptions {
   readonly metrics: Metrics;
   /** Whether the service can do its work now; a throw counts as no. */
   readonly ready: () => boolean | Promise<boolean>;
+  /** What /healthz says besides that the process lives, such as a warning of a simulation. */
+  readonly health?: Readonly<Record<string, string>>;
   /** PEM certificate chain and private key; without it the server speaks plain HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Bytes of a request body; default 256 KiB. */
@@ -18,6 +20,8 @@ export interface HttpServerOptions {
 }
 
 const BODY_BYTES_MAX = 256 * 1024;
+/** The longest name in a path is that of a key in Azure Key Vault, 127 characters. */
+const PATH_PART_CHARACTERS_MAX = 256;
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 5_000;
 
@@ -35,6 +39,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
     return503OnClosing: true,
+    routerOptions: { maxParamLength: PATH_PART_CHARACTERS_MAX },
     serverFactory: (handler) => createServer(handler, options.tls),
   });
   addSecurityHeaders(app, options.tls !== undefined);
@@ -51,7 +56,9 @@ export async function listen(
   port: number,
 ): Promise<{ url: string; port: number }> {
   try {
-    const url = await app.listen({ host, port });
+    const bound = await app.listen({ host, port });
+    // fastify does not see into a server that it was given.
+    const url = app.server instanceof https.Server ? bound.replace(/^http:/, 'https:') : bound;
     return { url, port: Number(new URL(url).port) };
   } catch (error) {
     const reason = systemCodeOf(error);
@@ -147,7 +154,7 @@ function answerError(reply: FastifyReply, status: number, code: string, message:
 
 function addHealthRoutes(app: FastifyInstance, options: HttpServerOptions): void {
   const { service, metrics } = options;
-  app.get('/healthz', async () => ({ service, status: 'alive' }));
+  app.get('/healthz', async () => ({ ...options.health, service, status: 'alive' }));
   app.get('/readyz', async (_request, reply) => {
     const ready = await isReady(options);
     return reply.code(ready ? 200 : 503).send({ service, status: ready ? 'ready' : 'not ready' });

@@ -1,0 +1,122 @@
+import { chmodSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { StrongroomError } from '@strongroom/protocol/errors';
+
+/**
+ * The service's one file. Every table is written by the file that is named after it; here is only
+ * what they share: how the file is opened, and what a transaction is.
+ */
+const TABLES = `
+  CREATE TABLE IF NOT EXISTS identity (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    owner TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    wrapped BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS key_versions (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL UNIQUE,
+    kty TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    operations TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    not_before INTEGER,
+    expires INTEGER,
+    exportable INTEGER NOT NULL,
+    tags TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    deleted INTEGER,
+    wrapped BLOB
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS key_versions_by_name ON key_versions (name, sequence);
+  CREATE TABLE IF NOT EXISTS policies (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    version TEXT NOT NULL REFERENCES key_versions (version),
+    content_type TEXT NOT NULL,
+    data TEXT NOT NULL,
+    immutable INTEGER NOT NULL,
+    set_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS policies_by_version ON policies (version, sequence);
+  CREATE TABLE IF NOT EXISTS audit_log (
+    sequence INTEGER PRIMARY KEY,
+    entry TEXT NOT NULL,
+    hash TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS audit_head (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    entries INTEGER NOT NULL,
+    hash TEXT NOT NULL
+  ) STRICT;
+`;
+
+export const DATABASE_FILE = 'key-release.db';
+const SCHEMA_VERSION = 1;
+const PRIVATE_FILE = 0o600;
+
+/**
+ * Opens or creates the database in a folder that exists and is private.
+ * @throws ERR_STATE_LOCKED, ERR_STATE_CORRUPT
+ */
+export function openDatabase(folder: string): DatabaseSync {
+  const path = join(folder, DATABASE_FILE);
+  try {
+    const database = new DatabaseSync(path, { enableForeignKeyConstraints: true });
+    chmodSync(path, PRIVATE_FILE);
+    // Exclusive: two services on one file would each think that they hold the end of the log.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE');
+    database.exec('PRAGMA journal_mode = WAL');
+    // A commit returns when it is on the disk: an audit entry exists before its effect does.
+    database.exec('PRAGMA synchronous = FULL');
+    // Deleted key material is overwritten, not only unlinked.
+    database.exec('PRAGMA secure_delete = ON');
+    migrate(database);
+    return database;
+  } catch (error) {
+    throw refusal(error, folder);
+  }
+}
+
+function migrate(database: DatabaseSync): void {
+  transaction(database, () => {
+    const version = database.prepare('PRAGMA user_version').get()?.['user_version'];
+    if (version !== 0 && version !== SCHEMA_VERSION) {
+      throw new StrongroomError('ERR_STATE_CORRUPT', { schema: Number(version) });
+    }
+    database.exec(TABLES);
+    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+  });
+}
+
+/** All or nothing, and on the disk when it returns. Inside another one it is a part of that. */
+export function transaction<T>(database: DatabaseSync, act: () => T): T {
+  if (database.isTransaction) return act();
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    const result = act();
+    database.exec('COMMIT');
+    return result;
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw refusal(error, database.location() ?? '');
+  }
+}
+
+/** SQLite's primary result codes (sqlite3.h): what a person can do about them differs. */
+const SQLITE_BUSY = 5;
+const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
+const SQLITE_NOTADB = 26;
+
+function refusal(error: unknown, path: string): unknown {
+  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
+  if (code === SQLITE_BUSY) return new StrongroomError('ERR_STATE_LOCKED', { path });
+  if (code === SQLITE_FULL) return new StrongroomError('ERR_DISK_FULL', { path });
+  if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) {
+    return new StrongroomError('ERR_STATE_CORRUPT', { path });
+  }
+  return error;
+}

@@ -1,0 +1,65 @@
+import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import type { Logger } from '@strongroom/runtime/logger';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+
+/**
+ * Refusals in Azure's shape. `error.code` is Azure's word for the status; `innererror.code` is our
+ * stable code, which Azure's client hands through to its caller.
+ */
+interface Answer {
+  readonly status: number;
+  readonly code: string;
+}
+
+const FORBIDDEN: Answer = { status: 403, code: 'Forbidden' };
+const BAD: Answer = { status: 400, code: 'BadParameter' };
+const ANSWERS: Partial<Record<ErrorCode, Answer>> = {
+  ERR_UNAUTHENTICATED: { status: 401, code: 'Unauthorized' },
+  ERR_RIGHT_MISSING: FORBIDDEN,
+  ERR_KEY_NOT_FOUND: { status: 404, code: 'KeyNotFound' },
+  ERR_KEY_DISABLED: FORBIDDEN,
+  ERR_TOKEN_INVALID: FORBIDDEN,
+  ERR_EVIDENCE_MALFORMED: FORBIDDEN,
+  ERR_ROOT_KIND: FORBIDDEN,
+  ERR_REPORT_DATA_MISMATCH: FORBIDDEN,
+  ERR_POLICY_DENIED: FORBIDDEN,
+  ERR_MEASUREMENT_MISMATCH: FORBIDDEN,
+  ERR_POLICY_IMMUTABLE: { status: 409, code: 'Conflict' },
+  ERR_POLICY_MALFORMED: BAD,
+  ERR_REQUEST_INVALID: BAD,
+  ERR_DISK_FULL: { status: 503, code: 'ServiceUnavailable' },
+};
+
+export function addErrorAnswers(
+  scope: FastifyInstance,
+  challenge: () => string,
+  logger: Logger,
+): void {
+  scope.setErrorHandler((error, _request, reply) => {
+    const refusal = refusalOf(error);
+    const answer = refusal && ANSWERS[refusal.code];
+    if (!refusal || !answer) {
+      logger.error('request-failed', { code: codeOf(error) ?? 'ERR_INTERNAL' });
+      const inner = { code: codeOf(error) ?? 'ERR_INTERNAL' };
+      return send(reply, { status: 500, code: 'InternalServerError' }, UNEXPECTED, inner);
+    }
+    logger.warn('request-refused', { code: refusal.code });
+    // RFC 9110 §11.6.1: a 401 always says how to authenticate.
+    if (answer.status === 401) reply.header('www-authenticate', challenge());
+    return send(reply, answer, refusal.message, { code: refusal.code, ...refusal.facts });
+  });
+}
+
+const UNEXPECTED = 'the request could not be answered';
+
+/** Ours, or fastify's own refusal of a body that is no JSON, too long, or of another type. */
+function refusalOf(error: unknown): StrongroomError | undefined {
+  if (error instanceof StrongroomError) return error;
+  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
+  if (typeof status !== 'number' || status >= 500) return undefined;
+  return new StrongroomError('ERR_REQUEST_INVALID', { member: '(body)', status });
+}
+
+function send(reply: FastifyReply, answer: Answer, message: string, innererror: object) {
+  return reply.code(answer.status).send({ error: { code: answer.code, message, innererror } });
+}

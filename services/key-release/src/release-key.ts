@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto';
+import {
+  compileReleasePolicy,
+  evaluatePolicy,
+  type Reason,
+} from '@strongroom/attestation/release-policy';
+import { runtimeClaimsOf, type TokenClaims, verifyToken } from '@strongroom/attestation/token';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import type { RuntimeClaims } from '@strongroom/protocol/evidence';
+import { RSA_BITS_MIN } from '@strongroom/protocol/limits';
+import type { Clock } from '@strongroom/runtime/clock';
+import { type ReleaseAlgorithm, wrapForRelease } from '@strongroom/sealing/wrap';
+import type { AuditEvent, AuditLog } from './audit-log.ts';
+import { demandPlatform, type TrustedAuthority } from './authorities.ts';
+import { releaseAnswer } from './key-bundle.ts';
+import type { KeyStore, KeyVersion } from './key-store.ts';
+import type { ReleaseIdentity } from './release-identity.ts';
+
+export interface ReleaseRequest {
+  readonly name: string;
+  /** The newest one when it is absent. */
+  readonly version: string | undefined;
+  /** The attestation token, a compact JWT. */
+  readonly token: string;
+  readonly algorithm: ReleaseAlgorithm;
+  /** Echoed in the signed answer, so that the caller knows it for fresh. */
+  readonly nonce: string | undefined;
+  readonly apiVersion: string;
+}
+
+export interface ReleaseService {
+  readonly authorities: readonly TrustedAuthority[];
+  readonly keyStore: KeyStore;
+  readonly auditLog: AuditLog;
+  readonly identity: ReleaseIdentity;
+  readonly clock: Clock;
+  /** As clients know it, without a slash at the end. */
+  readonly baseUrl: () => string;
+}
+
+/**
+ * Releases a key to the attested code that asks for it, and to nobody else: the answer is encrypted
+ * to the key that the hardware's report binds, and signed by this service.
+ * Everything between looking up the key and writing the audit entry happens in one turn of the
+ * event loop: what was judged is what is released.
+ * @returns a compact JWS
+ * @throws ERR_TOKEN_INVALID, ERR_ROOT_KIND, ERR_KEY_NOT_FOUND, ERR_KEY_DISABLED,
+ *   ERR_MEASUREMENT_MISMATCH, ERR_POLICY_DENIED, ERR_REPORT_DATA_MISMATCH; each is in the audit log
+ */
+export async function releaseKey(
+  request: ReleaseRequest,
+  service: ReleaseService,
+): Promise<string> {
+  try {
+    const claims = await verifyRequester(request, service);
+    const key = findReleasable(request, service);
+    demandPolicy(key, claims);
+    const worker = runtimeClaimsOf(claims);
+    const wrapped = wrapSecret(key, worker, request, service);
+    service.auditLog.append(releaseEvent(key, claims, worker, request));
+    return await service.identity.sign(releaseAnswer(key, wrapped, request, service.baseUrl()));
+  } catch (error) {
+    auditRefusal(error, request, service);
+    throw error;
+  }
+}
+
+async function verifyRequester(
+  request: ReleaseRequest,
+  { authorities, clock }: ReleaseService,
+): Promise<TokenClaims> {
+  const claims = await verifyToken(request.token, { authorities, clock });
+  const authority = authorities.find((each) => each.issuer === claims.iss);
+  if (!authority) throw new StrongroomError('ERR_TOKEN_INVALID', { check: 'issuer' });
+  demandPlatform(authority, claims);
+  return claims;
+}
+
+function findReleasable(request: ReleaseRequest, { keyStore, clock }: ReleaseService): KeyVersion {
+  const key = keyStore.find(request.name, request.version);
+  const now = Math.floor(clock.now() / 1_000);
+  const refuse = (reason: string) =>
+    new StrongroomError('ERR_KEY_DISABLED', { key: key.name, reason });
+  if (!key.enabled) throw refuse('disabled');
+  if (!key.exportable) throw refuse('not exportable');
+  if (key.notBefore !== null && now < key.notBefore) throw refuse('not yet valid');
+  if (key.expires !== null && now >= key.expires) throw refuse('expired');
+  return key;
+}
+
+function demandPolicy(key: KeyVersion, claims: TokenClaims): void {
+  const facts = { key: key.name, authority: claims.iss };
+  if (!key.policy) {
+    throw new StrongroomError('ERR_POLICY_DENIED', { ...facts, unmet: ['the key has no policy'] });
+  }
+  const policy = compileReleasePolicy(Buffer.from(key.policy.data, 'base64url').toString());
+  const verdict = evaluatePolicy(policy, claims);
+  if (verdict.granted) return;
+  const missed = verdict.reasons.filter((reason) => !reason.met);
+  const otherCode = missed.length > 0 && missed.every(isMeasurement);
+  const code = otherCode ? 'ERR_MEASUREMENT_MISMATCH' : 'ERR_POLICY_DENIED';
+  throw new StrongroomError(code, { ...facts, unmet: missed.map(sentenceOf) });
+}
+
+const MEASUREMENT = 'x-ms-sevsnpvm-launchmeasurement';
+
+function isMeasurement({ claim }: Reason): boolean {
+  return claim === MEASUREMENT || claim === `x-ms-isolation-tee.${MEASUREMENT}`;
+}
+
+/** Claims are what the requester itself brought; no secret is among them. */
+function sentenceOf({ claim, operator, expected, found }: Reason): string {
+  return `${claim} ${operator} ${expected}, found ${found ?? 'no such claim'}`;
+}
+
+function wrapSecret(
+  key: KeyVersion,
+  worker: RuntimeClaims,
+  { algorithm }: ReleaseRequest,
+  { keyStore }: ReleaseService,
+): Uint8Array {
+  const transportKey = demandTransportKey(worker);
+  const secret = keyStore.secretOf(key);
+  try {
+    return wrapForRelease(secret, transportKey, algorithm);
+  } finally {
+    secret.fill(0);
+  }
+}
+
+/** The wrapping is no weaker than the keys inside. @throws ERR_TOKEN_INVALID */
+function demandTransportKey(worker: RuntimeClaims) {
+  const { kty, n, e } = worker.keys[0];
+  const modulus = decodeBase64url(n);
+  const full = modulus !== undefined && modulus.length >= RSA_BITS_MIN / 8;
+  // A number has one spelling (RFC 7518 §6.3.1.1), and a leading zero bit is a bit less.
+  if (!full || (modulus[0] ?? 0) < 0x80) {
+    throw new StrongroomError('ERR_TOKEN_INVALID', { check: 'transport-key' });
+  }
+  return { kty, n, e };
+}
+
+function releaseEvent(
+  key: KeyVersion,
+  claims: TokenClaims,
+  worker: RuntimeClaims,
+  request: ReleaseRequest,
+): AuditEvent {
+  return {
+    event: 'key-released',
+    key: key.name,
+    version: key.version,
+    policySha256: sha256(Buffer.from(key.policy?.data ?? '', 'base64url')),
+    authority: claims.iss,
+    platform: String(claims['x-ms-attestation-type']),
+    measurement: String(claims[MEASUREMENT]),
+    contract: worker.contract,
+    tokenSha256: sha256(request.token),
+    transportKeySha256: sha256(worker.keys[0].n),
+  };
+}
+
+function auditRefusal(error: unknown, request: ReleaseRequest, { auditLog }: ReleaseService): void {
+  const code = codeOf(error);
+  if (code === undefined) return;
+  const unmet = error instanceof StrongroomError ? error.facts['unmet'] : undefined;
+  auditLog.append({
+    event: 'release-refused',
+    key: request.name,
+    ...(request.version === undefined ? {} : { version: request.version }),
+    code,
+    ...(Array.isArray(unmet) ? { details: unmet.map(String) } : {}),
+    tokenSha256: sha256(request.token),
+  });
+}
+
+function sha256(data: Uint8Array | string): string {
+  return createHash('sha256').update(data).digest('hex');
+}

@@ -1,0 +1,85 @@
+import { isIP } from 'node:net';
+import { type Clock, systemClock } from '@strongroom/runtime/clock';
+import { makePrivateFolder, readTextFile } from '@strongroom/runtime/files';
+import { createHttpServer, listen } from '@strongroom/runtime/http';
+import { createLogger, type Logger } from '@strongroom/runtime/logger';
+import { createMetrics } from '@strongroom/runtime/metrics';
+import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import { createAccess, parseTokenFile } from './access.ts';
+import { createAtRest } from './at-rest.ts';
+import { createAuditLog } from './audit-log.ts';
+import { parseAuthorities } from './authorities.ts';
+import { openDatabase } from './database.ts';
+import { addRoutes } from './http.ts';
+import { createKeyStore } from './key-store.ts';
+import { readMasterKey } from './master-key.ts';
+import { openReleaseIdentity } from './release-identity.ts';
+import type { ReleaseService } from './release-key.ts';
+import type { Settings } from './settings.ts';
+
+type Context = Pick<ServiceContext, 'onShutdown'>;
+
+/** Starts the service; it answers when this resolves. The clock and the logger are for tests. */
+export async function serve(
+  settings: Settings,
+  context: Context,
+  clock: Clock = systemClock,
+  logger: Logger = createLogger('key-release', { level: settings.logLevel }),
+): Promise<{ url: string; port: number }> {
+  const access = createAccess({
+    release: parseTokenFile(await readTextFile(settings.accessTokenFile), 'access-token-file'),
+    administer: parseTokenFile(await readTextFile(settings.adminTokenFile), 'admin-token-file'),
+  });
+  let baseUrl = settings.publicUrl ?? '';
+  const service = await openService(settings, context, clock, () => baseUrl);
+  warn(service, logger);
+  const metrics = createMetrics('key-release');
+  const tls = await readTls(settings);
+  const ready = () => service.auditLog.head().entries > 0;
+  const app = createHttpServer({ service: 'key-release', logger, metrics, ready, ...tls });
+  addRoutes(app, { owner: settings.owner, service, access, logger, metrics });
+  context.onShutdown(() => app.close());
+  const address = await listen(app, settings.host, settings.port);
+  baseUrl ||= named(address.url, settings.host);
+  logger.info('listening', { url: baseUrl, port: address.port, party: settings.owner });
+  return { url: baseUrl, port: address.port };
+}
+
+/** The server tells the address that it bound; clients know the name. */
+function named(url: string, host: string): string {
+  const shown = new URL(url);
+  if (isIP(host) === 0) shown.hostname = host;
+  return shown.origin;
+}
+
+/** Everything behind the routes. A log that does not verify stops the start. */
+async function openService(
+  settings: Settings,
+  context: Context,
+  clock: Clock,
+  baseUrl: () => string,
+): Promise<ReleaseService> {
+  const { owner } = settings;
+  const authorities = parseAuthorities(await readTextFile(settings.authorities));
+  const atRest = createAtRest(await readMasterKey(settings.masterKeyFile));
+  await makePrivateFolder(settings.data);
+  const database = openDatabase(settings.data);
+  context.onShutdown(() => database.close());
+  const auditLog = createAuditLog(database, owner, clock);
+  auditLog.verify();
+  const hostname = new URL(settings.publicUrl ?? `http://${settings.host}`).hostname;
+  const shared = { database, owner, atRest, auditLog, clock };
+  const identity = await openReleaseIdentity({ ...shared, hostname });
+  return { authorities, keyStore: createKeyStore(shared), auditLog, identity, clock, baseUrl };
+}
+
+function warn({ authorities }: ReleaseService, logger: Logger): void {
+  for (const { issuer, platform } of authorities) {
+    if (platform === 'simulated') logger.warn('simulated-authority', { url: issuer, platform });
+  }
+}
+
+async function readTls({ tlsCert, tlsKey }: Settings) {
+  if (tlsCert === undefined || tlsKey === undefined) return {};
+  return { tls: { cert: await readTextFile(tlsCert), key: await readTextFile(tlsKey) } };
+}

@@ -1,0 +1,96 @@
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { PartyIdSchema } from '@strongroom/protocol/fields';
+import { LOG_LEVELS } from '@strongroom/runtime/logger';
+import { Command, CommanderError, Option } from 'commander';
+import { z } from 'zod';
+
+/** What the command line says; the files that it names are read when the service starts. */
+export type Settings = z.infer<typeof OptionsSchema>;
+
+const file = z.string().min(1);
+
+const OptionsSchema = z.strictObject({
+  owner: PartyIdSchema,
+  host: z.string().min(1),
+  port: z.coerce.number().int().min(0).max(65_535),
+  publicUrl: z.exactOptional(
+    z.url({ protocol: /^https?$/ }).refine((text) => !text.endsWith('/'), 'no slash at the end'),
+  ),
+  data: file,
+  authorities: file,
+  accessTokenFile: file,
+  adminTokenFile: file,
+  masterKeyFile: file,
+  tlsCert: z.exactOptional(file),
+  tlsKey: z.exactOptional(file),
+  logLevel: z.enum(LOG_LEVELS),
+});
+
+export const MASTER_KEY_VARIABLE = 'STRONGROOM_MASTER_KEY_FILE';
+
+/**
+ * Reads `start --owner … --data …`.
+ * @returns undefined when help was asked for and printed
+ * @throws ERR_USAGE with the argument that is wrong
+ */
+export function readSettings(args: readonly string[]): Settings | undefined {
+  let settings: Settings | undefined;
+  const program = createProgram((options) => {
+    settings = parseOptions(options);
+  });
+  try {
+    program.parse(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== 0 || error.code === 'commander.help') throw usage(error.message);
+  }
+  return settings;
+}
+
+function createProgram(start: (options: unknown) => void): Command {
+  const program = new Command('key-release')
+    .description("An owner's keys, released to attested code only, in Azure Key Vault's REST shape")
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+  program
+    .command('start')
+    .description('hold the keys of one owner')
+    .requiredOption('--owner <party>', 'whose keys these are: a party of the contract')
+    .option('--host <name>', 'address to listen on', '127.0.0.1')
+    .option('--port <number>', 'port to listen on; 0 picks a free one', '8470')
+    .option('--public-url <url>', 'how clients reach it; default: where it listens')
+    .requiredOption('--data <folder>', 'holds the database')
+    .requiredOption(
+      '--authorities <file>',
+      'JSON list of {issuer, keys, platform}: whom to believe',
+    )
+    .requiredOption('--access-token-file <file>', 'tokens that may release keys, one a line')
+    .requiredOption('--admin-token-file <file>', 'tokens that may administer keys, one a line')
+    .addOption(
+      new Option('--master-key-file <file>', 'base64url of 32 bytes, mode 0600')
+        .env(MASTER_KEY_VARIABLE)
+        .makeOptionMandatory(),
+    )
+    .option('--tls-cert <file>', 'PEM certificate chain')
+    .option('--tls-key <file>', 'PEM private key')
+    .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
+    .action((options: unknown) => start(options));
+  return program;
+}
+
+function parseOptions(options: unknown): Settings {
+  const parsed = OptionsSchema.safeParse(options);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
+  }
+  if ((parsed.data.tlsCert === undefined) !== (parsed.data.tlsKey === undefined)) {
+    throw usage('--tls-cert and --tls-key belong together');
+  }
+  return parsed.data;
+}
+
+function usage(problem: string): StrongroomError {
+  const text = problem.replace(/^error: /, '').replaceAll('\n', ' ');
+  return new StrongroomError('ERR_USAGE', { problem: text });
+}

@@ -1,0 +1,124 @@
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { KeyClient } from '@azure/keyvault-keys';
+import { createLogger } from '@strongroom/runtime/logger';
+import { serve } from '../src/serve.ts';
+import { readSettings } from '../src/settings.ts';
+import { createTls } from './tls.ts';
+import { type Authority, createAuthority, ISSUER } from './token.ts';
+
+/** One owner's key release service in this process, with everything that a client needs. */
+export interface Vault {
+  readonly url: string;
+  readonly folder: string;
+  readonly ca: string;
+  readonly authority: Authority;
+  readonly tokens: { readonly release: string; readonly administer: string };
+  readonly masterKey: Buffer;
+  /** Everything that was logged, at the most verbose level. */
+  log(): string;
+  client(right: 'release' | 'administer'): KeyClient;
+  /** Stops it and starts it again on the same folder. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface VaultOptions {
+  readonly platform?: 'amd' | 'simulated';
+  /** Milliseconds that the service's clock goes before this machine's. */
+  readonly ahead?: () => number;
+}
+
+export async function startVault(options: VaultOptions = {}): Promise<Vault> {
+  const folder = await mkdtemp(join(tmpdir(), 'key-release-'));
+  const authority = createAuthority();
+  const secret = () => randomBytes(32).toString('base64url');
+  const tokens = { release: secret(), administer: secret() };
+  const masterKey = randomBytes(32);
+  const tls = createTls('localhost');
+  const trusted = { issuer: ISSUER, keys: [authority.publicKey] };
+  const platform = options.platform === undefined ? {} : { platform: options.platform };
+  const file = async (name: string, text: string) => {
+    await writeFile(join(folder, name), text, { mode: 0o600 });
+    return join(folder, name);
+  };
+  const args = [
+    ...['start', '--owner', 'west', '--port', '0', '--host', 'localhost'],
+    ...['--data', join(folder, 'data'), '--log-level', 'debug'],
+    ...['--authorities', await file('authorities', JSON.stringify([{ ...trusted, ...platform }]))],
+    ...['--access-token-file', await file('access', `${tokens.release}\n`)],
+    ...['--admin-token-file', await file('admin', tokens.administer)],
+    ...['--master-key-file', await file('master', masterKey.toString('base64url'))],
+    ...['--tls-cert', await file('cert', tls.cert), '--tls-key', await file('key', tls.key)],
+  ];
+  const running = await run(args, options.ahead);
+  const client = (right: 'release' | 'administer') =>
+    createClient(running.url(), tokens[right], tls.ca);
+  const stop = async () => {
+    await running.stop();
+    await rm(folder, { recursive: true });
+  };
+  return {
+    ...{ folder, authority, tokens, masterKey, client, stop, ca: tls.ca },
+    ...{ log: running.log, restart: running.restart },
+    get url() {
+      return running.url();
+    },
+  };
+}
+
+async function run(args: readonly string[], ahead: () => number = () => 0) {
+  const lines: string[] = [];
+  const destination = new Writable({
+    write: (chunk, _encoding, done) => {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  const logger = createLogger('key-release', { level: 'debug', destination });
+  const clock = { now: () => Date.now() + ahead(), monotonic: () => performance.now() };
+  let closers: (() => Promise<void> | void)[] = [];
+  let url = '';
+  const start = async () => {
+    const settings = readSettings(args);
+    if (!settings) throw new Error('no settings');
+    const onShutdown = (close: () => Promise<void> | void) => closers.unshift(close);
+    url = (await serve(settings, { onShutdown }, clock, logger)).url;
+  };
+  const stop = async () => {
+    for (const close of closers) await close();
+    closers = [];
+  };
+  await start();
+  return {
+    url: () => url,
+    log: () => lines.join(''),
+    stop,
+    restart: async () => {
+      await stop();
+      await start();
+    },
+  };
+}
+
+/** Azure's own client, told to trust our certificate authority and our host's name. */
+export function createClient(url: string, token: string, ca: string): KeyClient {
+  const getToken = async () => ({ token, expiresOnTimestamp: Date.now() + 3_600_000 });
+  return new KeyClient(
+    url,
+    { getToken },
+    {
+      disableChallengeResourceVerification: true,
+      tlsOptions: { ca },
+      retryOptions: { maxRetries: 0 },
+    },
+  );
+}
+
+/** RSA-3072 takes a second to make: one for all tests of a file is enough. */
+export function createTransportKey(): { privateKey: KeyObject; publicKey: KeyObject } {
+  return generateKeyPairSync('rsa', { modulusLength: 3072 });
+}
