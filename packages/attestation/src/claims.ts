@@ -11,15 +11,20 @@ export type AttestationClaims = Readonly<Record<string, unknown>>;
  * Azure leaves out. Versions are those of REPORTED_TCB, as in Azure's tokens. A simulated platform
  * has its own attestation type, says that it can be debugged and claims no compliance, so that a
  * policy written for hardware refuses it without knowing of it.
- * @param runtimeClaims the bytes that REPORT_DATA must bind; a JSON object
+ * @param runtimeClaims the bytes that REPORT_DATA must bind
+ * @param dataType `JSON` must be an object and becomes `x-ms-runtime`; `Binary` is only bound
  * @throws ERR_REPORT_DATA_MISMATCH, ERR_EVIDENCE_MALFORMED
  */
-export function claimsOf(evidence: VerifiedEvidence, runtimeClaims: Uint8Array): AttestationClaims {
+export function claimsOf(
+  evidence: VerifiedEvidence,
+  runtimeClaims: Uint8Array,
+  dataType: 'JSON' | 'Binary' = 'JSON',
+): AttestationClaims {
   if (!bindsRuntimeClaims(evidence.facts.report, runtimeClaims)) {
     throw new StrongroomError('ERR_REPORT_DATA_MISMATCH');
   }
-  const runtime = parseObject(runtimeClaims);
-  return { ...platformClaims(evidence), ...reportClaims(evidence), 'x-ms-runtime': runtime };
+  const runtime = dataType === 'JSON' ? { 'x-ms-runtime': parseObject(runtimeClaims) } : {};
+  return { ...platformClaims(evidence), ...reportClaims(evidence), ...runtime };
 }
 
 /** The claims that need no runtime data. */

@@ -171,8 +171,9 @@ function checkSignatureRange(report: SnpReport): void {
   }
 }
 
+/** The order of the group (FIPS 186-5, P-384): 192 ones and a lower half. */
 const P384_ORDER =
-  0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n;
+  (((1n << 192n) - 1n) << 192n) | 0xc7634d81f4372ddf581a0db248b0a77aecec196accc52973n;
 
 /** Over the bytes as received, never over a second writing of what was read from them. */
 function checkReportSignature(bytes: Uint8Array, report: SnpReport, key: KeyObject): void {

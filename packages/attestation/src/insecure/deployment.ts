@@ -54,19 +54,22 @@ const PublicSchema = z.strictObject({
 });
 
 export interface DeploymentOptions {
-  readonly clock: { now(): number };
+  /** Certificates begin at its time; the process's own unless a test decides otherwise. */
+  readonly clock?: { now(): number };
   /** Genoa alone unless said otherwise: each product takes two RSA-4096 keys. */
   readonly products?: readonly Product[];
   /** Make the authority of provider keys (VLEK) too. */
   readonly providerKeys?: boolean;
 }
 
+const processClock = { now: () => performance.timeOrigin + performance.now() };
+
 /** @throws ERR_FILE_UNWRITABLE also when the folder holds a deployment already */
 export async function createDeployment(
   folder: string,
   options: DeploymentOptions,
 ): Promise<Deployment> {
-  const now = options.clock.now();
+  const now = Math.floor((options.clock ?? processClock).now());
   const products: Deployment['products'] = {};
   for (const product of options.products ?? (['Genoa'] as const)) {
     products[product] = await createAuthorities(product, now, options.providerKeys ?? false);

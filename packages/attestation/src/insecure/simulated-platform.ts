@@ -16,9 +16,6 @@ import {
 } from './deployment.ts';
 import { launchDigest } from './image.ts';
 
-export { SIMULATED_WARNING, simulatedRoots } from './deployment.ts';
-export { measureImage } from './image.ts';
-
 /**
  * A platform without hardware: reports that are byte for byte what firmware makes, signed under a
  * root of its own. The verifying path is the same; only the root set differs. Proves nothing.
@@ -54,7 +51,7 @@ export interface LaunchOptions {
  */
 export async function createSimulatedPlatform(
   folder: string,
-  options: DeploymentOptions,
+  options: DeploymentOptions = {},
 ): Promise<SimulatedPlatform> {
   return platformOf(await createDeployment(folder, options));
 }

@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto';
+import { type AttestationClaims, claimsOf } from '@strongroom/attestation/claims';
+import type { RootSet } from '@strongroom/attestation/roots';
+import { type VerifiedEvidence, verifyEvidence } from '@strongroom/attestation/verify';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { Clock } from '@strongroom/runtime/clock';
+import { SignJWT } from 'jose';
+import { type AttestRequest, parseAttestRequest } from './request.ts';
+import type { TokenSigner } from './signing-key.ts';
+
+export interface AttestContext {
+  /** Which platform is believed; a service has exactly one. */
+  readonly roots: RootSet;
+  readonly signer: TokenSigner;
+  readonly clock: Clock;
+  /** The service's own name in its tokens. */
+  readonly issuer: () => string;
+}
+
+/** Long enough for the key requests that follow, short enough to be worth nothing when stolen. */
+export const TOKEN_VALIDITY_SECONDS = 600;
+
+/**
+ * Evidence in, signed token out. Says what is genuine, not what is acceptable: that is the policy
+ * of whoever reads the token.
+ * @throws ERR_EVIDENCE_MALFORMED, ERR_REPORT_*, ERR_CERTIFICATE_CHAIN, ERR_ROOT_KIND
+ */
+export async function attest(body: unknown, context: AttestContext): Promise<string> {
+  const request = parseAttestRequest(body);
+  const verified = verifyEvidence(request.evidence, context);
+  checkInitTimeData(verified, request);
+  const claims = claimsOf(verified, request.runtimeData, request.runtimeDataType);
+  return signToken({ ...claims, ...nonceClaim(request) }, context);
+}
+
+/** Azure's meaning of initialisation data: HOST_DATA is its hash. */
+function checkInitTimeData({ facts }: VerifiedEvidence, { initTimeHash }: AttestRequest): void {
+  const hostData = Buffer.from(facts.report.hostData).toString('hex');
+  if (initTimeHash !== undefined && initTimeHash !== hostData) {
+    throw new StrongroomError('ERR_REPORT_DATA_MISMATCH', { check: 'init-time-data' });
+  }
+}
+
+function nonceClaim({ nonce }: AttestRequest): AttestationClaims {
+  return nonce === undefined ? {} : { nonce };
+}
+
+async function signToken(claims: AttestationClaims, context: AttestContext): Promise<string> {
+  const now = Math.floor(context.clock.now() / 1_000);
+  const issuer = context.issuer();
+  return new SignJWT({ ...claims })
+    .setProtectedHeader({
+      alg: 'RS256',
+      jku: `${issuer}/certs`,
+      kid: context.signer.kid,
+      typ: 'JWT',
+    })
+    .setIssuer(issuer)
+    .setIssuedAt(now)
+    .setNotBefore(now)
+    .setExpirationTime(now + TOKEN_VALIDITY_SECONDS)
+    .setJti(randomBytes(32).toString('hex'))
+    .sign(context.signer.privateKey);
+}

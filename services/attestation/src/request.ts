@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { Evidence } from '@strongroom/protocol/evidence';
+import { z } from 'zod';
+
+/** The body of Microsoft Azure Attestation's `POST /attest/SevSnpVm`, as clients really send it. */
+
+/** Azure's clients differ in padding; everything else about base64url stays strict. */
+const bytes = z.string().transform((text, context) => {
+  const decoded = decodeBase64url(text.replace(/={1,2}$/, ''));
+  if (decoded) return decoded;
+  context.addIssue({ code: 'custom', message: 'base64url was expected' });
+  return z.NEVER;
+});
+
+/** The key release sidecar sends empty texts for what it does not have. */
+const OptionalDataSchema = z.strictObject({
+  data: z.exactOptional(bytes),
+  dataType: z.exactOptional(z.enum(['JSON', 'Binary', ''])),
+});
+
+const RequestSchema = z.strictObject({
+  report: bytes,
+  runtimeData: z.strictObject({ data: bytes, dataType: z.enum(['JSON', 'Binary']) }),
+  initTimeData: z.exactOptional(OptionalDataSchema),
+  nonce: z.exactOptional(z.union([z.string().max(256), z.int()])),
+});
+
+const ReportSchema = z.strictObject({
+  SnpReport: bytes,
+  VcekCertChain: bytes,
+  /** Azure's endorsement of its utility VM; not looked at, and no claim is made from it. */
+  Endorsements: z.exactOptional(z.string()),
+});
+
+export interface AttestRequest {
+  readonly evidence: Evidence;
+  readonly runtimeData: Uint8Array;
+  readonly runtimeDataType: 'JSON' | 'Binary';
+  /** SHA-256 of the initialisation data, in hex: what HOST_DATA must be. Absent when not sent. */
+  readonly initTimeHash?: string;
+  /** Echoed. A number comes back as the digits that were sent. */
+  readonly nonce?: string;
+}
+
+/** @throws ERR_EVIDENCE_MALFORMED with the first place that is wrong */
+export function parseAttestRequest(body: unknown): AttestRequest {
+  const request = parse(RequestSchema, body, 'body');
+  const inner = parse(ReportSchema, parseJson(request.report), 'report');
+  const initTime = request.initTimeData?.data;
+  return {
+    evidence: {
+      report: encodeBase64url(inner.SnpReport),
+      certificateChain: new TextDecoder().decode(inner.VcekCertChain),
+      runtimeClaims: encodeBase64url(request.runtimeData.data),
+    },
+    runtimeData: request.runtimeData.data,
+    runtimeDataType: request.runtimeData.dataType,
+    ...(initTime && initTime.length > 0
+      ? { initTimeHash: createHash('sha256').update(initTime).digest('hex') }
+      : {}),
+    ...(request.nonce === undefined ? {} : { nonce: String(request.nonce) }),
+  };
+}
+
+/**
+ * JSON of a request. Azure's sidecar sends its nonce as a number beyond 2^53, of which a double
+ * keeps only the beginning: such a number is read as the text of its digits.
+ */
+export function parseRequestText(text: string): unknown {
+  try {
+    return JSON.parse(text, digitsOfLargeNumbers);
+  } catch {
+    throw new StrongroomError('ERR_JSON_MALFORMED');
+  }
+}
+
+function digitsOfLargeNumbers(_name: string, value: unknown, context?: { source?: string }) {
+  const inexact = typeof value === 'number' && !Number.isSafeInteger(value);
+  return inexact && context?.source !== undefined ? context.source : value;
+}
+
+function parseJson(encoded: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(encoded));
+  } catch {
+    throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check: 'report' });
+  }
+}
+
+function parse<S extends z.ZodType>(shape: S, value: unknown, place: string): z.infer<S> {
+  const parsed = shape.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const path = parsed.error.issues[0]?.path.join('.') ?? '';
+  throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check: path ? `${place}.${path}` : place });
+}

@@ -1,0 +1,40 @@
+import type { RootSet } from '@strongroom/attestation/roots';
+import { systemClock } from '@strongroom/runtime/clock';
+import { readTextFile } from '@strongroom/runtime/files';
+import { listen } from '@strongroom/runtime/http';
+import { createLogger } from '@strongroom/runtime/logger';
+import { createMetrics } from '@strongroom/runtime/metrics';
+import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import { createAttestationServer } from './http.ts';
+import type { Settings } from './settings.ts';
+import { openTokenSigner } from './signing-key.ts';
+
+/** Starts the service; it answers when this resolves. */
+export async function serve(
+  settings: Settings,
+  trust: { readonly roots: RootSet; readonly warning?: string },
+  context: Pick<ServiceContext, 'onShutdown'>,
+): Promise<{ url: string; port: number }> {
+  const logger = createLogger('attestation', { level: settings.logLevel });
+  const signer = await openTokenSigner(settings.data, systemClock);
+  let issuer = settings.issuer ?? '';
+  const app = createAttestationServer({
+    ...trust,
+    ...(await readTls(settings)),
+    signer,
+    clock: systemClock,
+    logger,
+    metrics: createMetrics('attestation'),
+    issuer: () => issuer,
+  });
+  context.onShutdown(() => app.close());
+  const address = await listen(app, settings.host, settings.port);
+  issuer ||= address.url;
+  logger.info('listening', { ...address, platform: trust.roots.kind });
+  return address;
+}
+
+async function readTls({ tls }: Settings): Promise<{ tls?: { cert: string; key: string } }> {
+  if (tls === undefined) return {};
+  return { tls: { cert: await readTextFile(tls.certFile), key: await readTextFile(tls.keyFile) } };
+}

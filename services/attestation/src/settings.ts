@@ -1,0 +1,94 @@
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { LOG_LEVELS } from '@strongroom/runtime/logger';
+import { Command, CommanderError, Option } from 'commander';
+import { z } from 'zod';
+
+/** What the command line says. */
+export interface Settings {
+  readonly host: string;
+  readonly port: number;
+  /** The `iss` of tokens; the service's own URL when it is absent. */
+  readonly issuer?: string;
+  /** Holds the signing key. */
+  readonly data: string;
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  readonly logLevel: string;
+  /** File or folder with the public part of a simulated platform; only for main.insecure. */
+  readonly roots?: string;
+}
+
+const OptionsSchema = z.strictObject({
+  host: z.string().min(1),
+  port: z.coerce.number().int().min(0).max(65_535),
+  issuer: z.exactOptional(
+    z.url({ protocol: /^https?$/ }).refine((text) => !text.endsWith('/'), 'no slash at the end'),
+  ),
+  data: z.string().min(1),
+  tlsCert: z.exactOptional(z.string().min(1)),
+  tlsKey: z.exactOptional(z.string().min(1)),
+  logLevel: z.enum(LOG_LEVELS),
+  roots: z.exactOptional(z.string().min(1)),
+});
+
+/**
+ * Reads `start --host … --port …`.
+ * @returns undefined when help was asked for and printed
+ * @throws ERR_USAGE with the argument that is wrong
+ */
+export function readSettings(args: readonly string[], simulated: boolean): Settings | undefined {
+  let settings: Settings | undefined;
+  const program = createProgram(simulated, (options) => {
+    settings = parseOptions(options);
+  });
+  try {
+    program.parse(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== 0 || error.code === 'commander.help') throw usage(error.message);
+  }
+  return settings;
+}
+
+function createProgram(simulated: boolean, start: (options: unknown) => void): Command {
+  const program = new Command('attestation')
+    .description('Evidence in, signed token out: the REST shape of Microsoft Azure Attestation')
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+  const command = program
+    .command('start')
+    .description(simulated ? 'believe a SIMULATED platform' : 'believe AMD SEV-SNP hardware')
+    .option('--host <name>', 'address to listen on', '127.0.0.1')
+    .option('--port <number>', 'port to listen on; 0 picks a free one', '8480')
+    .option('--issuer <url>', "the iss of tokens; default: the service's own URL")
+    .requiredOption('--data <folder>', 'holds the signing key')
+    .option('--tls-cert <file>', 'PEM certificate chain')
+    .option('--tls-key <file>', 'PEM private key')
+    .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
+    .action((options: unknown) => start(options));
+  if (simulated) {
+    command.requiredOption(
+      '--roots <path>',
+      'public roots of the simulated platform, or its folder',
+    );
+  }
+  return program;
+}
+
+function parseOptions(options: unknown): Settings {
+  const parsed = OptionsSchema.safeParse(options);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
+  }
+  const { tlsCert, tlsKey, ...settings } = parsed.data;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw usage('--tls-cert and --tls-key belong together');
+  }
+  if (tlsCert === undefined || tlsKey === undefined) return settings;
+  return { ...settings, tls: { certFile: tlsCert, keyFile: tlsKey } };
+}
+
+function usage(problem: string): StrongroomError {
+  const text = problem.replace(/^error: /, '').replaceAll('\n', ' ');
+  return new StrongroomError('ERR_USAGE', { problem: text });
+}
