@@ -5,6 +5,8 @@ const conditions = ['strongroom:source', 'node', 'import', 'default'];
 const shared = {
   ssr: { resolve: { conditions, externalConditions: conditions } },
   resolve: { conditions },
+  // Where a globalSetup file is loaded: inside of vitest's own process.
+  environments: { __vitest__: { resolve: { conditions, externalConditions: conditions } } },
 };
 
 function project(name: string, include: string[], more: object = {}) {

@@ -86,7 +86,7 @@ export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordL
     },
     endOffset: (topic, partition = 0) => endOffset(control, topic, partition),
     async transaction(transactionalId) {
-      const writer = await openWriter(options, transactionalId);
+      const writer = await openWriter(options, transactionalId, control);
       writers.add(writer);
       return writer;
     },
@@ -179,7 +179,7 @@ function createPublisher(kafka: Kafka, control: Cluster) {
       idempotent: true,
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
-      createPartitioner: () => () => 0,
+      createPartitioner: () => namedPartition,
       metadataMaxAge: METADATA_AGE_MS_MAX,
     });
     await created.connect();
@@ -223,6 +223,11 @@ function messagesOf(records: readonly LogRecord[], partition: number): Message[]
     headers: { ...headers },
     partition,
   }));
+}
+
+/** Where a record goes is said by its writer and never computed from its key. */
+function namedPartition({ message }: { message: Message }): number {
+  return message.partition ?? 0;
 }
 
 function createCluster({ kafka, config, socketFactory }: Client): Cluster {
@@ -349,6 +354,7 @@ async function fetchFrom(
 async function openWriter(
   options: KafkaLogOptions,
   transactionalId: string,
+  control: Cluster,
 ): Promise<TransactionalWriter> {
   const client = createClient(options, TAKEOVER_RETRY);
   const producer = client.kafka.producer({
@@ -356,7 +362,7 @@ async function openWriter(
     transactionTimeout: TRANSACTION_TIMEOUT_MS,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
-    createPartitioner: () => () => 0,
+    createPartitioner: () => namedPartition,
     metadataMaxAge: METADATA_AGE_MS_MAX,
   });
   const close = () => client.disconnect([() => producer.disconnect()]);
@@ -374,13 +380,18 @@ async function openWriter(
       assertOneRequest(records);
       const transaction = next;
       next = undefined;
-      if (transaction === undefined) throw new LogError('ERR_LOG_FAILED', { reason: 'CLOSED_OR_BUSY' });
+      if (transaction === undefined)
+        throw new LogError('ERR_LOG_FAILED', { reason: 'CLOSED_OR_BUSY' });
       try {
+        await control.addMultipleTargetTopics([topic]);
         const messages = messagesOf(records, partition);
         const [sent] = await transaction.send({ topic, messages, acks: ALL_REPLICAS });
         await transaction.commit();
         next = await producer.transaction();
-        return sent?.baseOffset === undefined ? {} : { firstOffset: Number(sent.baseOffset) };
+        if (sent?.baseOffset === undefined) return {};
+        const firstOffset = Number(sent.baseOffset);
+        await untilReadable(control, topic, partition, firstOffset + records.length);
+        return { firstOffset };
       } catch (error) {
         await close();
         throw toTransactionError(error, { topic });
@@ -391,6 +402,28 @@ async function openWriter(
       await close();
     },
   };
+}
+
+/** 1, 2, 4 ... 64, 64 milliseconds: about a second in all. */
+const READABLE_ATTEMPTS_MAX = 20;
+const READABLE_PAUSE_MS_MAX = 64;
+
+/**
+ * A commit is durable before its mark is written, and readable after. Waiting a little lets a
+ * writer read what it wrote; an open transaction of somebody else may hide it for longer.
+ */
+async function untilReadable(
+  control: Cluster,
+  topic: string,
+  partition: number,
+  endOfRecords: number,
+): Promise<void> {
+  for (let attempt = 0; attempt < READABLE_ATTEMPTS_MAX; attempt++) {
+    // The commit stands, whatever happens here.
+    const end = await endOffset(control, topic, partition).catch(() => Number.POSITIVE_INFINITY);
+    if (end > endOfRecords) return;
+    await delay(Math.min(2 ** attempt, READABLE_PAUSE_MS_MAX));
+  }
 }
 
 /** What a fetch may unfold to: someone else may write compressed records, we never do. */

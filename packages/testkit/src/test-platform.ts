@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import {
+  createSimulatedPlatform,
+  loadSimulatedPlatform,
+  type SimulatedPlatform,
+} from '@strongroom/attestation/insecure';
+import { systemClock } from '@strongroom/runtime/clock';
+
+/** Its certificates are valid for 30 days. */
+const AGE_MS_MAX = 14 * 24 * 3_600_000;
+
+/**
+ * One deployment with every product for all test runs of this user: nine RSA-4096 keys take many
+ * seconds. For tests only; everybody on this machine who is this user can sign with it.
+ */
+export async function sharedTestPlatform(): Promise<{
+  folder: string;
+  platform: SimulatedPlatform;
+}> {
+  const folder = join(tmpdir(), `strongroom-test-platform-v1-${userInfo().uid}`);
+  if (!(await isFresh(folder))) await makeShared(folder);
+  return { folder, platform: await loadSimulatedPlatform(folder) };
+}
+
+async function isFresh(folder: string): Promise<boolean> {
+  const made = await stat(folder).catch(() => undefined);
+  return made?.isDirectory() === true && systemClock.now() - made.mtimeMs < AGE_MS_MAX;
+}
+
+/** Made aside and renamed: of two test processes that begin together, one wins and both go on. */
+async function makeShared(folder: string): Promise<void> {
+  const aside = `${folder}-${randomUUID()}`;
+  await mkdir(aside, { mode: 0o700 });
+  const products = ['Milan', 'Genoa', 'Turin'] as const;
+  await createSimulatedPlatform(aside, { clock: systemClock, products, providerKeys: true });
+  if (!(await isFresh(folder))) await rm(folder, { recursive: true, force: true });
+  await rename(aside, folder).catch(() => rm(aside, { recursive: true, force: true }));
+}
