@@ -1,0 +1,165 @@
+import type { Dataset } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { Field } from 'apache-arrow';
+import { arrowFields, encodeArrow } from './arrow-encoding.ts';
+import { type BuiltColumn, ColumnBuilder, sliceColumn } from './column-builder.ts';
+import type { SourceColumn, SourceRows } from './source-vector.ts';
+
+/** Plain rows that will be sealed together. */
+export interface ArrowBatch {
+  readonly rows: number;
+  /** Milliseconds since 1970, rounded down; null for a dataset without event time. */
+  readonly eventTime: { readonly min: number; readonly max: number } | null;
+  /** Source rows consumed so far, with those of this batch. */
+  readonly cursor: number;
+  /** One Arrow IPC stream: one set of fields, one record batch, no compression. */
+  readonly bytes: Uint8Array;
+}
+
+export interface BatchLimits {
+  /** Rows of one batch at most. */
+  readonly rows: number;
+  /** Bytes of one batch's Arrow stream at most; its ciphertext is as long. */
+  readonly bytes: number;
+}
+
+/** Arrow's metadata: an estimate that decides when to look, not whether a batch fits. */
+const STREAM_OVERHEAD_BYTES = 1_024;
+const COLUMN_OVERHEAD_BYTES = 512;
+
+/** Cuts the rows of a source into Arrow batches of the dataset's columns. */
+export class ArrowBatchCutter {
+  readonly #dataset: Dataset;
+  readonly #limits: BatchLimits;
+  readonly #fields: readonly Field[];
+  readonly #builders: readonly ColumnBuilder[];
+  readonly #eventTimeColumn: number;
+  /** Source rows of the batches that were cut so far. */
+  #cursor: number;
+  #filled = 0;
+  /** Rows to append before the size is looked at again: small when rows are large. */
+  #step: number;
+
+  /** @throws ERR_COLUMN_TYPE when a column of the source never fits the contract's */
+  constructor(
+    dataset: Dataset,
+    columns: readonly SourceColumn[],
+    limits: BatchLimits,
+    cursor: number,
+  ) {
+    this.#dataset = dataset;
+    this.#limits = limits;
+    this.#cursor = cursor;
+    this.#step = limits.rows;
+    this.#fields = arrowFields(dataset.columns);
+    this.#eventTimeColumn = dataset.columns.findIndex(({ name }) => name === dataset.eventTime);
+    this.#builders = dataset.columns.map((contract, index) => {
+      const source = columns[index];
+      if (source === undefined) throw new TypeError('a column of the source is missing');
+      return new ColumnBuilder(contract, source, limits.rows, index === this.#eventTimeColumn);
+    });
+  }
+
+  /** @throws ERR_COLUMN_TYPE, ERR_COLUMN_NULL, ERR_EVENT_TIME_MISSING, ERR_BATCH_TOO_LARGE */
+  *add(source: SourceRows): Generator<ArrowBatch> {
+    // What stands before row 0 of the vectors: rows that were skipped in them count too.
+    const before = this.#cursor + this.#filled - source.from;
+    let { from } = source;
+    while (from < source.to) {
+      const room = Math.min(this.#step, this.#limits.rows - this.#filled);
+      const count = Math.min(source.to - from, room);
+      const range = { from, count, at: this.#filled };
+      for (const [index, builder] of this.#builders.entries()) {
+        const vector = source.vectors[index];
+        if (vector === undefined) throw new TypeError('a vector of the source is missing');
+        builder.append(vector, range, before);
+      }
+      this.#filled += count;
+      from += count;
+      if (this.#filled === this.#limits.rows || this.#bodyBytes() >= this.#limits.bytes) {
+        yield* this.rest();
+      }
+    }
+  }
+
+  /** What is left when the source has ended. */
+  *rest(): Generator<ArrowBatch> {
+    if (this.#filled === 0) return;
+    const columns = this.#builders.map((builder) => builder.build(this.#filled));
+    const cut = [...this.#encode(columns, this.#filled)];
+    this.#step =
+      cut.length > 1 ? Math.max(1, this.#step >> 2) : Math.min(this.#limits.rows, 2 * this.#step);
+    this.#filled = 0;
+    for (const builder of this.#builders) builder.clear();
+    for (const arrowBatch of cut) {
+      this.#cursor += arrowBatch.rows;
+      yield { ...arrowBatch, cursor: this.#cursor };
+    }
+  }
+
+  /** One batch, or halves of it until each fits. */
+  *#encode(columns: readonly BuiltColumn[], rows: number): Generator<Omit<ArrowBatch, 'cursor'>> {
+    const bytes = encodeArrow(this.#fields, columns, rows);
+    if (bytes.length <= this.#limits.bytes) {
+      yield { rows, eventTime: this.#eventTime(columns), bytes };
+      return;
+    }
+    if (rows === 1) {
+      throw new StrongroomError('ERR_BATCH_TOO_LARGE', {
+        dataset: this.#dataset.id,
+        rows,
+        bytes: bytes.length,
+        limitBytes: this.#limits.bytes,
+      });
+    }
+    const middle = rows >> 1;
+    const half = (from: number, to: number) =>
+      columns.map((column) => sliceColumn(column, from, to));
+    yield* this.#encode(half(0, middle), middle);
+    yield* this.#encode(half(middle, rows), rows - middle);
+  }
+
+  #bodyBytes(): number {
+    let bytes = STREAM_OVERHEAD_BYTES;
+    for (const builder of this.#builders) {
+      bytes += COLUMN_OVERHEAD_BYTES + builder.bodyBytes(this.#filled);
+    }
+    return bytes;
+  }
+
+  #eventTime(columns: readonly BuiltColumn[]): ArrowBatch['eventTime'] {
+    const column = columns[this.#eventTimeColumn];
+    return column === undefined ? null : eventTimeRange(column);
+  }
+}
+
+const WORD = 2 ** 32;
+
+/** A day is so many milliseconds, a microsecond one in so many. */
+const EVENT_TIME_STEPS: Record<string, { times: number; per: number }> = {
+  date32: { times: 86_400_000, per: 1 },
+  'timestamp-ms': { times: 1, per: 1 },
+  'timestamp-us': { times: 1, per: 1_000 },
+};
+
+/** @throws ERR_COLUMN_TYPE for a time that no number of milliseconds tells exactly */
+function eventTimeRange(column: BuiltColumn): { min: number; max: number } {
+  const { values, words, contract } = column;
+  let least = Number.POSITIVE_INFINITY;
+  let most = Number.NEGATIVE_INFINITY;
+  for (let at = 0; at < values.length; at += words) {
+    const low = values[at] ?? 0;
+    const value = words === 1 ? low : (values[at + 1] ?? 0) * WORD + (low >>> 0);
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  const { times, per } = EVENT_TIME_STEPS[contract.type] ?? { times: 1, per: 1 };
+  if (!Number.isSafeInteger(least * times) || !Number.isSafeInteger(most * times)) {
+    throw new StrongroomError('ERR_COLUMN_TYPE', {
+      column: contract.name,
+      expectedType: contract.type,
+      foundType: 'a time beyond all calendars',
+    });
+  }
+  return { min: Math.floor((least * times) / per), max: Math.floor((most * times) / per) };
+}

@@ -1,0 +1,128 @@
+import type { Dataset } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { CIPHERTEXT_BYTES_MAX, ROWS_PER_BATCH_DEFAULT } from '@strongroom/protocol/limits';
+import { type ArrowBatch, ArrowBatchCutter } from './arrow-batch.ts';
+import { openArrow } from './arrow-source.ts';
+import type { ColumnMapping } from './column-mapping.ts';
+import { CSV_HEADER_BYTES_MAX } from './csv-header.ts';
+import { openCsv } from './csv-source.ts';
+import { openEnginePipe } from './engine-pipe.ts';
+import { openNdjson } from './ndjson-source.ts';
+import { openParquet } from './parquet-source.ts';
+import type { RowReader, RowWindow, SourceFormat } from './row-reader.ts';
+import { detectFormat } from './source-format.ts';
+import { peek, readRange, type SourceInput } from './source-input.ts';
+
+export interface SourceOptions {
+  readonly dataset: Dataset;
+  readonly input: SourceInput;
+  readonly format: SourceFormat | 'auto';
+  readonly columns?: ColumnMapping | undefined;
+  /** Rows at the start that an earlier run has published. */
+  readonly skipRows?: number;
+  /** Rows of the source to publish in all, those of earlier runs included. */
+  readonly limitRows?: number;
+  readonly batchRows?: number;
+  readonly batchBytes?: number;
+}
+
+/** The rows of a source as Arrow batches of the dataset's columns, in the source's order. */
+export interface BatchSource extends AsyncIterable<ArrowBatch> {
+  readonly format: SourceFormat;
+  /** Ends the engine; safe to call at any time, also while a batch is awaited. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a CSV, Parquet, NDJSON or Arrow source and checks its columns against the contract. Only
+ * a bounded part of it is in memory at a time, and none of it is copied to a disk.
+ * @throws ERR_FILE_UNREADABLE, ERR_SOURCE_MALFORMED, ERR_COLUMN_UNKNOWN, ERR_COLUMN_MISSING,
+ *   ERR_COLUMN_TYPE; while rows are read also ERR_COLUMN_NULL, ERR_EVENT_TIME_MISSING,
+ *   ERR_BATCH_TOO_LARGE
+ */
+export async function openSource(options: SourceOptions): Promise<BatchSource> {
+  const { dataset, skipRows = 0, limitRows = Number.POSITIVE_INFINITY } = options;
+  const window = { skip: skipRows, limit: Math.max(0, limitRows - skipRows) };
+  const { start, input } = await readStart(options.input);
+  const format = options.format === 'auto' ? detectFormat(start) : options.format;
+  const reader = await openReader(format, start, input, options, window);
+  try {
+    const limits = {
+      rows: options.batchRows ?? ROWS_PER_BATCH_DEFAULT,
+      bytes: Math.min(options.batchBytes ?? CIPHERTEXT_BYTES_MAX, CIPHERTEXT_BYTES_MAX),
+    };
+    const cutter = new ArrowBatchCutter(dataset, reader.columns, limits, skipRows);
+    return {
+      format,
+      close: () => reader.close(),
+      async *[Symbol.asyncIterator]() {
+        for await (const rows of reader.rows()) yield* cutter.add(rows);
+        yield* cutter.rest();
+      },
+    };
+  } catch (error) {
+    await reader.close();
+    throw error;
+  }
+}
+
+async function readStart(input: SourceInput): Promise<{ start: Uint8Array; input: SourceInput }> {
+  if (input.type === 'file') {
+    return { start: await readRange(input.path, 0, CSV_HEADER_BYTES_MAX), input };
+  }
+  const { start, bytes } = await peek(input.bytes, CSV_HEADER_BYTES_MAX);
+  return { start, input: { type: 'stream', bytes } };
+}
+
+async function openReader(
+  format: SourceFormat,
+  start: Uint8Array,
+  input: SourceInput,
+  { dataset, columns }: SourceOptions,
+  window: RowWindow,
+): Promise<RowReader> {
+  switch (format) {
+    case 'parquet':
+      if (input.type === 'file') return openParquet(input.path, dataset, columns, window);
+      // Its table of contents stands at its end.
+      throw new StrongroomError('ERR_USAGE', {
+        argument: '--source',
+        problem: 'Parquet is read from a file, not from standard input or a pipe',
+      });
+    case 'arrow':
+      return openArrow(input, start, dataset, columns, window);
+    case 'csv':
+      return withPath(input, (path) => openCsv(path, start, dataset, columns, window));
+    case 'ndjson':
+      return withPath(input, (path) => openNdjson(path, dataset, columns, window));
+  }
+}
+
+/** A reader that needs a path, also for a stream. */
+async function withPath(
+  input: SourceInput,
+  openPath: (path: string) => Promise<RowReader>,
+): Promise<RowReader> {
+  if (input.type === 'file') return openPath(input.path);
+  const pipe = await openEnginePipe(input.bytes);
+  const reader = await openPath(pipe.path).catch(async (error: unknown) => {
+    await pipe.close();
+    throw error;
+  });
+  return {
+    columns: reader.columns,
+    async *rows() {
+      try {
+        yield* reader.rows();
+      } catch (error) {
+        throw pipe.failure() ?? error;
+      }
+      // The engine takes a stream that broke for one that ended.
+      if (pipe.failure() !== undefined) throw pipe.failure();
+    },
+    async close() {
+      await pipe.close();
+      await reader.close();
+    },
+  };
+}

@@ -1,0 +1,190 @@
+import type { ColumnContract, ColumnType } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import {
+  type Conversion,
+  type CopyRange,
+  conversionFor,
+  type TargetArray,
+} from './column-conversion.ts';
+import { firstNull, isValid, type SourceColumn, type SourceVector } from './source-vector.ts';
+import { TextInterner } from './text-interner.ts';
+
+/** Rows of one finished column, ready for Arrow. The arrays are reused by the next batch. */
+export interface BuiltColumn {
+  readonly contract: ColumnContract;
+  /** 64-bit types take two 32-bit words a row; utf8 holds numbers into the dictionary. */
+  readonly words: 1 | 2;
+  readonly values: TargetArray;
+  /** One byte a row, 1 for a value; null when every row has one. */
+  readonly valid: Uint8Array | null;
+  readonly dictionary: ReturnType<TextInterner['dictionary']> | null;
+}
+
+/** Bytes of a row's value in the Arrow body; a bool takes a bit. */
+const VALUE_BYTES: Record<ColumnType, number> = {
+  bool: 1 / 8,
+  int16: 2,
+  int32: 4,
+  int64: 8,
+  float64: 8,
+  utf8: 4,
+  date32: 4,
+  'timestamp-ms': 8,
+  'timestamp-us': 8,
+};
+
+/** Collects the rows of one column until its batch is full. */
+export class ColumnBuilder {
+  readonly contract: ColumnContract;
+  readonly #source: SourceColumn;
+  readonly #isEventTime: boolean;
+  readonly #conversion: Conversion | undefined;
+  readonly #words: 1 | 2;
+  readonly #values: TargetArray;
+  readonly #valid: Uint8Array;
+  readonly #interner: TextInterner | undefined;
+  #nulls = 0;
+
+  /** @throws ERR_COLUMN_TYPE when the source's type never fits the contract's */
+  constructor(contract: ColumnContract, source: SourceColumn, rowsMax: number, eventTime: boolean) {
+    this.contract = contract;
+    this.#source = source;
+    this.#isEventTime = eventTime;
+    const { kind } = source;
+    this.#conversion = kind === undefined ? undefined : conversionFor(kind, contract.type);
+    const fits = contract.type === 'utf8' ? kind === 'text' : this.#conversion !== undefined;
+    if (!fits) throw this.#wrongType();
+    this.#words = /64$|^timestamp/.test(contract.type) && contract.type !== 'float64' ? 2 : 1;
+    this.#values = roomFor(contract.type, rowsMax * this.#words);
+    this.#valid = new Uint8Array(rowsMax);
+    this.#interner = contract.type === 'utf8' ? new TextInterner() : undefined;
+  }
+
+  /**
+   * Appends range.count rows of the vector at row range.at. `before` counts the source rows before
+   * the vector: an error names the row's number, never its value.
+   * @throws ERR_COLUMN_NULL, ERR_EVENT_TIME_MISSING, ERR_COLUMN_TYPE, ERR_SOURCE_MALFORMED
+   */
+  append(vector: SourceVector, range: CopyRange, before: number): void {
+    const end = range.from + range.count;
+    const missing = firstNull(vector.validity, range.from, end);
+    if (missing >= 0 && !this.contract.nullable) throw this.#nullAt(before + missing);
+    if (vector.kind === 'text') this.#intern(vector, range, before);
+    else this.#convert(vector, range, before);
+    this.#markNulls(vector, range, missing);
+  }
+
+  /** An estimate from above of the Arrow body: padding of each buffer is counted by the caller. */
+  bodyBytes(rows: number): number {
+    const text = this.#interner;
+    const dictionaryBytes = text === undefined ? 0 : text.byteLength + 4 * (text.count + 1);
+    return rows * (VALUE_BYTES[this.contract.type] + 1 / 8) + dictionaryBytes;
+  }
+
+  /** The first `rows` rows; valid until the next append. */
+  build(rows: number): BuiltColumn {
+    return {
+      contract: this.contract,
+      words: this.#words,
+      values: this.#values.subarray(0, rows * this.#words),
+      valid: this.#nulls > 0 ? this.#valid.subarray(0, rows) : null,
+      dictionary: this.#interner?.dictionary() ?? null,
+    };
+  }
+
+  clear(): void {
+    this.#interner?.clear();
+    this.#nulls = 0;
+  }
+
+  #convert(vector: Exclude<SourceVector, { kind: 'text' }>, range: CopyRange, before: number) {
+    let { from, count, at } = range;
+    while (count > 0 && this.#conversion !== undefined) {
+      const misfit = this.#conversion(vector.values, this.#values, { from, count, at });
+      if (misfit < 0) return;
+      // What lies where a value is missing is nobody's value.
+      if (isValid(vector.validity, misfit)) throw this.#wrongType(before + misfit);
+      const done = misfit + 1 - from;
+      from += done;
+      at += done;
+      count -= done;
+    }
+  }
+
+  #intern(vector: Extract<SourceVector, { kind: 'text' }>, range: CopyRange, before: number) {
+    const interner = this.#interner;
+    if (interner === undefined) throw this.#wrongType();
+    for (let offset = 0; offset < range.count; offset += 1) {
+      const row = range.from + offset;
+      if (vector.validity !== null && !isValid(vector.validity, row)) continue;
+      const number = vector.intern(row, interner);
+      if (number < 0) {
+        const at = { column: this.contract.name, row: before + row + 1, problem: 'not UTF-8' };
+        throw new StrongroomError('ERR_SOURCE_MALFORMED', at);
+      }
+      this.#values[range.at + offset] = number;
+    }
+  }
+
+  /** Zeroes what lies under nulls: the engine leaves bytes of other rows there. */
+  #markNulls(vector: SourceVector, range: CopyRange, missing: number): void {
+    this.#valid.fill(1, range.at, range.at + range.count);
+    if (missing < 0) return;
+    const words = this.#words;
+    for (let row = missing; row < range.from + range.count; row += 1) {
+      if (isValid(vector.validity, row)) continue;
+      const at = range.at + row - range.from;
+      this.#valid[at] = 0;
+      this.#values.fill(0, at * words, (at + 1) * words);
+      this.#nulls += 1;
+    }
+  }
+
+  #nullAt(row: number): StrongroomError {
+    const code = this.#isEventTime ? 'ERR_EVENT_TIME_MISSING' : 'ERR_COLUMN_NULL';
+    return new StrongroomError(code, { column: this.contract.name, row: row + 1 });
+  }
+
+  /** `row` counts from 0; facts count from 1. */
+  #wrongType(row?: number): StrongroomError {
+    return new StrongroomError('ERR_COLUMN_TYPE', {
+      column: this.contract.name,
+      expectedType: this.contract.type,
+      foundType: this.#source.type,
+      ...(row === undefined ? {} : { row: row + 1 }),
+    });
+  }
+}
+
+/** Rows [from, to) of a column, with a dictionary of only the texts that they use. */
+export function sliceColumn(column: BuiltColumn, from: number, to: number): BuiltColumn {
+  const values = column.values.slice(from * column.words, to * column.words);
+  const valid = column.valid?.subarray(from, to) ?? null;
+  if (column.dictionary === null) return { ...column, values, valid };
+  const { offsets, bytes, count } = column.dictionary;
+  const used = new TextInterner();
+  const numbers = new Int32Array(count).fill(-1);
+  for (let row = 0; row < values.length; row += 1) {
+    const entry = values[row] ?? 0;
+    if (valid !== null && valid[row] !== 1) continue;
+    if (numbers[entry] === -1) {
+      const start = offsets[entry] ?? 0;
+      numbers[entry] = used.intern(bytes, start, (offsets[entry + 1] ?? 0) - start);
+    }
+    values[row] = numbers[entry] ?? 0;
+  }
+  return { ...column, values, valid, dictionary: used.dictionary() };
+}
+
+function roomFor(type: ColumnType, length: number): TargetArray {
+  switch (type) {
+    case 'bool':
+      return new Uint8Array(length);
+    case 'int16':
+      return new Int16Array(length);
+    case 'float64':
+      return new Float64Array(length);
+    default:
+      return new Int32Array(length);
+  }
+}

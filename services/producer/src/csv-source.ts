@@ -1,0 +1,135 @@
+import type { ColumnContract, ColumnType, Dataset } from '@strongroom/protocol/contract';
+import { type ColumnMapping, placeColumns, sourceNames } from './column-mapping.ts';
+import { readCsvHeader } from './csv-header.ts';
+import { DuckDbSession } from './duckdb-session.ts';
+import { refuseFlaggedRows } from './row-flags.ts';
+import type { RowReader, RowWindow } from './row-reader.ts';
+import type { SourceKind } from './source-vector.ts';
+import { quoteFile, quoteText, windowClause } from './sql-text.ts';
+
+/**
+ * Opens a CSV file. The engine splits it into text; every column is then read as the type of the
+ * contract, in one spelling a type, and a flag tells where a text does not have it. An empty field
+ * is a missing value, a quoted empty field an empty text.
+ * @param start the first bytes of the file, CSV_HEADER_BYTES_MAX or all of it
+ * @throws ERR_SOURCE_MALFORMED, ERR_COLUMN_MISSING, ERR_COLUMN_UNKNOWN
+ */
+export async function openCsv(
+  path: string,
+  start: Uint8Array,
+  dataset: Dataset,
+  mapping: ColumnMapping | undefined,
+  window: RowWindow,
+): Promise<RowReader> {
+  const header = readCsvHeader(start, sourceNames(dataset, mapping));
+  const places = placeColumns(dataset, mapping, header.names);
+  const columns = dataset.columns.map(({ name, type }) => ({
+    name,
+    kind: CSV_KINDS[type],
+    type: 'text',
+  }));
+  const session = await DuckDbSession.open('csv');
+  const sql = query(path, header.delimiter, header.names.length, dataset, places, window);
+  const kinds: SourceKind[] = [...columns.map(({ kind }) => kind), 'int32'];
+  return {
+    columns,
+    rows: () => refuseFlaggedRows(session.rows(sql, kinds), dataset, window.skip, 'text'),
+    close: () => session.close(),
+  };
+}
+
+/** As which kind a column of the contract leaves the query. */
+export const CSV_KINDS: Record<ColumnType, SourceKind> = {
+  bool: 'bool',
+  int16: 'int16',
+  int32: 'int32',
+  int64: 'int64',
+  float64: 'float64',
+  utf8: 'text',
+  date32: 'date',
+  // Milliseconds are read as microseconds first, so that a finer time is seen and refused.
+  'timestamp-ms': 'timestamp-us',
+  'timestamp-us': 'timestamp-us',
+};
+
+function query(
+  path: string,
+  delimiter: string,
+  width: number,
+  dataset: Dataset,
+  places: readonly number[],
+  window: RowWindow,
+): string {
+  const fields = Array.from({ length: width }, (_, place) => `'c${place}': 'VARCHAR'`);
+  const file = `read_csv(${[
+    quoteFile(path),
+    `columns = {${fields.join(', ')}}`,
+    'auto_detect = false',
+    'header = true',
+    `delim = ${quoteText(delimiter)}`,
+    `quote = '"'`,
+    `escape = '"'`,
+    `nullstr = ''`,
+    'allow_quoted_nulls = false',
+    'strict_mode = true',
+    'null_padding = false',
+    'ignore_errors = false',
+    `compression = 'none'`,
+    `encoding = 'utf-8'`,
+  ].join(', ')})`;
+  const terms = dataset.columns.map((column, index) => textTerm(column, `c${places[index]}`));
+  const flags = dataset.columns.map((column, index) => {
+    const misfit = textMisfit(column.type, `c${places[index]}`);
+    return misfit === undefined ? '' : ` WHEN ${misfit} THEN ${index + 1}`;
+  });
+  const flag = flags.join('') === '' ? '0' : `CASE${flags.join('')} ELSE 0 END`;
+  const from = `FROM ${file}${windowClause(window)}`;
+  return `SELECT ${terms.join(', ')}, CAST(${flag} AS INTEGER) ${from}`;
+}
+
+const SQL_TYPES: Record<ColumnType, string> = {
+  bool: 'BOOLEAN',
+  int16: 'SMALLINT',
+  int32: 'INTEGER',
+  int64: 'BIGINT',
+  float64: 'DOUBLE',
+  utf8: 'VARCHAR',
+  date32: 'DATE',
+  'timestamp-ms': 'TIMESTAMP',
+  'timestamp-us': 'TIMESTAMP',
+};
+
+/** The value of a text term in the contract's type; NULL where it has none. */
+export function textTerm({ type }: Pick<ColumnContract, 'type'>, term: string): string {
+  return type === 'utf8' ? term : `TRY_CAST(${term} AS ${SQL_TYPES[type]})`;
+}
+
+/**
+ * The spellings that mean exactly one value of the type. A cast alone would round 5.7 to 6, drop
+ * the time from a date and the offset or the seventh digit from a time.
+ */
+const INTEGER = '[+-]?[0-9]+([.]0*)?';
+const DATE = '[0-9]{4}-[0-9]{2}-[0-9]{2}';
+const TIME = `${DATE}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6}0*)?)?(Z|[+]00(:?00)?)?)?`;
+const SPELLINGS: Partial<Record<ColumnType, string>> = {
+  int16: INTEGER,
+  int32: INTEGER,
+  int64: INTEGER,
+  float64: '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?|[+-]?[Ii]nf(inity)?|[Nn]a[Nn]',
+  date32: DATE,
+  'timestamp-ms': TIME,
+  'timestamp-us': TIME,
+};
+
+/** True where a text is there but is no value of the type; undefined when every text is one. */
+export function textMisfit(type: ColumnType, term: string): string | undefined {
+  if (type === 'utf8') return undefined;
+  const value = textTerm({ type }, term);
+  const spelling = SPELLINGS[type];
+  const misspelt =
+    spelling === undefined ? '' : ` OR NOT regexp_full_match(${term}, ${quoteText(spelling)})`;
+  // 1e400 is no number of this type, and a cast makes it infinite.
+  const infinite =
+    type === 'float64' ? ` OR (isinf(${value}) AND NOT contains(lower(${term}), 'inf'))` : '';
+  return `${term} IS NOT NULL AND (${value} IS NULL${misspelt}${infinite})`;
+}

@@ -1,0 +1,95 @@
+import type { ColumnContract, ColumnType, Dataset } from '@strongroom/protocol/contract';
+import { type ColumnMapping, sourceNames } from './column-mapping.ts';
+import { CSV_KINDS, textMisfit, textTerm } from './csv-source.ts';
+import { DuckDbSession } from './duckdb-session.ts';
+import { FLAGS, refuseFlaggedRows } from './row-flags.ts';
+import type { RowReader, RowWindow } from './row-reader.ts';
+import type { SourceKind } from './source-vector.ts';
+import { quoteFile, quoteText, windowClause } from './sql-text.ts';
+
+/**
+ * Opens a file of one JSON object a line. Numbers are JSON numbers, truth values JSON's, dates and
+ * times texts as in CSV. A nullable column may be null or absent; another may be neither.
+ */
+export async function openNdjson(
+  path: string,
+  dataset: Dataset,
+  mapping: ColumnMapping | undefined,
+  window: RowWindow,
+): Promise<RowReader> {
+  const columns = dataset.columns.map(({ name, type }) => ({
+    name,
+    kind: CSV_KINDS[type],
+    type: 'json',
+  }));
+  const session = await DuckDbSession.open('ndjson');
+  const sql = query(path, dataset, mapping, window);
+  const kinds: SourceKind[] = [...columns.map(({ kind }) => kind), 'int32'];
+  return {
+    columns,
+    rows: () => refuseFlaggedRows(session.rows(sql, kinds), dataset, window.skip, 'json'),
+    close: () => session.close(),
+  };
+}
+
+function query(
+  path: string,
+  dataset: Dataset,
+  mapping: ColumnMapping | undefined,
+  window: RowWindow,
+): string {
+  const names = sourceNames(dataset, mapping);
+  // JSON pointers (RFC 6901 §3), so that a name may hold dots, quotes and slashes.
+  const pointers = names.map((name) =>
+    quoteText(`/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`),
+  );
+  const file = `read_ndjson_objects(${quoteFile(path)}, compression = 'uncompressed')`;
+  const lines = `SELECT json FROM ${file}${windowClause(window)}`;
+  const parsed = `SELECT json, json_extract(json, [${pointers.join(', ')}]) AS cells FROM (${lines})`;
+  const parts = dataset.columns.map(({ type }, at) => `${partTerm(type, at)} AS c${at}`);
+  const texts = `SELECT json, cells, ${parts.join(', ')} FROM (${parsed})`;
+  const terms = dataset.columns.map((column, at) => textTerm(column, `c${at}`));
+  const flags = [
+    membersFlag(names, mapping !== undefined),
+    ...dataset.columns.flatMap((column, at) => columnFlags(column, at)),
+  ];
+  const flag = `CASE ${flags.map((each) => `WHEN ${each}`).join(' ')} ELSE 0 END`;
+  return `SELECT ${terms.join(', ')}, CAST(${flag} AS INTEGER) FROM (${texts})`;
+}
+
+/** Texts, dates and times are JSON strings; the rest is read from the letters of its token. */
+const isText = (type: ColumnType) => type === 'utf8' || /^date|^time/.test(type);
+const cell = (at: number) => `cells[${at + 1}]`;
+
+function partTerm(type: ColumnType, at: number): string {
+  return isText(type) ? `(${cell(at)} ->> '$')` : `nullif(CAST(${cell(at)} AS VARCHAR), 'null')`;
+}
+
+/**
+ * A line is an object whose members are the columns, each once: JSON leaves open which of two
+ * members of one name counts. Counting is enough for that, until it does not come out even.
+ */
+function membersFlag(names: readonly string[], others: boolean): string {
+  const malformed = FLAGS.malformed;
+  if (others) {
+    const twice = 'len(json_keys(json)) <> list_unique(json_keys(json))';
+    return `json_type(json) <> 'OBJECT' OR ${twice} THEN ${malformed}`;
+  }
+  const present = names.map((_, at) => `CAST(${cell(at)} IS NOT NULL AS INTEGER)`).join(' + ');
+  const known = `list_has_all([${names.map(quoteText).join(', ')}], json_keys(json))`;
+  return `len(json_keys(json)) <> ${present} OR json_type(json) <> 'OBJECT'
+    THEN CASE WHEN ${known} THEN ${malformed} ELSE ${FLAGS.unknown} END`;
+}
+
+function columnFlags(column: ColumnContract, at: number): string[] {
+  const token = `CAST(${cell(at)} AS VARCHAR)`;
+  const unquoted = `${token} <> 'null' AND NOT starts_with(${token}, '"')`;
+  const misfits = [
+    ...(isText(column.type) ? [unquoted] : []),
+    ...(column.type === 'bool' ? [`c${at} NOT IN ('true', 'false')`] : []),
+    ...[textMisfit(column.type, `c${at}`)].filter((misfit) => misfit !== undefined),
+  ];
+  const missing = `${cell(at)} IS NULL THEN ${FLAGS.missing + at + 1}`;
+  const misfit = `${misfits.map((each) => `(${each})`).join(' OR ')} THEN ${FLAGS.type + at + 1}`;
+  return column.nullable ? [misfit] : [missing, misfit];
+}

@@ -1,0 +1,53 @@
+import type { Dataset } from '@strongroom/protocol/contract';
+import { type ColumnMapping, placeColumns } from './column-mapping.ts';
+import { DuckDbSession, engineTypeName, engineTypeOf } from './duckdb-session.ts';
+import type { RowReader, RowWindow } from './row-reader.ts';
+import type { SourceColumn, SourceKind } from './source-vector.ts';
+import { quoteFile, quoteIdentifier, windowClause } from './sql-text.ts';
+
+/**
+ * Opens a Parquet file; nothing but its footer is read yet.
+ * @throws ERR_SOURCE_MALFORMED, ERR_COLUMN_MISSING, ERR_COLUMN_UNKNOWN
+ */
+export async function openParquet(
+  path: string,
+  dataset: Dataset,
+  mapping: ColumnMapping | undefined,
+  window: RowWindow,
+): Promise<RowReader> {
+  const session = await DuckDbSession.open('parquet');
+  try {
+    const file = `read_parquet(${quoteFile(path)}, hive_partitioning = false)`;
+    const found = await session.describe(`SELECT * FROM ${file}`);
+    const places = placeColumns(
+      dataset,
+      mapping,
+      found.map(({ name }) => name),
+    );
+    const columns: SourceColumn[] = [];
+    const terms: string[] = [];
+    for (const place of places) {
+      const column = found[place];
+      if (column === undefined) throw new RangeError('no such column');
+      const type = engineTypeOf(column.type);
+      const name = quoteIdentifier(column.name);
+      terms.push(type?.cast === undefined ? name : `CAST(${name} AS ${type.cast})`);
+      columns.push({ name: column.name, kind: type?.kind, type: engineTypeName(column.type) });
+    }
+    const sql = `SELECT ${terms.join(', ')} FROM ${file}${windowClause(window)}`;
+    return {
+      columns,
+      rows: () => session.rows(sql, columns.map(kindOf)),
+      close: () => session.close(),
+    };
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+}
+
+/** ColumnBuilder has refused a column without a kind before its rows are asked for. */
+function kindOf({ kind }: SourceColumn): SourceKind {
+  if (kind === undefined) throw new TypeError('a column of a foreign type is not read');
+  return kind;
+}

@@ -1,0 +1,109 @@
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { StrongroomError } from '@strongroom/protocol/errors';
+
+/** Where a source's bytes come from. */
+export type SourceInput = FileInput | StreamInput;
+
+/** A regular file: it has an end, may be read twice and in any order. */
+export interface FileInput {
+  readonly type: 'file';
+  readonly path: string;
+  readonly size: number;
+}
+
+/** Standard input, a named pipe, a terminal: read once, from the start. */
+export interface StreamInput {
+  readonly type: 'stream';
+  /** Not yet read. */
+  readonly bytes: AsyncIterable<Uint8Array>;
+}
+
+/** What `--source` says for standard input. */
+export const STANDARD_INPUT = '-';
+const READ_BYTES = 1024 * 1024;
+
+/** @throws ERR_FILE_UNREADABLE */
+export async function openInput(source: string): Promise<SourceInput> {
+  if (source === STANDARD_INPUT) return { type: 'stream', bytes: streamOf(process.stdin, source) };
+  const found = await readable(source, () => stat(source));
+  if (found.isDirectory()) throw unreadable(source, 'EISDIR');
+  if (!found.isFile()) return { type: 'stream', bytes: fileBytes(source) };
+  // Readable now is better than unreadable when the engine, whose words we drop, comes to it.
+  await (await readable(source, () => open(source))).close();
+  return { type: 'file', path: source, size: found.size };
+}
+
+/** The bytes of a file or pipe from its start. @throws ERR_FILE_UNREADABLE */
+export function fileBytes(path: string): AsyncIterable<Uint8Array> {
+  return streamOf(createReadStream(path, { highWaterMark: READ_BYTES }), path);
+}
+
+/** Up to `length` bytes at `position`. @throws ERR_FILE_UNREADABLE */
+export async function readRange(path: string, position: number, length: number) {
+  const file: FileHandle = await readable(path, () => open(path));
+  try {
+    const bytes = new Uint8Array(length);
+    const { bytesRead } = await readable(path, () => file.read(bytes, 0, length, position));
+    return bytes.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The first bytes of a stream, `length` or all of it, and the whole stream, those included. */
+export async function peek(
+  bytes: AsyncIterable<Uint8Array>,
+  length: number,
+): Promise<{ start: Uint8Array; bytes: AsyncIterable<Uint8Array> }> {
+  const pieces: Uint8Array[] = [];
+  const source = bytes[Symbol.asyncIterator]();
+  let seen = 0;
+  while (seen < length) {
+    const next = await source.next();
+    if (next.done === true) break;
+    pieces.push(next.value);
+    seen += next.value.length;
+  }
+  const start = Buffer.concat(pieces);
+  return { start: start.subarray(0, length), bytes: withStart(start, source) };
+}
+
+async function* withStart(start: Uint8Array, rest: AsyncIterator<Uint8Array>) {
+  try {
+    if (start.length > 0) yield start;
+    for (;;) {
+      const next = await rest.next();
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    await rest.return?.();
+  }
+}
+
+async function* streamOf(stream: AsyncIterable<Uint8Array>, path: string) {
+  try {
+    yield* stream;
+  } catch (error) {
+    throw unreadable(path, systemCode(error));
+  }
+}
+
+async function readable<Value>(path: string, work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work();
+  } catch (error) {
+    throw unreadable(path, systemCode(error));
+  }
+}
+
+function unreadable(path: string, reason: string): StrongroomError {
+  return new StrongroomError('ERR_FILE_UNREADABLE', { path, reason });
+}
+
+function systemCode(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : '';
+}

@@ -1,0 +1,102 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
+import {
+  type ColumnContract,
+  type ColumnType,
+  type Dataset,
+  DatasetSchema,
+} from '@strongroom/protocol/contract';
+import { codeOf } from '@strongroom/protocol/errors';
+import { type Table, tableFromIPC } from 'apache-arrow';
+import type { ArrowBatch } from '../src/arrow-batch.ts';
+import { openSource, type SourceOptions } from '../src/batch-source.ts';
+import { openInput } from '../src/source-input.ts';
+
+/** A column as `name type` or `name type?` when it may be null. */
+export function datasetOf(columns: readonly string[], eventTime?: string): Dataset {
+  return DatasetSchema.parse({
+    id: 'measured',
+    owner: 'owner-a',
+    relation: 'measured',
+    columns: columns.map(columnOf),
+    ...(eventTime === undefined ? {} : { eventTime }),
+    keyId: 'measured-kek',
+    wrappingKey: { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' },
+  });
+}
+
+function columnOf(text: string): ColumnContract {
+  const [name = '', type = ''] = text.split(' ');
+  const nullable = type.endsWith('?');
+  return { name, type: (nullable ? type.slice(0, -1) : type) as ColumnType, nullable };
+}
+
+/** A folder that goes with the test file that asked for it. */
+export function temporaryFolder(): { path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'strongroom-test-'));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+export function fileWith(folder: string, name: string, content: string | Uint8Array): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+/** A Parquet file with the rows of a query. */
+export async function parquetWith(folder: string, name: string, sql: string): Promise<string> {
+  const path = join(folder, name);
+  const instance = await DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  await connection.run(`SET TimeZone = 'UTC'`);
+  await connection.run(`COPY (${sql}) TO '${path}' (FORMAT parquet)`);
+  connection.closeSync();
+  instance.closeSync();
+  return path;
+}
+
+export async function readAll(
+  dataset: Dataset,
+  path: string,
+  options: Partial<SourceOptions> = {},
+): Promise<ArrowBatch[]> {
+  const input = options.input ?? (await openInput(path));
+  const source = await openSource({ format: 'auto', ...options, dataset, input });
+  try {
+    const arrowBatches: ArrowBatch[] = [];
+    for await (const arrowBatch of source) arrowBatches.push(arrowBatch);
+    return arrowBatches;
+  } finally {
+    await source.close();
+  }
+}
+
+/** The code with which reading fails, and all that the error says. */
+export async function failureOf(work: Promise<unknown>): Promise<{ code: string; text: string }> {
+  try {
+    await work;
+  } catch (error) {
+    const facts = error instanceof Error && 'facts' in error ? JSON.stringify(error.facts) : '';
+    return { code: codeOf(error) ?? `${error}`, text: `${error} ${facts}` };
+  }
+  return { code: 'no error', text: '' };
+}
+
+export const tablesOf = (arrowBatches: readonly ArrowBatch[]): Table[] =>
+  arrowBatches.map(({ bytes }) => tableFromIPC(bytes));
+
+/** Rows as arrays of plain values: 64-bit integers and times as the raw whole numbers. */
+export function rowsOf(arrowBatches: readonly ArrowBatch[]): unknown[][] {
+  return tablesOf(arrowBatches).flatMap((table) =>
+    Array.from({ length: table.numRows }, (_, row) =>
+      table.schema.fields.map((field, column) => {
+        const vector = table.getChildAt(column);
+        if (vector === null || vector.get(row) === null) return null;
+        const raw = /^(Timestamp|Date|Int64)/.test(`${field.type}`);
+        return raw ? vector.data[0]?.values[row] : vector.get(row);
+      }),
+    ),
+  );
+}
