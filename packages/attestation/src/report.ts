@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import {
   FIELDS,
@@ -191,7 +192,7 @@ function writeFirmware(bytes: Uint8Array, [offset]: Span, firmware: Firmware): v
 }
 
 function exactly(value: Uint8Array, length: number): Uint8Array {
-  if (value.length !== length) throw new RangeError(`expected ${length} bytes`);
+  assert.equal(value.length, length);
   return value;
 }
 

@@ -42,8 +42,8 @@ export type TokenClaims = z.infer<typeof TokenClaimsSchema>;
 const HeaderSchema = z.looseObject({ alg: z.string(), typ: z.literal('JWT').optional() });
 
 /**
- * Verifies a compact JWT (RFC 7519). The keys are the caller's: `jku`, `jwk`, `x5u`, `x5c` and `kid`
- * of the header are never followed. The algorithm is that of the key, never the header's choice.
+ * Verifies a compact JWT (RFC 7519). The keys are the caller's: `jku`, `jwk`, `x5u`, `x5c` and
+ * `kid` of the header are never followed. The algorithm is the key's, never the header's choice.
  * @throws ERR_TOKEN_INVALID; the fact `check` names the step
  */
 export async function verifyToken(jwt: string, options: TokenOptions): Promise<TokenClaims> {
@@ -72,7 +72,7 @@ function peek(jwt: string): { algorithm: string; issuer: string } {
   return { algorithm: fields.data.alg, issuer: claims.data.iss };
 }
 
-/** Keys carry no id in a contract: each that has the algorithm is tried, and there are at most 8. */
+/** Keys carry no id in a contract: each with the algorithm is tried, of at most 8. */
 async function verifySignature(
   jwt: string,
   algorithm: string,

@@ -1,16 +1,20 @@
 import { randomBytes } from 'node:crypto';
+import type { AppraisalPolicy } from '@strongroom/attestation/appraise';
 import { type AttestationClaims, claimsOf } from '@strongroom/attestation/claims';
 import type { RootSet } from '@strongroom/attestation/roots';
 import { type VerifiedEvidence, verifyEvidence } from '@strongroom/attestation/verify';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { Clock } from '@strongroom/runtime/clock';
 import { SignJWT } from 'jose';
+import { demandPolicy } from './appraisal.ts';
 import { type AttestRequest, parseAttestRequest } from './request.ts';
 import type { TokenSigner } from './signing-key.ts';
 
 export interface AttestContext {
   /** Which platform is believed; a service has exactly one. */
   readonly roots: RootSet;
+  /** Demanded of every evidence; without one, whatever is genuine gets a token. */
+  readonly policy?: AppraisalPolicy;
   readonly signer: TokenSigner;
   readonly clock: Clock;
   /** The service's own name in its tokens. */
@@ -21,14 +25,16 @@ export interface AttestContext {
 export const TOKEN_VALIDITY_SECONDS = 600;
 
 /**
- * Evidence in, signed token out. Says what is genuine, not what is acceptable: that is the policy
- * of whoever reads the token.
- * @throws ERR_EVIDENCE_MALFORMED, ERR_REPORT_*, ERR_CERTIFICATE_CHAIN, ERR_ROOT_KIND
+ * Evidence in, signed token out. Without a policy it says what is genuine, not what is acceptable:
+ * that is for the policy of whoever reads the token.
+ * @throws ERR_EVIDENCE_MALFORMED, ERR_REPORT_*, ERR_CERTIFICATE_CHAIN, ERR_ROOT_KIND, and with a
+ * policy ERR_MEASUREMENT_MISMATCH, ERR_APPRAISAL_REFUSED
  */
 export async function attest(body: unknown, context: AttestContext): Promise<string> {
   const request = parseAttestRequest(body);
   const verified = verifyEvidence(request.evidence, context);
   checkInitTimeData(verified, request);
+  if (context.policy) demandPolicy(verified, context.policy);
   const claims = claimsOf(verified, request.runtimeData, request.runtimeDataType);
   return signToken({ ...claims, ...nonceClaim(request) }, context);
 }

@@ -2,9 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { AppraisalPolicy } from '@strongroom/attestation/appraise';
 import { reportDataOf } from '@strongroom/attestation/binding';
-import { simulatedRoots } from '@strongroom/attestation/insecure';
-import { sharedTestPlatform } from '@strongroom/attestation/insecure/shared-platform';
+import { measureImage, simulatedRoots } from '@strongroom/attestation/insecure';
 import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
 import { runtimeClaimsOf, verifyToken } from '@strongroom/attestation/token';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
@@ -13,6 +13,7 @@ import { IssuerKeySchema } from '@strongroom/protocol/public-key';
 import { systemClock } from '@strongroom/runtime/clock';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
+import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { exportJWK, generateKeyPair } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAttestationServer } from './http.ts';
@@ -61,11 +62,12 @@ async function runtimeClaims() {
   };
 }
 
-function server(roots: RootSet = simulated, warning = 'simulated') {
+function server(roots: RootSet = simulated, more: { policy?: AppraisalPolicy } = {}) {
   return createAttestationServer({
+    ...more,
     roots,
     signer,
-    warning,
+    warning: 'simulated',
     clock: systemClock,
     issuer: () => ISSUER,
     logger: createLogger('test', { level: 'silent' }),
@@ -175,6 +177,29 @@ describe('attestation service', () => {
     const answer = await post(server(AMD_ROOTS), body());
     expect(answer.statusCode).toBe(400);
     expect(answer.json().error.code).toBe('ERR_ROOT_KIND');
+  });
+
+  test('with a policy names every mismatch at once', async () => {
+    const floor = { bootLoader: 0, tee: 0, snp: 255, microcode: 0 };
+    const policy = {
+      platform: 'simulated' as const,
+      minimumTcb: { Genoa: floor },
+      measurements: ['00'.repeat(48)],
+      hostData: CONTRACT,
+    };
+    const answer = await post(server(simulated, { policy }), body());
+    const { code, details } = answer.json().error;
+    expect(code).toBe('ERR_MEASUREMENT_MISMATCH');
+    expect(details.map(({ claim }: { claim: string }) => claim)).toEqual([
+      'measurement',
+      'tcb.reported.snp',
+      'tcb.committed.snp',
+      'tcb.launch.snp',
+      'tcb.current.snp',
+    ]);
+    const measurements = [measureImage([new TextEncoder().encode('worker')])];
+    const right = { ...policy, measurements, minimumTcb: { Genoa: { ...floor, snp: 28 } } };
+    expect((await post(server(simulated, { policy: right }), body())).statusCode).toBe(200);
   });
 
   test.each([

@@ -4,6 +4,7 @@ import { createHttpServer } from '@strongroom/runtime/http';
 import type { Logger } from '@strongroom/runtime/logger';
 import type { Metrics } from '@strongroom/runtime/metrics';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { AppraisalRefused } from './appraisal.ts';
 import { type AttestContext, attest } from './attest.ts';
 import { parseRequestText } from './request.ts';
 
@@ -93,7 +94,8 @@ function refuse(reply: FastifyReply, error: unknown): FastifyReply {
   const message = error instanceof Error ? error.message : '';
   const check = error instanceof StrongroomError ? error.facts['check'] : undefined;
   const innererror = typeof check === 'string' ? { innererror: { code: check } } : {};
-  return reply.code(400).send({ error: { code, message, ...innererror } });
+  const details = error instanceof AppraisalRefused ? { details: error.mismatches } : {};
+  return reply.code(400).send({ error: { code, message, ...innererror, ...details } });
 }
 
 function openidConfiguration(issuer: string) {

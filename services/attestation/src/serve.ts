@@ -1,3 +1,4 @@
+import type { AppraisalPolicy } from '@strongroom/attestation/appraise';
 import type { RootSet } from '@strongroom/attestation/roots';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readTextFile } from '@strongroom/runtime/files';
@@ -5,6 +6,7 @@ import { listen } from '@strongroom/runtime/http';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import { parseAppraisalPolicy } from './appraisal.ts';
 import { createAttestationServer } from './http.ts';
 import type { Settings } from './settings.ts';
 import { openTokenSigner } from './signing-key.ts';
@@ -21,6 +23,7 @@ export async function serve(
   const app = createAttestationServer({
     ...trust,
     ...(await readTls(settings)),
+    ...(await readPolicy(settings)),
     signer,
     clock: systemClock,
     logger,
@@ -32,6 +35,10 @@ export async function serve(
   issuer ||= address.url;
   logger.info('listening', { ...address, platform: trust.roots.kind });
   return address;
+}
+
+async function readPolicy({ policy }: Settings): Promise<{ policy?: AppraisalPolicy }> {
+  return policy === undefined ? {} : { policy: parseAppraisalPolicy(await readTextFile(policy)) };
 }
 
 async function readTls({ tls }: Settings): Promise<{ tls?: { cert: string; key: string } }> {

@@ -13,6 +13,8 @@ export interface Settings {
   readonly data: string;
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   readonly logLevel: string;
+  /** File with the appraisal policy. */
+  readonly policy?: string;
   /** File or folder with the public part of a simulated platform; only for main.insecure. */
   readonly roots?: string;
 }
@@ -27,6 +29,7 @@ const OptionsSchema = z.strictObject({
   tlsCert: z.exactOptional(z.string().min(1)),
   tlsKey: z.exactOptional(z.string().min(1)),
   logLevel: z.enum(LOG_LEVELS),
+  policy: z.exactOptional(z.string().min(1)),
   roots: z.exactOptional(z.string().min(1)),
 });
 
@@ -63,6 +66,7 @@ function createProgram(simulated: boolean, start: (options: unknown) => void): C
     .requiredOption('--data <folder>', 'holds the signing key')
     .option('--tls-cert <file>', 'PEM certificate chain')
     .option('--tls-key <file>', 'PEM private key')
+    .option('--policy <file>', 'JSON: demands on every evidence; default: whatever is genuine')
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
     .action((options: unknown) => start(options));
   if (simulated) {

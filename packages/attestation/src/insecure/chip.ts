@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { createECDH, createHash, createPrivateKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { type Product, serializeTcb, type Tcb } from '../snp/tcb.ts';
 import { joined, latin } from '../x509/write-der.ts';
@@ -32,7 +33,7 @@ export function endorsementKeyOf(
     const endorsementKey = privateKeyOf(scalar);
     if (endorsementKey) return endorsementKey;
   }
-  throw new RangeError('no endorsement key in 256 attempts');
+  assert.fail('no endorsement key in 256 attempts');
 }
 
 function privateKeyOf(scalar: Buffer): KeyObject | undefined {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import {
   createHash,
   createPrivateKey,
@@ -97,7 +98,7 @@ async function createAuthorities(
       .map(() => promisify(generateKeyPair)('rsa', { modulusLength: 4096 })),
   );
   const [ark, ask, asvk] = pairs.map((each) => each.privateKey);
-  if (!ark || !ask) throw new RangeError('two keys were generated');
+  assert(ark && ask);
   const store = (role: AuthorityRole, privateKey: KeyObject): StoredAuthority => {
     const publicKey = createPublicKey(privateKey);
     const certificate = writeAuthority({ role, product, publicKey, issuerKey: ark, now });

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { createPrivateKey, createPublicKey, randomBytes, sign } from 'node:crypto';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { Platform, Quote } from '../platforms/platform.ts';
@@ -90,7 +91,7 @@ function launch(deployment: Deployment, options: LaunchOptions): Platform {
   return {
     name: 'simulated',
     quote: async (reportData): Promise<Quote> => {
-      if (reportData.length !== 64) throw new RangeError('REPORT_DATA has 64 bytes');
+      assert.equal(reportData.length, 64);
       const report = serializeReport({ ...launched, reportData });
       options.mutate?.(report);
       return { report: signReport(report, endorsementKey), certificateChain };

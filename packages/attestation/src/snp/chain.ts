@@ -119,7 +119,7 @@ function checkAuthority(certificate: Certificate, role: string): void {
   if (!usage || !maySignCertificates(usage.value)) throw refusal('key-usage', { role });
 }
 
-/** BasicConstraints ::= SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER OPTIONAL } */
+/** BasicConstraints ::= SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint OPTIONAL } */
 function isAuthority(value: Uint8Array): boolean {
   return wellFormed(() => {
     const reader = new DerReader(value);
