@@ -74,7 +74,8 @@ Example:
     --brokers localhost:9092 --query daily-delay --proof`;
 
 async function read(options: Options): Promise<void> {
-  const stop = stopSignal();
+  const stopping = new AbortController();
+  onStopSignal(() => stopping.abort());
   const { contract, contractId } = await readSignedContract(options.contract);
   const identity = parseIdentity(await readTextFile(options.identity));
   const logger = createLogger('analyst', { level: options.logLevel });
@@ -87,6 +88,7 @@ async function read(options: Options): Promise<void> {
     queries,
     withProof: options.proof === true,
     live: options.follow === true,
+    onGone: () => stopping.abort(),
   });
   const brokers = options.brokers.split(',');
   const log = await connectKafkaLog({ brokers, clientId: `analyst-${identity.party}`, logger });
@@ -95,7 +97,7 @@ async function read(options: Options): Promise<void> {
       ...who,
       log,
       clock: systemClock,
-      signal: stop,
+      signal: stopping.signal,
       follow: options.follow === true,
       tryAll: options.tryAll === true,
       ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
@@ -137,17 +139,22 @@ async function show(options: Showing): Promise<void> {
     await writer.discard();
     throw error;
   }
+  if (options.signal?.aborted && !options.follow) {
+    // Half of the results must not look like all of them.
+    await writer.discard();
+    process.exitCode = EXIT_INTERRUPTED;
+    return;
+  }
   await writer.close();
   if (refused) throw refused;
 }
 
+/** 128 + SIGINT. */
+const EXIT_INTERRUPTED = 130;
+
 /** SIGTERM and SIGINT end the reading; what was verified by then is finished and kept. */
-function stopSignal(): AbortSignal {
-  const stopping = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => stopping.abort());
-  }
-  return stopping.signal;
+function onStopSignal(stop: () => void): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
 }
 
 function wholeNumber(text: string): number {

@@ -9,12 +9,9 @@ export interface ByteSink {
   discard(): Promise<void>;
 }
 
-/** A reader that goes away early (`| head`) ends the command; nothing is wrong then. */
-export function stdoutSink(): ByteSink {
-  process.stdout.on('error', (error) => {
-    if ('code' in error && error.code === 'EPIPE') process.exit(0);
-    throw error;
-  });
+/** @param onGone whoever reads stdout went away (`| head`): nothing is wrong, and nobody listens */
+export function stdoutSink(onGone: () => void): ByteSink {
+  process.stdout.on('error', onGone);
   return {
     write: (bytes) =>
       new Promise((resolve) => {

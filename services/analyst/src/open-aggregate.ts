@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
@@ -31,7 +32,7 @@ export interface Opener {
 }
 
 /**
- * One record: token -> key -> signature -> contract -> open -> history -> table.
+ * One record: token -> key -> signature -> contract -> open -> table -> history.
  * @returns undefined for a record for somebody else or another query, and for a repetition
  * @throws what `TokenShelf.proofOf`, sealing's `openAggregate` and `History.admit` throw;
  *   ERR_AGGREGATE_MALFORMED when the content is not what the seal says
@@ -50,8 +51,9 @@ export async function openAggregateEntry(
   const proof = opener.tokens.proofOf(claimed.token);
   const { seal, jws, plaintext } = await open(entry, opener.identity.party, proof, opener);
   checkSeal(seal, query, opener.contract);
+  const content = tableOf(plaintext, seal);
   if (opener.history.admit(seal, jws) === 'repeated') return undefined;
-  return { contract: opener.contract, seal, proof, ...tableOf(plaintext, seal) };
+  return { contract: opener.contract, seal, proof, ...content };
 }
 
 function open(entry: LogEntry, reader: PartyId, proof: WorkerProof, opener: Opener) {
@@ -82,7 +84,7 @@ async function tryForeign(entry: LogEntry, reader: PartyId, opener: Opener): Pro
     if (!sealed && codeOf(error) !== 'ERR_NOT_A_READER') throw error;
     throw new StrongroomError('ERR_NOT_A_READER', { party: opener.identity.party, reader });
   }
-  throw new Error('a result opened with a key that it was not sealed to');
+  assert.fail('a result opened with a key that it was not sealed to');
 }
 
 /** JavaScript's dates end there; a window beyond could not be shown. */

@@ -52,7 +52,7 @@ export function proofLines(result: VerifiedResult): string[] {
   const hardware = proof.platform === 'simulated' ? ' (NOT HARDWARE: proves nothing)' : '';
   const issued = new Date(proof.issuedAt).toISOString();
   return [
-    'verified  token -> key -> signature -> contract -> history, then opened',
+    'verified  token -> key -> signature -> contract, then opened; no gap, no older epoch',
     `token     issued by ${proof.issuer} at ${issued}, sha256 ${proof.token}`,
     `platform  ${proof.platform}${hardware}`,
     `code      ${proof.measurementName}, measurement ${proof.measurement}`,
@@ -64,5 +64,6 @@ export function proofLines(result: VerifiedResult): string[] {
 
 function inputLine({ owner, streams, batches, rows, lateRows }: OwnerInput): string {
   const late = lateRows > 0 ? `, ${lateRows} rows came too late so far` : '';
-  return `input     ${owner}: ${rows} rows of the window, ${streams} streams, ${batches} batches${late}`;
+  const sent = `${streams} ${streams === 1 ? 'stream' : 'streams'}, ${batches} batches`;
+  return `input     ${owner}: ${rows} rows of the window, ${sent}${late}`;
 }

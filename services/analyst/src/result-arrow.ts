@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import {
   DataType,
   Field,
@@ -54,16 +55,16 @@ function arrowTableOf(result: VerifiedResult, columns: readonly ResultColumn[]):
 }
 
 function plainVector(vector: Vector | null): Vector {
-  if (vector === null) throw new TypeError('a column of the result is missing');
+  assert(vector !== null, 'a result has a vector for each of its columns');
   return DataType.isDictionary(vector.type) ? vectorFromArray([...vector], new Utf8()) : vector;
 }
 
 /** All windows under one schema, in which every column may have missing values. */
 function arrowBytes(tables: readonly Table[], form: 'file' | 'stream'): Uint8Array {
   const fields = tables[0]?.schema.fields ?? [];
-  const schema = new Schema(fields.map((field) => new Field(field.name, field.type, true)));
-  const batches = tables.flatMap((table) =>
-    table.batches.map((batch) => new RecordBatch(schema, batch.data)),
+  const columns = new Schema(fields.map((field) => new Field(field.name, field.type, true)));
+  const arrowBatches = tables.flatMap((table) =>
+    table.batches.map((arrowBatch) => new RecordBatch(columns, arrowBatch.data)),
   );
-  return tableToIPC(new Table(schema, batches), form);
+  return tableToIPC(new Table(columns, arrowBatches), form);
 }

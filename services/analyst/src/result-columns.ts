@@ -18,7 +18,7 @@ export interface ResultColumn {
   readonly cells: readonly Cell[];
 }
 
-/** @throws TypeError or RangeError for an Arrow type or value that no result may hold */
+/** @throws ERR_AGGREGATE_MALFORMED for an Arrow type or value that no result may hold */
 export function columnsOf(table: Table): ResultColumn[] {
   return table.schema.fields.map((field, index) => {
     const { kind, sqlType, cell } = cellReaderOf(field.type);
@@ -53,23 +53,23 @@ function cellReaderOf(type: DataType): CellReader {
     return { kind: 'timestamp', sqlType: 'TIMESTAMP', cell: timestampCell };
   }
   if (DataType.isDecimal(type)) return decimalReader(type.precision, type.scale);
-  throw new TypeError(`a result column of Arrow type ${type.typeId} is not known`);
+  throw unknownContent(`a result column of Arrow type ${type.typeId} is not known`);
 }
 
 function booleanCell(value: unknown): Cell {
-  if (typeof value !== 'boolean') throw new TypeError('a bool column holds another value');
+  if (typeof value !== 'boolean') throw unknownContent('a bool column holds another value');
   return value;
 }
 
 function numberCell(value: unknown): Cell {
   if (typeof value !== 'number' && typeof value !== 'bigint') {
-    throw new TypeError('a number column holds another value');
+    throw unknownContent('a number column holds another value');
   }
   return value;
 }
 
 function textCell(value: unknown): Cell {
-  if (typeof value !== 'string') throw new TypeError('a text column holds another value');
+  if (typeof value !== 'string') throw unknownContent('a text column holds another value');
   return value;
 }
 
@@ -104,7 +104,7 @@ function decimalReader(precision: number, scale: number): CellReader {
 
 /** Little-endian 32-bit words in two's complement (Arrow columnar format, Decimal). */
 function unscaled(value: unknown): bigint {
-  if (!(value instanceof Uint32Array)) throw new TypeError('a decimal column holds another value');
+  if (!(value instanceof Uint32Array)) throw unknownContent('a decimal column holds another value');
   const unsigned = value.reduceRight((sum, word) => (sum << 32n) | BigInt(word), 0n);
   return BigInt.asIntN(value.length * 32, unsigned);
 }
@@ -114,6 +114,10 @@ function decimalText(value: bigint, scale: number): string {
   const sign = value < 0n ? '-' : '';
   const whole = digits.slice(0, digits.length - scale);
   return scale === 0 ? `${sign}${whole}` : `${sign}${whole}.${digits.slice(-scale)}`;
+}
+
+function unknownContent(problem: string): StrongroomError {
+  return new StrongroomError('ERR_AGGREGATE_MALFORMED', { problem });
 }
 
 interface ResultWithWindow {

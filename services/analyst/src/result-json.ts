@@ -3,8 +3,9 @@ import { proofFacts } from './proof-text.ts';
 import type { Cell } from './result-columns.ts';
 
 /**
- * One result as one line of JSON; window bounds in milliseconds since 1970. Integers beyond 2^53 and decimals are strings, so that no JSON
- * reader rounds them; NaN and infinities, which JSON lacks, are strings too.
+ * One result as one line of JSON; window bounds in milliseconds since 1970. Integers beyond 2^53
+ * and decimals are strings, so that no JSON reader rounds them; so are NaN and infinities, which
+ * JSON lacks.
  */
 export function resultJson(result: VerifiedResult, withProof: boolean): string {
   const { seal, columns } = result;

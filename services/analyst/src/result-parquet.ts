@@ -16,7 +16,7 @@ import type { ResultWriter } from './result-writer.ts';
  * Collects the windows of one query in DuckDB's memory and writes them when it is closed.
  * @param path absent for stdout
  */
-export function parquetWriter(path: string | undefined): ResultWriter {
+export function parquetWriter(path: string | undefined, onGone: () => void): ResultWriter {
   let table: ParquetTable | undefined;
   return {
     async write(result) {
@@ -27,7 +27,7 @@ export function parquetWriter(path: string | undefined): ResultWriter {
     },
     async close() {
       if (!table) return;
-      await (path === undefined ? copyToStdout(table) : copyToFile(table, path));
+      await (path === undefined ? copyToStdout(table, onGone) : copyToFile(table, path));
       table.close();
     },
     discard() {
@@ -99,12 +99,12 @@ async function copyToFile(table: ParquetTable, path: string): Promise<void> {
 }
 
 /** Parquet is written from its end: a pipe gets it from a private folder that is then removed. */
-async function copyToStdout(table: ParquetTable): Promise<void> {
+async function copyToStdout(table: ParquetTable, onGone: () => void): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'strongroom-'));
   const path = join(folder, 'result.parquet');
   try {
     await copyToFile(table, path);
-    await stdoutSink().write(await readBinaryFile(path));
+    await stdoutSink(onGone).write(await readBinaryFile(path));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

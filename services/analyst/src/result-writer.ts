@@ -31,6 +31,8 @@ export interface OutputOptions {
   readonly withProof: boolean;
   /** Results have no end: text files are not renamed when complete. */
   readonly live: boolean;
+  /** Told when whoever reads stdout goes away. */
+  readonly onGone: () => void;
 }
 
 /**
@@ -85,9 +87,9 @@ function checkOutput({ format, out, queries }: OutputOptions, perQuery: boolean)
 
 async function openWriter(options: OutputOptions, path: string | undefined): Promise<ResultWriter> {
   const { format, live } = options;
-  if (format === 'parquet') return parquetWriter(path);
+  if (format === 'parquet') return parquetWriter(path, options.onGone);
   const text = format !== 'arrow';
-  const sink = path === undefined ? stdoutSink() : await fileSink(path, live && text);
+  const sink = path === undefined ? stdoutSink(options.onGone) : await fileSink(path, live && text);
   if (format === 'arrow') return arrowWriter(sink, path === undefined ? 'stream' : 'file');
   return textWriter(sink, format === 'csv' ? csvText() : plainText(options));
 }

@@ -32,12 +32,13 @@ export function publicKeysOf(document: unknown, path: string): unknown[] {
 const KeyFileSchema = z.record(z.string(), z.unknown());
 const KeySetSchema = z.looseObject({ keys: z.array(z.unknown()).min(1) });
 
-/** The schemas strip what is not part of the key: kid, use, alg, x5c. */
-const BareKeySchema = z.union(
-  [Ed25519KeySchema, X25519KeySchema, P256KeySchema, P384KeySchema, RsaKeySchema].map((each) =>
-    z.object(each.shape),
-  ),
-);
+const KEY_SCHEMAS = [
+  Ed25519KeySchema,
+  X25519KeySchema,
+  P256KeySchema,
+  P384KeySchema,
+  RsaKeySchema,
+] as const;
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'];
 
 function bareKey(value: unknown, path: string): unknown {
@@ -47,9 +48,13 @@ function bareKey(value: unknown, path: string): unknown {
     const problem = 'a private key; give the file with its public half';
     throw new StrongroomError('ERR_CONFIG_INVALID', { path, problem });
   }
-  const bare = BareKeySchema.safeParse(value);
-  if (!bare.success) throw noKey(path);
-  return bare.data;
+  for (const keySchema of KEY_SCHEMAS) {
+    // What is not part of the key (kid, use, alg, x5c) is left behind.
+    const members = Object.keys(keySchema.shape).map((member) => [member, jwk.data[member]]);
+    const bare = keySchema.safeParse(Object.fromEntries(members));
+    if (bare.success) return bare.data;
+  }
+  throw noKey(path);
 }
 
 function noKey(path: string): StrongroomError {

@@ -1,5 +1,6 @@
 import { KeyClient } from '@azure/keyvault-keys';
 import { type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import { systemClock } from '@strongroom/runtime/clock';
 import { readTextFile } from '@strongroom/runtime/files';
 import { z } from 'zod';
 
@@ -30,7 +31,8 @@ export async function connectVault(options: VaultOptions): Promise<KeyClient> {
   const tls = options.caFile ? { tlsOptions: { ca: await readTextFile(options.caFile) } } : {};
   const credential = {
     // The client asks when the token ends; a file's token is read anew by every command.
-    getToken: () => Promise.resolve({ token, expiresOnTimestamp: endOfLife() }),
+    getToken: () =>
+      Promise.resolve({ token, expiresOnTimestamp: systemClock.now() + TOKEN_LIFE_MS }),
   };
   return new KeyClient(url.href.replace(/\/$/, ''), credential, {
     ...tls,
@@ -38,10 +40,6 @@ export async function connectVault(options: VaultOptions): Promise<KeyClient> {
     disableChallengeResourceVerification: true,
     retryOptions: { maxRetries: RETRIES_MAX, retryDelayInMs: RETRY_DELAY_MS },
   });
-}
-
-function endOfLife(): number {
-  return performance.timeOrigin + performance.now() + TOKEN_LIFE_MS;
 }
 
 /** Runs one call of the client and gives what it throws one of our codes. */

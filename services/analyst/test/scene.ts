@@ -1,0 +1,289 @@
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import { reportDataOf } from '@strongroom/attestation/binding';
+import { encodeBase64url } from '@strongroom/protocol/base64url';
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import { type Contract, parseContract, partyOf } from '@strongroom/protocol/contract';
+import type { ContractId } from '@strongroom/protocol/fields';
+import { QueryIdSchema } from '@strongroom/protocol/fields';
+import {
+  aggregateRecordShape,
+  aggregatesTopic,
+  plainRecordShape,
+  RECORD_TYPES,
+  SEAL_HEADER,
+} from '@strongroom/protocol/record';
+import {
+  AGGREGATE_JWS_TYPE,
+  type AggregateSeal,
+  AggregateSealSchema,
+  aggregateContext,
+  aggregateKeyInfo,
+} from '@strongroom/protocol/sealed-aggregate';
+import type { LogRecord } from '@strongroom/record-log/log';
+import { createIdentity, type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
+import { createSegment, sealBytes } from '@strongroom/sealing/seal';
+import { createSigner, type Signer, signContract } from '@strongroom/sealing/sign';
+import { verifyContract } from '@strongroom/sealing/verify';
+import { createMemoryLog, type MemoryLog } from '@strongroom/testkit/memory-log';
+import { Int64, Table, tableToIPC, vectorFromArray } from 'apache-arrow';
+import { SignJWT } from 'jose';
+
+/** One contract, its parties, a worker that seals results as the vault does, and a memory log. */
+
+export const ISSUER = 'https://attest.example';
+export const MEASURED = 'ab'.repeat(48);
+export const NOW = Date.UTC(2026, 0, 1);
+export const DAY_MS = 86_400_000;
+const FIRST_DAY = Date.UTC(2001, 0, 1);
+
+export interface Scene {
+  readonly contract: Contract;
+  readonly contractId: ContractId;
+  readonly authority: PartyIdentity;
+  readonly institute: PartyIdentity;
+  readonly north: PartyIdentity;
+  readonly signedText: string;
+  readonly authorityJson: string;
+  readonly log: MemoryLog;
+  readonly clock: { now(): number; monotonic(): number };
+  worker(changes?: Record<string, unknown>): Promise<SceneWorker>;
+  append(...records: readonly LogRecord[]): Promise<void>;
+}
+
+export interface SceneWorker {
+  readonly jwt: string;
+  readonly tokenRecord: LogRecord;
+  seal(changes?: SealChanges): Promise<LogRecord>;
+}
+
+export interface SealChanges {
+  readonly query?: string;
+  readonly reader?: string;
+  readonly epoch?: number;
+  readonly emission?: number;
+  readonly table?: Table;
+  /** Members of the seal that are written over just before it is signed. */
+  readonly seal?: Partial<Record<keyof AggregateSeal, unknown>>;
+  readonly signer?: Signer;
+}
+
+export async function createScene(): Promise<Scene> {
+  const issuerKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const made = {
+    north: await createIdentity('north', { reading: false }),
+    south: await createIdentity('south', { reading: false }),
+    authority: await createIdentity('authority', { reading: true }),
+    institute: await createIdentity('institute', { reading: true }),
+  };
+  const contract = parseContract(contractFor(made, issuerKeys.publicKey));
+  const identities = {
+    north: parseIdentity(made.north.identityJson),
+    south: parseIdentity(made.south.identityJson),
+    authority: parseIdentity(made.authority.identityJson),
+    institute: parseIdentity(made.institute.identityJson),
+  };
+  let signed = await signContract(contract, identities.north);
+  for (const party of ['south', 'authority', 'institute'] as const) {
+    signed = await signContract(signed, identities[party]);
+  }
+  const { contractId } = await verifyContract(signed);
+  const log = createMemoryLog();
+  const topic = aggregatesTopic(contractId);
+  await log.createTopics([{ topic }]);
+  return {
+    contract,
+    contractId,
+    ...identities,
+    signedText: JSON.stringify(signed),
+    authorityJson: made.authority.identityJson,
+    log,
+    clock: { now: () => NOW, monotonic: () => 0 },
+    worker: (changes = {}) =>
+      createWorker({ contract, contractId, issuer: issuerKeys.privateKey, changes }),
+    append: (...records) => log.append(topic, records),
+  };
+}
+
+type Made = Awaited<ReturnType<typeof createIdentity>>;
+
+function contractFor(made: Readonly<Record<string, Made>>, issuerKey: KeyObject): unknown {
+  const ec = publicJwk(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey);
+  const party = (id: string, more: object) => ({
+    id,
+    name: id,
+    signingKey: made[id]?.signingKey,
+    ...more,
+  });
+  const keyRelease = { url: 'https://keys.example', releaseKey: ec, stateShareKeyId: 'share' };
+  const reading = (id: string) => ({ readingKey: made[id]?.readingKey });
+  const dataset = (owner: string) => ({
+    id: `flights-${owner}`,
+    owner,
+    relation: 'flights',
+    columns: [
+      { name: 'departed', type: 'timestamp-ms', nullable: false },
+      { name: 'delay', type: 'int32', nullable: false },
+    ],
+    eventTime: 'departed',
+    keyId: 'wrapping-key',
+    wrappingKey: ec,
+  });
+  const query = (id: string, window: object) => ({
+    id,
+    sql: 'SELECT count(*) AS flights FROM flights',
+    relations: ['flights'],
+    window,
+    latenessMs: 0,
+    readers: ['authority'],
+    disclosure: { minimumGroupRows: 5, groupRowsColumn: 'flights' },
+  });
+  return {
+    strongroom: 'contract/v1',
+    title: 'Delays',
+    purpose: 'Tests',
+    version: 1,
+    parties: [
+      party('north', { keyRelease }),
+      party('south', { keyRelease }),
+      party('authority', reading('authority')),
+      party('institute', reading('institute')),
+    ],
+    datasets: [dataset('north'), dataset('south')],
+    queries: [
+      query('daily', { kind: 'tumbling', sizeMs: DAY_MS }),
+      query('total', { kind: 'whole' }),
+    ],
+    enclave: {
+      platform: 'simulated',
+      measurements: [{ name: 'build 1', sha384: MEASURED }],
+      minimumTcb: {},
+      authorities: [{ issuer: ISSUER, keys: [publicJwk(issuerKey)] }],
+    },
+  };
+}
+
+interface WorkerOptions {
+  readonly contract: Contract;
+  readonly contractId: ContractId;
+  readonly issuer: KeyObject;
+  /** Claims of the token that are written over. */
+  readonly changes: Record<string, unknown>;
+}
+
+async function createWorker(options: WorkerOptions): Promise<SceneWorker> {
+  const { contractId, changes } = options;
+  const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
+  const runtime = {
+    contract: contractId,
+    keys: [
+      {
+        ...publicJwk(generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey),
+        kid: 'transport',
+        key_ops: ['encrypt'],
+      },
+      { ...signer.publicKey, kid: 'aggregates', key_ops: ['verify'] },
+    ],
+    nonce: encodeBase64url(randomBytes(32)),
+    purpose: 'strongroom/worker/v1',
+    ...(typeof changes['runtime'] === 'object' ? changes['runtime'] : {}),
+  };
+  const { runtime: _runtime, signingKey, ...claims } = changes;
+  const jwt = await new SignJWT({
+    iss: ISSUER,
+    iat: NOW / 1_000,
+    nbf: NOW / 1_000,
+    exp: NOW / 1_000 + 600,
+    'x-ms-attestation-type': 'sevsnpvm-simulated',
+    'x-strongroom-platform': 'simulated',
+    'x-ms-sevsnpvm-launchmeasurement': MEASURED,
+    'x-ms-sevsnpvm-hostdata': contractId,
+    'x-ms-sevsnpvm-reportdata': Buffer.from(reportDataOf(canonicalBytes(runtime))).toString('hex'),
+    'x-ms-runtime': runtime,
+    ...claims,
+  })
+    .setProtectedHeader({ alg: 'ES256', typ: 'JWT' })
+    .sign(isKey(signingKey) ? signingKey : options.issuer);
+  const value = new TextEncoder().encode(jwt);
+  const tokenShape = plainRecordShape(contractId, RECORD_TYPES.token, 'token');
+  return {
+    jwt,
+    tokenRecord: { ...tokenShape, value },
+    seal: (seal = {}) => sealResult(options, signer, jwt, seal),
+  };
+}
+
+function isKey(value: unknown): value is KeyObject {
+  return typeof value === 'object' && value !== null && 'asymmetricKeyType' in value;
+}
+
+async function sealResult(
+  { contract, contractId }: WorkerOptions,
+  signer: Signer,
+  jwt: string,
+  changes: SealChanges,
+): Promise<LogRecord> {
+  const { emission = 0, epoch = 0, table = flightsTable(emission) } = changes;
+  const query = QueryIdSchema.parse(changes.query ?? 'daily');
+  const reader = partyOf(contract, changes.reader ?? 'authority');
+  const position = { contract: contractId, query, reader: reader.id, epoch, emission };
+  const start = FIRST_DAY + emission * DAY_MS;
+  if (!reader.readingKey) throw new Error(`${reader.id} has no reading key`);
+  const segment = createSegment({
+    wrappingKey: reader.readingKey,
+    kid: reader.id,
+    context: aggregateContext(position),
+  });
+  const { seal, jws, value } = await sealBytes({
+    plaintext: tableToIPC(table, 'stream'),
+    secret: segment.secret,
+    wrapped: segment.wrapped,
+    keyInfo: aggregateKeyInfo(position),
+    signer: changes.signer ?? signer,
+    kid: 'aggregates',
+    typ: AGGREGATE_JWS_TYPE,
+    payload: (parts) =>
+      AggregateSealSchema.parse({
+        v: 1,
+        ...position,
+        window: query === 'total' ? null : { start, end: start + DAY_MS },
+        checkpoint: emission,
+        inputs: ['north', 'south'].map(inputOf),
+        rows: table.numRows,
+        suppressedGroups: 1,
+        token: createHash('sha256').update(jwt).digest('hex'),
+        ...parts,
+        ...changes.seal,
+      }),
+  });
+  const { key, headers } = aggregateRecordShape(seal);
+  return { key, headers: { ...headers, [SEAL_HEADER]: jws }, value };
+}
+
+function inputOf(owner: string) {
+  return {
+    dataset: `flights-${owner}`,
+    stream: encodeBase64url(new Uint8Array(16)),
+    epoch: 0,
+    sequences: 3,
+    head: '0'.repeat(64),
+    rows: owner === 'north' ? 40 : 2,
+    lateRows: 0,
+  };
+}
+
+export function flightsTable(emission: number): Table {
+  return new Table({
+    origin: vectorFromArray(['A', 'B, "b"']),
+    flights: vectorFromArray([BigInt(10 + emission), 2n ** 60n], new Int64()),
+  });
+}
+
+function publicJwk(key: KeyObject): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(key.export({ format: 'jwk' })));
+}
+
+export async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const collected: Item[] = [];
+  for await (const item of items) collected.push(item);
+  return collected;
+}
