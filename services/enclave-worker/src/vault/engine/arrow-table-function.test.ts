@@ -95,7 +95,7 @@ describe('Arrow rows in DuckDB are the rows that were written', () => {
       ),
     );
     await fc.assert(
-      fc.asyncProperty(arrowBatch, async (columns) => {
+      fc.asyncProperty(rowsOfAllTypes, async (columns) => {
         const table = tableFromIPC(encodeColumns(columns));
         const expected = columns.map((_column, index) => {
           const vector = table.getChildAt(index);

@@ -2,7 +2,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 
 /**
  * A bounded reader of FlatBuffers tables (as its "Internals" page lays them out), for the four
- * tables that an Arrow stream's metadata needs. The bytes come from a data owner who may be hostile:
+ * tables of an Arrow stream's metadata. The bytes come from a data owner who may be hostile:
  * every offset is checked by DataView, every vector is checked against the bytes that are there
  * before anything is built from its length.
  */

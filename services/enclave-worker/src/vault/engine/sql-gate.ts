@@ -131,8 +131,8 @@ function findGroupRows(top: TreeNode, names: readonly string[], wanted: string):
 
 /**
  * Adds all result columns to the end of the order, so that ties (and what a LIMIT keeps of them)
- * are not decided by the order in which rows happened to arrive. The text is changed at one place and
- * the tree of the new text is compared with the old one.
+ * are not decided by the order in which rows happened to arrive. The text is changed at one place,
+ * and the tree of the new text is compared with the old one.
  */
 async function withTotalOrder(
   engine: Engine,

@@ -1,0 +1,54 @@
+import { hash, type KeyObject } from 'node:crypto';
+import { canonicalBytes, parseCanonical } from '@strongroom/protocol/canonical-json';
+import {
+  CHECKPOINT_JWE_TYPE,
+  type Checkpoint,
+  CheckpointSchema,
+} from '@strongroom/protocol/checkpoint';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { ContractId } from '@strongroom/protocol/fields';
+import { CHECKPOINT_BYTES_MAX } from '@strongroom/protocol/limits';
+import { CompactEncrypt, compactDecrypt } from 'jose';
+
+/** Seals and opens checkpoints: compact JWE, `dir` + A256GCM (RFC 7518 §4.5, §5.3). */
+
+/** @throws ERR_LIMIT_EXCEEDED */
+export async function sealCheckpoint(checkpoint: Checkpoint, stateKey: KeyObject): Promise<string> {
+  const plaintext = canonicalBytes(checkpoint);
+  if (plaintext.length > CHECKPOINT_BYTES_MAX) {
+    throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'CHECKPOINT_BYTES_MAX' });
+  }
+  return new CompactEncrypt(plaintext)
+    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', typ: CHECKPOINT_JWE_TYPE })
+    .encrypt(stateKey);
+}
+
+/** @throws ERR_CHECKPOINT_INVALID, whatever is wrong */
+export async function openCheckpoint(
+  jwe: string,
+  stateKey: KeyObject,
+  contractId: ContractId,
+): Promise<Checkpoint> {
+  let checkpoint: Checkpoint;
+  try {
+    const { plaintext, protectedHeader } = await compactDecrypt(jwe, stateKey, {
+      keyManagementAlgorithms: ['dir'],
+      contentEncryptionAlgorithms: ['A256GCM'],
+    });
+    if (protectedHeader.typ !== CHECKPOINT_JWE_TYPE || 'zip' in protectedHeader) throw invalid();
+    checkpoint = CheckpointSchema.parse(parseCanonical(plaintext));
+  } catch {
+    throw invalid();
+  }
+  if (checkpoint.contract !== contractId) throw invalid();
+  return checkpoint;
+}
+
+/** How the next checkpoint names this one. */
+export function checkpointHash(jwe: string): string {
+  return hash('sha256', jwe, 'hex');
+}
+
+function invalid(): StrongroomError {
+  return new StrongroomError('ERR_CHECKPOINT_INVALID');
+}

@@ -1,0 +1,178 @@
+import type { Checkpoint } from '@strongroom/protocol/checkpoint';
+import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
+import type { DatasetId } from '@strongroom/protocol/fields';
+import type { CountedInput } from '@strongroom/protocol/sealed-aggregate';
+import { disclose } from './disclose.ts';
+import type { DoorRecord } from './door.ts';
+import type { Aggregator } from './engine/aggregate.ts';
+import { allWindowsClosed, frontierOf, type TimeWindow, windowsToClose } from './engine/window.ts';
+import { type ResultProof, sealAggregate } from './seal-aggregate.ts';
+import type { DatasetStream } from './stream.ts';
+
+/** Which windows of which queries were emitted, and what is needed for those that are open. */
+export class Computation {
+  readonly #contract: Contract;
+  readonly #aggregator: Aggregator;
+  readonly #streams: ReadonlyMap<DatasetId, DatasetStream>;
+  readonly #progress: Map<string, QueryProgress>;
+
+  constructor(
+    contract: Contract,
+    aggregator: Aggregator,
+    streams: ReadonlyMap<DatasetId, DatasetStream>,
+  ) {
+    this.#contract = contract;
+    this.#aggregator = aggregator;
+    this.#streams = streams;
+    this.#progress = new Map(
+      contract.queries.map((query) => [query.id, { closedUntil: null, done: false, emissions: 0 }]),
+    );
+  }
+
+  restore(queries: Checkpoint['queries']): void {
+    for (const { query, ...progress } of queries) this.#progress.set(query, { ...progress });
+  }
+
+  state(): Checkpoint['queries'] {
+    return this.#contract.queries.map(({ id }) => ({ query: id, ...this.#of(id) }));
+  }
+
+  get done(): boolean {
+    return [...this.#progress.values()].every((progress) => progress.done);
+  }
+
+  /** Event time below which no open window of any query needs a row of this dataset. */
+  keepFrom(dataset: DatasetId): number {
+    return Math.min(...this.#neededBy(dataset), Number.POSITIVE_INFINITY);
+  }
+
+  /** Rows of this dataset with an earlier event time have missed a window. */
+  lateBefore(dataset: DatasetId): number {
+    const closed = this.#queriesOf(dataset).flatMap((query) =>
+      query.window.kind === 'tumbling' ? [this.#of(query.id).closedUntil ?? EARLIEST] : [],
+    );
+    return Math.max(...closed, EARLIEST);
+  }
+
+  /** Seals the results of windows that are complete, until `bytesMax` bytes came together. */
+  async close(
+    checkpoint: number,
+    proof: ResultProof,
+    bytesMax: number,
+  ): Promise<{ records: DoorRecord[]; windows: number; more: boolean }> {
+    const records: DoorRecord[] = [];
+    let windows = 0;
+    for (const query of this.#contract.queries) {
+      for (const window of this.#closable(query)) {
+        if (bytesOf(records) >= bytesMax) return { records, windows, more: true };
+        records.push(...(await this.#emit(query, window, checkpoint, proof)));
+        windows += 1;
+      }
+      this.#checkDone(query);
+    }
+    return { records, windows, more: this.#contract.queries.some((query) => this.#hasMore(query)) };
+  }
+
+  /** Lets go of rows that no open window needs. */
+  async forget(): Promise<void> {
+    for (const [dataset, stream] of this.#streams) {
+      const from = this.keepFrom(dataset);
+      stream.forgetBefore(from);
+      if (from === Number.POSITIVE_INFINITY) await this.#aggregator.rows.clear(dataset);
+      else if (from !== EARLIEST) await this.#aggregator.rows.dropBefore(dataset, from);
+    }
+  }
+
+  #closable(query: Query): (TimeWindow | null)[] {
+    const progress = this.#of(query.id);
+    if (progress.done) return [];
+    const inputs = this.#inputsOf(query).map((stream) => stream.progress());
+    if (query.window.kind === 'whole') {
+      return frontierOf(inputs, 0) === Number.POSITIVE_INFINITY ? [null] : [];
+    }
+    const rule = { sizeMs: query.window.sizeMs, latenessMs: query.latenessMs };
+    return windowsToClose(inputs, rule, progress.closedUntil, WINDOWS_AT_ONCE);
+  }
+
+  #hasMore(query: Query): boolean {
+    return this.#closable(query).length > 0;
+  }
+
+  async #emit(
+    query: Query,
+    window: TimeWindow | null,
+    checkpoint: number,
+    proof: ResultProof,
+  ): Promise<DoorRecord[]> {
+    const progress = this.#of(query.id);
+    const result = disclose(await this.#aggregator.aggregate(query, window));
+    const inputs = await this.#countInputs(query, window);
+    const place = { window, emission: progress.emissions, checkpoint, inputs };
+    const records = await sealAggregate(result, place, proof);
+    progress.emissions += 1;
+    if (window === null) progress.done = true;
+    else progress.closedUntil = window.end;
+    return records;
+  }
+
+  async #countInputs(query: Query, window: TimeWindow | null): Promise<CountedInput[]> {
+    const inputs: CountedInput[] = [];
+    for (const stream of this.#inputsOf(query)) {
+      const { id } = stream.dataset;
+      const input = stream.counted(await this.#aggregator.rows.count(id, window));
+      if (input) inputs.push(input);
+    }
+    return inputs;
+  }
+
+  #checkDone(query: Query): void {
+    const progress = this.#of(query.id);
+    if (query.window.kind === 'whole' || progress.done) return;
+    const inputs = this.#inputsOf(query).map((stream) => stream.progress());
+    progress.done = allWindowsClosed(inputs, progress.closedUntil);
+  }
+
+  #neededBy(dataset: DatasetId): number[] {
+    const isTimed = this.#streams.get(dataset)?.dataset.eventTime !== undefined;
+    return this.#queriesOf(dataset).map((query) => {
+      const { done, closedUntil } = this.#of(query.id);
+      if (done) return Number.POSITIVE_INFINITY;
+      return isTimed && query.window.kind === 'tumbling' ? (closedUntil ?? EARLIEST) : EARLIEST;
+    });
+  }
+
+  #queriesOf(dataset: DatasetId): Query[] {
+    const relation = this.#streams.get(dataset)?.dataset.relation;
+    return this.#contract.queries.filter(
+      (query) => relation !== undefined && query.relations.some((each) => each === relation),
+    );
+  }
+
+  #inputsOf(query: Query): DatasetStream[] {
+    return query.relations
+      .flatMap((relation) => datasetsOf(this.#contract, relation))
+      .flatMap((dataset) => this.#streams.get(dataset.id) ?? []);
+  }
+
+  #of(query: string): QueryProgress {
+    const progress = this.#progress.get(query) ?? { closedUntil: null, done: false, emissions: 0 };
+    this.#progress.set(query, progress);
+    return progress;
+  }
+}
+
+interface QueryProgress {
+  closedUntil: number | null;
+  done: boolean;
+  emissions: number;
+}
+
+const EARLIEST = Number.NEGATIVE_INFINITY;
+const WINDOWS_AT_ONCE = 64;
+
+function bytesOf(records: readonly DoorRecord[]): number {
+  return records.reduce((sum, { value, headers }) => {
+    const headerBytes = Object.values(headers).reduce((total, text) => total + text.length, 0);
+    return sum + value.length + headerBytes;
+  }, 0);
+}

@@ -1,0 +1,83 @@
+import type { ErrorCode, ErrorFacts } from '@strongroom/protocol/errors';
+
+/**
+ * What passes between the worker and the vault: sealed bytes, public keys, the contract, codes and
+ * counts. The worker loads this file's types and nothing else of the vault.
+ */
+
+/** A record of the log, on its way in or out. */
+export interface DoorRecord {
+  readonly key: string | null;
+  readonly value: Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** A record that was read, with the log's own number for it. */
+export interface DoorEntry extends DoorRecord {
+  readonly offset: number;
+}
+
+/** Requests and their answers, by verb. Bytes travel beside the JSON, in their order. */
+export interface DoorVerbs {
+  /** Verifies the contract, checks its SQL, starts the engine, makes the keys. */
+  open: { request: { contract: unknown; memoryMb: number }; answer: { contractId: string } };
+  /** The canonical bytes of the runtime claims, base64url. */
+  claims: { request: Record<never, never>; answer: { runtimeClaims: string; nonce: string } };
+  /** The attestation token that results will name. */
+  token: { request: { token: string }; answer: Record<never, never> };
+  release: {
+    request: { owner: string; keyId: string; jws: string };
+    answer: Record<never, never>;
+  };
+  /** Opens the newest checkpoint, or begins; says where to read from. */
+  restore: { request: { checkpoint: string | null }; answer: Restored };
+  /** Takes records of one dataset's topic, in the log's order. */
+  accept: { request: { dataset: string }; answer: { outcomes: readonly EntryOutcome[] } };
+  /** Results of windows that are complete, and the checkpoint that covers them. */
+  close: { request: Record<never, never>; answer: Closing };
+  /** A checkpoint alone. */
+  checkpoint: { request: Record<never, never>; answer: Record<never, never> };
+  /** Refuses to end while the owners' manifests name more than the log holds. */
+  finish: { request: Record<never, never>; answer: Record<never, never> };
+}
+export type DoorVerb = keyof DoorVerbs;
+
+export interface Restored {
+  readonly epoch: number;
+  readonly from: readonly { readonly dataset: string; readonly offset: number }[];
+  readonly done: boolean;
+}
+
+/** What became of one record. */
+export interface EntryOutcome {
+  readonly offset: number;
+  readonly kind: 'batch' | 'manifest' | 'refused' | 'held';
+  /** Rows that were counted for the first time. */
+  readonly rows: number;
+  /** Of these, rows whose window had been closed. */
+  readonly lateRows: number;
+  readonly code?: ErrorCode;
+  readonly facts?: ErrorFacts;
+  /** An earlier run has reported this record. */
+  readonly again?: boolean;
+}
+
+export interface Closing {
+  readonly windows: number;
+  readonly aggregates: number;
+  /** More windows can be closed at once. */
+  readonly more: boolean;
+  /** Every query has emitted its last result. */
+  readonly done: boolean;
+  readonly streams: readonly StreamProgress[];
+}
+
+export interface StreamProgress {
+  readonly dataset: string;
+  readonly sequences: number;
+  readonly rows: number;
+  readonly watermark: number | null;
+  readonly final: boolean;
+  /** A manifest names so many batches that have not come; 0 when none does. */
+  readonly missing: number;
+}

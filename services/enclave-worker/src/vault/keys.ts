@@ -1,0 +1,190 @@
+import {
+  createPublicKey,
+  createSecretKey,
+  generateKeyPair,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
+import { promisify } from 'node:util';
+import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url';
+import { type Contract, ownersOf, type Party, partyOf } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { type RuntimeClaims, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
+import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
+import { type IssuerKey, signatureAlgorithmOf } from '@strongroom/protocol/public-key';
+import { createUnwrapper, type SecretReader } from '@strongroom/sealing/open';
+import { createSigner, type Signer } from '@strongroom/sealing/sign';
+import { unwrapReleased } from '@strongroom/sealing/wrap';
+import { compactVerify } from 'jose';
+import { z } from 'zod';
+
+/** The algorithm that releases are asked for; the answer must name it. */
+export const RELEASE_ALGORITHM = 'RSA_AES_KEY_WRAP_256';
+const TRANSPORT_KEY_BITS = 3072;
+const STATE_SHARE_BYTES = 32;
+
+/**
+ * Every key of the vault, one process life long: its own two pairs, and what the owners' services
+ * released to the first of them. None of them has a way out.
+ */
+export class VaultKeys {
+  readonly claims: RuntimeClaims;
+  readonly signer: Signer;
+  readonly #contract: Contract;
+  readonly #transportKey: KeyObject;
+  readonly #unwrappers = new Map<DatasetId, SecretReader>();
+  readonly #stateShares = new Map<string, Uint8Array>();
+
+  private constructor(
+    contract: Contract,
+    claims: RuntimeClaims,
+    transportKey: KeyObject,
+    signer: Signer,
+  ) {
+    this.#contract = contract;
+    this.claims = claims;
+    this.#transportKey = transportKey;
+    this.signer = signer;
+  }
+
+  static async create(contract: Contract, contractId: ContractId): Promise<VaultKeys> {
+    const transport = await promisify(generateKeyPair)('rsa', {
+      modulusLength: TRANSPORT_KEY_BITS,
+    });
+    const aggregates = await promisify(generateKeyPair)('ed25519');
+    const claims = RuntimeClaimsSchema.parse({
+      contract: contractId,
+      keys: [
+        {
+          ...transport.publicKey.export({ format: 'jwk' }),
+          kid: 'transport',
+          key_ops: ['encrypt'],
+        },
+        {
+          ...aggregates.publicKey.export({ format: 'jwk' }),
+          kid: 'aggregates',
+          key_ops: ['verify'],
+        },
+      ],
+      nonce: encodeBase64url(randomBytes(32)),
+      purpose: 'strongroom/worker/v1',
+    });
+    const signer = createSigner(aggregates.privateKey);
+    return new VaultKeys(contract, claims, transport.privateKey, signer);
+  }
+
+  /**
+   * Takes an owner's answer to a key request: a JWS of the key that the contract pins, for this
+   * process life's nonce, around a key wrapped to this process life's transport key.
+   * @throws ERR_RELEASE_INVALID
+   */
+  async acceptRelease(owner: string, keyId: string, jws: string): Promise<void> {
+    const party = partyOf(this.#contract, owner);
+    const release = await verifyRelease(party, jws);
+    if (release.request.nonce !== this.claims.nonce) throw invalid('the nonce of another request');
+    if (nameOf(release.response.key.key.kid) !== keyId) throw invalid('another key than asked for');
+    const wrapped = wrappedKeyOf(release);
+    const secret = unwrapReleased(wrapped, this.#transportKey, RELEASE_ALGORITHM);
+    this.#keep(party, keyId, secret);
+  }
+
+  #keep(party: Party, keyId: string, secret: Uint8Array): void {
+    const datasets = this.#contract.datasets.filter(
+      (dataset) => dataset.owner === party.id && dataset.keyId === keyId,
+    );
+    for (const dataset of datasets) {
+      this.#unwrappers.set(dataset.id, createUnwrapper(secret, dataset.wrappingKey));
+    }
+    if (party.keyRelease?.stateShareKeyId === keyId) {
+      if (secret.length !== STATE_SHARE_BYTES) throw invalid('a state share of another length');
+      this.#stateShares.set(party.id, secret);
+    } else {
+      if (datasets.length === 0) throw invalid('a key that the contract does not name');
+      secret.fill(0);
+    }
+  }
+
+  /** @throws ERR_KEY_NOT_RELEASED */
+  unwrapperOf(dataset: DatasetId): SecretReader {
+    const unwrapper = this.#unwrappers.get(dataset);
+    if (!unwrapper) throw new StrongroomError('ERR_KEY_NOT_RELEASED', { dataset });
+    return unwrapper;
+  }
+
+  /**
+   * The key of the checkpoints: a share of every owner goes in, so any owner can end it.
+   * @throws ERR_KEY_NOT_RELEASED naming the owner whose share is missing
+   */
+  stateKey(): KeyObject {
+    const shares = ownersOf(this.#contract).map((owner) => {
+      const share = this.#stateShares.get(owner.id);
+      if (!share) throw new StrongroomError('ERR_KEY_NOT_RELEASED', { party: owner.id });
+      return share;
+    });
+    const info = `strongroom/state/v1 ${this.claims.contract}`;
+    const derived = hkdfSync('sha256', Buffer.concat(shares), new Uint8Array(0), info, 32);
+    return createSecretKey(new Uint8Array(derived));
+  }
+}
+
+/** Azure Key Vault's release answer, as far as it says anything; strangers may add members. */
+const ReleaseSchema = z.looseObject({
+  request: z.looseObject({ enc: z.literal(RELEASE_ALGORITHM), nonce: z.string() }),
+  response: z.looseObject({
+    key: z.looseObject({ key: z.looseObject({ kid: z.string(), key_hsm: z.string() }) }),
+  }),
+});
+type Release = z.infer<typeof ReleaseSchema>;
+
+const KeyHsmSchema = z.looseObject({
+  schema_version: z.literal('1.0'),
+  ciphertext: z.string(),
+});
+
+async function verifyRelease(party: Party, jws: string): Promise<Release> {
+  if (!party.keyRelease) throw invalid('a party without a key release service');
+  const pinned = party.keyRelease.releaseKey;
+  let payload: Uint8Array;
+  try {
+    // Certificates and key ids in the header are not looked at: the contract pins the key.
+    const verified = await compactVerify(jws, importIssuerKey(pinned), {
+      algorithms: [signatureAlgorithmOf(pinned)],
+    });
+    payload = verified.payload;
+  } catch {
+    throw invalid('the signature');
+  }
+  const parsed = ReleaseSchema.safeParse(parseJson(payload));
+  if (!parsed.success) throw invalid('its members');
+  return parsed.data;
+}
+
+function importIssuerKey(jwk: IssuerKey): KeyObject {
+  return createPublicKey({ key: { ...jwk }, format: 'jwk' });
+}
+
+function wrappedKeyOf(release: Release): Uint8Array {
+  const inner = decodeBase64url(release.response.key.key.key_hsm);
+  const parsed = KeyHsmSchema.safeParse(inner ? parseJson(inner) : undefined);
+  const wrapped = parsed.success ? decodeBase64url(parsed.data.ciphertext) : undefined;
+  if (!wrapped) throw invalid('the wrapped key');
+  return wrapped;
+}
+
+/** https://host/keys/NAME/VERSION -> NAME */
+function nameOf(kid: string): string {
+  return kid.split('/').at(-2) ?? '';
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+function invalid(problem: string): StrongroomError {
+  return new StrongroomError('ERR_RELEASE_INVALID', { problem });
+}

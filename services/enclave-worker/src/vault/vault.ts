@@ -1,0 +1,207 @@
+import { createHash } from 'node:crypto';
+import { encodeBase64url } from '@strongroom/protocol/base64url';
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import type { Contract } from '@strongroom/protocol/contract';
+import { datasetOf } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
+import { plainRecordShape, RECORD_TYPES, type RecordType } from '@strongroom/protocol/record';
+import { verifyContract } from '@strongroom/sealing/verify';
+import { checkpointHash, openCheckpoint, sealCheckpoint } from './checkpoint.ts';
+import { Computation } from './computation.ts';
+import type { Closing, DoorEntry, DoorRecord, EntryOutcome, Restored } from './door.ts';
+import { Aggregator } from './engine/aggregate.ts';
+import { takeEntries } from './intake.ts';
+import { VaultKeys } from './keys.ts';
+import { type ResultProof, tokenHash } from './seal-aggregate.ts';
+import { DatasetStream } from './stream.ts';
+
+/**
+ * The vault: everything that sees plaintext or keys, behind verbs that take and give sealed bytes,
+ * public keys, codes and counts. What it says is meant to be committed in the order it is said; a
+ * worker that loses a commit throws the vault away and opens another one from the checkpoint.
+ */
+export class Vault {
+  readonly #contract: Contract;
+  readonly #contractId: ContractId;
+  readonly #keys: VaultKeys;
+  readonly #aggregator: Aggregator;
+  readonly #streams: ReadonlyMap<DatasetId, DatasetStream>;
+  readonly #computation: Computation;
+  #token: string | undefined;
+  #epoch = 0;
+  #committedDone = false;
+  #checkpoint = { sequence: 0, previous: '' };
+
+  private constructor(
+    contract: Contract,
+    contractId: ContractId,
+    keys: VaultKeys,
+    aggregator: Aggregator,
+  ) {
+    this.#contract = contract;
+    this.#contractId = contractId;
+    this.#keys = keys;
+    this.#aggregator = aggregator;
+    this.#streams = new Map(
+      contract.datasets.map((dataset) => [dataset.id, new DatasetStream(contractId, dataset)]),
+    );
+    this.#computation = new Computation(contract, aggregator, this.#streams);
+    this.#checkpoint.previous = createHash('sha256').update(contractId).digest('hex');
+  }
+
+  /** @throws ERR_CONTRACT_*, ERR_JSON_*, ERR_QUERY_REFUSED, ERR_ENGINE_OPEN */
+  static async open(signed: unknown, options: { memoryMb?: number } = {}): Promise<Vault> {
+    const { contract, contractId } = await verifyContract(signed);
+    const aggregator = await Aggregator.open(contract, options);
+    const keys = await VaultKeys.create(contract, contractId);
+    return new Vault(contract, contractId, keys, aggregator);
+  }
+
+  get contractId(): ContractId {
+    return this.#contractId;
+  }
+
+  /** What the platform's report must bind: the canonical bytes of the runtime claims. */
+  claims(): { runtimeClaims: string; nonce: string } {
+    const { claims } = this.#keys;
+    return { runtimeClaims: encodeBase64url(canonicalBytes(claims)), nonce: claims.nonce };
+  }
+
+  /** The token that proves this vault's keys; results name it. */
+  acceptToken(token: string): void {
+    this.#token = token;
+  }
+
+  /** @throws ERR_RELEASE_INVALID, ERR_PARTY_UNKNOWN */
+  async acceptRelease(owner: string, keyId: string, jws: string): Promise<void> {
+    await this.#keys.acceptRelease(owner, keyId, jws);
+  }
+
+  /**
+   * Begins where the newest checkpoint ends, or at the beginning.
+   * @throws ERR_CHECKPOINT_INVALID, ERR_KEY_NOT_RELEASED
+   */
+  async restore(jwe: string | null): Promise<Restored> {
+    if (jwe !== null) await this.#restoreFrom(jwe);
+    const from = [...this.#streams].map(([dataset, stream]) => ({
+      dataset,
+      offset: stream.readFrom,
+    }));
+    return { epoch: this.#epoch, from, done: this.#computation.done };
+  }
+
+  async #restoreFrom(jwe: string): Promise<void> {
+    const checkpoint = await openCheckpoint(jwe, this.#keys.stateKey(), this.#contractId);
+    this.#epoch = checkpoint.epoch + 1;
+    this.#checkpoint = { sequence: checkpoint.sequence + 1, previous: checkpointHash(jwe) };
+    this.#computation.restore(checkpoint.queries);
+    this.#committedDone = this.#computation.done;
+    for (const state of checkpoint.streams) {
+      const stream = this.#streams.get(state.dataset);
+      if (!stream) throw new StrongroomError('ERR_CHECKPOINT_INVALID', { dataset: state.dataset });
+      stream.restore(state);
+    }
+  }
+
+  /** The first records of an epoch: the token, and a checkpoint that claims the epoch. */
+  async announce(): Promise<DoorRecord[]> {
+    const token = this.#demandToken();
+    const record = this.#plainRecord(RECORD_TYPES.token, tokenHash(token), token);
+    return [record, await this.checkpoint()];
+  }
+
+  /**
+   * Takes records of one dataset's topic in the log's order.
+   * @throws what halts the computation: ERR_STREAM_FORKED, ERR_MANIFEST_MISMATCH, ERR_VAULT_MEMORY
+   */
+  async accept(datasetId: string, entries: readonly DoorEntry[]): Promise<EntryOutcome[]> {
+    const dataset = datasetOf(this.#contract, datasetId);
+    const stream = this.#streams.get(dataset.id);
+    if (!stream) throw new StrongroomError('ERR_DATASET_UNKNOWN', { dataset: datasetId });
+    const { outcomes, arrowBatches } = await takeEntries(entries, {
+      contract: this.#contract,
+      contractId: this.#contractId,
+      keys: this.#keys,
+      stream,
+      lateBefore: this.#computation.lateBefore(dataset.id),
+    });
+    const keepFrom = this.#computation.keepFrom(dataset.id);
+    if (arrowBatches.length > 0 && keepFrom !== Number.POSITIVE_INFINITY) {
+      await this.#aggregator.append(dataset.id, arrowBatches, keepFrom);
+    }
+    return [...outcomes];
+  }
+
+  /**
+   * Closes windows that are complete. The records belong into one transaction; there are none when
+   * nothing could be closed.
+   * @throws ERR_QUERY_FAILED, ERR_VAULT_MEMORY, ERR_LIMIT_EXCEEDED
+   */
+  async closeWindows(): Promise<{ closing: Closing; records: DoorRecord[] }> {
+    const { records, windows, more } = await this.#computation.close(
+      this.#checkpoint.sequence,
+      this.#proof(),
+      CLOSING_BYTES,
+    );
+    await this.#computation.forget();
+    const streams = [...this.#streams.values()].map((stream) => stream.report());
+    const { done } = this.#computation;
+    const closing = { windows, aggregates: records.length, more, done, streams };
+    const isNews = windows > 0 || done !== this.#committedDone;
+    this.#committedDone = done;
+    if (!isNews) return { closing, records: [] };
+    return { closing, records: [...records, await this.checkpoint()] };
+  }
+
+  /** A record with the present state, sealed. */
+  async checkpoint(): Promise<DoorRecord> {
+    const { sequence, previous } = this.#checkpoint;
+    const jwe = await sealCheckpoint(
+      {
+        v: 1,
+        contract: this.#contractId,
+        epoch: this.#epoch,
+        sequence,
+        previous,
+        streams: [...this.#streams.values()].flatMap((stream) => stream.state() ?? []),
+        queries: this.#computation.state(),
+      },
+      this.#keys.stateKey(),
+    );
+    this.#checkpoint = { sequence: sequence + 1, previous: checkpointHash(jwe) };
+    return this.#plainRecord(RECORD_TYPES.checkpoint, `${this.#epoch}.${sequence}`, jwe);
+  }
+
+  /** @throws ERR_STREAM_TRUNCATED when owners' manifests name more than was there */
+  finish(): void {
+    for (const stream of this.#streams.values()) stream.checkWhole();
+  }
+
+  close(): void {
+    this.#aggregator.close();
+  }
+
+  #proof(): ResultProof {
+    return {
+      contract: this.#contract,
+      contractId: this.#contractId,
+      signer: this.#keys.signer,
+      epoch: this.#epoch,
+      token: tokenHash(this.#demandToken()),
+    };
+  }
+
+  #demandToken(): string {
+    if (this.#token === undefined) throw new StrongroomError('ERR_TOKEN_INVALID');
+    return this.#token;
+  }
+
+  #plainRecord(type: RecordType, id: string, text: string): DoorRecord {
+    const shape = plainRecordShape(this.#contractId, type, id);
+    return { key: shape.key, headers: shape.headers, value: new TextEncoder().encode(text) };
+  }
+}
+
+/** One transaction is one request: it stays well under a record's limit. */
+const CLOSING_BYTES = 256 * 1024;

@@ -1,0 +1,204 @@
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import {
+  type ColumnContract,
+  type Contract,
+  ContractSchema,
+  datasetOf,
+  type Query,
+  type SignedContract,
+} from '@strongroom/protocol/contract';
+import type { ContractId, StreamId } from '@strongroom/protocol/fields';
+import { createIdentity, type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
+import {
+  createStreamSealer,
+  newStreamId,
+  type SealedRecord,
+  type StreamSealer,
+  streamStart,
+} from '@strongroom/sealing/seal';
+import { signContract } from '@strongroom/sealing/sign';
+import { verifyContract } from '@strongroom/sealing/verify';
+import { wrapForRelease } from '@strongroom/sealing/wrap';
+import { CompactSign } from 'jose';
+import { type CellValue, encodeColumns } from './arrow-tables.ts';
+
+/** Owners with real keys and a contract that all of them signed, for tests without a network. */
+
+export interface DatasetPlan {
+  readonly id: string;
+  readonly relation: string;
+  readonly columns: readonly ColumnContract[];
+  readonly eventTime?: string;
+}
+
+export interface Computation {
+  readonly contract: Contract;
+  readonly contractId: ContractId;
+  readonly signed: SignedContract;
+  readonly analyst: PartyIdentity;
+  readonly identities: ReadonlyMap<string, PartyIdentity>;
+  /** The JWS that an owner's key release service would answer with. */
+  release(owner: string, keyId: string, nonce: string, transportKey: object): Promise<string>;
+}
+
+interface OwnerKeys {
+  readonly kek: { publicKey: KeyObject; privateKey: KeyObject };
+  readonly stateShare: Uint8Array;
+}
+
+/** One owner a dataset, named `owner-<dataset>`, and one analyst. */
+export async function agreeOn(
+  plans: readonly DatasetPlan[],
+  queries: readonly Pick<Query, 'id' | 'sql' | 'relations' | 'window' | 'latenessMs'>[],
+  minimumGroupRows = 2,
+): Promise<Computation> {
+  const identities = new Map<string, PartyIdentity>();
+  const owners = new Map<string, OwnerKeys>();
+  const releaseKey = generateKeyPairSync('rsa', { modulusLength: 3072 });
+  const releaseJwk = releaseKey.publicKey.export({ format: 'jwk' });
+  const parties: unknown[] = [];
+  for (const plan of plans) {
+    const id = `owner-${plan.id}`;
+    const { identityJson, signingKey } = await createIdentity(id, { reading: false });
+    identities.set(id, parseIdentity(identityJson));
+    owners.set(id, {
+      kek: generateKeyPairSync('rsa', { modulusLength: 3072 }),
+      stateShare: new Uint8Array(randomBytes(32)),
+    });
+    const keyRelease = {
+      url: `https://${id}.example`,
+      releaseKey: releaseJwk,
+      stateShareKeyId: 'state-share',
+    };
+    parties.push({ id, name: id, signingKey, keyRelease });
+  }
+  const analystFile = await createIdentity('analyst', { reading: true });
+  const analyst = parseIdentity(analystFile.identityJson);
+  identities.set('analyst', analyst);
+  const { signingKey, readingKey } = analystFile;
+  parties.push({ id: 'analyst', name: 'Analyst', signingKey, readingKey });
+  const contract = ContractSchema.parse({
+    strongroom: 'contract/v1',
+    title: 'Test',
+    purpose: 'To test.',
+    version: 1,
+    parties,
+    datasets: plans.map((plan) => ({
+      ...plan,
+      owner: `owner-${plan.id}`,
+      keyId: `kek-${plan.id}`,
+      wrappingKey: owners.get(`owner-${plan.id}`)?.kek.publicKey.export({ format: 'jwk' }),
+    })),
+    queries: queries.map((query) => ({
+      ...query,
+      readers: ['analyst'],
+      disclosure: { minimumGroupRows, groupRowsColumn: 'n' },
+    })),
+    enclave: {
+      platform: 'simulated',
+      measurements: [{ name: 'test', sha384: '0'.repeat(96) }],
+      minimumTcb: {},
+      authorities: [{ issuer: 'https://attest.example', keys: [releaseJwk] }],
+    },
+  });
+  let signed: SignedContract | Contract = contract;
+  for (const identity of identities.values()) signed = await signContract(signed, identity);
+  const verified = await verifyContract(signed);
+  const file = signed as SignedContract;
+  return {
+    contract: verified.contract,
+    contractId: verified.contractId,
+    signed: file,
+    analyst,
+    identities,
+    release: (owner, keyId, nonce, transportKey) =>
+      signRelease(owners.get(owner), keyId, nonce, transportKey, releaseKey.privateKey),
+  };
+}
+
+async function signRelease(
+  owner: OwnerKeys | undefined,
+  keyId: string,
+  nonce: string,
+  transportKey: object,
+  releaseKey: KeyObject,
+): Promise<string> {
+  if (!owner) throw new Error('no such owner');
+  const pkcs8 = owner.kek.privateKey.export({ format: 'der', type: 'pkcs8' });
+  const secret = keyId === 'state-share' ? owner.stateShare : pkcs8;
+  const recipient = transportKey as { kty: 'RSA'; n: string; e: string };
+  const wrapped = wrapForRelease(secret, recipient, 'RSA_AES_KEY_WRAP_256');
+  const keyHsm = {
+    schema_version: '1.0',
+    header: { kid: 'transport', alg: 'dir', enc: 'RSA_AES_KEY_WRAP_256' },
+    ciphertext: Buffer.from(wrapped).toString('base64url'),
+  };
+  const answer = {
+    request: { 'api-version': '7.4', enc: 'RSA_AES_KEY_WRAP_256', kid: `/keys/${keyId}`, nonce },
+    response: {
+      key: {
+        key: {
+          kid: `https://owner.example/keys/${keyId}/0`,
+          key_hsm: Buffer.from(JSON.stringify(keyHsm)).toString('base64url'),
+        },
+      },
+    },
+  };
+  return new CompactSign(new TextEncoder().encode(JSON.stringify(answer)))
+    .setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid: 'release' })
+    .sign(releaseKey);
+}
+
+export type Row = Readonly<Record<string, CellValue>>;
+
+/** One dataset's stream: rows in, records for its topic out. */
+export class TestStream {
+  readonly sealer: StreamSealer;
+  readonly stream: StreamId;
+  readonly #computation: Computation;
+  readonly #dataset: string;
+
+  constructor(computation: Computation, dataset: string, stream = newStreamId()) {
+    this.#computation = computation;
+    this.#dataset = dataset;
+    const { contract, contractId, identities } = computation;
+    const found = datasetOf(contract, dataset);
+    const identity = identities.get(found.owner);
+    if (!identity) throw new Error('no such owner');
+    this.stream = stream;
+    const position = { contract: contractId, dataset: found.id, stream, epoch: 0 };
+    this.sealer = createStreamSealer({
+      contractId,
+      dataset: found,
+      stream,
+      epoch: 0,
+      point: streamStart(position),
+      signer: identity.signer,
+      kid: found.owner,
+      clock: { monotonic: () => 0 },
+    });
+  }
+
+  async seal(rows: readonly Row[], facts: { rows?: number } = {}): Promise<SealedRecord> {
+    const dataset = datasetOf(this.#computation.contract, this.#dataset);
+    const plaintext = encodeColumns(
+      dataset.columns.map((contract) => ({
+        contract,
+        values: rows.map((row) => row[contract.name] ?? null),
+      })),
+    );
+    const times = rows.map((row) => Math.floor(Number(row[dataset.eventTime ?? '']) / 1_000));
+    const eventTime =
+      dataset.eventTime === undefined ? null : { min: Math.min(...times), max: Math.max(...times) };
+    const { record } = await this.sealer.seal(plaintext, {
+      rows: rows.length,
+      eventTime,
+      ...facts,
+    });
+    return record;
+  }
+
+  manifest(watermark: number | null, final = false): Promise<SealedRecord> {
+    return this.sealer.manifest({ watermark, final });
+  }
+}
