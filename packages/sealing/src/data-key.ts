@@ -8,6 +8,7 @@ import {
 } from 'node:crypto';
 import { TAG_BYTES } from '@strongroom/protocol/limits';
 import { CIPHER_NONCE, COMMITMENT_INFO } from '@strongroom/protocol/sealed-batch';
+import { gcmTag } from './gcm-tag.ts';
 import { Secret } from './secret.ts';
 
 const SECRET_BYTES = 32;
@@ -84,17 +85,16 @@ export class DataKey extends Secret {
   }
 
   /**
-   * Step two: the tag over the same plaintext and the seal. GCM's ciphertext does not depend on the
+   * Step two: the tag over that ciphertext and the seal. GCM's ciphertext does not depend on the
    * additional data (NIST SP 800-38D §7.1), so step one's stands.
    */
-  authenticate(plaintext: Uint8Array, additional: Uint8Array): Uint8Array {
+  authenticate(ciphertext: Uint8Array, additional: Uint8Array): Uint8Array {
     assert(this.#state === 'encrypted', 'a data key authenticates what it encrypted, once');
-    const cipher = createCipheriv(GCM, this.#bytes, CIPHER_NONCE, GCM_OPTIONS);
-    cipher.setAAD(additional);
-    cipher.update(plaintext);
-    cipher.final();
-    this.destroy();
-    return cipher.getAuthTag();
+    try {
+      return gcmTag(this.#bytes, CIPHER_NONCE, additional, ciphertext);
+    } finally {
+      this.destroy();
+    }
   }
 
   /**

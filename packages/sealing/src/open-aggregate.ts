@@ -13,9 +13,9 @@ import {
 } from '@strongroom/protocol/sealed-aggregate';
 import { type JwsCodes, splitCompactJws, verifyCompact } from './compact-jws.ts';
 import { checkCiphertext, openBytes } from './open-bytes.ts';
+import { parsePayload } from './payload.ts';
 import { checkRecordShape, type ReadRecord, sealOf, splitValue } from './record-checks.ts';
 import type { SecretReader } from './unwrapper.ts';
-import { parsePayload } from './verify.ts';
 
 /** `kid` of the key in the runtime claims that signs aggregates (protocol/evidence.ts). */
 export const AGGREGATE_KID = 'aggregates';

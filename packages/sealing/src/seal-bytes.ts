@@ -25,7 +25,7 @@ export interface SealedParts {
 }
 
 export interface SealBytesOptions<Seal> {
-  /** Must not change before the promise settles. */
+  /** Read once, before the call returns its promise: the caller may then reuse the memory. */
   readonly plaintext: Uint8Array;
   readonly secret: SegmentSecret;
   readonly wrapped: string | Promise<string>;
@@ -81,7 +81,7 @@ export function encryptBytes(
     commitment,
     ciphertextSha256,
     finish: (jws) =>
-      Buffer.concat([ciphertext, dataKey.authenticate(plaintext, Buffer.from(jws, 'ascii'))]),
+      Buffer.concat([ciphertext, dataKey.authenticate(ciphertext, Buffer.from(jws, 'ascii'))]),
   };
 }
 

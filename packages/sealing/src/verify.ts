@@ -1,20 +1,8 @@
-import { decodeBase64url } from '@strongroom/protocol/base64url';
-import { parseCanonical } from '@strongroom/protocol/canonical-json';
-import {
-  CONTRACT_JWS_TYPE,
-  type Contract,
-  contractBytes,
-  type Dataset,
-  type Party,
-  parseContract,
-  parseContractBytes,
-  partyOf,
-  type SignedContract,
-  SignedContractSchema,
-} from '@strongroom/protocol/contract';
+import { type Contract, type Dataset, partyOf } from '@strongroom/protocol/contract';
 import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
-import { type ContractId, ContractIdSchema, type PartyId } from '@strongroom/protocol/fields';
+import type { ContractId } from '@strongroom/protocol/fields';
 import { MANIFEST_BYTES_MAX, SEAL_BYTES_MAX } from '@strongroom/protocol/limits';
+import { manifestRecordShape } from '@strongroom/protocol/record';
 import {
   BATCH_JWS_TYPE,
   type BatchSeal,
@@ -23,126 +11,18 @@ import {
   type Manifest,
   ManifestSchema,
 } from '@strongroom/protocol/sealed-batch';
-import { type JwsCodes, signerOf, verifyCompact } from './compact-jws.ts';
-import { sha256Hex } from './digest.ts';
-import { checkContractKeys } from './public-keys.ts';
+import { type JwsCodes, verifyCompact } from './compact-jws.ts';
+import { parsePayload } from './payload.ts';
+import { checkRecordShape, type ReadRecord, sealOf } from './record-checks.ts';
 
 export { type JwsCodes, type JwsExpectation, verifyCompact } from './compact-jws.ts';
-
-const CONTRACT_CODES: JwsCodes = {
-  malformed: 'ERR_CONTRACT_SIGNATURE_INVALID',
-  algorithm: 'ERR_CONTRACT_SIGNATURE_INVALID',
-  signature: 'ERR_CONTRACT_SIGNATURE_INVALID',
-};
-
-export interface VerifiedContract {
-  readonly contract: Contract;
-  readonly contractId: ContractId;
-  /** Every party, in the contract's order. */
-  readonly signers: readonly PartyId[];
-}
-
-/**
- * Verifies a signed contract: shape, keys, and exactly one valid signature of every party.
- * @throws ERR_CONTRACT_MALFORMED, ERR_JSON_*, ERR_CONTRACT_UNSIGNED with the missing parties,
- *   ERR_CONTRACT_SIGNATURE_INVALID with the party, ERR_LIMIT_EXCEEDED
- */
-export async function verifyContract(signed: unknown): Promise<VerifiedContract> {
-  const { file, contract, contractId } = parseSigned(signed);
-  checkContractKeys(contract);
-  const signatures = await signaturesOf(file, contract);
-  const invalid = signatures.find((each) => each.state === 'invalid');
-  if (invalid) {
-    throw new StrongroomError('ERR_CONTRACT_SIGNATURE_INVALID', { party: invalid.party });
-  }
-  const missing = signatures.filter((each) => each.state === 'missing').map((each) => each.party);
-  if (missing.length > 0) throw new StrongroomError('ERR_CONTRACT_UNSIGNED', { missing });
-  if (file.signatures.length !== contract.parties.length) {
-    throw new StrongroomError('ERR_CONTRACT_SIGNATURE_INVALID', { party: 'not in the contract' });
-  }
-  return { contract, contractId, signers: signatures.map((each) => each.party) };
-}
-
-export type SignatureState = 'valid' | 'invalid' | 'missing';
-
-export interface ReadContract {
-  readonly contract: Contract;
-  readonly contractId: ContractId;
-  /** One entry a party, in the contract's order. */
-  readonly signatures: readonly { readonly party: PartyId; readonly state: SignatureState }[];
-}
-
-/**
- * Reads a contract file, signed by all, by some or by nobody, to show it to people. Nothing may run
- * under what this returns: use `verifyContract`.
- * @throws ERR_CONTRACT_MALFORMED, ERR_JSON_*, ERR_LIMIT_EXCEEDED; never for a signature
- */
-export async function readContract(text: string): Promise<ReadContract> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new StrongroomError('ERR_JSON_MALFORMED');
-  }
-  const signed = typeof value === 'object' && value !== null && 'payload' in value;
-  const read = signed ? parseSigned(value) : unsignedContract(value);
-  const signatures = await signaturesOf(read.file, read.contract);
-  return { contract: read.contract, contractId: read.contractId, signatures };
-}
-
-interface ParsedContract {
-  readonly file: SignedContract;
-  readonly contract: Contract;
-  readonly contractId: ContractId;
-}
-
-function parseSigned(signed: unknown): ParsedContract {
-  const file = SignedContractSchema.safeParse(signed);
-  if (!file.success) {
-    const place = file.error.issues[0]?.path.join('.') || '(document)';
-    throw new StrongroomError('ERR_CONTRACT_MALFORMED', { place });
-  }
-  const payload = decodeBase64url(file.data.payload);
-  if (!payload) throw new StrongroomError('ERR_CONTRACT_MALFORMED', { place: 'payload' });
-  return {
-    file: file.data,
-    contract: parseContractBytes(payload),
-    contractId: ContractIdSchema.parse(sha256Hex(payload)),
-  };
-}
-
-function unsignedContract(value: unknown): ParsedContract {
-  const contract = parseContract(value);
-  const contractId = ContractIdSchema.parse(sha256Hex(contractBytes(contract)));
-  return { file: { payload: '', signatures: [] }, contract, contractId };
-}
-
-async function signaturesOf(
-  file: SignedContract,
-  contract: Contract,
-): Promise<{ party: PartyId; state: SignatureState }[]> {
-  return Promise.all(
-    contract.parties.map(async (party) => ({
-      party: party.id,
-      state: await signatureState(file, party),
-    })),
-  );
-}
-
-/** A party that signed twice has no valid signature: there is one form of a signed contract. */
-async function signatureState(file: SignedContract, party: Party): Promise<SignatureState> {
-  const [own, ...more] = file.signatures.filter((each) => signerOf(each.protected) === party.id);
-  if (!own) return 'missing';
-  if (more.length > 0) return 'invalid';
-  const jws = `${own.protected}.${file.payload}.${own.signature}`;
-  const expected = { typ: CONTRACT_JWS_TYPE, kid: party.id, key: party.signingKey };
-  try {
-    await verifyCompact(jws, expected, CONTRACT_CODES);
-    return 'valid';
-  } catch {
-    return 'invalid';
-  }
-}
+export {
+  type ReadContract,
+  readContract,
+  type SignatureState,
+  type VerifiedContract,
+  verifyContract,
+} from './signed-contract.ts';
 
 const SEAL_CODES: JwsCodes = {
   malformed: 'ERR_SEAL_MALFORMED',
@@ -203,42 +83,25 @@ export async function verifyManifest(
   return manifest;
 }
 
+/**
+ * Verifies a manifest and the record around it, which has an empty value.
+ * @throws what `verifyManifest` throws, ERR_MANIFEST_MALFORMED, ERR_RECORD_HEADERS
+ */
+export async function verifyManifestRecord(
+  record: ReadRecord,
+  at: { readonly contract: Contract; readonly contractId: ContractId; readonly dataset: Dataset },
+): Promise<{ manifest: Manifest; jws: string }> {
+  const jws = sealOf(record, MANIFEST_BYTES_MAX, 'ERR_MANIFEST_MALFORMED');
+  if (record.value.length > 0) {
+    throw new StrongroomError('ERR_MANIFEST_MALFORMED', { part: 'value' });
+  }
+  const manifest = await verifyManifest(jws, at.contract, at.contractId, at.dataset);
+  checkRecordShape(record, manifestRecordShape(manifest));
+  return { manifest, jws };
+}
+
 function ownerSignature(typ: string, contract: Contract, dataset: Dataset) {
   return { typ, kid: dataset.owner, key: partyOf(contract, dataset.owner).signingKey };
-}
-
-interface PayloadSchema<Payload> {
-  safeParse(
-    value: unknown,
-  ):
-    | { success: true; data: Payload }
-    | { success: false; error: { issues: readonly { path: readonly PropertyKey[] }[] } };
-}
-
-/**
- * Canonical JSON of exactly the members of its version. The facts name our own members only: a
- * name that the writer invented could carry anything.
- * @throws ERR_SEAL_VERSION for a version that is a number and not 1, otherwise `malformed`
- */
-export function parsePayload<Payload>(
-  bytes: Uint8Array,
-  schema: PayloadSchema<Payload>,
-  malformed: ErrorCode,
-): Payload {
-  let value: unknown;
-  try {
-    value = parseCanonical(bytes);
-  } catch {
-    throw new StrongroomError(malformed, { part: 'payload' });
-  }
-  if (typeof value === 'object' && value !== null && 'v' in value) {
-    const { v } = value;
-    if (Number.isSafeInteger(v) && v !== 1) throw new StrongroomError('ERR_SEAL_VERSION');
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const place = parsed.error.issues[0]?.path.map(String).join('.') || 'members';
-  throw new StrongroomError(malformed, { part: `payload: ${place}` });
 }
 
 function checkPlace(

@@ -1,0 +1,204 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { codeOf } from '@strongroom/protocol/errors';
+import { SEGMENT_SECRETS_CACHED_MAX } from '@strongroom/protocol/limits';
+import { segmentContext } from '@strongroom/protocol/sealed-batch';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type SmallContract, smallContract } from '../test/small-contract.ts';
+import { createUnwrapper, type OpenBatchContext, openBatch, recordTypeOf } from './open.ts';
+import type { ReadRecord } from './record-checks.ts';
+import { createStreamSealer, newStreamId, type StreamSealer, streamStart } from './seal.ts';
+import { createSegment, wrapSecret } from './segment.ts';
+
+let small: SmallContract;
+let context: OpenBatchContext;
+beforeAll(async () => {
+  small = await smallContract();
+  context = contextOf(small);
+});
+
+function contextOf(at: SmallContract): OpenBatchContext {
+  const { contract, contractId, dataset } = at;
+  return {
+    contract,
+    contractId,
+    dataset,
+    unwrapper: createUnwrapper(at.datasetKey, dataset.wrappingKey),
+  };
+}
+
+function sealerOf(at: SmallContract): StreamSealer {
+  const stream = newStreamId();
+  const position = { contract: at.contractId, dataset: at.dataset.id, stream, epoch: 0 };
+  const { contractId, dataset } = at;
+  const point = streamStart(position);
+  const options = { contractId, dataset, stream, epoch: 0, point, signer: at.owner.signer };
+  return createStreamSealer({ ...options, kid: 'owner', clock: { monotonic: () => 0 } });
+}
+
+async function codeFrom(run: Promise<unknown>): Promise<string> {
+  return run.then(
+    () => 'no error',
+    (error) => codeOf(error) ?? `no code: ${error}`,
+  );
+}
+
+const FACTS = { rows: 1, eventTime: { min: 0, max: 0 } };
+
+describe('open', () => {
+  test('is the inverse of seal, for every plaintext', async () => {
+    const sealer = sealerOf(small);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uint8Array({ minLength: 1, maxLength: 3_000 }),
+        fc.integer({ min: 1, max: 1_048_576 }),
+        fc.tuple(fc.maxSafeInteger(), fc.maxSafeInteger()),
+        async (plaintext, rows, [one, two]) => {
+          const eventTime = { min: Math.min(one, two), max: Math.max(one, two) };
+          const { record, seal } = await sealer.seal(plaintext, { rows, eventTime });
+          const opened = await openBatch(record, context);
+          expect(Buffer.from(opened.plaintext)).toEqual(Buffer.from(plaintext));
+          expect(opened.seal).toEqual(seal);
+          expect(opened.seal.eventTime).toEqual(eventTime);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  test('refuses every flipped bit of the value, the seal, the headers and the key', async () => {
+    const { record } = await sealerOf(small).seal(Buffer.from('rows'), FACTS);
+    const flips: ReadRecord[] = [
+      ...flippedBytes(record.value).map((value) => ({ ...record, value })),
+      ...flippedText(record.key).map((key) => ({ ...record, key })),
+    ];
+    for (const [name, text] of Object.entries(record.headers)) {
+      for (const other of flippedText(text)) {
+        flips.push({ ...record, headers: { ...record.headers, [name]: other } });
+      }
+      for (const other of flippedText(name)) {
+        const { [name]: _gone, ...rest } = record.headers;
+        flips.push({ ...record, headers: { ...rest, [other]: text } });
+      }
+    }
+    expect(flips.length).toBeGreaterThan(10_000);
+    const opened: number[] = [];
+    for (let from = 0; from < flips.length; from += 64) {
+      const codes = await Promise.all(
+        flips.slice(from, from + 64).map((each) => codeFrom(openBatch(each, context))),
+      );
+      codes.forEach((code, index) => {
+        if (!code.startsWith('ERR_')) opened.push(from + index);
+      });
+    }
+    expect(opened).toEqual([]);
+  });
+
+  test('refuses a value of any other length', async () => {
+    const { record } = await sealerOf(small).seal(Buffer.from('rows'), FACTS);
+    for (let bytes = 0; bytes < record.value.length; bytes += 1) {
+      const cut = { ...record, value: record.value.subarray(0, bytes) };
+      expect(await codeFrom(openBatch(cut, context))).toMatch(
+        bytes <= 16 ? /^ERR_BATCH_UNOPENABLE$/ : /^ERR_CIPHERTEXT_HASH$/,
+      );
+    }
+    for (const more of [1, 8, 16]) {
+      const value = Buffer.concat([record.value, Buffer.alloc(more)]);
+      expect(await codeFrom(openBatch({ ...record, value }, context))).toBe('ERR_CIPHERTEXT_HASH');
+    }
+  });
+
+  test('tells record types apart', async () => {
+    const sealer = sealerOf(small);
+    expect(recordTypeOf((await sealer.seal(Buffer.from('x'), FACTS)).record)).toBe('batch');
+    expect(recordTypeOf(await sealer.manifest({ watermark: 0, final: false }))).toBe('manifest');
+    expect(recordTypeOf({ key: null, value: new Uint8Array(0), headers: {} })).toBeUndefined();
+  });
+});
+
+function flippedBytes(bytes: Uint8Array): Uint8Array[] {
+  return Array.from({ length: bytes.length * 8 }, (_, bit) => {
+    const flipped = Uint8Array.from(bytes);
+    flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    return flipped;
+  });
+}
+
+function flippedText(text: string): string[] {
+  return flippedBytes(Buffer.from(text, 'latin1')).map((bytes) =>
+    Buffer.from(bytes).toString('latin1'),
+  );
+}
+
+describe('unwrapper', () => {
+  const at = { contract: 'c', dataset: 'd', stream: 's', epoch: 0 } as never;
+  const info = Buffer.from('info');
+
+  test('unwraps one secret once, and checks its place every time', async () => {
+    const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const { dataset } = await smallContract(keys);
+    const context = segmentContext(at);
+    const target = { wrappingKey: dataset.wrappingKey, kid: 'k', context };
+    const { secret, wrapped } = createSegment(target);
+    const unwrapper = createUnwrapper(keys.privateKey, dataset.wrappingKey);
+    const expected = secret.dataKey(info).commitment();
+    const places = Array.from({ length: 20 }, () => ({ kid: 'k', context, info }));
+    const jwe = await wrapped;
+    const dataKeys = await Promise.all(places.map((each) => unwrapper.dataKey(jwe, each)));
+    for (const each of dataKeys) expect(each.commitment()).toEqual(expected);
+    const wrong = [
+      { kid: 'other', context, info },
+      { kid: 'k', context: Buffer.from('other'), info },
+    ];
+    for (const each of wrong) {
+      expect(await codeFrom(unwrapper.dataKey(jwe, each))).toBe('ERR_SEGMENT_UNWRAP');
+      const fresh = createUnwrapper(keys.privateKey, dataset.wrappingKey);
+      expect(await codeFrom(fresh.dataKey(jwe, each))).toBe('ERR_SEGMENT_UNWRAP');
+    }
+  });
+
+  test('forgets the oldest secret, never one that is in use', async () => {
+    const keys = generateKeyPairSync('x25519');
+    const { dataset } = await smallContract(keys);
+    const target = { wrappingKey: dataset.wrappingKey, kid: 'k', context: Buffer.from('c') };
+    const unwrapper = createUnwrapper(keys.privateKey, dataset.wrappingKey);
+    const wrapped = await Promise.all(
+      Array.from({ length: SEGMENT_SECRETS_CACHED_MAX + 40 }, () => createSegment(target).wrapped),
+    );
+    const place = { kid: 'k', context: target.context, info };
+    for (let round = 0; round < 2; round += 1) {
+      const made = await Promise.all(wrapped.map((each) => unwrapper.dataKey(each, place)));
+      expect(made.length).toBe(wrapped.length);
+    }
+    unwrapper.destroy();
+    const [first = ''] = wrapped;
+    expect((await unwrapper.dataKey(first, place)).consumed).toBe(false);
+  });
+
+  test('is not made with another key than the contract names', async () => {
+    const pairs = [generateKeyPairSync('x25519'), generateKeyPairSync('x25519')] as const;
+    const { dataset } = await smallContract(pairs[0]);
+    for (const key of [pairs[1].privateKey, Buffer.from('no DER'), { kty: 'EC' }]) {
+      const made = async () => createUnwrapper(key, dataset.wrappingKey);
+      expect(await codeFrom(made())).toBe('ERR_RELEASE_INVALID');
+    }
+    const der = pairs[0].privateKey.export({ format: 'der', type: 'pkcs8' });
+    expect(createUnwrapper(der, dataset.wrappingKey).publicKey).toBe(dataset.wrappingKey);
+  });
+
+  test('wraps one secret to several readers', async () => {
+    const keys = generateKeyPairSync('x25519');
+    const { dataset } = await smallContract(keys);
+    const target = { wrappingKey: dataset.wrappingKey, kid: 'k', context: Buffer.from('c') };
+    const { secret } = createSegment(target);
+    const [one, two] = [await wrapSecret(secret, target), await wrapSecret(secret, target)];
+    expect(one).not.toBe(two);
+    const unwrapper = createUnwrapper(keys.privateKey, dataset.wrappingKey);
+    const place = { kid: 'k', context: target.context, info };
+    const commitments = [
+      (await unwrapper.dataKey(one, place)).commitment(),
+      (await unwrapper.dataKey(two, place)).commitment(),
+    ];
+    expect(commitments[0]).toEqual(commitments[1]);
+  });
+});
