@@ -140,8 +140,8 @@ export const ERRORS = {
     'Wait for the other process, or give this one a state folder of its own.',
   ),
   ERR_STATE_CORRUPT: halt(
-    'the state folder is expected to hold what this producer wrote',
-    'Restore the folder, or begin a new stream with a new state folder.',
+    'the state folder is expected to hold what this process wrote',
+    'Restore the folder, or begin anew with an empty one: for a producer, a new stream.',
   ),
 
   // Sealed batches and manifests

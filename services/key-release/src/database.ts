@@ -63,8 +63,9 @@ const PRIVATE_FILE = 0o600;
  */
 export function openDatabase(folder: string): DatabaseSync {
   const path = join(folder, DATABASE_FILE);
+  const database = new DatabaseSync(path, { open: false, enableForeignKeyConstraints: true });
   try {
-    const database = new DatabaseSync(path, { enableForeignKeyConstraints: true });
+    database.open();
     chmodSync(path, PRIVATE_FILE);
     // Exclusive: two services on one file would each think that they hold the end of the log.
     database.exec('PRAGMA locking_mode = EXCLUSIVE');
@@ -76,6 +77,7 @@ export function openDatabase(folder: string): DatabaseSync {
     migrate(database);
     return database;
   } catch (error) {
+    if (database.isOpen) database.close();
     throw refusal(error, folder);
   }
 }

@@ -99,14 +99,14 @@ export const KeyPathSchema = z.strictObject({
   version: z.exactOptional(VersionSchema),
 });
 
-export const ListQuerySchema = z.object({
+export const ListQuerySchema = z.looseObject({
   maxresults: z.coerce.number().int().min(1).max(25).default(25),
   $skiptoken: z.string().max(256).default(''),
 });
 
 /** Clients send `api-version` or `api%2Dversion`; both arrive under one name when decoded. */
 export const ApiVersionSchema = z
-  .object({
+  .looseObject({
     'api-version': z
       .string()
       .regex(/^\d[\w.-]{0,31}$/)
@@ -115,8 +115,8 @@ export const ApiVersionSchema = z
   .transform((query) => query['api-version']);
 
 /** @throws ERR_REQUEST_INVALID with the first member that is wrong; never with its value */
-export function readRequest<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value);
+export function readRequest<T>(shape: z.ZodType<T>, value: unknown): T {
+  const parsed = shape.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const member = issue?.path.map(String).join('.') || '(body)';

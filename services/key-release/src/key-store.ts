@@ -69,7 +69,7 @@ export interface KeyStore {
   update(name: string, version: string | undefined, changes: KeyChanges): KeyVersion;
   /** Wipes the secret bytes of all versions; for good. @throws ERR_KEY_NOT_FOUND */
   remove(name: string): KeyVersion;
-  /** The secret bytes, for the caller to wipe. @throws ERR_STATE_CORRUPT */
+  /** The secret bytes, for the caller to wipe. @throws ERR_STORE_SEALED */
   secretOf(key: KeyVersion): Uint8Array;
 }
 
@@ -88,13 +88,8 @@ export function createKeyStore(options: KeyStoreOptions): KeyStore {
   const rows = keyRows(database);
   const seconds = () => Math.floor(clock.now() / 1_000);
 
-  const secretOf = (key: KeyVersion): Uint8Array => {
-    try {
-      return atRest.unwrap(rows.wrapped(key.version), contextOf(owner, key));
-    } catch {
-      throw new StrongroomError('ERR_STATE_CORRUPT', { key: key.name, version: key.version });
-    }
-  };
+  const secretOf = (key: KeyVersion) =>
+    atRest.unwrap(rows.wrapped(key.version), contextOf(owner, key));
   const find = (name: string, version?: string): KeyVersion => {
     const key = version === undefined ? rows.newest(name) : rows.byVersion(name, version);
     if (!key) throw new StrongroomError('ERR_KEY_NOT_FOUND', { key: name });
@@ -144,11 +139,12 @@ export function createKeyStore(options: KeyStoreOptions): KeyStore {
 }
 
 /** Everything that a release depends on; see at the top. */
-function contextOf(owner: string, key: Omit<KeyVersion, 'sequence' | 'updated'>): Uint8Array {
+function contextOf(owner: string, key: Omit<KeyVersion, 'sequence' | 'updated'>): string {
   const { name, version, kty, publicKey, exportable, policy } = key;
   const { enabled, notBefore, expires } = key;
   const bound = { name, version, kty, publicKey, exportable, policy, enabled, notBefore, expires };
-  return canonicalBytes({ purpose: 'strongroom/key-at-rest/v1', owner, ...bound });
+  const context = canonicalBytes({ purpose: 'strongroom/key-at-rest/v1', owner, ...bound });
+  return new TextDecoder().decode(context);
 }
 
 /** Azure: immutable "can never be undone"; setting the same policy again changes nothing. */

@@ -11,7 +11,6 @@ import type { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { writeRsaCertificate } from '@strongroom/attestation/x509/write-certificate';
 import { der, sequence } from '@strongroom/attestation/x509/write-der';
-import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { RsaKeySchema } from '@strongroom/protocol/public-key';
 import type { Clock } from '@strongroom/runtime/clock';
@@ -52,7 +51,7 @@ const RowSchema = z.strictObject({
 
 /**
  * Opens the identity, or makes it when there is none.
- * @throws ERR_CONFIG_INVALID for another owner's database or another master key
+ * @throws ERR_CONFIG_INVALID for another owner's database, ERR_STORE_SEALED for another master key
  */
 export async function openReleaseIdentity(
   options: ReleaseIdentityOptions,
@@ -82,13 +81,10 @@ function readPrivateKey({
   if (row.owner !== owner) {
     throw new StrongroomError('ERR_CONFIG_INVALID', { setting: 'owner', expected: row.owner });
   }
-  try {
-    const secret = atRest.unwrap(row.wrapped, contextOf(owner));
-    return createPrivateKey({ key: Buffer.from(secret), format: 'der', type: 'pkcs8' });
-  } catch {
-    const expected = 'the master key that this database was made with';
-    throw new StrongroomError('ERR_CONFIG_INVALID', { setting: 'master-key-file', expected });
-  }
+  const secret = Buffer.from(atRest.unwrap(row.wrapped, contextOf(owner)));
+  const privateKey = createPrivateKey({ key: secret, format: 'der', type: 'pkcs8' });
+  secret.fill(0);
+  return privateKey;
 }
 
 async function makePrivateKey(options: ReleaseIdentityOptions): Promise<KeyObject> {
@@ -106,8 +102,8 @@ async function makePrivateKey(options: ReleaseIdentityOptions): Promise<KeyObjec
   return privateKey;
 }
 
-function contextOf(owner: string): Uint8Array {
-  return canonicalBytes({ purpose: 'strongroom/release-key-at-rest/v1', owner });
+function contextOf(owner: string): string {
+  return `strongroom/release-key-at-rest/v1 ${owner}`;
 }
 
 const ONE_DAY_MS = 86_400_000;

@@ -33,6 +33,26 @@ export interface VaultOptions {
 }
 
 export async function startVault(options: VaultOptions = {}): Promise<Vault> {
+  const prepared = await prepareVault(options);
+  const { tokens, ca } = prepared;
+  const running = await run(prepared.args, options.ahead);
+  return {
+    ...prepared,
+    log: running.log,
+    restart: running.restart,
+    client: (right) => createClient(running.url(), tokens[right], ca),
+    stop: async () => {
+      await running.stop();
+      await prepared.remove();
+    },
+    get url() {
+      return running.url();
+    },
+  };
+}
+
+/** The files of a service and its command line, without starting it. */
+export async function prepareVault(options: VaultOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'key-release-'));
   const authority = createAuthority();
   const secret = () => randomBytes(32).toString('base64url');
@@ -54,20 +74,8 @@ export async function startVault(options: VaultOptions = {}): Promise<Vault> {
     ...['--master-key-file', await file('master', masterKey.toString('base64url'))],
     ...['--tls-cert', await file('cert', tls.cert), '--tls-key', await file('key', tls.key)],
   ];
-  const running = await run(args, options.ahead);
-  const client = (right: 'release' | 'administer') =>
-    createClient(running.url(), tokens[right], tls.ca);
-  const stop = async () => {
-    await running.stop();
-    await rm(folder, { recursive: true });
-  };
-  return {
-    ...{ folder, authority, tokens, masterKey, client, stop, ca: tls.ca },
-    ...{ log: running.log, restart: running.restart },
-    get url() {
-      return running.url();
-    },
-  };
+  const remove = () => rm(folder, { recursive: true });
+  return { folder, authority, tokens, masterKey, args, remove, ca: tls.ca };
 }
 
 async function run(args: readonly string[], ahead: () => number = () => 0) {

@@ -13,7 +13,8 @@ import { repeatedMember } from './repeated-member.ts';
  *
  *   policy    = { "version": "1.0.0", "anyOf": [ authority+ ] }
  *   authority = { "authority": "https://issuer", ("anyOf" | "allOf"): [ condition+ ] }
- *   condition = { "claim": "dotted.path", operator: value } | { "anyOf": [...] } | { "allOf": [...] }
+ *   condition = { "claim": "dotted.path", operator: value }
+ *             | { "anyOf": [ condition+ ] } | { "allOf": [ condition+ ] }
  *
  * `anyOf` and `allOf` in any case, everything else as written; whatever is not in the grammar is
  * refused, since a policy that is half understood grants what its author did not mean.

@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { get } from '../test/get.ts';
+import { encoded, policyFor, workerClaims } from '../test/token.ts';
+import { createClient, createTransportKey, prepareVault } from '../test/vault.ts';
+import { createAuditLog } from './audit-log.ts';
+import { openDatabase } from './database.ts';
+
+/** The program as it is started by people: its exit codes, its signals, and its sudden death. */
+
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+let prepared: Awaited<ReturnType<typeof prepareVault>>;
+
+beforeAll(async () => {
+  prepared = await prepareVault({ platform: 'simulated' });
+});
+afterAll(() => prepared.remove());
+
+function start(args: readonly string[]) {
+  const command = ['--conditions=strongroom:source', MAIN, ...args];
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (part) => {
+    output.stdout += part;
+  });
+  child.stderr.on('data', (part) => {
+    output.stderr += part;
+  });
+  return { child, output };
+}
+
+async function exitCode(child: ChildProcess): Promise<unknown> {
+  return child.exitCode ?? child.signalCode ?? (await once(child, 'exit'))[0];
+}
+
+async function started(args: readonly string[]) {
+  const running = start(args);
+  for (let turn = 0; turn < 400 && running.child.exitCode === null; turn += 1) {
+    const line = running.output.stderr.split('\n').find((each) => each.includes('"listening"'));
+    if (line !== undefined) return { ...running, url: new URL(JSON.parse(line).url).origin };
+    await sleep(25);
+  }
+  throw new Error(`not started: ${running.output.stderr}`);
+}
+
+test('help ends well, and wrong arguments end with 2 and one line', async () => {
+  const help = start(['start', '--help']);
+  expect(await exitCode(help.child)).toBe(0);
+  expect(help.output.stdout).toContain('--master-key-file');
+  const wrong = start(['start', '--owner', 'west']);
+  expect(await exitCode(wrong.child)).toBe(2);
+  expect(wrong.output.stderr).toMatch(/^error ERR_USAGE: [^\n]*\n$/);
+});
+
+test('a file that others may read ends the start with 77, naming the setting', async () => {
+  const loose = start(
+    prepared.args.with(prepared.args.indexOf('--master-key-file') + 1, '/etc/hostname'),
+  );
+  expect(await exitCode(loose.child)).toBe(77);
+  expect(loose.output.stderr).toContain('ERR_CONFIG_INVALID');
+});
+
+test('says that a simulated platform protects nothing, and stops when it is told to', async () => {
+  const { child, output, url } = await started(prepared.args);
+  expect((await get(`${url}/readyz`, prepared.ca)).status).toBe(200);
+  expect(output.stderr).toContain('"simulated-authority"');
+  expect(output.stderr).not.toContain('Warning');
+  child.kill('SIGTERM');
+  expect(await exitCode(child)).toBe(0);
+});
+
+test('killed at any moment: no key has left without an entry in the log', async () => {
+  const transport = createTransportKey();
+  const token = await prepared.authority.token(workerClaims(transport.publicKey));
+  const releasePolicy = encoded(policyFor('simulated'));
+  let released = 0;
+  for (const delay of [150, 230, 310]) {
+    const { child, url } = await started(prepared.args);
+    const admin = createClient(url, prepared.tokens.administer, prepared.ca);
+    await admin.createOctKey('share', { exportable: true, releasePolicy });
+    const client = createClient(url, prepared.tokens.release, prepared.ca);
+    const asking = Array.from({ length: 4 }, async () => {
+      while (child.exitCode === null && child.signalCode === null) {
+        const answer = await client.releaseKey('share', token).catch(() => undefined);
+        if (answer?.value) released += 1;
+      }
+    });
+    await sleep(delay);
+    child.kill('SIGKILL');
+    await Promise.all([exitCode(child), ...asking]);
+  }
+  const database = openDatabase(join(prepared.folder, 'data'));
+  const log = createAuditLog(database, 'west', { now: () => 0, monotonic: () => 0 });
+  const { entries } = log.verify();
+  const written = log.read(0, entries).filter(({ entry }) => entry.includes('"key-released"'));
+  database.close();
+  expect(released).toBeGreaterThan(0);
+  expect(written.length).toBeGreaterThanOrEqual(released);
+});

@@ -1,0 +1,114 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { codeOf } from '@strongroom/protocol/errors';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parseTokenFile } from './access.ts';
+import { parseAuthorities } from './authorities.ts';
+import { readMasterKey } from './master-key.ts';
+import { readSettings } from './settings.ts';
+
+const FILES = ['authorities', 'access-token-file', 'admin-token-file', 'master-key-file'];
+const complete = [
+  ...['start', '--owner', 'west', '--data', '/tmp/west'],
+  ...FILES.flatMap((name) => [`--${name}`, name]),
+];
+const codeOfThrown = (act: () => unknown) => {
+  try {
+    act();
+  } catch (error) {
+    return codeOf(error);
+  }
+  return undefined;
+};
+
+describe('readSettings', () => {
+  test('reads every option, and listens on this machine only unless told otherwise', () => {
+    expect(readSettings(complete)).toEqual({
+      ...{ owner: 'west', host: '127.0.0.1', port: 8470, data: '/tmp/west', logLevel: 'info' },
+      ...{ authorities: 'authorities', accessTokenFile: 'access-token-file' },
+      ...{ adminTokenFile: 'admin-token-file', masterKeyFile: 'master-key-file' },
+    });
+    const more = [...complete, '--public-url', 'https://keys.west.example', '--port', '0'];
+    expect(readSettings(more)).toMatchObject({ publicUrl: 'https://keys.west.example', port: 0 });
+  });
+
+  test.each([
+    ['another verb', ['stop']],
+    ['an unknown option', [...complete, '--fast']],
+    ['an owner that is no party id', complete.with(2, 'West Wing')],
+    ['a port that is none', [...complete, '--port', '65536']],
+    ['a level that is none', [...complete, '--log-level', 'loud']],
+    ['a certificate without its key', [...complete, '--tls-cert', 'cert.pem']],
+    ['a URL with a slash at the end', [...complete, '--public-url', 'https://keys.example/']],
+    ...complete.flatMap((word, index): [string, string[]][] =>
+      word.startsWith('--') ? [[`no ${word}`, complete.toSpliced(index, 2)]] : [],
+    ),
+  ])('refuses %s', (_name, args) => {
+    expect(codeOfThrown(() => readSettings(args))).toBe('ERR_USAGE');
+  });
+});
+
+describe('files', () => {
+  const key = { kty: 'RSA', n: 'n'.repeat(512), e: 'AQAB' };
+  const authority = { issuer: 'https://attest.example', keys: [key] };
+
+  test('an authority is for hardware unless its file says otherwise', () => {
+    const [first, second] = parseAuthorities(
+      JSON.stringify([
+        authority,
+        { ...authority, issuer: 'https://b.example', platform: 'simulated' },
+      ]),
+    );
+    expect([first?.platform, second?.platform]).toEqual(['amd', 'simulated']);
+  });
+
+  test.each([
+    ['no JSON', '{'],
+    ['an object', JSON.stringify(authority)],
+    ['an empty list', '[]'],
+    ['no keys', JSON.stringify([{ ...authority, keys: [] }])],
+    ['a private key', JSON.stringify([{ ...authority, keys: [{ ...key, d: 'x' }] }])],
+    ['another platform', JSON.stringify([{ ...authority, platform: 'any' }])],
+    ['one issuer twice', JSON.stringify([authority, { ...authority, platform: 'simulated' }])],
+  ])('refuses authorities that are %s', (_name, text) => {
+    expect(codeOfThrown(() => parseAuthorities(text))).toBe('ERR_CONFIG_INVALID');
+  });
+
+  test('tokens come one a line, and a short one is refused', () => {
+    const tokens = ['a'.repeat(22), 'b'.repeat(43)];
+    expect(parseTokenFile(` ${tokens.join('\r\n')}\n\n`, 'x')).toEqual(tokens);
+    for (const text of ['', '\n', 'a'.repeat(21), `${tokens[0]}\nshort`, 'with space '.repeat(9)]) {
+      expect(codeOfThrown(() => parseTokenFile(text, 'x'))).toBe('ERR_CONFIG_INVALID');
+    }
+  });
+});
+
+describe('readMasterKey', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'master-key-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  const read = async (text: string, mode: number) => {
+    const path = join(folder, 'key');
+    await writeFile(path, text);
+    await chmod(path, mode);
+    return readMasterKey(path).catch(codeOf);
+  };
+
+  test('takes 32 bytes from a file of its owner, and nothing else', async () => {
+    const bytes = Buffer.alloc(32, 7);
+    const text = bytes.toString('base64url');
+    expect(await read(`${text}\n`, 0o600)).toEqual(new Uint8Array(bytes));
+    expect(await read(text, 0o400)).toEqual(new Uint8Array(bytes));
+    for (const mode of [0o640, 0o604, 0o610, 0o644]) {
+      expect(await read(text, mode)).toBe('ERR_CONFIG_INVALID');
+    }
+    for (const wrong of ['', text.slice(1), `${text}A`, `${text}=`, bytes.toString('hex')]) {
+      expect(await read(wrong, 0o600)).toBe('ERR_CONFIG_INVALID');
+    }
+    expect(await readMasterKey(join(folder, 'none')).catch(codeOf)).toBe('ERR_FILE_UNREADABLE');
+  });
+});
