@@ -21,14 +21,14 @@ import { assertOneRequest, splitIntoRequests } from './record-requests.ts';
  * The one file that knows kafkajs 2.2.4. Its producer is used with one awaited send at a time; its
  * consumer is not used at all: it needs a group, joins slowly, rebalances, hides positions and
  * shows aborted records. Reading fetches directly with the client's connections (`Cluster`).
- * It is longer than other files because nothing of kafkajs may be outside of it.
+ * It has more than 300 lines because nothing of kafkajs may be outside of it.
  */
 
 export interface KafkaLogOptions {
   /** Bootstrap servers, `host:port`. */
   readonly brokers: readonly string[];
   readonly clientId: string;
-  /** Told that the client complained, never with what words: they may quote what it was sending. */
+  /** Told that the client complained, never in its words: they may quote what it was sending. */
   readonly logger?: ClientLogger;
 }
 
@@ -45,8 +45,8 @@ const RETRY = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 7 };
 /** An open transaction of a dead writer is aborted by the broker after so long. */
 export const TRANSACTION_TIMEOUT_MS = 15_000;
 /**
- * Some 30 s: InitProducerId must outlive the open transaction of a dead writer. The first pauses are
- * short, because the first request of a transaction waits for the marks of the one before it.
+ * Some 30 s: InitProducerId must outlive the open transaction of a dead writer. The first pauses
+ * are short, because a transaction's first request waits for the marks of the one before it.
  */
 const TAKEOVER_RETRY = { initialRetryTime: 5, maxRetryTime: 500, retries: 70 };
 
@@ -170,11 +170,11 @@ const REPLICAS = 3;
  * (kafkajs 1005), or when it goes on after an error: so calls queue, and an error ends it.
  */
 function createPublisher(kafka: Kafka, control: Cluster) {
-  let producer: Producer | undefined;
+  let idempotent: Producer | undefined;
   let queue: Promise<unknown> = Promise.resolve();
 
   async function connected(): Promise<Producer> {
-    if (producer !== undefined) return producer;
+    if (idempotent !== undefined) return idempotent;
     const created = kafka.producer({
       idempotent: true,
       maxInFlightRequests: 1,
@@ -183,7 +183,7 @@ function createPublisher(kafka: Kafka, control: Cluster) {
       metadataMaxAge: METADATA_AGE_MS_MAX,
     });
     await created.connect();
-    producer = created;
+    idempotent = created;
     return created;
   }
 
@@ -197,8 +197,8 @@ function createPublisher(kafka: Kafka, control: Cluster) {
         await (await connected()).send({ topic, messages, acks: ALL_REPLICAS });
       }
     } catch (error) {
-      const broken = producer;
-      producer = undefined;
+      const broken = idempotent;
+      idempotent = undefined;
       broken?.disconnect().catch(() => undefined);
       throw toLogError(error, { topic });
     }
@@ -211,7 +211,7 @@ function createPublisher(kafka: Kafka, control: Cluster) {
       return sent;
     },
     async close() {
-      await producer?.disconnect();
+      await idempotent?.disconnect();
     },
   };
 }
@@ -261,7 +261,7 @@ async function endOffset(cluster: Cluster, topic: string, partition: number): Pr
   throw new LogError('ERR_LOG_FAILED', { reason: 'UNKNOWN_TOPIC_OR_PARTITION', topic, partition });
 }
 
-/** A long poll of one leader answers as soon as there is anything; with several, one may be idle. */
+/** One leader answers as soon as there is anything; of several, one may be idle and hold us up. */
 const LONG_POLL_MS = 500;
 const SHORT_POLL_MS = 100;
 
@@ -325,8 +325,8 @@ async function fetchFrom(
   maxBytes: number,
   maxWaitTime: number,
 ) {
-  const broker = await cluster.findBroker({ nodeId });
-  const { responses } = await broker.fetch({
+  const leader = await cluster.findBroker({ nodeId });
+  const { responses } = await leader.fetch({
     isolationLevel: READ_COMMITTED,
     maxWaitTime,
     minBytes: 1,
@@ -357,7 +357,7 @@ async function openWriter(
   control: Cluster,
 ): Promise<TransactionalWriter> {
   const client = createClient(options, TAKEOVER_RETRY);
-  const producer = client.kafka.producer({
+  const publisher = client.kafka.producer({
     transactionalId,
     transactionTimeout: TRANSACTION_TIMEOUT_MS,
     maxInFlightRequests: 1,
@@ -365,12 +365,12 @@ async function openWriter(
     createPartitioner: () => namedPartition,
     metadataMaxAge: METADATA_AGE_MS_MAX,
   });
-  const close = () => client.disconnect([() => producer.disconnect()]);
+  const close = () => client.disconnect([() => publisher.disconnect()]);
   let next: Transaction | undefined;
   try {
-    await producer.connect();
+    await publisher.connect();
     // The first one sends InitProducerId; later ones begin without a request.
-    next = await producer.transaction();
+    next = await publisher.transaction();
   } catch (error) {
     await close();
     throw toTransactionError(error);
@@ -387,7 +387,7 @@ async function openWriter(
         const messages = messagesOf(records, partition);
         const [sent] = await transaction.send({ topic, messages, acks: ALL_REPLICAS });
         await transaction.commit();
-        next = await producer.transaction();
+        next = await publisher.transaction();
         if (sent?.baseOffset === undefined) return {};
         const firstOffset = Number(sent.baseOffset);
         await untilReadable(control, topic, partition, firstOffset + records.length);

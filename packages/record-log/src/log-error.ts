@@ -1,6 +1,6 @@
 /**
  * Errors of this package carry the codes of the protocol's table without loading it: this package
- * knows bytes and nothing of what they mean. The testkit checks that the texts here are the table's.
+ * knows bytes and nothing of what they mean. The testkit checks that the texts are the table's.
  */
 const UNAVAILABLE = 69;
 const BAD_DATA = 65;

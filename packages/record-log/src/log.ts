@@ -74,9 +74,10 @@ export interface TransactionalWriter {
   /**
    * One transaction: all of the records become readable together, or none. They must fit into one
    * request. It resolves when they are committed, and readable unless an open transaction of
-   * another writer lies before them. Calls must not overlap. After ERR_LOG_FAILED the outcome is unknown and the writer is closed: open a new one
-   * with the same id, which settles it, and read back. After ERR_LOG_FENCED another writer has
-   * taken over.
+   * another writer lies before them. Calls must not overlap.
+   *
+   * After ERR_LOG_FAILED the outcome is unknown and the writer is closed: open a new one with the
+   * same id, which settles it, and read back. After ERR_LOG_FENCED another writer has taken over.
    */
   commit(
     topic: string,
