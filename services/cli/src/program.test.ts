@@ -1,0 +1,127 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ERRORS } from '@strongroom/protocol/errors';
+import type { Command } from 'commander';
+import { describe, expect, test } from 'vitest';
+import { inside, outside, strongroom, strongroomInside } from '../test/run-strongroom.ts';
+import { wordsByPath } from './completion.ts';
+import { createProgram } from './program.ts';
+
+function leavesOf(command: Command): Command[] {
+  return command.commands.length === 0 ? [command] : command.commands.flatMap(leavesOf);
+}
+
+/** Services bring their own help and options; `completion` prints shell code only. */
+const OWN_HELP = ['publish', 'start', 'read'];
+const NO_DATA = ['bash', 'zsh'];
+
+describe('every command', () => {
+  const leaves = leavesOf(createProgram()).filter(
+    (leaf) => !OWN_HELP.includes(leaf.name()) || leaf.parent?.name() === 'kafka',
+  );
+
+  test.each(leaves.map((leaf) => [`${leaf.parent?.name()} ${leaf.name()}`, leaf]))(
+    '%s has a description, an example and --json',
+    (_name, leaf) => {
+      let help = '';
+      leaf.configureOutput({
+        writeOut: (text) => {
+          help += text;
+        },
+      });
+      leaf.outputHelp();
+      expect(leaf.description()).not.toBe('');
+      expect(help).toContain('Example:\n  ');
+      const options = leaf.options.map((option) => option.long);
+      if (!NO_DATA.includes(leaf.name())) expect(options).toContain('--json');
+    },
+  );
+});
+
+describe('the real command', () => {
+  test.each([
+    [['contrct'], 'ERR_USAGE', 2],
+    [['contract'], 'ERR_USAGE', 2],
+    [['contract', 'sign'], 'ERR_USAGE', 2],
+    [['contract', 'verify', 'a', 'b'], 'ERR_USAGE', 2],
+    [['key', 'create', '--type', 'dsa'], 'ERR_USAGE', 2],
+    [['kafka', 'start', '--port', '99999'], 'ERR_USAGE', 2],
+    [['errors', 'list', 'ERR_NOTHING'], 'ERR_USAGE', 2],
+  ])('refuses %j', async (args, code, exitCode) => {
+    expect(await inside(...args)).toMatchObject({ code, exitCode });
+  });
+
+  test('tells a person what was expected and what to do, on stderr', async () => {
+    const { exitCode, stdout, stderr } = await strongroom('contract', 'sign');
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toMatch(/^error ERR_USAGE: .*--contract.*--help.*\n$/);
+  });
+
+  test('prints help on stdout with exit code 0', async () => {
+    const { exitCode, stdout, stderr } = await strongroom('contract', 'sign', '--help');
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).toContain('Usage: strongroom contract sign');
+  });
+
+  test('gives a service its own help, arguments and exit code', async () => {
+    const help = await strongroom('analyst', 'read', '--help');
+    expect(help.exitCode).toBe(0);
+    expect(help.stdout).toContain('Usage: strongroom analyst read');
+    const badFormat = await outside('analyst', 'read', '--format', 'xml');
+    expect(badFormat).toMatchObject({ code: 'ERR_USAGE', exitCode: 2 });
+    const failed = await outside(
+      ...['analyst', 'read', '--contract', 'nowhere', '--identity', 'nowhere', '--brokers', 'x:1'],
+    );
+    expect(failed).toMatchObject({ code: 'ERR_FILE_UNREADABLE', exitCode: 77 });
+  });
+
+  test('lists every error code', async () => {
+    const { data } = await inside('errors', 'list');
+    expect(data.map((row: { code: string }) => row.code)).toEqual(Object.keys(ERRORS));
+    const { stdout } = await strongroomInside('errors', 'list', 'ERR_DISK_FULL');
+    expect(stdout).toContain('Free space and start again');
+  });
+
+  test('says that no Kafka runs, and where none runs nothing is stopped', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'strongroom-kafka-'));
+    try {
+      const status = await outside('kafka', 'status', '--folder', folder);
+      expect(status).toMatchObject({ code: 'ERR_LOG_UNREACHABLE', exitCode: 69 });
+      const stopped = await inside('kafka', 'stop', '--folder', folder);
+      expect(stopped).toMatchObject({ exitCode: 0, data: { running: false } });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  test('knows its version both ways', async () => {
+    const { data } = await inside('version');
+    const { stdout } = await strongroomInside('--version');
+    expect(stdout.trim()).toBe(data.strongroom);
+  });
+
+  test('says that a vault does not answer, and that a vault is no URL', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'strongroom-vault-'));
+    const token = join(folder, 'token');
+    await writeFile(token, 'secret-token');
+    try {
+      const list = (vault: string) =>
+        inside('key', 'list', '--vault', vault, '--token-file', token);
+      expect(await list('http://127.0.0.1:1')).toMatchObject({
+        code: 'ERR_SERVICE_UNREACHABLE',
+        exitCode: 69,
+      });
+      expect(await list('ftp://vault')).toMatchObject({ code: 'ERR_USAGE', exitCode: 2 });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+test('completion knows every command and option', () => {
+  const words = new Map(wordsByPath(createProgram()).map((each) => [each.path, each.words]));
+  expect(words.get('contract')).toEqual(['new', 'sign', 'verify', 'show', 'id']);
+  expect(words.get('contract sign')).toEqual(['--json', '--contract', '--identity']);
+  expect(words.get('')).toContain('errors');
+});
