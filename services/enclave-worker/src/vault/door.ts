@@ -17,29 +17,33 @@ export interface DoorEntry extends DoorRecord {
   readonly offset: number;
 }
 
-/** Requests and their answers, by verb. Bytes travel beside the JSON, in their order. */
+/** Requests and their answers, by verb. Values of records travel beside the JSON, in their order. */
 export interface DoorVerbs {
   /** Verifies the contract, checks its SQL, starts the engine, makes the keys. */
   open: { request: { contract: unknown; memoryMb: number }; answer: { contractId: string } };
-  /** The canonical bytes of the runtime claims, base64url. */
-  claims: { request: Record<never, never>; answer: { runtimeClaims: string; nonce: string } };
+  /** The canonical bytes of the runtime claims, base64url, and the nonce inside them. */
+  claims: { request: NoMembers; answer: { runtimeClaims: string; nonce: string } };
   /** The attestation token that results will name. */
-  token: { request: { token: string }; answer: Record<never, never> };
-  release: {
-    request: { owner: string; keyId: string; jws: string };
-    answer: Record<never, never>;
-  };
+  token: { request: { token: string }; answer: NoMembers };
+  /** An owner's answer to a key request. */
+  release: { request: { owner: string; keyId: string; jws: string }; answer: NoMembers };
   /** Opens the newest checkpoint, or begins; says where to read from. */
   restore: { request: { checkpoint: string | null }; answer: Restored };
+  /** The token and a checkpoint that claims the epoch, as records. */
+  announce: { request: NoMembers; answer: NoMembers };
   /** Takes records of one dataset's topic, in the log's order. */
-  accept: { request: { dataset: string }; answer: { outcomes: readonly EntryOutcome[] } };
-  /** Results of windows that are complete, and the checkpoint that covers them. */
-  close: { request: Record<never, never>; answer: Closing };
-  /** A checkpoint alone. */
-  checkpoint: { request: Record<never, never>; answer: Record<never, never> };
-  /** Refuses to end while the owners' manifests name more than the log holds. */
-  finish: { request: Record<never, never>; answer: Record<never, never> };
+  accept: {
+    request: { dataset: string; entries: readonly Omit<DoorEntry, 'value'>[] };
+    answer: { outcomes: readonly EntryOutcome[] };
+  };
+  /** Results of windows that are complete, and the checkpoint that covers them, as records. */
+  close: { request: NoMembers; answer: Closing };
+  /** A checkpoint alone, as a record. */
+  checkpoint: { request: NoMembers; answer: NoMembers };
+  /** Refuses to end while the owners' manifests name more than the log held. */
+  finish: { request: NoMembers; answer: NoMembers };
 }
+type NoMembers = Readonly<Record<never, never>>;
 export type DoorVerb = keyof DoorVerbs;
 
 export interface Restored {

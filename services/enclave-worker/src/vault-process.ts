@@ -1,0 +1,217 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { Duplex } from 'node:stream';
+import { promisify } from 'node:util';
+import { type ErrorFacts, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import type { Logger } from '@strongroom/runtime/logger';
+import { encodeFrame, type Frame, FrameReader } from './frames.ts';
+import type { DoorRecord, DoorVerb, DoorVerbs } from './vault/door.ts';
+
+/**
+ * The vault as the worker sees it: a child process behind one pipe. It can be killed at any time;
+ * what was lost with it is read again from the sealed checkpoint.
+ */
+export interface VaultDoor {
+  /** Requests are answered in their order; several may be on their way. */
+  request<Verb extends DoorVerb>(
+    verb: Verb,
+    request: DoorVerbs[Verb]['request'],
+    values?: readonly Uint8Array[],
+  ): Promise<VaultAnswer<Verb>>;
+  /** Largest resident memory that the vault has reported, in bytes. */
+  readonly peakBytes: number;
+  readonly pid: number;
+  close(): Promise<void>;
+}
+
+export interface VaultAnswer<Verb extends DoorVerb> {
+  readonly answer: DoorVerbs[Verb]['answer'];
+  readonly records: readonly DoorRecord[];
+}
+
+export interface VaultOptions {
+  readonly logger: Logger;
+  /** How long one request may take before the vault counts as lost, in milliseconds. */
+  readonly deadlineMs: number;
+}
+
+/** @throws ERR_VAULT_LOST when it cannot be started */
+export async function startVault(options: VaultOptions): Promise<VaultDoor> {
+  const wrapper = await findWrapper(options.logger);
+  const [command = process.execPath, ...args] = [...wrapper, process.execPath, ...nodeArguments()];
+  const child = spawn(command, args, {
+    env: {},
+    cwd: '/',
+    // Whatever an engine or a crash prints is printed nowhere.
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+  });
+  const pipe = child.stdio[3];
+  if (!(pipe instanceof Duplex)) throw new StrongroomError('ERR_VAULT_LOST');
+  return new PipedVault(child, pipe, options.deadlineMs);
+}
+
+/** The folder that holds packages, services and node_modules. */
+const INSTALLATION = resolve(import.meta.dirname, '../../..');
+const EXTENSION = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
+/** JavaScript's own heap; rows and keys live outside it. */
+const HEAP_MB_MAX = 384;
+
+function nodeArguments(): string[] {
+  const readable = ['node_modules', 'packages', 'services', 'package.json'];
+  return [
+    ...process.execArgv.filter((argument) => argument.startsWith('--conditions=')),
+    '--permission',
+    ...readable.map((name) => `--allow-fs-read=${join(INSTALLATION, name)}`),
+    '--allow-addons',
+    '--disable-sigusr1',
+    '--disallow-code-generation-from-strings',
+    '--no-warnings',
+    `--max-old-space-size=${HEAP_MB_MAX}`,
+    join(import.meta.dirname, `vault-main.${EXTENSION}`),
+  ];
+}
+
+/**
+ * What the host allows before the vault's command: no core dumps, a network namespace with nothing
+ * in it. Each is a wall more, none the only one.
+ */
+async function findWrapper(logger: Logger): Promise<string[]> {
+  const noCore = ['/bin/sh', '-c', 'ulimit -c 0 && exec "$0" "$@"'];
+  const shell = (await works([...noCore, 'true'])) ? noCore : [];
+  for (const unshare of [
+    ['unshare', '-n'],
+    ['unshare', '-rn'],
+  ]) {
+    const wrapper = [...shell, '/usr/bin/env', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', ...unshare];
+    if (await works([...wrapper, 'true'])) {
+      logger.info('vault-isolation', { state: 'network namespace' });
+      return wrapper;
+    }
+  }
+  logger.warn('vault-isolation', { state: 'no network namespace on this host' });
+  return shell;
+}
+
+async function works([command = 'true', ...args]: readonly string[]): Promise<boolean> {
+  try {
+    await promisify(execFile)(command, args, { timeout: 5_000 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+interface Waiting {
+  readonly resolve: (frame: Frame) => void;
+  readonly reject: (error: unknown) => void;
+  timer?: NodeJS.Timeout;
+}
+
+class PipedVault implements VaultDoor {
+  readonly #child: ChildProcess;
+  readonly #pipe: Duplex;
+  readonly #deadlineMs: number;
+  readonly #reader = new FrameReader();
+  readonly #waiting: Waiting[] = [];
+  #isLost = false;
+  peakBytes = 0;
+
+  constructor(child: ChildProcess, pipe: Duplex, deadlineMs: number) {
+    this.#child = child;
+    this.#pipe = pipe;
+    this.#deadlineMs = deadlineMs;
+    pipe.on('data', (piece: Uint8Array) => this.#read(piece));
+    pipe.on('error', () => this.#lose());
+    pipe.on('close', () => this.#lose());
+    child.on('error', () => this.#lose());
+    child.on('exit', () => this.#lose());
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  async request<Verb extends DoorVerb>(
+    verb: Verb,
+    request: DoorVerbs[Verb]['request'],
+    values: readonly Uint8Array[] = [],
+  ): Promise<VaultAnswer<Verb>> {
+    if (this.#isLost) throw new StrongroomError('ERR_VAULT_LOST', { verb });
+    const answered = new Promise<Frame>((resolveFrame, reject) => {
+      this.#waiting.push({ resolve: resolveFrame, reject });
+    });
+    if (this.#waiting.length === 1) this.#arm();
+    for (const part of encodeFrame({ verb, request }, values)) this.#pipe.write(part);
+    return parseAnswer<Verb>(await answered);
+  }
+
+  async close(): Promise<void> {
+    const exited = new Promise<void>((done) => this.#child.once('exit', () => done()));
+    const hasExited = this.#child.exitCode !== null || this.#child.signalCode !== null;
+    this.#pipe.end();
+    const patience = setTimeout(() => this.#child.kill('SIGKILL'), CLOSE_MS);
+    if (!hasExited) await exited;
+    clearTimeout(patience);
+  }
+
+  #read(piece: Uint8Array): void {
+    try {
+      for (const frame of this.#reader.push(piece)) this.#settle(frame);
+    } catch {
+      this.#lose();
+    }
+  }
+
+  #settle(frame: Frame): void {
+    const first = this.#waiting.shift();
+    clearTimeout(first?.timer);
+    this.peakBytes = Math.max(this.peakBytes, peakOf(frame.message));
+    first?.resolve(frame);
+    this.#arm();
+  }
+
+  /** The deadline runs for the request that is being served, not for those that wait. */
+  #arm(): void {
+    const first = this.#waiting[0];
+    if (first && !first.timer) first.timer = setTimeout(() => this.#lose(), this.#deadlineMs);
+  }
+
+  #lose(): void {
+    this.#isLost = true;
+    this.#child.kill('SIGKILL');
+    this.#pipe.destroy();
+    for (const { reject, timer } of this.#waiting.splice(0)) {
+      clearTimeout(timer);
+      reject(new StrongroomError('ERR_VAULT_LOST'));
+    }
+  }
+}
+
+const CLOSE_MS = 2_000;
+
+function peakOf(message: unknown): number {
+  const isObject = typeof message === 'object' && message !== null;
+  return isObject && 'peakBytes' in message ? Number(message.peakBytes) : 0;
+}
+
+/** The vault is our own code in our own measurement: its answers are taken for what they are. */
+function parseAnswer<Verb extends DoorVerb>({ message, blobs }: Frame): VaultAnswer<Verb> {
+  const { answer, records = [], error } = message as WireAnswer<Verb>;
+  if (error) {
+    const code = isErrorCode(error.code) ? error.code : 'ERR_VAULT_LOST';
+    throw new StrongroomError(code, error.facts);
+  }
+  return {
+    answer,
+    records: records.map((record, index) => ({
+      ...record,
+      value: blobs[index] ?? new Uint8Array(0),
+    })),
+  };
+}
+
+interface WireAnswer<Verb extends DoorVerb> {
+  readonly answer: DoorVerbs[Verb]['answer'];
+  readonly records?: readonly Omit<DoorRecord, 'value'>[];
+  readonly error?: { readonly code: string; readonly facts: ErrorFacts };
+}

@@ -1,0 +1,121 @@
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import { z } from 'zod';
+import type { DoorEntry, DoorRecord, DoorVerb } from './door.ts';
+import { Vault } from './vault.ts';
+
+/**
+ * Serves the verbs of the door: decides what a request may say, and that an answer says nothing
+ * but records, codes and counts.
+ */
+export class DoorKeeper {
+  #vault: Vault | undefined;
+
+  /** Answers a request; never throws. An unexpected failure tells its verb and nothing else. */
+  async serve(message: unknown, blobs: readonly Uint8Array[]): Promise<Served> {
+    const request = RequestSchema.safeParse(message);
+    if (!request.success) return failed('ERR_VAULT_LOST', { verb: 'unknown' }, true);
+    const { verb } = request.data;
+    try {
+      const { answer = {}, records = [] } = await this.#serve(request.data, blobs);
+      return { message: { answer, records: records.map(withoutValue) }, blobs: valuesOf(records) };
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === undefined) return failed('ERR_VAULT_LOST', { verb }, true);
+      return failed(code, error instanceof StrongroomError ? error.facts : {}, false);
+    }
+  }
+
+  async #serve(request: DoorRequest, blobs: readonly Uint8Array[]): Promise<Result> {
+    if (request.verb === 'open') {
+      const { contract, memoryMb } = request.request;
+      this.#vault = await Vault.open(contract, { memoryMb });
+      return { answer: { contractId: this.#vault.contractId } };
+    }
+    const vault = this.#vault;
+    if (!vault) throw new StrongroomError('ERR_VAULT_LOST');
+    switch (request.verb) {
+      case 'claims':
+        return { answer: vault.claims() };
+      case 'token':
+        vault.acceptToken(request.request.token);
+        return {};
+      case 'release': {
+        const { owner, keyId, jws } = request.request;
+        await vault.acceptRelease(owner, keyId, jws);
+        return {};
+      }
+      case 'restore':
+        return { answer: await vault.restore(request.request.checkpoint) };
+      case 'announce':
+        return { records: await vault.announce() };
+      case 'accept': {
+        const { dataset, entries } = request.request;
+        const outcomes = await vault.accept(dataset, entriesOf(entries, blobs));
+        return { answer: { outcomes } };
+      }
+      case 'close': {
+        const { closing, records } = await vault.closeWindows();
+        return { answer: closing, records };
+      }
+      case 'checkpoint':
+        return { records: [await vault.checkpoint()] };
+      case 'finish':
+        vault.finish();
+        return {};
+    }
+  }
+}
+
+export interface Served {
+  readonly message: unknown;
+  readonly blobs: readonly Uint8Array[];
+  /** The vault's state is unknown: it must not go on. */
+  readonly fatal?: boolean;
+}
+
+interface Result {
+  readonly answer?: object;
+  readonly records?: readonly DoorRecord[];
+}
+
+const verbSchema = <Verb extends DoorVerb, Shape extends z.ZodRawShape>(verb: Verb, shape: Shape) =>
+  z.strictObject({ verb: z.literal(verb), request: z.strictObject(shape) });
+
+const EntrySchema = z.strictObject({
+  key: z.string().nullable(),
+  headers: z.record(z.string(), z.string()),
+  offset: z.int().min(0),
+});
+
+const RequestSchema = z.discriminatedUnion('verb', [
+  verbSchema('open', { contract: z.unknown(), memoryMb: z.int().min(64) }),
+  verbSchema('claims', {}),
+  verbSchema('token', { token: z.string() }),
+  verbSchema('release', { owner: z.string(), keyId: z.string(), jws: z.string() }),
+  verbSchema('restore', { checkpoint: z.string().nullable() }),
+  verbSchema('announce', {}),
+  verbSchema('accept', { dataset: z.string(), entries: z.array(EntrySchema) }),
+  verbSchema('close', {}),
+  verbSchema('checkpoint', {}),
+  verbSchema('finish', {}),
+]);
+type DoorRequest = z.infer<typeof RequestSchema>;
+
+function entriesOf(
+  entries: readonly z.infer<typeof EntrySchema>[],
+  blobs: readonly Uint8Array[],
+): DoorEntry[] {
+  return entries.map((entry, index) => ({ ...entry, value: blobs[index] ?? new Uint8Array(0) }));
+}
+
+function withoutValue({ key, headers }: DoorRecord) {
+  return { key, headers };
+}
+
+function valuesOf(records: readonly DoorRecord[]): Uint8Array[] {
+  return records.map(({ value }) => value);
+}
+
+function failed(code: string, facts: object, fatal: boolean): Served {
+  return { message: { error: { code, facts } }, blobs: [], fatal };
+}
