@@ -51,7 +51,7 @@ export async function askVault<T>(vault: string, call: () => Promise<T>): Promis
   }
 }
 
-/** Azure's error object may carry our code below its own (`innererror.code`). */
+/** Azure's error object may carry our code below its own (`innererror.code`, which the client renames). */
 const RestErrorSchema = z.looseObject({
   statusCode: z.number().optional(),
   code: z.string().optional(),
@@ -61,7 +61,7 @@ const RestErrorSchema = z.looseObject({
         .looseObject({
           code: z.string().optional(),
           message: z.string().optional(),
-          innererror: z.looseObject({ code: z.string().optional() }).optional(),
+          innerError: z.looseObject({ code: z.string().optional() }).optional(),
         })
         .optional(),
     })
@@ -80,7 +80,7 @@ function vaultError(vault: string, error: unknown): unknown {
   const parsed = RestErrorSchema.safeParse(error);
   const { statusCode, details } = parsed.success ? parsed.data : {};
   if (statusCode === undefined) return new StrongroomError('ERR_SERVICE_UNREACHABLE', { vault });
-  const inner = details?.error?.innererror?.code ?? details?.error?.code;
+  const inner = details?.error?.innerError?.code ?? details?.error?.code;
   const code = isErrorCode(inner) ? inner : CODE_OF_STATUS[statusCode];
   const problem = details?.error?.message;
   const facts = { vault, status: statusCode, ...(problem === undefined ? {} : { problem }) };
