@@ -1,12 +1,12 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Contract } from '@strongroom/protocol/contract';
 import { datasetOf } from '@strongroom/protocol/contract';
-import type { ContractId } from '@strongroom/protocol/fields';
+import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
 import { datasetTopic, RECORD_TYPES } from '@strongroom/protocol/record';
-import { streamGenesis } from '@strongroom/protocol/sealed-batch';
 import type { LogEntry, RecordLog } from '@strongroom/record-log/log';
+import { systemClock } from '@strongroom/runtime/clock';
 import { createIdentity, parseIdentity } from '@strongroom/sealing/identity';
-import { createStreamSealer } from '@strongroom/sealing/seal';
+import { createStreamSealer, newStreamId, streamStart } from '@strongroom/sealing/seal';
 
 /**
  * The Kafka operator, who has every right on the log and knows every public key. It forges, replays
@@ -22,24 +22,13 @@ export async function forgeBatch(
 ): Promise<void> {
   const dataset = datasetOf(contract, datasetId);
   const { identityJson } = await createIdentity(dataset.owner, { reading: false });
-  const forger = parseIdentity(identityJson);
-  const stream = randomBytes(16).toString('base64url');
+  const { signer } = parseIdentity(identityJson);
+  const stream = newStreamId();
   const position = { contract: contractId, dataset: dataset.id, stream, epoch: 0 };
   const sealer = createStreamSealer({
-    contractId,
-    dataset,
-    stream,
-    epoch: 0,
-    point: {
-      sequence: 0,
-      head: createHash('sha256')
-        .update(streamGenesis(position as never))
-        .digest('hex'),
-      rows: 0,
-    },
-    signer: forger.signer,
-    kid: dataset.owner,
-  } as never);
+    ...{ contractId, dataset, stream, epoch: 0, point: streamStart(position) },
+    ...{ signer, kid: dataset.owner, clock: systemClock },
+  });
   const forged = await sealer.seal(randomBytes(4096), { rows: 100, eventTime: null });
   await log.append(datasetTopic(contractId, dataset.id), [forged.record]);
 }
@@ -48,9 +37,9 @@ export async function forgeBatch(
 export async function replayBatch(
   log: RecordLog,
   contractId: ContractId,
-  datasetId: string,
+  datasetId: DatasetId,
 ): Promise<void> {
-  const topic = datasetTopic(contractId, datasetId as never);
+  const topic = datasetTopic(contractId, datasetId);
   const first = (await readAll(log, topic)).find(isBatch);
   if (!first) throw new Error('there is no batch to replay');
   await log.append(topic, [copyOf(first)]);

@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { findKafka } from '@strongroom/record-log/find-kafka';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
-import { findKafka } from '@strongroom/testkit/find-kafka';
 import { prepareFolders, setUp } from '../deployment/organisations.ts';
 import type { Deployment, WorkerSummary } from '../deployment/pipeline.ts';
 import { Processes } from '../deployment/processes.ts';
@@ -29,7 +29,7 @@ async function demo(options: { rows: number | undefined; json: boolean; keep: bo
   const kafka = await step('Kafka', () =>
     findKafka({ folder: path.join(folders.run, 'kafka'), onProgress: say }),
   );
-  if (kafka.pid !== undefined) processes.watch('kafka', kafka.pid);
+  if (kafka.pid > 0) processes.watch('kafka', kafka.pid);
   const log = await connectKafkaLog({ brokers: kafka.brokers.split(','), clientId: 'demo' });
   try {
     const sources = await step('Split the flights among three operators', () =>

@@ -1,3 +1,4 @@
+import { DatasetIdSchema } from '@strongroom/protocol/fields';
 import {
   type Deployment,
   jsonLines,
@@ -16,7 +17,7 @@ import { AUTHORITY, COLUMN_NAMES } from './contract.ts';
 import { REGION_NAMES, type Sources } from './sources.ts';
 
 /** Where the cheating operator appends: a small dataset, so that it surely happens in time. */
-const ATTACKED_DATASET = 'airports';
+const ATTACKED_DATASET = DatasetIdSchema.parse('airports');
 
 /** From the owners' files to sealed results on the log; the operator cheats on the way. */
 export async function runMainJob(deployment: Deployment, sources: Sources): Promise<WorkerSummary> {

@@ -12,7 +12,7 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 const DAY_MS = 86_400_000;
 
 export async function createRunAuthority(now: number): Promise<RunAuthority> {
-  x509.cryptoProvider.set(webcrypto as unknown as Crypto);
+  x509.cryptoProvider.set(webcrypto);
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const validity = { notBefore: new Date(now - DAY_MS), notAfter: new Date(now + DAY_MS) };
   const ca = await x509.X509CertificateGenerator.createSelfSigned({

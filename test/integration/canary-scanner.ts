@@ -76,7 +76,7 @@ export class CanaryScanner {
 export function encodingsOf(bytes: Uint8Array): { encoding: string; bytes: Buffer }[] {
   const raw = Buffer.from(bytes);
   const hex = raw.toString('hex');
-  const forms = [
+  const forms: { encoding: string; bytes: Buffer }[] = [
     { encoding: 'raw', bytes: raw },
     { encoding: 'hex', bytes: Buffer.from(hex) },
     { encoding: 'HEX', bytes: Buffer.from(hex.toUpperCase()) },

@@ -1,0 +1,153 @@
+import { createHash } from 'node:crypto';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
+import { parseCanonical } from '@strongroom/protocol/canonical-json';
+import { type RuntimeClaims, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
+import { PartyIdSchema } from '@strongroom/protocol/fields';
+import { RECORD_TYPES } from '@strongroom/protocol/record';
+import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
+import { claimedAggregate, openAggregate } from '@strongroom/sealing/open';
+import type { SeededRandom } from '@strongroom/testkit/seeded-random';
+import { tableFromIPC } from 'apache-arrow';
+import type { DoorRecord } from '../../services/enclave-worker/src/vault/door.ts';
+import { Vault } from '../../services/enclave-worker/src/vault/vault.ts';
+import type { Computation } from '../../services/enclave-worker/test/owners.ts';
+import type { Topics } from './lying-topics.ts';
+
+/**
+ * The worker's loop around a real vault, in one process, with crashes where a seed wants them: the
+ * vault and everything that was not committed are thrown away, and a new vault goes on from the
+ * newest committed checkpoint.
+ */
+
+const CRASH_CHANCE = 0.04;
+const CRASHES_MAX = 2;
+const GROUP_MAX = 5;
+
+export interface Told {
+  readonly seal: AggregateSeal;
+  /** By group: row count and the sum of the weights. */
+  readonly groups: ReadonlyMap<string, { readonly n: number; readonly weight: number }>;
+}
+
+export class SimulatedWorker {
+  readonly #computation: Computation;
+  readonly #topics: Topics;
+  readonly #random: SeededRandom;
+  readonly #committed: DoorRecord[] = [];
+  /** The key behind each token, which is what a real token proves. */
+  readonly #keys = new Map<string, RuntimeClaims['keys'][1]>();
+  #read = new Map<string, number>();
+  crashes = 0;
+  /** Codes of the records that were refused. */
+  readonly refused = new Set<string>();
+
+  constructor(computation: Computation, topics: Topics, random: SeededRandom) {
+    this.#computation = computation;
+    this.#topics = topics;
+    this.#random = random;
+  }
+
+  /** Reads all that the log shows; the code that the vault ends with, when it is not content. */
+  async run(): Promise<void> {
+    for (;;) {
+      const vault = await this.#start();
+      try {
+        if (await this.#readOn(vault)) {
+          vault.finish();
+          return;
+        }
+      } finally {
+        vault.close();
+      }
+    }
+  }
+
+  /** What the analyst can open and verify of the committed results, in the log's order. */
+  async told(): Promise<Told[]> {
+    const { contract, contractId, analyst } = this.#computation;
+    const told: Told[] = [];
+    for (const record of this.#committed) {
+      if (record.headers['ce_type'] !== RECORD_TYPES.aggregate) continue;
+      const tokenSha256 = claimedAggregate(record).token;
+      const proven = this.#keys.get(tokenSha256);
+      if (!proven || !analyst.reader) throw new Error('a result without proof');
+      const { kty, crv, x } = proven;
+      const { seal, plaintext } = await openAggregate(record, {
+        ...{ contract, contractId, tokenSha256, aggregateKey: { kty, crv, x } },
+        ...{ reader: PartyIdSchema.parse('analyst'), secretReader: analyst.reader },
+      });
+      told.push({ seal, groups: groupsOf(plaintext) });
+    }
+    return told;
+  }
+
+  async #start(): Promise<Vault> {
+    const { contract, signed } = this.#computation;
+    const vault = await Vault.open(signed);
+    const { runtimeClaims, nonce } = vault.claims();
+    const bytes = decodeBase64url(runtimeClaims) ?? new Uint8Array(0);
+    const [transport, aggregates] = RuntimeClaimsSchema.parse(parseCanonical(bytes)).keys;
+    for (const { owner, keyId } of contract.datasets) {
+      for (const name of [keyId, 'state-share']) {
+        const jws = await this.#computation.release(owner, name, nonce, transport);
+        await vault.acceptRelease(owner, name, jws);
+      }
+    }
+    const token = `header.${runtimeClaims}.signature`;
+    this.#keys.set(createHash('sha256').update(token).digest('hex'), aggregates);
+    vault.acceptToken(token);
+    const newest = this.#committed.findLast(({ key }) => key === RECORD_TYPES.checkpoint);
+    const { from } = await vault.restore(newest ? new TextDecoder().decode(newest.value) : null);
+    this.#read = new Map(from.map(({ dataset, offset }) => [dataset, offset]));
+    this.#committed.push(...(await vault.announce()));
+    return vault;
+  }
+
+  /** @returns false after a crash */
+  async #readOn(vault: Vault): Promise<boolean> {
+    for (;;) {
+      const open = [...this.#topics].filter(([name, records]) => this.#at(name) < records.length);
+      if (open.length === 0) return true;
+      const [name, records] = this.#random.pick(open);
+      const at = this.#at(name);
+      const group = records.slice(at, at + 1 + this.#random.below(GROUP_MAX));
+      const entries = group.map((record, index) => ({ ...record, offset: at + index }));
+      for (const { code } of await vault.accept(name, entries)) if (code) this.refused.add(code);
+      this.#read.set(name, at + group.length);
+      if (!(await this.#closeWindows(vault))) return false;
+    }
+  }
+
+  async #closeWindows(vault: Vault): Promise<boolean> {
+    for (let more = true; more; ) {
+      if (this.#crashes()) return false;
+      const { closing, records } = await vault.closeWindows();
+      // Between sealing and committing: these results are lost, and nobody has seen them.
+      if (this.#crashes()) return false;
+      this.#committed.push(...records);
+      more = closing.more;
+    }
+    return true;
+  }
+
+  #at(dataset: string): number {
+    return this.#read.get(dataset) ?? 0;
+  }
+
+  #crashes(): boolean {
+    const crashes = this.crashes < CRASHES_MAX && this.#random.chance(CRASH_CHANCE);
+    if (crashes) this.crashes += 1;
+    return crashes;
+  }
+}
+
+function groupsOf(plaintext: Uint8Array): Told['groups'] {
+  const table = tableFromIPC(plaintext);
+  const column = (name: string) => table.getChild(name);
+  return new Map(
+    Array.from({ length: table.numRows }, (_none, row) => [
+      String(column('place')?.get(row)),
+      { n: Number(column('n')?.get(row)), weight: Number(column('weight')?.get(row)) },
+    ]),
+  );
+}
