@@ -51,7 +51,7 @@ export async function askVault<T>(vault: string, call: () => Promise<T>): Promis
   }
 }
 
-/** Azure's error object may carry our code below its own (`innererror.code`, which the client renames). */
+/** Our code lies in `innererror`, which Azure's client renames. */
 const RestErrorSchema = z.looseObject({
   statusCode: z.number().optional(),
   code: z.string().optional(),
