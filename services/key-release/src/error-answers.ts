@@ -35,7 +35,7 @@ export function addErrorAnswers(
   challenge: () => string,
   logger: Logger,
 ): void {
-  scope.setErrorHandler((error, _request, reply) => {
+  scope.setErrorHandler((error, request, reply) => {
     const refusal = refusalOf(error);
     const answer = refusal && ANSWERS[refusal.code];
     if (!refusal || !answer) {
@@ -43,7 +43,10 @@ export function addErrorAnswers(
       const inner = { code: codeOf(error) ?? 'ERR_INTERNAL' };
       return send(reply, { status: 500, code: 'InternalServerError' }, UNEXPECTED, inner);
     }
-    logger.warn('request-refused', { code: refusal.code });
+    // Every client begins without a token, to be challenged: that is no event.
+    const expected = request.headers.authorization === undefined;
+    const route = request.routeOptions.url;
+    logger[expected ? 'debug' : 'warn']('request-refused', { code: refusal.code, route });
     // RFC 9110 §11.6.1: a 401 always says how to authenticate.
     if (answer.status === 401) reply.header('www-authenticate', challenge());
     return send(reply, answer, refusal.message, { code: refusal.code, ...refusal.facts });
