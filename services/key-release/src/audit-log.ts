@@ -40,13 +40,13 @@ export interface AuditEvent {
   readonly transportKeySha256?: string;
 }
 
-export interface AuditEntry {
+interface AuditEntry {
   readonly sequence: number;
   readonly entry: string;
   readonly hash: string;
 }
 
-export interface AuditHead {
+interface AuditHead {
   readonly entries: number;
   readonly hash: string;
 }

@@ -7,7 +7,7 @@ import { z } from 'zod';
  * to be named: tokens of an authority for `amd` that speak of a simulated platform are refused
  * whatever a policy says.
  */
-export const TrustedAuthoritySchema = AuthoritySchema.extend({
+const TrustedAuthoritySchema = AuthoritySchema.extend({
   platform: z.enum(PLATFORM_KINDS).default('amd'),
 });
 export type TrustedAuthority = z.infer<typeof TrustedAuthoritySchema>;

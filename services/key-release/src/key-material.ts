@@ -25,7 +25,7 @@ export interface KeyMaterial {
 }
 
 /** Members of the public JWK beside `kty`; empty for a symmetric key. */
-export interface PublicKey {
+interface PublicKey {
   readonly n?: string;
   readonly e?: string;
   readonly crv?: string;
@@ -37,9 +37,9 @@ export const KEY_TYPES = ['RSA', 'RSA-HSM', 'EC', 'EC-HSM', 'oct', 'oct-HSM'] as
 export type KeyType = (typeof KEY_TYPES)[number];
 
 /** Smaller ones are refused: a contract's keys have at least 128 bits of strength or nearly so. */
-export const RSA_BITS = [3072, 4096] as const;
-export const CURVES = ['P-256', 'P-384'] as const;
-export const OCT_BITS = [256] as const;
+const RSA_BITS = [3072, 4096] as const;
+const CURVES = ['P-256', 'P-384'] as const;
+const OCT_BITS = [256] as const;
 /** Azure's limit for an imported symmetric key. */
 const OCT_BYTES_MAX = 64;
 const OCT_BYTES_MIN = 32;

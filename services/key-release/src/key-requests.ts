@@ -142,7 +142,7 @@ const DEFAULT_CONTENT_TYPE = 'application/json; charset=utf-8';
  * A policy is compiled here, when it is set; one that is not understood is never stored.
  * @throws ERR_POLICY_MALFORMED
  */
-export function readPolicy(policy: Policy): StoredPolicy {
+function readPolicy(policy: Policy): StoredPolicy {
   const bytes = decodeBase64url(policy.data);
   if (!bytes) throw badPolicy('base64url without padding');
   let json: string;

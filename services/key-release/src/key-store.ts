@@ -22,7 +22,7 @@ export interface StoredPolicy {
   readonly immutable: boolean;
 }
 
-export interface KeyAttributes {
+interface KeyAttributes {
   readonly enabled: boolean;
   /** Seconds since 1970. */
   readonly notBefore: number | null;

@@ -26,7 +26,7 @@ const OptionsSchema = z.strictObject({
   logLevel: z.enum(LOG_LEVELS),
 });
 
-export const MASTER_KEY_VARIABLE = 'STRONGROOM_MASTER_KEY_FILE';
+const MASTER_KEY_VARIABLE = 'STRONGROOM_MASTER_KEY_FILE';
 
 /**
  * Reads `start --owner … --data …`.
