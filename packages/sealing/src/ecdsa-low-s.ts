@@ -13,6 +13,8 @@ const ORDERS = {
 } as const;
 export type EcdsaAlgorithm = keyof typeof ORDERS;
 
+/** RFC 7518 §3.4. */
+export const ECDSA_HASHES = { ES256: 'sha256', ES384: 'sha384' } as const;
 export const ECDSA_SIGNATURE_BYTES = { ES256: 64, ES384: 96 } as const;
 
 export function isEcdsa(algorithm: string): algorithm is EcdsaAlgorithm {

@@ -71,7 +71,7 @@ export async function openAggregate(
   const seal = await verifyAggregateSeal(jws, context);
   checkPlace(seal, context);
   checkRecordShape(record, aggregateRecordShape(seal));
-  await checkCiphertext(ciphertext, seal.ciphertextSha256, MALFORMED);
+  checkCiphertext(ciphertext, seal.ciphertextSha256, MALFORMED);
   const dataKey = await unwrapFor(seal, context);
   return { seal, jws, plaintext: openBytes(dataKey, { ciphertext, tag, jws, seal }, MALFORMED) };
 }

@@ -1,16 +1,12 @@
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { DataKey } from './data-key.ts';
-import { sha256HexPooled } from './digest.ts';
+import { sha256Hex } from './digest.ts';
 
 /** The mirror of seal-bytes.ts. */
 
-export async function checkCiphertext(
-  ciphertext: Uint8Array<ArrayBuffer>,
-  expected: string,
-  code: ErrorCode,
-): Promise<void> {
-  if ((await sha256HexPooled(ciphertext)) !== expected) throw new StrongroomError(code);
+export function checkCiphertext(ciphertext: Uint8Array, expected: string, code: ErrorCode): void {
+  if (sha256Hex(ciphertext) !== expected) throw new StrongroomError(code);
 }
 
 /** Commitment, tag and length fail alike. */

@@ -131,13 +131,13 @@ function flippedText(text: string): string[] {
 }
 
 describe('unwrapper', () => {
-  const at = { contract: 'c', dataset: 'd', stream: 's', epoch: 0 } as never;
   const info = Buffer.from('info');
 
   test('unwraps one secret once, and checks its place every time', async () => {
     const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const { dataset } = await smallContract(keys);
-    const context = segmentContext(at);
+    const { contractId, dataset } = await smallContract(keys);
+    const position = { contract: contractId, dataset: dataset.id, stream: newStreamId(), epoch: 0 };
+    const context = segmentContext(position);
     const target = { wrappingKey: dataset.wrappingKey, kid: 'k', context };
     const { secret, wrapped } = createSegment(target);
     const unwrapper = createUnwrapper(keys.privateKey, dataset.wrappingKey);

@@ -60,7 +60,7 @@ export async function openBatch(
   const { jws, ciphertext, tag } = parseBatchRecord(record);
   const seal = await verifyBatchSeal(jws, contract, contractId, dataset);
   checkRecordShape(record, batchRecordShape(seal));
-  await checkCiphertext(ciphertext, seal.ciphertextSha256, 'ERR_CIPHERTEXT_HASH');
+  checkCiphertext(ciphertext, seal.ciphertextSha256, 'ERR_CIPHERTEXT_HASH');
   const dataKey = await unwrapper.dataKey(seal.segment, {
     kid: dataset.keyId,
     context: segmentContext(seal),

@@ -11,7 +11,7 @@ export interface ReadRecord {
 
 /** Ciphertext and tag of a record's value. */
 export interface SplitValue {
-  readonly ciphertext: Uint8Array<ArrayBuffer>;
+  readonly ciphertext: Uint8Array;
   readonly tag: Uint8Array;
 }
 
@@ -47,15 +47,7 @@ export function splitValue(value: Uint8Array, unopenable: ErrorCode): SplitValue
   }
   if (value.length <= TAG_BYTES) throw new StrongroomError(unopenable);
   const end = value.length - TAG_BYTES;
-  return { ciphertext: ownBuffer(value.subarray(0, end)), tag: value.subarray(end) };
-}
-
-/** Bytes over shared memory are copied: they could change between check and use. */
-function ownBuffer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const { buffer, byteOffset, length } = bytes;
-  return buffer instanceof ArrayBuffer
-    ? new Uint8Array(buffer, byteOffset, length)
-    : new Uint8Array(bytes);
+  return { ciphertext: value.subarray(0, end), tag: value.subarray(end) };
 }
 
 /**

@@ -3,7 +3,7 @@ import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { CIPHERTEXT_BYTES_MAX } from '@strongroom/protocol/limits';
 import type { SegmentSecret } from './data-key.ts';
-import { sha256HexPooled } from './digest.ts';
+import { sha256Hex } from './digest.ts';
 import type { Signer } from './sign.ts';
 
 /**
@@ -54,7 +54,7 @@ export async function sealBytes<Seal>(options: SealBytesOptions<Seal>): Promise<
 export interface EncryptedBytes {
   readonly plaintextBytes: number;
   readonly commitment: string;
-  readonly ciphertextSha256: Promise<string>;
+  readonly ciphertextSha256: string;
   /** The second half, once. */
   finish(jws: string): Uint8Array;
 }
@@ -73,13 +73,10 @@ export function encryptBytes(
   const dataKey = secret.dataKey(keyInfo);
   const commitment = encodeBase64url(dataKey.commitment());
   const ciphertext = dataKey.encrypt(plaintext);
-  const ciphertextSha256 = sha256HexPooled(ciphertext);
-  // Whoever gives up in between must not leave a rejection that nobody handles.
-  ciphertextSha256.catch(() => undefined);
   return {
     plaintextBytes: plaintext.length,
     commitment,
-    ciphertextSha256,
+    ciphertextSha256: sha256Hex(ciphertext),
     finish: (jws) =>
       Buffer.concat([ciphertext, dataKey.authenticate(ciphertext, Buffer.from(jws, 'ascii'))]),
   };
@@ -91,7 +88,7 @@ export async function signAndTag<Seal>(
 ): Promise<SealedBytes<Seal>> {
   const seal = options.payload({
     plaintextBytes: encrypted.plaintextBytes,
-    ciphertextSha256: await encrypted.ciphertextSha256,
+    ciphertextSha256: encrypted.ciphertextSha256,
     commitment: encrypted.commitment,
     segment: await options.wrapped,
   });

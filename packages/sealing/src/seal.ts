@@ -77,9 +77,8 @@ export interface StreamSealerOptions {
 }
 
 /**
- * Seals the batches of one stream, strictly in order of the calls. Calls may overlap: encryption
- * and hashing of later batches go on while earlier ones are signed. A failure ends the sealer, so
- * that no sequence number is used twice or skipped.
+ * Seals the batches of one stream, strictly in order of the calls. Calls may overlap. A failure
+ * ends the sealer, so that no sequence number is used twice or skipped.
  */
 export interface StreamSealer {
   /**

@@ -1,5 +1,6 @@
-import type { JsonWebKey, KeyObject } from 'node:crypto';
+import { type JsonWebKey, type KeyObject, sign } from 'node:crypto';
 import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url';
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import {
   CONTRACT_JWS_TYPE,
   type Contract,
@@ -16,9 +17,8 @@ import {
   SigningKeySchema,
   signatureAlgorithmOf,
 } from '@strongroom/protocol/public-key';
-import { CompactSign } from 'jose';
 import { signerOf } from './compact-jws.ts';
-import { isEcdsa, withLowS } from './ecdsa-low-s.ts';
+import { ECDSA_HASHES, isEcdsa, withLowS } from './ecdsa-low-s.ts';
 import { importPrivateKey, publicJwkOf } from './private-keys.ts';
 import { sameKey } from './public-keys.ts';
 import { Secret } from './secret.ts';
@@ -57,18 +57,16 @@ class PrivateSigner extends Secret implements Signer {
 
   async sign(payload: Uint8Array, header: { typ: string; kid: string }): Promise<string> {
     const alg = signatureAlgorithmOf(this.publicKey);
-    // Members in the order of RFC 8785, so that what jose serialises is canonical.
-    const jws = await new CompactSign(payload)
-      .setProtectedHeader({ alg, kid: header.kid, typ: header.typ })
-      .sign(this.#key);
-    return isEcdsa(alg) ? lowSJws(jws, alg) : jws;
+    const bytes = canonicalBytes({ alg, kid: header.kid, typ: header.typ });
+    const signed = `${encodeBase64url(bytes)}.${Buffer.from(payload).toString('base64url')}`;
+    return `${signed}.${encodeBase64url(this.#signature(alg, Buffer.from(signed, 'ascii')))}`;
   }
-}
 
-function lowSJws(jws: string, algorithm: 'ES256' | 'ES384'): string {
-  const end = jws.lastIndexOf('.') + 1;
-  const signature = Buffer.from(jws.slice(end), 'base64url');
-  return jws.slice(0, end) + encodeBase64url(withLowS(algorithm, signature));
+  #signature(algorithm: string, signed: Uint8Array): Uint8Array {
+    if (!isEcdsa(algorithm)) return sign(null, signed, this.#key);
+    const key = { key: this.#key, dsaEncoding: 'ieee-p1363' as const };
+    return withLowS(algorithm, sign(ECDSA_HASHES[algorithm], signed, key));
+  }
 }
 
 /**

@@ -3,6 +3,7 @@ import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { contractBytes, type SignedContract } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
 import { SigningKeySchema } from '@strongroom/protocol/public-key';
+import { CompactSign, compactVerify } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type SmallContract, smallContract } from '../test/small-contract.ts';
 import { hasLowS } from './ecdsa-low-s.ts';
@@ -66,6 +67,25 @@ describe('compact JWS', () => {
       expect(await codeFrom(verifyCompact(text, { ...expected, ...more }, CODES))).toBe(code);
     }
   });
+
+  test.each(kinds)(
+    '%s: jose reads what we write, and we read what it writes',
+    async (alg, keys) => {
+      const signer = createSigner(keys.privateKey);
+      const jws = await signer.sign(PAYLOAD, HEADER);
+      const read = await compactVerify(jws, keys.publicKey, { algorithms: [alg] });
+      expect(Buffer.from(read.payload)).toEqual(PAYLOAD);
+      // About half of jose's ECDSA signatures have the high s, which we refuse.
+      for (let tries = 0; tries < 64; tries += 1) {
+        const theirs = await new CompactSign(PAYLOAD)
+          .setProtectedHeader({ alg, kid: HEADER.kid, typ: HEADER.typ })
+          .sign(keys.privateKey);
+        const expected = { ...HEADER, key: signer.publicKey };
+        if ((await codeFrom(verifyCompact(theirs, expected, CODES))) === 'no error') return;
+      }
+      expect.fail('none of 64 signatures was accepted');
+    },
+  );
 
   test.each(kinds.slice(1))('%s: refuses the twin of a signature', async (alg, keys) => {
     const algorithm = alg === 'ES256' ? 'ES256' : 'ES384';
