@@ -5,7 +5,6 @@ import {
   X509Certificate,
 } from 'node:crypto';
 import { DENY_ALL_POLICY } from '@strongroom/attestation/release-policy';
-import { StrongroomError } from '@strongroom/protocol/errors';
 import { unwrapReleased } from '@strongroom/sealing/wrap';
 import { compactVerify, importJWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -21,7 +20,6 @@ import {
   workerClaims,
 } from '../test/token.ts';
 import { createTransportKey, startVault, type Vault } from '../test/vault.ts';
-import { type ReleaseService, releaseKey } from './release-key.ts';
 
 /** Azure's own client against the service, over TLS, from an empty folder to an opened key. */
 
@@ -243,49 +241,6 @@ describe('refusals', () => {
       await strict.stop();
     }
   });
-});
-
-test('an audit log that cannot be written releases nothing', async () => {
-  const signed: unknown[] = [];
-  const full = new StrongroomError('ERR_DISK_FULL');
-  const key = {
-    ...{ sequence: 1, name: 'kek', version: 'a'.repeat(32), kty: 'oct', publicKey: {}, tags: {} },
-    ...{ operations: [], enabled: true, exportable: true, notBefore: null, expires: null },
-    ...{ created: 0, updated: 0 },
-    policy: {
-      contentType: 'application/json',
-      data: Buffer.from(JSON.stringify(policyFor('simulated'))).toString('base64url'),
-      immutable: false,
-    },
-  } as const;
-  const unused = () => {
-    throw new Error('not asked for');
-  };
-  const service: ReleaseService = {
-    authorities: [{ issuer: ISSUER, keys: [vault.authority.publicKey], platform: 'simulated' }],
-    keyStore: {
-      ...{ add: unused, list: unused, versions: unused, update: unused, remove: unused },
-      find: () => key,
-      secretOf: () => Buffer.alloc(32, 1),
-    },
-    auditLog: {
-      ...{ head: unused, verify: unused, read: unused },
-      append: () => {
-        throw full;
-      },
-    },
-    identity: {
-      publicKey: { kty: 'RSA', n: 'n', e: 'AQAB' },
-      sign: async (payload) => String(signed.push(payload)),
-    },
-    clock: { now: () => Date.now(), monotonic: () => 0 },
-    baseUrl: () => 'https://localhost',
-  };
-  const request = { name: 'kek', version: undefined, nonce: undefined, apiVersion: '7.4' };
-  const algorithm = 'RSA_AES_KEY_WRAP_256';
-  const asked = releaseKey({ ...request, algorithm, token: await tokenOf() }, service);
-  expect(await asked.catch((error: unknown) => error)).toBe(full);
-  expect(signed).toEqual([]);
 });
 
 const AnswerSchema = z.looseObject({

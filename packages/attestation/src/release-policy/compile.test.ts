@@ -8,6 +8,8 @@ import {
 import { describe, expect, test } from 'vitest';
 import { compileReleasePolicy } from './compile.ts';
 
+/** Longer than 300 lines because the broken policies are spelled out, one list a kind. */
+
 const TYPE = 'x-ms-attestation-type';
 const DEBUG = 'x-ms-sevsnpvm-is-debuggable';
 const VMPL = 'x-ms-sevsnpvm-vmpl';
