@@ -97,7 +97,7 @@ export class SimulatedWorker {
     this.#keys.set(createHash('sha256').update(token).digest('hex'), aggregates);
     vault.acceptToken(token);
     const newest = this.#committed.findLast(({ key }) => key === RECORD_TYPES.checkpoint);
-    const { from } = await vault.restore(newest ? new TextDecoder().decode(newest.value) : null);
+    const { from } = await vault.restore(newest ? [new TextDecoder().decode(newest.value)] : []);
     this.#read = new Map(from.map(({ dataset, offset }) => [dataset, offset]));
     this.#committed.push(...(await vault.announce()));
     return vault;

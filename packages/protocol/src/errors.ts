@@ -97,6 +97,10 @@ export const ERRORS = {
     'the party is expected to be named in the contract',
     'Check the party id; `strongroom contract show` lists them.',
   ),
+  ERR_IDENTITY_MISMATCH: halt(
+    'the identity is expected to be that of the party that is named, with the key of the contract',
+    'Use the identity file of this party, the one that it signed the contract with.',
+  ),
   ERR_DATASET_UNKNOWN: halt(
     'the dataset is expected to be named in the contract',
     'Check the dataset id; `strongroom contract show` lists them.',
@@ -223,6 +227,10 @@ export const ERRORS = {
     'the evidence is expected to be a report, its certificate chain and runtime claims',
     'Check the attester and its platform provider.',
   ),
+  ERR_PLATFORM_UNAVAILABLE: retry(
+    'the platform is expected to make an attestation report',
+    'Check that this is an SEV-SNP guest with Linux 6.7 or later and configfs mounted.',
+  ),
   ERR_REPORT_MALFORMED: halt(
     'the attestation report is expected to follow a known version of the SEV-SNP ABI',
     'Check the platform; a new report version needs a new verifier.',
@@ -348,6 +356,10 @@ export const ERRORS = {
   ERR_ENGINE_OPEN: halt(
     'the query engine is expected to start with every lock in place',
     'Use the pinned version of DuckDB; no row was read.',
+  ),
+  ERR_INPUT_INCOMPLETE: retry(
+    'every owner is expected to complete its dataset before the deadline',
+    'Wait for the datasets that are named, or raise --deadline.',
   ),
   ERR_CHECKPOINT_INVALID: halt(
     'the checkpoint is expected to open with the state key of this contract',

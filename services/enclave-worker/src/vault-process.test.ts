@@ -14,7 +14,10 @@ const QUERY = {
 } as const;
 
 test('the vault answers in its own process', async () => {
-  const computation = await agreeOn([{ id: 'a', relation: 't', columns: COLUMNS }], [QUERY as never]);
+  const computation = await agreeOn(
+    [{ id: 'a', relation: 't', columns: COLUMNS }],
+    [QUERY as never],
+  );
   const vault = await startVault({ logger, deadlineMs: 20_000 });
   const opened = await vault.request('open', { contract: computation.signed, memoryMb: 128 });
   expect(opened.answer.contractId).toBe(computation.contractId);

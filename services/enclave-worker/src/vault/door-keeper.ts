@@ -45,7 +45,7 @@ export class DoorKeeper {
         return {};
       }
       case 'restore':
-        return { answer: await vault.restore(request.request.checkpoint) };
+        return { answer: await vault.restore(request.request.checkpoints) };
       case 'announce':
         return { records: await vault.announce() };
       case 'accept': {
@@ -92,7 +92,7 @@ const RequestSchema = z.discriminatedUnion('verb', [
   verbSchema('claims', {}),
   verbSchema('token', { token: z.string() }),
   verbSchema('release', { owner: z.string(), keyId: z.string(), jws: z.string() }),
-  verbSchema('restore', { checkpoint: z.string().nullable() }),
+  verbSchema('restore', { checkpoints: z.array(z.string()) }),
   verbSchema('announce', {}),
   verbSchema('accept', { dataset: z.string(), entries: z.array(EntrySchema) }),
   verbSchema('close', {}),

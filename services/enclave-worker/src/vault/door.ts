@@ -27,8 +27,8 @@ export interface DoorVerbs {
   token: { request: { token: string }; answer: NoMembers };
   /** An owner's answer to a key request. */
   release: { request: { owner: string; keyId: string; jws: string }; answer: NoMembers };
-  /** Opens the newest checkpoint, or begins; says where to read from. */
-  restore: { request: { checkpoint: string | null }; answer: Restored };
+  /** Opens the newest of the checkpoints, or begins; says where to read from. */
+  restore: { request: { checkpoints: readonly string[] }; answer: Restored };
   /** The token and a checkpoint that claims the epoch, as records. */
   announce: { request: NoMembers; answer: NoMembers };
   /** Takes records of one dataset's topic, in the log's order. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import type { Checkpoint } from '@strongroom/protocol/checkpoint';
 import type { Contract } from '@strongroom/protocol/contract';
 import { datasetOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
@@ -79,11 +80,13 @@ export class Vault {
   }
 
   /**
-   * Begins where the newest checkpoint ends, or at the beginning.
-   * @throws ERR_CHECKPOINT_INVALID, ERR_KEY_NOT_RELEASED
+   * Begins where the newest of the checkpoints ends, or at the beginning when there is none. The log
+   * may hold copies and forgeries: the newest is the one with the highest number that opens.
+   * @throws ERR_CHECKPOINT_INVALID when none opens, ERR_KEY_NOT_RELEASED
    */
-  async restore(jwe: string | null): Promise<Restored> {
-    if (jwe !== null) await this.#restoreFrom(jwe);
+  async restore(jwes: readonly string[]): Promise<Restored> {
+    const newest = await this.#newestOf(jwes);
+    if (newest) this.#restoreFrom(newest.checkpoint, newest.jwe);
     const from = [...this.#streams].map(([dataset, stream]) => ({
       dataset,
       offset: stream.readFrom,
@@ -91,8 +94,20 @@ export class Vault {
     return { epoch: this.#epoch, from, done: this.#computation.done };
   }
 
-  async #restoreFrom(jwe: string): Promise<void> {
-    const checkpoint = await openCheckpoint(jwe, this.#keys.stateKey(), this.#contractId);
+  async #newestOf(jwes: readonly string[]): Promise<OpenedCheckpoint | undefined> {
+    const stateKey = this.#keys.stateKey();
+    let newest: OpenedCheckpoint | undefined;
+    for (const jwe of jwes) {
+      const checkpoint = await openCheckpoint(jwe, stateKey, this.#contractId).catch(() => null);
+      if (checkpoint && checkpoint.sequence > (newest?.checkpoint.sequence ?? -1)) {
+        newest = { checkpoint, jwe };
+      }
+    }
+    if (!newest && jwes.length > 0) throw new StrongroomError('ERR_CHECKPOINT_INVALID');
+    return newest;
+  }
+
+  #restoreFrom(checkpoint: Checkpoint, jwe: string): void {
     this.#epoch = checkpoint.epoch + 1;
     this.#checkpoint = { sequence: checkpoint.sequence + 1, previous: checkpointHash(jwe) };
     this.#computation.restore(checkpoint.queries);
@@ -201,6 +216,11 @@ export class Vault {
     const shape = plainRecordShape(this.#contractId, type, id);
     return { key: shape.key, headers: shape.headers, value: new TextEncoder().encode(text) };
   }
+}
+
+interface OpenedCheckpoint {
+  readonly checkpoint: Checkpoint;
+  readonly jwe: string;
 }
 
 /** One transaction is one request: it stays well under a record's limit. */

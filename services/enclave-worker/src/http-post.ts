@@ -1,0 +1,61 @@
+import http from 'node:http';
+import https from 'node:https';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { HTTP_BODY_BYTES_MAX, HTTP_TIMEOUT_MS } from '@strongroom/protocol/limits';
+
+export interface JsonAnswer {
+  readonly status: number;
+  /** Undefined when the body is no JSON. */
+  readonly body: unknown;
+}
+
+/**
+ * Posts JSON. `ca`: PEM of the authorities to trust instead of the system's.
+ * @throws ERR_SERVICE_UNREACHABLE when no whole answer comes in time
+ */
+export async function postJson(
+  url: URL,
+  body: unknown,
+  options: { readonly ca?: string },
+): Promise<JsonAnswer> {
+  try {
+    return await post(url, JSON.stringify(body), options);
+  } catch {
+    throw new StrongroomError('ERR_SERVICE_UNREACHABLE', { url: `${url.origin}${url.pathname}` });
+  }
+}
+
+function post(url: URL, text: string, { ca }: { readonly ca?: string }): Promise<JsonAnswer> {
+  const request = url.protocol === 'https:' ? https.request : http.request;
+  const headers = { 'content-type': 'application/json', accept: 'application/json' };
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      url,
+      { method: 'POST', headers, timeout: HTTP_TIMEOUT_MS, ...(ca === undefined ? {} : { ca }) },
+      (response) => {
+        const pieces: Buffer[] = [];
+        let bytes = 0;
+        response.on('data', (piece: Buffer) => {
+          pieces.push(piece);
+          bytes += piece.length;
+          if (bytes > HTTP_BODY_BYTES_MAX) sent.destroy(new RangeError('answer too long'));
+        });
+        response.on('error', reject);
+        response.on('end', () => {
+          resolve({ status: response.statusCode ?? 0, body: parseJson(Buffer.concat(pieces)) });
+        });
+      },
+    );
+    sent.on('timeout', () => sent.destroy(new RangeError('no answer in time')));
+    sent.on('error', reject);
+    sent.end(text);
+  });
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,107 @@
+import type { TokenCredential } from '@azure/core-auth';
+import { KeyClient } from '@azure/keyvault-keys';
+import { type Contract, ownersOf, type Party } from '@strongroom/protocol/contract';
+import { codeOf, type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+
+/** Key releases by Azure's own client: the same code for Azure Key Vault and for our service. */
+
+export interface WantedKey {
+  readonly owner: string;
+  readonly keyId: string;
+}
+
+export interface KeyRequestOptions {
+  readonly token: string;
+  /** Echoed in the signed answer: the one inside the runtime claims. */
+  readonly nonce: string;
+  /** The bearer token for an owner's service. */
+  readonly accessTokenFor: (owner: string) => string;
+  /** PEM of the authorities to trust instead of the system's. */
+  readonly ca?: string;
+}
+
+/** Every key that the computation needs: one for each dataset, and a state share of each owner. */
+export function wantedKeys(contract: Contract): WantedKey[] {
+  return ownersOf(contract).flatMap((owner) => {
+    const datasets = contract.datasets.filter((dataset) => dataset.owner === owner.id);
+    const names = new Set(datasets.map((dataset) => dataset.keyId));
+    if (owner.keyRelease) names.add(owner.keyRelease.stateShareKeyId);
+    return [...names].map((keyId) => ({ owner: owner.id, keyId }));
+  });
+}
+
+/**
+ * Asks an owner's service for a key. The answer is for the vault: it alone can judge and open it.
+ * @returns the JWS around the wrapped key
+ * @throws ERR_KEY_NOT_RELEASED, or the service's own code
+ */
+export async function requestKey(
+  owner: Party,
+  keyId: string,
+  options: KeyRequestOptions,
+): Promise<string> {
+  const facts = { party: owner.id, key: keyId };
+  if (!owner.keyRelease) throw new StrongroomError('ERR_KEY_NOT_RELEASED', facts);
+  const client = keyClient(owner.keyRelease.url, owner.id, options);
+  let value: unknown;
+  try {
+    const released = await client.releaseKey(keyId, options.token, {
+      algorithm: 'RSA_AES_KEY_WRAP_256',
+      nonce: options.nonce,
+    });
+    value = released.value;
+  } catch (error) {
+    throw refusal(error, facts);
+  }
+  // The client does not mind an answer without it.
+  if (typeof value !== 'string' || value === '') {
+    throw new StrongroomError('ERR_KEY_NOT_RELEASED', facts);
+  }
+  return value;
+}
+
+function keyClient(url: string, owner: string, options: KeyRequestOptions): KeyClient {
+  const credential: TokenCredential = {
+    getToken: async () => ({
+      token: options.accessTokenFor(owner),
+      expiresOnTimestamp: Number.MAX_SAFE_INTEGER,
+    }),
+  };
+  return new KeyClient(url, credential, {
+    // The contract names the service; its answer is signed by a key that the contract pins.
+    disableChallengeResourceVerification: true,
+    allowInsecureConnection: url.startsWith('http:'),
+    ...(options.ca === undefined ? {} : { tlsOptions: { ca: options.ca } }),
+  });
+}
+
+/** Our services say their code inside Azure's error; other services have a status. */
+function refusal(error: unknown, facts: Record<string, string>): StrongroomError {
+  const known = codeOf(error) ?? innerCodeOf(error, 0);
+  if (known !== undefined) return new StrongroomError(known, facts);
+  const status = memberOf(error, 'statusCode');
+  if (status === 401) return new StrongroomError('ERR_UNAUTHENTICATED', facts);
+  if (status === 403) return new StrongroomError('ERR_POLICY_DENIED', facts);
+  if (status === 404) return new StrongroomError('ERR_KEY_NOT_FOUND', facts);
+  return new StrongroomError('ERR_KEY_NOT_RELEASED', facts);
+}
+
+const NESTING_MAX = 4;
+
+/** The client renames members on the way: `innererror` may arrive as `innerError`. */
+function innerCodeOf(value: unknown, depth: number): ErrorCode | undefined {
+  const code = memberOf(value, 'code');
+  if (isErrorCode(code)) return code;
+  if (depth > NESTING_MAX) return undefined;
+  for (const name of ['details', 'error', 'innererror', 'innerError']) {
+    const inner = memberOf(value, name);
+    const found = inner ? innerCodeOf(inner, depth + 1) : undefined;
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return Reflect.get(value, name);
+}
