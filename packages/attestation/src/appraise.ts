@@ -1,6 +1,5 @@
 import type { Contract, PRODUCTS, TcbFloorSchema } from '@strongroom/protocol/contract';
 import type { ErrorCode } from '@strongroom/protocol/errors';
-import type { ContractId } from '@strongroom/protocol/fields';
 import type { z } from 'zod';
 import { bindsRuntimeClaims } from './binding.ts';
 import type { PlatformKind } from './roots.ts';
@@ -52,7 +51,10 @@ export function appraiseEvidence(evidence: VerifiedEvidence, policy: AppraisalPo
 }
 
 /** The demands of a contract: on bare SNP and simulated guests HOST_DATA is the contract's id. */
-export function appraisalPolicyFor(contract: Contract, contractId: ContractId): AppraisalPolicy {
+export function appraisalPolicyFor(
+  contract: Pick<Contract, 'enclave'>,
+  contractId: string,
+): AppraisalPolicy {
   return {
     platform: contract.enclave.platform,
     minimumTcb: contract.enclave.minimumTcb,

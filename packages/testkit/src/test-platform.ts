@@ -2,11 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { reportDataOf } from '@strongroom/attestation/binding';
 import {
   createSimulatedPlatform,
   loadSimulatedPlatform,
   type SimulatedPlatform,
 } from '@strongroom/attestation/insecure';
+import type { Platform } from '@strongroom/attestation/platforms/platform';
+import { encodeBase64url } from '@strongroom/protocol/base64url';
+import type { Evidence } from '@strongroom/protocol/evidence';
 import { systemClock } from '@strongroom/runtime/clock';
 
 /** Its certificates are valid for 30 days. */
@@ -38,4 +42,14 @@ async function makeShared(folder: string): Promise<void> {
   await createSimulatedPlatform(aside, { clock: systemClock, products, providerKeys: true });
   if (!(await isFresh(folder))) await rm(folder, { recursive: true, force: true });
   await rename(aside, folder).catch(() => rm(aside, { recursive: true, force: true }));
+}
+
+/** Evidence of one launch, bound to these claims, in the form in which it travels. */
+export async function evidenceOf(guest: Platform, runtimeClaims: Uint8Array): Promise<Evidence> {
+  const quote = await guest.quote(reportDataOf(runtimeClaims));
+  return {
+    report: encodeBase64url(quote.report),
+    certificateChain: quote.certificateChain,
+    runtimeClaims: encodeBase64url(runtimeClaims),
+  };
 }
