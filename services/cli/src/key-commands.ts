@@ -123,7 +123,9 @@ async function showPolicy(options: NamedOptions): Promise<void> {
     const problem = 'this key has no release policy';
     throw new StrongroomError('ERR_POLICY_MALFORMED', { key: options.name, problem });
   }
-  const policy: unknown = JSON.parse(new TextDecoder().decode(encoded));
+  const text = new TextDecoder().decode(encoded);
+  compileReleasePolicy(text);
+  const policy: unknown = JSON.parse(text);
   printResult(options.json, policy, JSON.stringify(policy, null, 2));
 }
 

@@ -108,11 +108,11 @@ describe('the real command', () => {
     try {
       const list = (vault: string) =>
         inside('key', 'list', '--vault', vault, '--token-file', token);
-      expect(await list('http://127.0.0.1:1')).toMatchObject({
+      expect(await list('https://127.0.0.1:1')).toMatchObject({
         code: 'ERR_SERVICE_UNREACHABLE',
         exitCode: 69,
       });
-      expect(await list('ftp://vault')).toMatchObject({ code: 'ERR_USAGE', exitCode: 2 });
+      expect(await list('http://127.0.0.1:1')).toMatchObject({ code: 'ERR_USAGE', exitCode: 2 });
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

@@ -17,15 +17,15 @@ const RETRY_DELAY_MS = 200;
 const TOKEN_LIFE_MS = 3_600_000;
 
 /**
- * Azure's own client, with the access token of the service. Plain HTTP only where the URL says so.
- * The challenge's resource is not compared with the host: an owner's service lies under the
- * owner's name, not under Azure's.
- * @throws ERR_FILE_UNREADABLE, ERR_USAGE for what is no URL
+ * Azure's own client, with the access token of the service; it sends a token over HTTPS only. The
+ * challenge's resource is not compared with the host: an owner's service lies under the owner's
+ * name, not under Azure's.
+ * @throws ERR_FILE_UNREADABLE, ERR_USAGE for what is no HTTPS URL
  */
 export async function connectVault(options: VaultOptions): Promise<KeyClient> {
   const url = URL.parse(options.vault);
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw new StrongroomError('ERR_USAGE', { problem: '--vault takes an http or https URL' });
+  if (url?.protocol !== 'https:') {
+    throw new StrongroomError('ERR_USAGE', { problem: '--vault takes an https URL' });
   }
   const token = (await readTextFile(options.tokenFile)).trim();
   const tls = options.caFile ? { tlsOptions: { ca: await readTextFile(options.caFile) } } : {};
@@ -36,7 +36,6 @@ export async function connectVault(options: VaultOptions): Promise<KeyClient> {
   };
   return new KeyClient(url.href.replace(/\/$/, ''), credential, {
     ...tls,
-    allowInsecureConnection: url.protocol === 'http:',
     disableChallengeResourceVerification: true,
     retryOptions: { maxRetries: RETRIES_MAX, retryDelayInMs: RETRY_DELAY_MS },
   });
@@ -68,10 +67,11 @@ const RestErrorSchema = z.looseObject({
     .optional(),
 });
 
+/** For Azure itself, and for lists, of whose refusals the client keeps the status alone. */
 const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
-  400: 'ERR_USAGE',
+  400: 'ERR_REQUEST_INVALID',
   401: 'ERR_UNAUTHENTICATED',
-  403: 'ERR_POLICY_DENIED',
+  403: 'ERR_RIGHT_MISSING',
   404: 'ERR_KEY_NOT_FOUND',
 };
 
@@ -79,10 +79,16 @@ function vaultError(vault: string, error: unknown): unknown {
   if (!(error instanceof Error) || error.name !== 'RestError') return error;
   const parsed = RestErrorSchema.safeParse(error);
   const { statusCode, details } = parsed.success ? parsed.data : {};
-  if (statusCode === undefined) return new StrongroomError('ERR_SERVICE_UNREACHABLE', { vault });
-  const inner = details?.error?.innerError?.code ?? details?.error?.code;
+  if (statusCode === undefined) {
+    const reason = parsed.data?.code ?? 'unknown';
+    return new StrongroomError('ERR_SERVICE_UNREACHABLE', { vault, reason });
+  }
+  const inner = details?.error?.innerError?.code;
   const code = isErrorCode(inner) ? inner : CODE_OF_STATUS[statusCode];
-  const problem = details?.error?.message;
+  // Of a bad request the service's own words name the place.
+  const problem = statusCode === BAD_REQUEST ? details?.error?.message : undefined;
   const facts = { vault, status: statusCode, ...(problem === undefined ? {} : { problem }) };
   return new StrongroomError(code ?? 'ERR_SERVICE_UNREACHABLE', facts);
 }
+
+const BAD_REQUEST = 400;

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { vi } from 'vitest';
 import { runCommand } from '../src/program.ts';
 
-const BIN = fileURLToPath(new URL('../bin/strongroom.mjs', import.meta.url));
+export const BIN = fileURLToPath(new URL('../bin/strongroom.mjs', import.meta.url));
 
 export interface Ended {
   readonly exitCode: number;
