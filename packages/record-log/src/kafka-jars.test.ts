@@ -1,10 +1,12 @@
+import { once } from 'node:events';
 import { mkdtemp } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { findKafka } from './find-kafka.ts';
 import { javaVersion } from './kafka-jars.ts';
-import { localKafkaStatus, stopLocalKafka } from './local-kafka.ts';
+import { localKafkaStatus, startLocalKafka, stopLocalKafka } from './local-kafka.ts';
 
 const folder = () => mkdtemp(join(tmpdir(), 'strongroom-kafka-'));
 afterEach(() => vi.unstubAllEnvs());
@@ -45,6 +47,18 @@ describe('finding a Kafka', () => {
     const container = { brokers: 'c:1', pid: 0, folder: '', stop: async () => undefined };
     const startContainer = async () => container;
     expect(await findKafka({ folder: await folder(), startContainer })).toBe(container);
+  });
+
+  it('does not take another server’s answer on its port for Kafka’s', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    await expect(startLocalKafka({ folder: await folder(), port })).rejects.toMatchObject({
+      code: 'ERR_PORT_UNAVAILABLE',
+      facts: { port },
+    });
+    server.close();
   });
 
   it('knows of none in a folder where none was started', async () => {

@@ -5,9 +5,9 @@ import { gunzip } from 'node:zlib';
 import kafkajs, {
   type ISocketFactory,
   type Kafka,
-  type KafkaConfig,
   type Message,
   type Producer,
+  type RetryOptions,
   type Transaction,
 } from 'kafkajs';
 import Cluster from 'kafkajs/src/cluster/index.js';
@@ -41,6 +41,9 @@ const REQUEST_TIMEOUT_MS = 15_000;
 const METADATA_AGE_MS_MAX = 60_000;
 /** 0.1, 0.2, ... 2, 2 seconds: some 8 s in all. */
 const RETRY = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 7 };
+
+/** Reading tries again with a new client, so one client gives up soon. */
+const READING_RETRY = { initialRetryTime: 50, maxRetryTime: 200, retries: 2 };
 
 /** An open transaction of a dead writer is aborted by the broker after so long. */
 export const TRANSACTION_TIMEOUT_MS = 15_000;
@@ -96,7 +99,11 @@ export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordL
 
 interface Client {
   readonly kafka: Kafka;
-  readonly config: KafkaConfig & { readonly brokers: string[]; readonly clientId: string };
+  readonly config: {
+    readonly brokers: string[];
+    readonly clientId: string;
+    readonly retry: RetryOptions;
+  };
   readonly socketFactory: ISocketFactory;
   /** Runs the polite ways first, and cuts what has not closed after a moment. */
   disconnect(ways: readonly (() => Promise<void>)[]): Promise<void>;
@@ -104,7 +111,7 @@ interface Client {
 
 const POLITE_CLOSE_MS = 1_000;
 
-function createClient(options: KafkaLogOptions, retry: KafkaConfig['retry'] & object): Client {
+function createClient(options: KafkaLogOptions, retry: RetryOptions): Client {
   const sockets = new Set<Socket>();
   const socketFactory: ISocketFactory = ({ host, port, onConnect }) => {
     const socket = connectSocket({ host, port, noDelay: true, keepAlive: true }, onConnect);
@@ -240,7 +247,7 @@ function createCluster({ kafka, config, socketFactory }: Client): Cluster {
     requestTimeout: REQUEST_TIMEOUT_MS,
     enforceRequestTimeout: true,
     metadataMaxAge: METADATA_AGE_MS_MAX,
-    retry: RETRY,
+    retry: config.retry,
     allowAutoTopicCreation: false,
     isolationLevel: READ_COMMITTED,
   });
@@ -267,7 +274,7 @@ const SHORT_POLL_MS = 100;
 
 async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> {
   // A long poll holds its connection, so every reading has its own.
-  const client = createClient(options, RETRY);
+  const client = createClient(options, READING_RETRY);
   const cluster = createCluster(client);
   const close = () => client.disconnect([]);
   let busy = false;

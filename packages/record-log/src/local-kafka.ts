@@ -35,7 +35,8 @@ export interface LocalKafkaOptions {
 
 /**
  * Starts Kafka and resolves when it answers; a detached one that runs already is returned. Rejects
- * with ERR_KAFKA_UNAVAILABLE: no Java 17, no Maven, or a Kafka that ends at once (`log` says why).
+ * with ERR_PORT_UNAVAILABLE, or ERR_KAFKA_UNAVAILABLE: no Java 17, no Maven, or a Kafka that ends at
+ * once (`log` says why).
  */
 export async function startLocalKafka(options: LocalKafkaOptions): Promise<RunningKafka> {
   const { onProgress = () => undefined, detached = false } = options;
@@ -43,10 +44,29 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Runni
   const running = detached ? await localKafkaStatus(folder) : undefined;
   if (running !== undefined) return { ...running, stop: () => stopLocalKafka(folder) };
 
+  // Somebody else's answer would be taken for Kafka's.
+  if (options.port !== undefined && (await answers(options.port))) {
+    throw new LogError('ERR_PORT_UNAVAILABLE', { host: '127.0.0.1', port: options.port });
+  }
+
   const java = await findJava();
   const jars = await kafkaJars(onProgress);
   await mkdir(folder, { recursive: true });
-  const port = options.port ?? (await freePort());
+  const start = () => startIn(folder, java, jars, options);
+  // A free port may be taken by somebody else before Kafka takes it.
+  return start().catch((error: unknown) => {
+    if (options.port === undefined && isEnded(error)) return start();
+    throw error;
+  });
+}
+
+async function startIn(
+  folder: string,
+  java: string,
+  jars: string,
+  { port: wanted, detached = false, onProgress = () => undefined }: LocalKafkaOptions,
+): Promise<RunningKafka> {
+  const port = wanted ?? (await freePort());
   await writeSettings(folder, port);
   await formatStorage(java, jars, folder);
   onProgress('starting Kafka');
@@ -94,19 +114,12 @@ async function writeSettings(folder: string, port: number): Promise<void> {
   await writeFile(join(folder, SETTINGS_FILE), `${common}\n${own.join('\n')}\n`);
 }
 
-/** A cluster id is 16 bytes, base64url. */
+/** A cluster id is 16 bytes, base64url; it may begin with a hyphen, so it is no word of its own. */
 async function formatStorage(java: string, jars: string, folder: string): Promise<void> {
   if (await exists(join(folder, 'data', 'meta.properties'))) return;
-  const clusterId = randomBytes(16).toString('base64url');
-  const settings = join(folder, SETTINGS_FILE);
-  const tool = [
-    'kafka.tools.StorageTool',
-    'format',
-    '--cluster-id',
-    clusterId,
-    '--config',
-    settings,
-  ];
+  const clusterId = `--cluster-id=${randomBytes(16).toString('base64url')}`;
+  const settings = `--config=${join(folder, SETTINGS_FILE)}`;
+  const tool = ['kafka.tools.StorageTool', 'format', clusterId, settings];
   const lines: string[] = [];
   const ended = await run(java, [...javaArguments(jars), ...tool], (line) => lines.push(line));
   if (ended === 0) return;
@@ -169,13 +182,19 @@ const POLL_MS = 50;
 async function untilItAnswers(kafka: ChildProcess, port: number, folder: string): Promise<void> {
   for (let waited = 0; waited < START_MS_MAX; waited += POLL_MS) {
     if (kafka.exitCode !== null || kafka.signalCode !== null || kafka.pid === undefined) {
-      throw unavailable('kafka-ended', folder);
+      throw unavailable(ENDED, folder);
     }
     if (await answers(port)) return;
     await delay(POLL_MS);
   }
   kafka.kill('SIGKILL');
   throw unavailable('kafka-does-not-answer', folder);
+}
+
+const ENDED = 'kafka-ended';
+
+function isEnded(error: unknown): boolean {
+  return error instanceof LogError && error.facts['reason'] === ENDED;
 }
 
 function unavailable(reason: string, folder: string): LogError {

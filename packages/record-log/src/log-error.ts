@@ -27,6 +27,11 @@ export const LOG_ERRORS = {
     expected: 'every size and count is expected to stay under its named limit',
     remedy: 'Make the input smaller; the limit that was met is named.',
   },
+  ERR_PORT_UNAVAILABLE: {
+    exitCode: UNAVAILABLE,
+    expected: 'the host and port are expected to be free to listen on',
+    remedy: 'Choose another --port or --host, or stop the process that holds it.',
+  },
   ERR_KAFKA_UNAVAILABLE: {
     exitCode: REFUSED,
     expected: 'a Kafka broker, Java 17 with Maven, or a Docker engine is expected on this machine',

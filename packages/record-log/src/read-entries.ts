@@ -125,10 +125,10 @@ interface Source {
   close(): Promise<void>;
 }
 
-/** 0.1, 0.2, ... 3.2, 5, 5 ... seconds: a broker's restart takes less than all of them. */
-const ATTEMPTS_MAX = 12;
+/** 0.1, 0.2 ... 1, 1 seconds, about a minute in all: the restart of a node takes less. */
+const ATTEMPTS_MAX = 60;
 const FIRST_PAUSE_MS = 100;
-const PAUSE_MS_MAX = 5_000;
+const PAUSE_MS_MAX = 1_000;
 
 /** A fetcher that is thrown away after any error and built anew, since half a client is none. */
 function createSource(
