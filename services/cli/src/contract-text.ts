@@ -82,7 +82,7 @@ const UNITS = [
 ] as const;
 
 /** Exact: the largest unit that divides the duration. */
-export function durationText(milliseconds: number): string {
+function durationText(milliseconds: number): string {
   for (const [unit, size] of UNITS) {
     const count = milliseconds / size;
     if (count >= 1 && Number.isInteger(count)) return count === 1 ? unit : `${count} ${unit}s`;

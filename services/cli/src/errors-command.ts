@@ -23,7 +23,7 @@ interface ErrorRow {
 }
 
 /** @throws ERR_USAGE for a code that does not exist */
-export function errorRows(code?: string): ErrorRow[] {
+function errorRows(code?: string): ErrorRow[] {
   if (code !== undefined && !isErrorCode(code)) {
     throw new StrongroomError('ERR_USAGE', { problem: `no error code ${code}` });
   }
