@@ -35,8 +35,8 @@ export interface LocalKafkaOptions {
 
 /**
  * Starts Kafka and resolves when it answers; a detached one that runs already is returned. Rejects
- * with ERR_PORT_UNAVAILABLE, or ERR_KAFKA_UNAVAILABLE: no Java 17, no Maven, or a Kafka that ends at
- * once (`log` says why).
+ * with ERR_PORT_UNAVAILABLE, or with ERR_KAFKA_UNAVAILABLE: no Java 17, no Maven, or a Kafka that
+ * ends at once (`log` says why).
  */
 export async function startLocalKafka(options: LocalKafkaOptions): Promise<RunningKafka> {
   const { onProgress = () => undefined, detached = false } = options;
