@@ -121,7 +121,7 @@ describe.runIf(hasFixtures)('appraisal of genuine reports', () => {
     expect(claimsOf(file, leaf, { provisionalFirmware: 'accepted' })).toEqual([]);
   });
 
-  test('refuses a key of a provider and a lower privilege level, unless a policy names them', () => {
+  test('refuses a key of a provider and a lower privilege, unless a policy names them', () => {
     const [file, leaf] = ['trustee/snp/test-vlek-report.bin', 'trustee/snp/test-vlek.der'];
     const all = ['signer', 'vmpl', 'provisionalFirmware'];
     expect(claimsOf(file, leaf, {}, JUNE_2025)).toEqual(all);

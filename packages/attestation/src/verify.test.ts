@@ -1,3 +1,4 @@
+import { createHash, X509Certificate } from 'node:crypto';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { Evidence } from '@strongroom/protocol/evidence';
 import { systemClock } from '@strongroom/runtime/clock';
@@ -6,12 +7,14 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { LaunchOptions, SimulatedPlatform } from './insecure.ts';
 import { simulatedRoots } from './insecure.ts';
-import { AMD_ROOTS, type RootSet, SIMULATED_MARKER } from './roots.ts';
+import { AMD_ROOTS, type RootPins, RootSet, SIMULATED_MARKER } from './roots.ts';
 import { EXTENSIONS } from './snp/endorsement.ts';
 import { verifyEvidence } from './verify.ts';
+import { toPem } from './x509/pem.ts';
 import type { CertificateFacts } from './x509/write-certificate.ts';
 
 const CLAIMS = new TextEncoder().encode('{"purpose":"test"}');
+const SPLIT = /(?<=END CERTIFICATE-----\n)/;
 const PRODUCTS = ['Milan', 'Genoa', 'Turin'] as const;
 const launched = { image: [CLAIMS], hostData: new Uint8Array(32) };
 
@@ -63,7 +66,7 @@ describe('genuine evidence', () => {
 
   test('is accepted in any order of certificates, and with what it does not need', async () => {
     const blocks = async (options: Partial<LaunchOptions>) =>
-      (await evidenceFor(options)).certificateChain.split(/(?<=END CERTIFICATE-----\n)/);
+      (await evidenceFor(options)).certificateChain.split(SPLIT);
     const evidence = await evidenceFor();
     const chain = await blocks({});
     const more = await blocks({ product: 'Milan', signer: 'vlek' });
@@ -89,9 +92,22 @@ describe('the root', () => {
       subject: AMD_ROOTS.names.vcek,
     });
     const evidence = await evidenceFor({ mutateLeaf: amd });
-    const [leaf = ''] = evidence.certificateChain.split(/(?<=END CERTIFICATE-----\n)/);
+    const [leaf = ''] = evidence.certificateChain.split(SPLIT);
     const alone = { ...evidence, certificateChain: leaf };
     expect(answer(alone, { roots: AMD_ROOTS })).toBe('ERR_CERTIFICATE_CHAIN missing');
+  });
+
+  test('of another deployment, or pinned for another product, is not trusted', async () => {
+    const spki = new X509Certificate(
+      (await evidenceFor()).certificateChain.split(SPLIT)[2] ?? '',
+    ).publicKey.export({ format: 'der', type: 'spki' });
+    const pin = createHash('sha256').update(spki).digest('hex');
+    const trusting = (pins: RootPins) => ({ roots: new RootSet('simulated', pins) });
+    const evidence = await evidenceFor();
+    expect(answer(evidence, trusting({ Genoa: ['00'.repeat(32), pin] }))).toBe('accepted');
+    for (const pins of [{}, { Genoa: ['00'.repeat(32)] }, { Milan: [pin], Turin: [pin] }]) {
+      expect(answer(evidence, trusting(pins))).toBe('ERR_CERTIFICATE_CHAIN root-not-pinned');
+    }
   });
 
   test.each([
@@ -104,7 +120,7 @@ describe('the root', () => {
 });
 
 describe('the chain', () => {
-  const split = (chain: string) => chain.split(/(?<=END CERTIFICATE-----\n)/);
+  const split = (chain: string) => chain.split(SPLIT);
 
   test('is refused when a part is missing or of another product', async () => {
     const genoa = await evidenceFor();
@@ -141,8 +157,7 @@ describe('the chain', () => {
     const [leaf = '', ...rest] = split(evidence.certificateChain);
     const der = Buffer.from(leaf.replaceAll(/-----.*-----|\n/g, ''), 'base64');
     der[der.length - 5] = (der[der.length - 5] ?? 0) ^ 1;
-    const changed = `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
-    const certificateChain = [changed, ...rest].join('');
+    const certificateChain = [toPem(der), ...rest].join('');
     expect(answer({ ...evidence, certificateChain })).toBe('ERR_CERTIFICATE_CHAIN signature');
   });
 
@@ -269,7 +284,7 @@ describe('the report', () => {
     expect(await answerFor({ mutate: host })).toBe(form('vmpl'));
   });
 
-  test('with a masked chip id cannot be tied to a chip by its VCEK, but may come by VLEK', async () => {
+  test('with a masked chip id is refused by VCEK and accepted by VLEK', async () => {
     const masked = { mutate: (report: Uint8Array) => report.fill(0, 0x1a0, 0x1e0) };
     expect(await answerFor(masked)).toBe('ERR_CERTIFICATE_CHAIN chip-id');
     expect(await answerFor({ signer: 'vlek' })).toBe('accepted');
@@ -293,16 +308,15 @@ describe('the report', () => {
     expect(answer({ ...evidence, report: '' })).toBe(form('length'));
   });
 
-  test('and its certificates never make anything but our errors, whatever their bytes', async () => {
+  test('and a leaf with any byte changed make nothing but our errors', async () => {
     const evidence = await evidenceFor();
-    const [leaf = '', ...rest] = evidence.certificateChain.split(/(?<=END CERTIFICATE-----\n)/);
+    const [leaf = '', ...rest] = evidence.certificateChain.split(SPLIT);
     const der = Buffer.from(leaf.replaceAll(/-----.*-----|\n/g, ''), 'base64');
     fc.assert(
       fc.property(fc.nat(der.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
         const changed = Buffer.from(der);
         changed[at] = (changed[at] ?? 0) ^ flip;
-        const pem = `-----BEGIN CERTIFICATE-----\n${changed.toString('base64')}\n-----END CERTIFICATE-----\n`;
-        const certificateChain = [pem, ...rest].join('');
+        const certificateChain = [toPem(changed), ...rest].join('');
         expect(answer({ ...evidence, certificateChain })).not.toBe('accepted');
       }),
       { numRuns: 400 },

@@ -212,6 +212,15 @@ describe('attestation service', () => {
     expect([answer.statusCode, answer.json().error.code]).toEqual([400, code]);
   });
 
+  test('refuses another content type and a body over the limit as HTTP does', async () => {
+    const headers = { 'content-type': 'text/plain' };
+    const text = { method: 'POST' as const, url: URL, headers, payload: 'x' };
+    expect((await server().inject(text)).statusCode).toBe(415);
+    expect((await post(server(), body({ more: { nonce: 'x'.repeat(300_000) } }))).statusCode).toBe(
+      413,
+    );
+  });
+
   test('publishes its key with a certificate, and where it is found', async () => {
     const app = server();
     const [published] = (await app.inject({ url: '/certs' })).json().keys;

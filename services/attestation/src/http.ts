@@ -44,7 +44,7 @@ function addRoutes(app: FastifyInstance, options: HttpOptions): void {
     'Evidence judged, by outcome.',
     ['outcome'],
   );
-  app.removeContentTypeParser('application/json');
+  app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, parseBody);
   app.setErrorHandler((error, _request, reply) => {
     const outcome = codeOf(error);
