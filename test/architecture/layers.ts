@@ -71,10 +71,11 @@ export const LAYERS: readonly Layer[] = [
     why: 'the producer can seal and cannot open',
   },
   {
-    files: /^services\/(attestation|key-release|enclave-worker)\/src\/main\.insecure\.ts$/,
+    files:
+      /^services\/(attestation|key-release|enclave-worker)\/src\/(main|print-measurement)\.insecure\.ts$/,
     workspace: [/^(protocol|attestation|record-log|runtime)\//],
     forbidden: [/^kafkajs/],
-    why: 'only main.insecure.ts loads the simulator',
+    why: 'only *.insecure.ts entries load the simulator',
   },
   {
     files: /^services\/attestation\/src\//,

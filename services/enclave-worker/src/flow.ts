@@ -1,0 +1,189 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { LogEntry } from '@strongroom/record-log/log';
+import { EntryQueue } from './entry-queue.ts';
+import { commit, type Life, type WorkerOptions } from './life.ts';
+import { quarantine } from './quarantine.ts';
+import type { EntryOutcome, StreamProgress } from './vault/door.ts';
+
+/** Where reading goes on. */
+export interface Flow {
+  /** Every query had emitted its last result already. */
+  readonly done: boolean;
+  readonly from: readonly {
+    readonly dataset: string;
+    readonly topic: string;
+    readonly offset: number;
+  }[];
+}
+
+/** Requests to the vault that may be on their way: one that is served and one that waits. */
+const REQUESTS_AHEAD = 2;
+const WATCH_MS = 250;
+/** A manifest comes behind its batches, so a log that lacks them for so long has lost them. */
+const TRUNCATED_MS = 3_000;
+
+/**
+ * Records of all datasets through the vault, results back to the log, until all is done, the
+ * deadline, or the signal.
+ * @returns whether every query has emitted its last result
+ */
+export async function runFlow(life: Life, flow: Flow, options: WorkerOptions): Promise<boolean> {
+  const state = new FlowState(life, flow, options);
+  await state.closeWindows();
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const queue = new EntryQueue();
+  signal.addEventListener('abort', () => queue.close(), { once: true });
+  if (options.signal.aborted || state.isComplete) stop.abort();
+  const tasks = [
+    readAll(life, flow, queue, signal),
+    serveAll(queue, state, () => stop.abort()),
+    watch(state, stop, signal),
+  ];
+  try {
+    await Promise.all(tasks);
+  } finally {
+    stop.abort();
+    await Promise.allSettled(tasks);
+  }
+  const isBounded = options.untilComplete || options.deadlineMs !== undefined;
+  if (isBounded && !state.isDone && !options.signal.aborted) await state.refuseIncomplete();
+  // What was counted since the last result need not be reported again by the next life.
+  if (!state.isDone) await state.checkpoint();
+  return state.isDone;
+}
+
+async function readAll(life: Life, flow: Flow, queue: EntryQueue, signal: AbortSignal) {
+  const datasets = new Map(flow.from.map(({ topic, dataset }) => [topic, dataset]));
+  const from = flow.from.map(({ topic, offset }) => ({ topic, offset }));
+  try {
+    for await (const entries of life.log.read(from, { signal })) {
+      const dataset = datasets.get(entries[0]?.topic ?? '');
+      if (dataset !== undefined) await queue.add(dataset, entries);
+      if (signal.aborted) break;
+    }
+  } finally {
+    queue.close();
+  }
+}
+
+/** Answers are handled in the order of their requests, while the vault serves the next one. */
+async function serveAll(queue: EntryQueue, state: FlowState, stop: () => void): Promise<void> {
+  let handled = Promise.resolve();
+  const ahead: Promise<unknown>[] = [];
+  try {
+    for (let group = await queue.take(); group; group = await queue.take()) {
+      const { dataset, entries } = group;
+      const answered = state.accept(dataset, entries);
+      answered.catch(() => undefined);
+      handled = handled.then(async () => {
+        await state.handle(entries, await answered);
+        if (state.isComplete) stop();
+      });
+      handled.catch(stop);
+      ahead.push(handled);
+      if (ahead.length >= REQUESTS_AHEAD) await ahead.shift();
+    }
+    await handled;
+  } finally {
+    stop();
+  }
+}
+
+/** Ends a bounded run that waits for nothing that can come. */
+async function watch(state: FlowState, stop: AbortController, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await delay(WATCH_MS, undefined, { signal }).catch(() => undefined);
+    if (state.isOverdue()) stop.abort();
+  }
+}
+
+class FlowState {
+  readonly #life: Life;
+  readonly #options: WorkerOptions;
+  readonly #since: number;
+  #lastEntry: number;
+  #streams: readonly StreamProgress[] = [];
+  isDone: boolean;
+
+  constructor(life: Life, flow: Flow, options: WorkerOptions) {
+    this.#life = life;
+    this.#options = options;
+    this.#since = options.clock.monotonic();
+    this.#lastEntry = this.#since;
+    this.isDone = flow.done;
+  }
+
+  get isComplete(): boolean {
+    return this.isDone && this.#options.untilComplete;
+  }
+
+  async accept(dataset: string, entries: readonly LogEntry[]): Promise<readonly EntryOutcome[]> {
+    const heads = entries.map(({ key, headers, offset }) => ({ key, headers, offset }));
+    const values = entries.map(({ value }) => value);
+    const request = { dataset, entries: heads };
+    return (await this.#life.vault.request('accept', request, values)).answer.outcomes;
+  }
+
+  async handle(entries: readonly LogEntry[], outcomes: readonly EntryOutcome[]): Promise<void> {
+    const { tally, namespace, clock } = this.#options;
+    this.#lastEntry = clock.monotonic();
+    tally.count(outcomes);
+    this.#report(entries, outcomes);
+    const { contractId, log } = this.#life;
+    await quarantine(log, { contractId, namespace }, entries, outcomes);
+    const mayClose = outcomes.some(({ kind }) => kind === 'manifest') || this.#misses();
+    if (mayClose) await this.closeWindows();
+  }
+
+  #report(entries: readonly LogEntry[], outcomes: readonly EntryOutcome[]): void {
+    for (const [index, { code, again, offset }] of outcomes.entries()) {
+      if (code === undefined || again) continue;
+      const topic = entries[index]?.topic;
+      this.#options.logger.warn('record-refused', { code, topic, offset });
+    }
+  }
+
+  /** Closes what is complete, in as many transactions as it takes. */
+  async closeWindows(): Promise<void> {
+    const { tally, namespace, logger } = this.#options;
+    for (let more = true; more; ) {
+      const { answer, records } = await this.#life.vault.request('close', {});
+      if (records.length > 0) await commit(this.#life, records, namespace);
+      tally.close(answer, this.#life.epoch);
+      tally.committed(answer);
+      tally.memory(this.#life.vault.peakBytes);
+      if (answer.windows > 0) logger.info('windows-closed', { count: answer.windows });
+      this.#streams = answer.streams;
+      this.isDone = answer.done;
+      more = answer.more;
+    }
+  }
+
+  async checkpoint(): Promise<void> {
+    const { records } = await this.#life.vault.request('checkpoint', {});
+    await commit(this.#life, records, this.#options.namespace);
+  }
+
+  isOverdue(): boolean {
+    const { untilComplete, deadlineMs, clock } = this.#options;
+    const now = clock.monotonic();
+    if (deadlineMs !== undefined && now - this.#since > deadlineMs) return true;
+    return untilComplete && this.#misses() && now - this.#lastEntry > TRUNCATED_MS;
+  }
+
+  /**
+   * @throws ERR_STREAM_TRUNCATED; with --until-complete ERR_INPUT_INCOMPLETE naming the datasets
+   */
+  async refuseIncomplete(): Promise<void> {
+    await this.#life.vault.request('finish', {});
+    if (!this.#options.untilComplete) return;
+    const open = this.#streams.filter(({ final }) => !final).map(({ dataset }) => dataset);
+    throw new StrongroomError('ERR_INPUT_INCOMPLETE', { datasets: open });
+  }
+
+  #misses(): boolean {
+    return this.#streams.some(({ missing }) => missing > 0);
+  }
+}

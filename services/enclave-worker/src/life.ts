@@ -1,0 +1,50 @@
+import type { Platform } from '@strongroom/attestation/platforms/platform';
+import type { Contract } from '@strongroom/protocol/contract';
+import type { ContractId } from '@strongroom/protocol/fields';
+import { aggregatesTopic } from '@strongroom/protocol/record';
+import type { RecordLog, TransactionalWriter } from '@strongroom/record-log/log';
+import type { Clock } from '@strongroom/runtime/clock';
+import type { Logger } from '@strongroom/runtime/logger';
+import type { Tally } from './tally.ts';
+import type { DoorRecord } from './vault/door.ts';
+import type { VaultDoor } from './vault-process.ts';
+
+export interface WorkerOptions {
+  /** The signed contract's JSON; the vault verifies it. */
+  readonly signedContract: unknown;
+  readonly namespace: string;
+  readonly platformFor: (contractId: ContractId) => Promise<Platform>;
+  /** An attestation service that the contract names; default: its first. */
+  readonly authority?: string;
+  readonly accessTokenFor: (owner: string) => string;
+  readonly ca?: string;
+  readonly memoryMb: number;
+  readonly untilComplete: boolean;
+  readonly deadlineMs?: number;
+  readonly startVault: () => Promise<VaultDoor>;
+  readonly connectLog: () => Promise<RecordLog>;
+  readonly tally: Tally;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  readonly onReady: (isReady: boolean) => void;
+}
+
+/** What one life of the worker holds, closed together when it ends. */
+export interface Life {
+  readonly contract: Contract;
+  readonly contractId: ContractId;
+  readonly vault: VaultDoor;
+  readonly log: RecordLog;
+  readonly writer: TransactionalWriter;
+  readonly epoch: number;
+}
+
+/** One transaction: all of it becomes visible, or nothing. */
+export async function commit(
+  { writer, contractId }: Life,
+  records: readonly DoorRecord[],
+  namespace: string,
+): Promise<void> {
+  await writer.commit(aggregatesTopic(contractId, namespace), records);
+}

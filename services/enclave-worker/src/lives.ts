@@ -1,0 +1,48 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { codeOf, dispositionOf } from '@strongroom/protocol/errors';
+import type { WorkerOptions } from './life.ts';
+import { live } from './worker.ts';
+
+/** How the run ended. */
+export interface WorkerSummary {
+  readonly rowsCounted: number;
+  readonly windows: number;
+  readonly aggregates: number;
+  readonly refusals: Readonly<Record<string, number>>;
+  readonly epoch: number;
+  readonly done: boolean;
+  readonly seconds: number;
+}
+
+const PAUSE_MS = 500;
+const PAUSE_MS_MAX = 10_000;
+/** Lives in a row that failed before they emitted anything. */
+const FRUITLESS_LIVES_MAX = 6;
+
+/**
+ * Crash-only: whatever may be better at the next attempt ends a life, and a new one begins from the
+ * log.
+ * @throws what halts, and what keeps failing
+ */
+export async function runWorker(options: WorkerOptions): Promise<WorkerSummary> {
+  const { tally, clock, logger, signal } = options;
+  const since = clock.monotonic();
+  let fruitless = 0;
+  for (;;) {
+    const before = tally.windows;
+    try {
+      const { done, epoch } = await live(options);
+      const { rowsCounted, windows, aggregates } = tally;
+      const seconds = Math.round((clock.monotonic() - since) / 10) / 100;
+      return { rowsCounted, windows, aggregates, refusals: tally.refusals(), epoch, done, seconds };
+    } catch (error) {
+      fruitless = tally.windows > before ? 0 : fruitless + 1;
+      const code = codeOf(error);
+      const isFinal = dispositionOf(error) !== 'retry' || code === 'ERR_INPUT_INCOMPLETE';
+      if (isFinal || fruitless >= FRUITLESS_LIVES_MAX || signal.aborted) throw error;
+      logger.warn('life-ended', { code: code ?? 'ERR_INTERNAL', attempt: fruitless });
+      const pause = Math.min(PAUSE_MS * 2 ** fruitless, PAUSE_MS_MAX);
+      await delay(pause, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}

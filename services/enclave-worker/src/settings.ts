@@ -1,0 +1,139 @@
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { LOG_LEVELS } from '@strongroom/runtime/logger';
+import { Command, CommanderError, Option } from 'commander';
+import { z } from 'zod';
+
+/** What the command line says. */
+export interface Settings {
+  readonly contract: string;
+  readonly brokers: readonly string[];
+  readonly namespace: string;
+  readonly attestation?: string;
+  /** Access tokens for key release: a file for every owner, or one for those without their own. */
+  readonly accessTokenFiles: readonly { readonly party?: string; readonly path: string }[];
+  readonly caFile?: string;
+  readonly host: string;
+  readonly port: number;
+  readonly memoryMb: number;
+  readonly vaultDeadlineMs: number;
+  readonly untilComplete: boolean;
+  readonly deadlineMs?: number;
+  readonly logLevel: string;
+  readonly json: boolean;
+  /** Only for main.insecure. */
+  readonly platformDir?: string;
+  readonly extraPage?: string;
+}
+
+const text = z.string().min(1);
+const seconds = z.coerce.number().positive();
+
+const OptionsSchema = z.strictObject({
+  contract: text,
+  brokers: z.string().regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'HOST:PORT, or several with commas'),
+  namespace: z.string().regex(/^[a-z0-9-]{0,64}$/),
+  attestation: z.exactOptional(z.url({ protocol: /^https?$/ })),
+  accessTokenFile: z.array(text),
+  caFile: z.exactOptional(text),
+  host: text,
+  port: z.coerce.number().int().min(0).max(65_535),
+  memory: z.coerce.number().int().min(128).max(1_048_576),
+  vaultDeadline: seconds,
+  untilComplete: z.boolean(),
+  deadline: z.exactOptional(seconds),
+  logLevel: z.enum(LOG_LEVELS),
+  json: z.boolean(),
+  platformDir: z.exactOptional(text),
+  extraPage: z.exactOptional(text),
+});
+
+/**
+ * Reads `start --contract … --brokers …`.
+ * @returns undefined when help was asked for and printed
+ * @throws ERR_USAGE with the argument that is wrong
+ */
+export function readSettings(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+  simulated: boolean,
+): Settings | undefined {
+  let settings: Settings | undefined;
+  const brokers = environment['KAFKA_BROKERS'];
+  const program = createProgram(simulated, brokers, (options) => {
+    settings = parseOptions(options);
+  });
+  try {
+    program.parse(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== 0 || error.code === 'commander.help') throw usage(error.message);
+  }
+  return settings;
+}
+
+function createProgram(
+  simulated: boolean,
+  brokers: string | undefined,
+  start: (options: unknown) => void,
+): Command {
+  const program = new Command('enclave-worker')
+    .description('Sealed batches in, sealed aggregates out')
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+  const command = program
+    .command('start')
+    .description(simulated ? 'run on a SIMULATED platform' : 'run in an AMD SEV-SNP guest')
+    .requiredOption('--contract <file>', 'signed contract')
+    .requiredOption('--brokers <list>', 'Kafka bootstrap servers; env KAFKA_BROKERS', brokers)
+    .option('--namespace <name>', 'first part of every topic', '')
+    .option('--attestation <url>', 'attestation service; default: the first of the contract')
+    .option(
+      '--access-token-file <[party=]file>',
+      "bearer token for the owners' key release, or for one owner; may be repeated",
+      (value: string, all: string[]) => [...all, value],
+      [],
+    )
+    .option('--ca-file <file>', 'PEM authorities of the services, instead of the system ones')
+    .option('--host <name>', 'address of healthz, readyz and metrics', '127.0.0.1')
+    .option('--port <number>', 'its port; 0 picks a free one', '8490')
+    .option('--memory <megabytes>', "the vault's memory for rows and queries", '600')
+    .option('--vault-deadline <seconds>', 'longest request before the vault is killed', '120')
+    .option('--until-complete', 'stop when every query is done', false)
+    .option('--deadline <seconds>', 'stop then at the latest; refuses truncated streams')
+    .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
+    .option('--json', 'print one JSON line at the end', false)
+    .action((options: unknown) => start(options));
+  if (simulated) {
+    command
+      .requiredOption('--platform-dir <folder>', 'folder of the simulated platform')
+      .option('--extra-page <file>', 'launch with one page more: shows another measurement');
+  }
+  return program;
+}
+
+function parseOptions(options: unknown): Settings {
+  const parsed = OptionsSchema.safeParse(options);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
+  }
+  const { brokers, accessTokenFile, memory, vaultDeadline, deadline, ...same } = parsed.data;
+  return {
+    ...same,
+    brokers: brokers.split(','),
+    accessTokenFiles: accessTokenFile.map(parseTokenOption),
+    memoryMb: memory,
+    vaultDeadlineMs: vaultDeadline * 1_000,
+    ...(deadline === undefined ? {} : { deadlineMs: deadline * 1_000 }),
+  };
+}
+
+function parseTokenOption(option: string): { party?: string; path: string } {
+  const [, party, path = option] = /^([a-z][a-z0-9-]*)=(.+)$/.exec(option) ?? [];
+  return party === undefined ? { path } : { party, path };
+}
+
+function usage(problem: string): StrongroomError {
+  const shown = problem.replace(/^error: /, '').replaceAll('\n', ' ');
+  return new StrongroomError('ERR_USAGE', { problem: shown });
+}

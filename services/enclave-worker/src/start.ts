@@ -1,0 +1,107 @@
+import type { Platform } from '@strongroom/attestation/platforms/platform';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { ContractId } from '@strongroom/protocol/fields';
+import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { systemClock } from '@strongroom/runtime/clock';
+import { failCommand } from '@strongroom/runtime/command';
+import { readTextFile } from '@strongroom/runtime/files';
+import { createHttpServer, listen } from '@strongroom/runtime/http';
+import { createLogger } from '@strongroom/runtime/logger';
+import { createMetrics } from '@strongroom/runtime/metrics';
+import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import { runWorker, type WorkerSummary } from './lives.ts';
+import type { Settings } from './settings.ts';
+import { Tally } from './tally.ts';
+import { startVault } from './vault-process.ts';
+
+export interface PlatformChoice {
+  readonly platformFor: (contractId: ContractId) => Promise<Platform>;
+  /** What /healthz says about a simulation. */
+  readonly warning?: string;
+}
+
+/** Wires the worker to this machine: files, Kafka, HTTP, the terminal. */
+export async function startWorker(
+  settings: Settings,
+  choice: PlatformChoice,
+  context: ServiceContext,
+): Promise<void> {
+  const logger = createLogger('enclave-worker', { level: settings.logLevel });
+  const metrics = createMetrics('worker');
+  const tally = new Tally(metrics);
+  let isReady = false;
+  const app = createHttpServer({
+    service: 'enclave-worker',
+    logger,
+    metrics,
+    ready: () => isReady,
+    ...(choice.warning === undefined ? {} : { health: { warning: choice.warning } }),
+  });
+  context.onShutdown(() => app.close());
+  try {
+    const address = await listen(app, settings.host, settings.port);
+    logger.info('listening', address);
+    const summary = await runWorker({
+      ...(await readInputs(settings)),
+      ...choice,
+      namespace: settings.namespace,
+      memoryMb: settings.memoryMb,
+      untilComplete: settings.untilComplete,
+      startVault: () => startVault({ logger, deadlineMs: settings.vaultDeadlineMs }),
+      connectLog: () =>
+        connectKafkaLog({ brokers: [...settings.brokers], clientId: 'strongroom-worker', logger }),
+      tally,
+      clock: systemClock,
+      logger,
+      signal: context.signal,
+      onReady: (value) => {
+        isReady = value;
+      },
+    });
+    printSummary(summary, tally.vaultPeakBytes, settings.json);
+  } catch (error) {
+    failCommand(error, settings.json);
+  }
+  context.finish();
+}
+
+async function readInputs(settings: Settings) {
+  const { contract, attestation, caFile, deadlineMs, accessTokenFiles } = settings;
+  const tokens = new Map<string | undefined, string>();
+  for (const { party, path } of accessTokenFiles) {
+    const [first = ''] = (await readTextFile(path)).trim().split('\n');
+    tokens.set(party, first.trim());
+  }
+  return {
+    signedContract: parseJson(await readTextFile(contract)),
+    accessTokenFor: (owner: string) => tokens.get(owner) ?? tokens.get(undefined) ?? '',
+    ...(attestation === undefined ? {} : { authority: attestation }),
+    ...(caFile === undefined ? {} : { ca: await readTextFile(caFile) }),
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new StrongroomError('ERR_JSON_MALFORMED');
+  }
+}
+
+function printSummary(summary: WorkerSummary, vaultPeakBytes: number, json: boolean): void {
+  const megabytes = (bytes: number) => Math.round(bytes / 1_048_576);
+  const workerMb = megabytes(process.resourceUsage().maxRSS * 1_024);
+  const peakRssMb = { worker: workerMb, vault: megabytes(vaultPeakBytes) };
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ ...summary, peakRssMb })}\n`);
+    return;
+  }
+  const { rowsCounted, windows, aggregates, seconds, epoch, refusals } = summary;
+  const refused = Object.entries(refusals).map(([code, count]) => `${code} ${count}`);
+  process.stdout.write(
+    `${rowsCounted} rows counted, ${windows} windows, ${aggregates} results in ${seconds} s ` +
+      `(epoch ${epoch}; peak memory ${workerMb} MB, vault ${peakRssMb.vault} MB)\n` +
+      (refused.length === 0 ? '' : `refused: ${refused.join(', ')}\n`),
+  );
+}

@@ -1,0 +1,92 @@
+import type { Metrics } from '@strongroom/runtime/metrics';
+import type { Closing, EntryOutcome } from './vault/door.ts';
+
+/** What a run did, for the summary and for Prometheus: counts of what the vault reported. */
+export class Tally {
+  readonly #refusals = new Map<string, number>();
+  readonly #meters: Meters;
+  #closing: Closing | undefined;
+  windows = 0;
+  aggregates = 0;
+  /** Largest resident memory of any vault of this run. */
+  vaultPeakBytes = 0;
+
+  constructor(metrics: Metrics) {
+    this.#meters = createMeters(metrics);
+  }
+
+  count(outcomes: readonly EntryOutcome[]): void {
+    for (const outcome of outcomes) {
+      if (outcome.again) continue;
+      this.#meters.rows.inc(outcome.rows);
+      this.#meters.lateRows.inc(outcome.lateRows);
+      if (outcome.kind === 'batch') this.#meters.batches.inc();
+      if (outcome.code !== undefined) this.#refuse(outcome.code, 1);
+      if (outcome.lateRows > 0) this.#refuse('ERR_LATE_ROWS', outcome.lateRows);
+    }
+  }
+
+  #refuse(code: string, count: number): void {
+    this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + count);
+    this.#meters.refusals.inc({ code }, count);
+  }
+
+  close(closing: Closing, epoch: number): void {
+    this.#closing = closing;
+    this.#meters.epoch.set(epoch);
+    for (const { dataset, sequences, missing } of closing.streams) {
+      this.#meters.sequences.set({ dataset }, sequences);
+      this.#meters.missing.set({ dataset }, missing);
+    }
+  }
+
+  committed({ windows, aggregates }: Closing): void {
+    this.windows += windows;
+    this.aggregates += aggregates;
+    this.#meters.windows.inc(windows);
+    this.#meters.aggregates.inc(aggregates);
+  }
+
+  memory(vaultPeakBytes: number): void {
+    this.vaultPeakBytes = Math.max(this.vaultPeakBytes, vaultPeakBytes);
+    this.#meters.vaultMemory.set(this.vaultPeakBytes);
+  }
+
+  /** Rows of all streams up to where they were counted, earlier runs included. */
+  get rowsCounted(): number {
+    return (this.#closing?.streams ?? []).reduce((sum, { rows }) => sum + rows, 0);
+  }
+
+  get closing(): Closing | undefined {
+    return this.#closing;
+  }
+
+  refusals(): Record<string, number> {
+    return Object.fromEntries([...this.#refusals].sort());
+  }
+}
+
+type Meters = ReturnType<typeof createMeters>;
+
+function createMeters(metrics: Metrics) {
+  const name = (rest: string) => `strongroom_worker_${rest}`;
+  return {
+    rows: metrics.counter(name('rows_total'), 'Rows counted for the first time.'),
+    lateRows: metrics.counter(name('late_rows_total'), 'Rows that missed their window.'),
+    batches: metrics.counter(name('batches_total'), 'Sealed batches taken.'),
+    refusals: metrics.counter(name('refusals_total'), 'Refusals by code.', ['code']),
+    windows: metrics.counter(name('windows_total'), 'Windows whose results were committed.'),
+    aggregates: metrics.counter(name('aggregates_total'), 'Sealed results committed.'),
+    epoch: metrics.gauge(name('epoch'), 'Epoch of this worker.'),
+    sequences: metrics.gauge(name('sequences'), 'Next sequence number.', ['dataset']),
+    missing: metrics.gauge(
+      name('missing_batches'),
+      'Batches that a manifest names and the log lacks.',
+      ['dataset'],
+    ),
+    vaultMemory: metrics.gauge(
+      name('vault_peak_memory_bytes'),
+      'Peak resident memory of the vault.',
+    ),
+  };
+}

@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
+import {
+  type Contract,
+  parseContractBytes,
+  partyOf,
+  SignedContractSchema,
+} from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
+import {
+  aggregatesTopic,
+  datasetTopic,
+  quarantineTopic,
+  RECORD_TYPES,
+} from '@strongroom/protocol/record';
+import type { RecordLog } from '@strongroom/record-log/log';
+import { type Flow, runFlow } from './flow.ts';
+import { commit, type Life, type WorkerOptions } from './life.ts';
+import { collectEvidence, requestToken } from './quote.ts';
+import { requestKey, wantedKeys } from './request-keys.ts';
+import type { Restored } from './vault/door.ts';
+import type { VaultDoor } from './vault-process.ts';
+
+/**
+ * One life: prove what runs, get the keys, go on from the newest checkpoint, count, emit. Whatever
+ * goes wrong ends it; the next one begins with the log, the only memory there is.
+ * @returns whether every query has emitted its last result
+ */
+export async function live(options: WorkerOptions): Promise<{ done: boolean; epoch: number }> {
+  const vault = await options.startVault();
+  const log = await options.connectLog().catch(async (error: unknown) => {
+    await vault.close();
+    throw error;
+  });
+  try {
+    const { contract, contractId } = await openContract(vault, options);
+    await prove(vault, contract, contractId, options);
+    await createTopics(log, contract, contractId, options.namespace);
+    // Fences an older worker, so that what is read next is the last that it wrote.
+    const writer = await log.transaction(`strongroom-worker.${options.namespace}.${contractId}`);
+    const restored = await restore(vault, log, aggregatesTopic(contractId, options.namespace));
+    const life = { contract, contractId, vault, log, writer, epoch: restored.epoch };
+    await announce(life, options);
+    options.onReady(true);
+    const done = await runFlow(life, flowFrom(restored, life, options), options);
+    return { done, epoch: restored.epoch };
+  } finally {
+    options.onReady(false);
+    options.tally.memory(vault.peakBytes);
+    await Promise.allSettled([vault.close(), log.close()]);
+  }
+}
+
+async function openContract(
+  vault: VaultDoor,
+  { signedContract, memoryMb, logger }: WorkerOptions,
+): Promise<{ contract: Contract; contractId: ContractId }> {
+  const { answer } = await vault.request('open', { contract: signedContract, memoryMb });
+  const { payload } = SignedContractSchema.parse(signedContract);
+  const bytes = decodeBase64url(payload) ?? new Uint8Array(0);
+  const contractId = ContractIdSchema.parse(createHash('sha256').update(bytes).digest('hex'));
+  if (contractId !== answer.contractId) throw new StrongroomError('ERR_CONTRACT_MISMATCH');
+  logger.info('contract-verified', { contract: contractId });
+  return { contract: parseContractBytes(bytes), contractId };
+}
+
+/** Evidence -> token -> keys; the vault judges every key that arrives. */
+async function prove(
+  vault: VaultDoor,
+  contract: Contract,
+  contractId: ContractId,
+  options: WorkerOptions,
+): Promise<void> {
+  const { runtimeClaims, nonce } = (await vault.request('claims', {})).answer;
+  const platform = await options.platformFor(contractId);
+  const evidence = await collectEvidence(platform, runtimeClaims);
+  const authority = authorityOf(contract, options.authority);
+  const network = options.ca === undefined ? {} : { ca: options.ca };
+  const token = await requestToken(authority, evidence, network);
+  options.logger.info('token-received', { platform: platform.name, url: authority });
+  await vault.request('token', { token });
+  await Promise.all(
+    wantedKeys(contract).map(async ({ owner, keyId }) => {
+      const request = { token, nonce, accessTokenFor: options.accessTokenFor, ...network };
+      const jws = await requestKey(partyOf(contract, owner), keyId, request);
+      await vault.request('release', { owner, keyId, jws });
+      options.logger.info('key-received', { party: owner, name: keyId });
+    }),
+  );
+}
+
+function authorityOf(contract: Contract, wanted: string | undefined): string {
+  const issuers = contract.enclave.authorities.map((authority) => authority.issuer);
+  const authority = issuers.find((issuer) => wanted === undefined || issuer === wanted);
+  if (authority === undefined) {
+    throw new StrongroomError('ERR_CONFIG_INVALID', { setting: '--attestation', issuers });
+  }
+  return authority;
+}
+
+async function createTopics(
+  log: RecordLog,
+  contract: Contract,
+  contractId: ContractId,
+  namespace: string,
+): Promise<void> {
+  const kept = { config: { 'retention.ms': '-1' } };
+  await log.createTopics([
+    ...contract.datasets.map(({ id }) => ({ topic: datasetTopic(contractId, id, namespace) })),
+    { topic: aggregatesTopic(contractId, namespace), ...kept },
+    { topic: quarantineTopic(contractId, namespace) },
+  ]);
+}
+
+/** The newest of what looks like a checkpoint; only the vault can tell. */
+const CHECKPOINTS_MAX = 256;
+
+async function restore(vault: VaultDoor, log: RecordLog, topic: string): Promise<Restored> {
+  const checkpoints = new Set<string>();
+  for await (const entries of log.read([{ topic, offset: 0 }], { untilEnd: true })) {
+    for (const { headers, value } of entries) {
+      if (headers['ce_type'] !== RECORD_TYPES.checkpoint) continue;
+      checkpoints.add(new TextDecoder().decode(value));
+    }
+  }
+  const newest = [...checkpoints].slice(-CHECKPOINTS_MAX);
+  return (await vault.request('restore', { checkpoints: newest })).answer;
+}
+
+async function announce(life: Life, { namespace, logger }: WorkerOptions): Promise<void> {
+  const { records } = await life.vault.request('announce', {});
+  await commit(life, records, namespace);
+  logger.info('epoch-claimed', { epoch: life.epoch });
+}
+
+function flowFrom(restored: Restored, life: Life, { namespace }: WorkerOptions): Flow {
+  const offsets = new Map(restored.from.map(({ dataset, offset }) => [dataset, offset]));
+  return {
+    done: restored.done,
+    from: life.contract.datasets.map(({ id }) => ({
+      dataset: id,
+      topic: datasetTopic(life.contractId, id, namespace),
+      offset: offsets.get(id) ?? 0,
+    })),
+  };
+}
