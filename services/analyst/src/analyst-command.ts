@@ -4,11 +4,12 @@ import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { systemClock } from '@strongroom/runtime/clock';
 import { failCommand } from '@strongroom/runtime/command';
 import { readTextFile } from '@strongroom/runtime/files';
-import { createLogger, LOG_LEVELS, type Logger } from '@strongroom/runtime/logger';
+import { createLogger, LOG_LEVELS } from '@strongroom/runtime/logger';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { queriesOf, type ReadAggregatesOptions, readAggregates } from './read-aggregates.ts';
-import { createResultWriter, FORMATS, type Format, type ResultWriter } from './result-writer.ts';
+import { queriesOf } from './read-aggregates.ts';
+import { createResultWriter, FORMATS, type Format } from './result-writer.ts';
+import { showResults } from './show-results.ts';
 import { readSignedContract } from './signed-contract-file.ts';
 
 /** `strongroom analyst read`: options, wiring, exit code. */
@@ -24,11 +25,11 @@ export async function runAnalyst(args: readonly string[]): Promise<void> {
 interface Options {
   readonly contract: string;
   readonly identity: string;
-  readonly brokers: string;
+  readonly brokers: readonly string[];
   readonly namespace?: string;
   readonly query?: string;
   readonly follow?: boolean;
-  readonly format: Format;
+  readonly format?: Format;
   readonly out?: string;
   readonly limit?: number;
   readonly proof?: boolean;
@@ -49,16 +50,17 @@ function analystCommand(): Command {
     .addOption(
       new Option('--brokers <list>', 'Kafka bootstrap servers, HOST:PORT,…')
         .env('KAFKA_BROKERS')
+        .argParser(brokerList)
         .makeOptionMandatory(),
     )
     .option('--namespace <name>', 'prefix of the topics')
     .option('--query <id>', 'only this query')
     .option('--follow', 'wait for more results until stopped')
-    .addOption(new Option('--format <format>').choices(FORMATS).default('table'))
+    .addOption(new Option('--format <format>', 'default: table').choices(FORMATS))
     .option('--out <path>', 'a file, or a folder (no extension) with a file per query')
     .option('--limit <windows>', 'show so many windows of each query', wholeNumber)
     .option('--proof', 'show what proves each result')
-    .option('--json', 'short for --format json; errors are JSON too')
+    .option('--json', 'JSON unless --format says otherwise; errors are JSON too')
     .addOption(new Option('--try-all', 'also try what is addressed to others').hideHelp())
     .addOption(
       new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn'),
@@ -79,21 +81,24 @@ async function read(options: Options): Promise<void> {
   const { contract, contractId } = await readSignedContract(options.contract);
   const identity = parseIdentity(await readTextFile(options.identity));
   const logger = createLogger('analyst', { level: options.logLevel });
+  if (contract.enclave.platform === 'simulated') {
+    logger.warn('simulated-platform-proves-nothing', { contract: contractId });
+  }
   const only = options.query === undefined ? {} : { query: options.query };
   const who = { contract, contractId, identity, ...only };
   const queries = queriesOf({ ...who, tryAll: options.tryAll === true });
   const writer = await createResultWriter({
-    format: options.json ? 'json' : options.format,
+    format: options.format ?? (options.json ? 'json' : 'table'),
     ...(options.out === undefined ? {} : { out: options.out }),
     queries,
     withProof: options.proof === true,
     live: options.follow === true,
     onGone: () => stopping.abort(),
   });
-  const brokers = options.brokers.split(',');
-  const log = await connectKafkaLog({ brokers, clientId: `analyst-${identity.party}`, logger });
+  const clientId = `analyst-${identity.party}`;
+  const log = await connectKafkaLog({ brokers: options.brokers, clientId, logger });
   try {
-    await show({
+    await showResults({
       ...who,
       log,
       clock: systemClock,
@@ -103,58 +108,25 @@ async function read(options: Options): Promise<void> {
       ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
       writer,
       logger,
-      limits: new Map(queries.map((each) => [each.id, options.limit ?? Number.MAX_SAFE_INTEGER])),
+      queries,
+      ...(options.limit === undefined ? {} : { limit: options.limit }),
     });
   } finally {
     await log.close();
   }
 }
 
-interface Showing extends ReadAggregatesOptions {
-  readonly writer: ResultWriter;
-  readonly logger: Logger;
-  /** How many windows of each query are still shown. */
-  readonly limits: Map<string, number>;
-}
-
-/** @throws what reading throws; the first refusal at the end, when there was one */
-async function show(options: Showing): Promise<void> {
-  const { writer, logger, limits } = options;
-  let refused: Error | undefined;
-  try {
-    for await (const reading of readAggregates(options)) {
-      if (reading.kind === 'refused') {
-        const { code, offset } = reading;
-        logger.warn('record-refused', { code, offset });
-        refused ??= reading.error;
-        continue;
-      }
-      const { query } = reading.result.seal;
-      const left = limits.get(query) ?? 0;
-      if (left > 0) await writer.write(reading.result);
-      limits.set(query, left - 1);
-      if ([...limits.values()].every((each) => each <= 0)) break;
-    }
-  } catch (error) {
-    await writer.discard();
-    throw error;
-  }
-  if (options.signal?.aborted && !options.follow) {
-    // Half of the results must not look like all of them.
-    await writer.discard();
-    process.exitCode = EXIT_INTERRUPTED;
-    return;
-  }
-  await writer.close();
-  if (refused) throw refused;
-}
-
-/** 128 + SIGINT. */
-const EXIT_INTERRUPTED = 130;
-
 /** SIGTERM and SIGINT end the reading; what was verified by then is finished and kept. */
 function onStopSignal(stop: () => void): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
+}
+
+function brokerList(text: string): string[] {
+  const list = text.split(',');
+  if (!list.every((each) => /^\S+:[0-9]{1,5}$/.test(each))) {
+    throw new InvalidArgumentError('HOST:PORT, several with commas');
+  }
+  return list;
 }
 
 function wholeNumber(text: string): number {

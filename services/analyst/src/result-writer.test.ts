@@ -65,7 +65,12 @@ async function writeAll(
     live: false,
     onGone: () => undefined,
   });
-  for (const result of results) await writer.write(result);
+  try {
+    for (const result of results) await writer.write(result);
+  } catch (error) {
+    await writer.discard();
+    throw error;
+  }
   await writer.close();
 }
 

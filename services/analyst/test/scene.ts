@@ -43,7 +43,8 @@ export interface Scene {
   readonly institute: PartyIdentity;
   readonly north: PartyIdentity;
   readonly signedText: string;
-  readonly authorityJson: string;
+  /** Identity files, by party. */
+  readonly identityJson: Readonly<Record<'north' | 'authority' | 'institute', string>>;
   readonly log: MemoryLog;
   readonly clock: { now(): number; monotonic(): number };
   worker(changes?: Record<string, unknown>): Promise<SceneWorker>;
@@ -95,7 +96,11 @@ export async function createScene(): Promise<Scene> {
     contractId,
     ...identities,
     signedText: JSON.stringify(signed),
-    authorityJson: made.authority.identityJson,
+    identityJson: {
+      north: made.north.identityJson,
+      authority: made.authority.identityJson,
+      institute: made.institute.identityJson,
+    },
     log,
     clock: { now: () => NOW, monotonic: () => 0 },
     worker: (changes = {}) =>

@@ -1,0 +1,120 @@
+import { Writable } from 'node:stream';
+import { codeOf } from '@strongroom/protocol/errors';
+import { createLogger } from '@strongroom/runtime/logger';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { createScene, type Scene } from '../test/scene.ts';
+import { type ShowResultsOptions, showResults } from './show-results.ts';
+
+let scene: Scene;
+beforeEach(async () => {
+  scene = await createScene();
+});
+
+/** What was written, how the output ended, and with which code. */
+async function shown(changes: Partial<ShowResultsOptions> = {}) {
+  const { contract, contractId, authority, log, clock } = scene;
+  const written: string[] = [];
+  let output = 'open';
+  let logged = '';
+  const destination = new Writable({
+    write: (line, _encoding, done) => {
+      logged += String(line);
+      done();
+    },
+  });
+  const ending = showResults({
+    ...{ contract, contractId, identity: authority, log, clock, queries: contract.queries },
+    logger: createLogger('analyst', { destination }),
+    writer: {
+      write: async ({ seal }) => {
+        written.push(`${seal.query}.${seal.emission}`);
+      },
+      close: async () => {
+        output = 'closed';
+      },
+      discard: async () => {
+        output = 'discarded';
+      },
+    },
+    ...changes,
+  });
+  const code = await ending.then(
+    () => 'none',
+    (error: unknown) => codeOf(error) ?? String(error),
+  );
+  const exitCode = process.exitCode;
+  process.exitCode = 0;
+  return { written, output, code, logged, exitCode };
+}
+
+async function publish(emissions: readonly number[], query = 'daily') {
+  const worker = await scene.worker();
+  await scene.append(worker.tokenRecord);
+  for (const emission of emissions) await scene.append(await worker.seal({ emission, query }));
+  return worker;
+}
+
+describe('showResults', () => {
+  test('finishes an output that is whole', async () => {
+    await publish([0, 1]);
+    expect(await shown()).toMatchObject({
+      written: ['daily.0', 'daily.1'],
+      output: 'closed',
+      code: 'none',
+    });
+  });
+
+  test('keeps what is proven beside a refused record, and ends with its code', async () => {
+    const worker = await publish([0]);
+    const record = await worker.seal({ emission: 1 });
+    await scene.append({ ...record, key: 'moved' }, record);
+    const ended = await shown();
+    expect(ended).toMatchObject({
+      written: ['daily.0', 'daily.1'],
+      output: 'closed',
+      code: 'ERR_RECORD_HEADERS',
+    });
+    expect(ended.logged).toContain('"code":"ERR_RECORD_HEADERS"');
+  });
+
+  test('discards an output with a gap', async () => {
+    await publish([0, 2]);
+    expect(await shown()).toMatchObject({
+      written: ['daily.0'],
+      output: 'discarded',
+      code: 'ERR_AGGREGATE_GAP',
+    });
+  });
+
+  test('shows so many windows of each query, and still looks at the others', async () => {
+    const worker = await publish([0, 1, 2]);
+    await scene.append(await worker.seal({ query: 'total' }));
+    expect(await shown({ limit: 1 })).toMatchObject({
+      written: ['daily.0', 'total.0'],
+      output: 'closed',
+    });
+  });
+
+  test('an interrupted reading is not finished, a followed one is', async () => {
+    await publish([0]);
+    const stopped = AbortSignal.abort();
+    expect(await shown({ signal: stopped })).toMatchObject({ output: 'discarded', exitCode: 130 });
+    const followed = await shown({ signal: stopped, follow: true });
+    expect(followed).toMatchObject({ output: 'closed', exitCode: 0, code: 'none' });
+  });
+
+  test('what cannot be written ends the reading and leaves nothing', async () => {
+    await publish([0]);
+    const full = Object.assign(new Error('full'), { code: 'ERR_DISK_FULL' });
+    let discarded = false;
+    const writer = {
+      write: () => Promise.reject(full),
+      close: async () => undefined,
+      discard: async () => {
+        discarded = true;
+      },
+    };
+    expect(await shown({ writer })).toMatchObject({ code: 'ERR_DISK_FULL' });
+    expect(discarded).toBe(true);
+  });
+});

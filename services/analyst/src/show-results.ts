@@ -1,0 +1,52 @@
+import process from 'node:process';
+import type { Query } from '@strongroom/protocol/contract';
+import type { Logger } from '@strongroom/runtime/logger';
+import { type ReadAggregatesOptions, readAggregates } from './read-aggregates.ts';
+import type { ResultWriter } from './result-writer.ts';
+
+export interface ShowResultsOptions extends ReadAggregatesOptions {
+  readonly queries: readonly Query[];
+  readonly writer: ResultWriter;
+  readonly logger: Logger;
+  /** How many windows of each query are shown; all when absent. */
+  readonly limit?: number;
+}
+
+/**
+ * Writes every result as it is proven. Output that is not whole is discarded, not finished.
+ * @throws what reading throws; at the end the first refusal, when there was one
+ */
+export async function showResults(options: ShowResultsOptions): Promise<void> {
+  const { writer, logger, queries, limit = Number.MAX_SAFE_INTEGER } = options;
+  const left = new Map<string, number>(queries.map((query) => [query.id, limit]));
+  let refused: Error | undefined;
+  try {
+    for await (const reading of readAggregates(options)) {
+      if (reading.kind === 'refused') {
+        const { code, offset } = reading;
+        logger.warn('record-refused', { code, offset });
+        refused ??= reading.error;
+        continue;
+      }
+      const { query } = reading.result.seal;
+      const windows = left.get(query) ?? 0;
+      if (windows > 0) await writer.write(reading.result);
+      left.set(query, windows - 1);
+      if ([...left.values()].every((each) => each <= 0)) break;
+    }
+  } catch (error) {
+    await writer.discard();
+    throw error;
+  }
+  if (options.signal?.aborted && !options.follow) {
+    // Half of the results must not look like all of them.
+    await writer.discard();
+    process.exitCode = EXIT_INTERRUPTED;
+    return;
+  }
+  await writer.close();
+  if (refused) throw refused;
+}
+
+/** 128 + SIGINT. */
+const EXIT_INTERRUPTED = 130;
