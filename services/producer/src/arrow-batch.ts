@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Dataset } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { Field } from 'apache-arrow';
@@ -55,7 +56,7 @@ export class ArrowBatchCutter {
     this.#eventTimeColumn = dataset.columns.findIndex(({ name }) => name === dataset.eventTime);
     this.#builders = dataset.columns.map((contract, index) => {
       const source = columns[index];
-      if (source === undefined) throw new TypeError('a column of the source is missing');
+      assert(source !== undefined);
       return new ColumnBuilder(contract, source, limits.rows, index === this.#eventTimeColumn);
     });
   }
@@ -71,7 +72,7 @@ export class ArrowBatchCutter {
       const range = { from, count, at: this.#filled };
       for (const [index, builder] of this.#builders.entries()) {
         const vector = source.vectors[index];
-        if (vector === undefined) throw new TypeError('a vector of the source is missing');
+        assert(vector !== undefined);
         builder.append(vector, range, before);
       }
       this.#filled += count;

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { ColumnContract } from '@strongroom/protocol/contract';
 import {
   Bool,
@@ -61,7 +62,7 @@ export function encodeArrow(
 ): Uint8Array {
   const children = columns.map((column, index) => {
     const type = fields[index]?.type;
-    if (type === undefined) throw new TypeError('a field is missing');
+    assert(type !== undefined);
     return arrowData(type, column, rows);
   });
   const type = new Struct([...fields]);

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { open } from 'node:fs/promises';
 import { zstdDecompressSync } from 'node:zlib';
 import type { Dataset } from '@strongroom/protocol/contract';
@@ -61,7 +62,7 @@ export async function openArrow(
     );
     const columns = places.map((place) => {
       const field = fields[place];
-      if (field === undefined) throw new RangeError('no such column');
+      assert(field !== undefined);
       return { name: field.name, kind: arrowKindOf(field.type), type: typeName(field.type) };
     });
     const rows = () => windowOf(recordBatches(reader, places), window);

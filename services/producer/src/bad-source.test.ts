@@ -11,6 +11,7 @@ import {
   temporaryFolder,
 } from '../test/source-fixtures.ts';
 import { parseColumnMapping } from './column-mapping.ts';
+import { streamInput } from './source-input.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
@@ -174,10 +175,11 @@ describe('CSV', () => {
       yield Buffer.from(`${HEADER}${GOOD.repeat(10_000)}`);
       throw Object.assign(new Error(SECRET), { code: 'EIO' });
     }
-    const input = { type: 'stream', bytes: broken() } as const;
+    const input = streamInput(Readable.from(broken()), '-');
     const failure = await failureOf(readAll(dataset, '-', { input }));
-    expect(failure.text).toContain(SECRET);
-    expect(failure.code).toContain('Error');
+    expect(failure.code).toBe('ERR_FILE_UNREADABLE');
+    expect(failure.text).toContain('EIO');
+    expect(failure.text).not.toContain(SECRET);
   });
 });
 
@@ -317,7 +319,7 @@ describe('Parquet', () => {
   });
 
   test('standard input', async () => {
-    const input = { type: 'stream', bytes: Readable.from([Buffer.from('PAR1')]) } as const;
+    const input = streamInput(Readable.from([Buffer.from('PAR1')]), '-');
     expect((await failureOf(readAll(dataset, '-', { input }))).code).toBe('ERR_USAGE');
   });
 });

@@ -10,6 +10,7 @@ import {
   tablesOf,
   temporaryFolder,
 } from '../test/source-fixtures.ts';
+import { streamInput } from './source-input.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
@@ -115,7 +116,7 @@ describe('every format gives the same rows', () => {
       const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
         bytes.subarray(at * size, (at + 1) * size),
       );
-      const input = { type: 'stream', bytes: Readable.from(pieces) } as const;
+      const input = streamInput(Readable.from(pieces), '-');
       expect(rowsOf(await readAll(dataset, '-', { input }))).toEqual(EXPECTED);
     }
   });
@@ -128,7 +129,7 @@ describe('every format gives the same rows', () => {
     const magic = Buffer.from('ARROW1');
     const file = Buffer.concat([magic, Buffer.alloc(2), stream, Buffer.from('footer'), magic]);
     for (const content of [stream, file]) {
-      const input = { type: 'stream', bytes: Readable.from([content]) } as const;
+      const input = streamInput(Readable.from([content]), '-');
       expect(rowsOf(await readAll(dataset, '-', { input }))).toEqual(EXPECTED);
     }
   });
@@ -202,7 +203,7 @@ describe('batches are cut', () => {
   const sql = `SELECT n::INTEGER AS n, repeat(chr(65 + (n % 26)::INTEGER), 900) || n AS text
     FROM range(${count}) t(n)`;
 
-  test.each([
+  test.each<[string, { batchRows?: number; batchBytes?: number }]>([
     ['by rows', { batchRows: 700 }],
     ['by bytes', { batchBytes: 100_000 }],
     ['by bytes that few rows fill', { batchBytes: 5_000 }],

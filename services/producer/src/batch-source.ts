@@ -4,26 +4,24 @@ import { CIPHERTEXT_BYTES_MAX, ROWS_PER_BATCH_DEFAULT } from '@strongroom/protoc
 import { type ArrowBatch, ArrowBatchCutter } from './arrow-batch.ts';
 import { openArrow } from './arrow-source.ts';
 import type { ColumnMapping } from './column-mapping.ts';
-import { CSV_HEADER_BYTES_MAX } from './csv-header.ts';
 import { openCsv } from './csv-source.ts';
 import { openEnginePipe } from './engine-pipe.ts';
 import { openNdjson } from './ndjson-source.ts';
 import { openParquet } from './parquet-source.ts';
 import type { RowReader, RowWindow, SourceFormat } from './row-reader.ts';
-import { detectFormat } from './source-format.ts';
-import { peek, readRange, type SourceInput } from './source-input.ts';
+import type { KnownSource } from './source-format.ts';
+import type { SourceInput } from './source-input.ts';
 
 export interface SourceOptions {
   readonly dataset: Dataset;
-  readonly input: SourceInput;
-  readonly format: SourceFormat | 'auto';
+  readonly source: KnownSource;
   readonly columns?: ColumnMapping | undefined;
   /** Rows at the start that an earlier run has published. */
   readonly skipRows?: number;
   /** Rows of the source to publish in all, those of earlier runs included. */
-  readonly limitRows?: number;
-  readonly batchRows?: number;
-  readonly batchBytes?: number;
+  readonly limitRows?: number | undefined;
+  readonly batchRows?: number | undefined;
+  readonly batchBytes?: number | undefined;
 }
 
 /** The rows of a source as Arrow batches of the dataset's columns, in the source's order. */
@@ -43,9 +41,7 @@ export interface BatchSource extends AsyncIterable<ArrowBatch> {
 export async function openSource(options: SourceOptions): Promise<BatchSource> {
   const { dataset, skipRows = 0, limitRows = Number.POSITIVE_INFINITY } = options;
   const window = { skip: skipRows, limit: Math.max(0, limitRows - skipRows) };
-  const { start, input } = await readStart(options.input);
-  const format = options.format === 'auto' ? detectFormat(start) : options.format;
-  const reader = await openReader(format, start, input, options, window);
+  const reader = await openReader(options, window);
   try {
     const limits = {
       rows: options.batchRows ?? ROWS_PER_BATCH_DEFAULT,
@@ -53,7 +49,7 @@ export async function openSource(options: SourceOptions): Promise<BatchSource> {
     };
     const cutter = new ArrowBatchCutter(dataset, reader.columns, limits, skipRows);
     return {
-      format,
+      format: options.source.format,
       close: () => reader.close(),
       async *[Symbol.asyncIterator]() {
         for await (const rows of reader.rows()) yield* cutter.add(rows);
@@ -66,19 +62,8 @@ export async function openSource(options: SourceOptions): Promise<BatchSource> {
   }
 }
 
-async function readStart(input: SourceInput): Promise<{ start: Uint8Array; input: SourceInput }> {
-  if (input.type === 'file') {
-    return { start: await readRange(input.path, 0, CSV_HEADER_BYTES_MAX), input };
-  }
-  const { start, bytes } = await peek(input.bytes, CSV_HEADER_BYTES_MAX);
-  return { start, input: { type: 'stream', bytes } };
-}
-
 async function openReader(
-  format: SourceFormat,
-  start: Uint8Array,
-  input: SourceInput,
-  { dataset, columns }: SourceOptions,
+  { source: { format, input, start }, dataset, columns }: SourceOptions,
   window: RowWindow,
 ): Promise<RowReader> {
   switch (format) {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import {
   type DuckDBConnection,
   type DuckDBDataChunk,
@@ -20,6 +21,7 @@ export class DuckDbSession {
   readonly #connection: DuckDBConnection;
   readonly #format: SourceFormat;
   #pending: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
   private constructor(
     instance: DuckDBInstance,
@@ -70,6 +72,7 @@ export class DuckDbSession {
     let next = fetchNext();
     for (;;) {
       const chunk = await next;
+      if (this.#closed) return;
       if (chunk === null || chunk.rowCount === 0) return;
       next = fetchNext();
       // A failure of the chunk ahead is thrown when that chunk is asked for.
@@ -80,6 +83,7 @@ export class DuckDbSession {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#connection.interrupt();
     await this.#pending;
     this.#connection.closeSync();
@@ -168,7 +172,7 @@ function vectorOf(chunk: DuckDBDataChunk, column: number, kind: SourceKind): Sou
   const bytes = duckdb.vector_get_data(vector, rowCount * BYTES_PER_ROW[kind]);
   if (kind === 'text') return textVector(chunk, bytes, bits);
   const { buffer, byteOffset, byteLength } = bytes;
-  if (!(buffer instanceof ArrayBuffer)) throw new TypeError('the engine shares no memory');
+  assert(buffer instanceof ArrayBuffer);
   const ValueArray = VALUE_ARRAYS[kind];
   const length = byteLength / ValueArray.BYTES_PER_ELEMENT;
   const values = new ValueArray(buffer, byteOffset, length);
@@ -226,7 +230,7 @@ function textVector(
   validity: Uint8Array | null,
 ): SourceVector {
   const { buffer, byteOffset, byteLength } = strings;
-  if (!(buffer instanceof ArrayBuffer)) throw new TypeError('the engine shares no memory');
+  assert(buffer instanceof ArrayBuffer);
   const words = new Uint32Array(buffer, byteOffset, byteLength / 4);
   const owner = { chunk };
   return {
@@ -235,7 +239,7 @@ function textVector(
     intern(row, interner) {
       const length = words[4 * row] ?? 0;
       if (length <= INLINE_BYTES_MAX) return interner.intern(strings, 16 * row + 4, length);
-      if (row >= owner.chunk.rowCount) throw new RangeError('no such row');
+      assert(row < owner.chunk.rowCount);
       const text = duckdb.get_data_from_pointer(buffer, byteOffset + 16 * row + 8, length);
       return interner.intern(text, 0, length);
     },

@@ -37,13 +37,13 @@ export async function openEnginePipe(bytes: AsyncIterable<Uint8Array>): Promise<
     failure = error;
   });
   // What the pipe itself meets (nobody reads any more, we were closed) is no failure of the source.
-  const fed = feed(path, folder, watched, stopping.signal).catch(() => undefined);
+  feed(path, folder, watched, stopping.signal).catch(() => undefined);
   return {
     path,
     failure: () => failure,
     async close() {
+      // The stream itself may be silent for ever: it is not waited for.
       stopping.abort();
-      await fed;
       await rm(folder, { recursive: true, force: true });
     },
   };

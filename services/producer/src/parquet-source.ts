@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Dataset } from '@strongroom/protocol/contract';
 import { type ColumnMapping, placeColumns } from './column-mapping.ts';
 import { DuckDbSession, engineTypeName, engineTypeOf } from './duckdb-session.ts';
@@ -28,7 +29,7 @@ export async function openParquet(
     const terms: string[] = [];
     for (const place of places) {
       const column = found[place];
-      if (column === undefined) throw new RangeError('no such column');
+      assert(column !== undefined);
       const type = engineTypeOf(column.type);
       const name = quoteIdentifier(column.name);
       terms.push(type?.cast === undefined ? name : `CAST(${name} AS ${type.cast})`);
@@ -48,6 +49,6 @@ export async function openParquet(
 
 /** ColumnBuilder has refused a column without a kind before its rows are asked for. */
 function kindOf({ kind }: SourceColumn): SourceKind {
-  if (kind === undefined) throw new TypeError('a column of a foreign type is not read');
+  assert(kind !== undefined);
   return kind;
 }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Dataset } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { SourceRows } from './source-vector.ts';
@@ -23,7 +24,7 @@ export async function* refuseFlaggedRows(
   let before = skipped;
   for await (const { from, to, vectors } of source) {
     const flags = vectors.at(-1);
-    if (flags === undefined || flags.kind === 'text') throw new TypeError('the flags are missing');
+    assert(flags !== undefined && flags.kind !== 'text');
     const bad = flags.values.findIndex((flag) => flag !== 0);
     if (bad >= 0) {
       throw flaggedRow(flags.values[bad] ?? 0, dataset, before + bad + 1, foundType);

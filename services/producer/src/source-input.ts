@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import { StrongroomError } from '@strongroom/protocol/errors';
 
 /** Where a source's bytes come from. */
@@ -17,6 +18,8 @@ export interface StreamInput {
   readonly type: 'stream';
   /** Not yet read. */
   readonly bytes: AsyncIterable<Uint8Array>;
+  /** Ends a read that waits for bytes that may never come: it rejects. */
+  cancel(): void;
 }
 
 /** What `--source` says for standard input. */
@@ -25,16 +28,21 @@ const READ_BYTES = 1024 * 1024;
 
 /** @throws ERR_FILE_UNREADABLE */
 export async function openInput(source: string): Promise<SourceInput> {
-  if (source === STANDARD_INPUT) return { type: 'stream', bytes: streamOf(process.stdin, source) };
+  if (source === STANDARD_INPUT) return streamInput(process.stdin, source);
   const found = await readable(source, () => stat(source));
   if (found.isDirectory()) throw unreadable(source, 'EISDIR');
-  if (!found.isFile()) return { type: 'stream', bytes: fileBytes(source) };
+  if (!found.isFile()) return streamInput(createReadStream(source), source);
   // Readable now is better than unreadable when the engine, whose words we drop, comes to it.
   await (await readable(source, () => open(source))).close();
   return { type: 'file', path: source, size: found.size };
 }
 
-/** The bytes of a file or pipe from its start. @throws ERR_FILE_UNREADABLE */
+/** @param name for errors */
+export function streamInput(stream: Readable, name: string): StreamInput {
+  return { type: 'stream', bytes: streamOf(stream, name), cancel: () => stream.destroy() };
+}
+
+/** The bytes of a file from its start. @throws ERR_FILE_UNREADABLE */
 export function fileBytes(path: string): AsyncIterable<Uint8Array> {
   return streamOf(createReadStream(path, { highWaterMark: READ_BYTES }), path);
 }

@@ -12,7 +12,9 @@ import { codeOf } from '@strongroom/protocol/errors';
 import { type Table, tableFromIPC } from 'apache-arrow';
 import type { ArrowBatch } from '../src/arrow-batch.ts';
 import { openSource, type SourceOptions } from '../src/batch-source.ts';
-import { openInput } from '../src/source-input.ts';
+import type { SourceFormat } from '../src/row-reader.ts';
+import { identifySource } from '../src/source-format.ts';
+import { openInput, type SourceInput } from '../src/source-input.ts';
 
 /** A column as `name type` or `name type?` when it may be null. */
 export function datasetOf(columns: readonly string[], eventTime?: string): Dataset {
@@ -60,10 +62,14 @@ export async function parquetWith(folder: string, name: string, sql: string): Pr
 export async function readAll(
   dataset: Dataset,
   path: string,
-  options: Partial<SourceOptions> = {},
+  options: Partial<SourceOptions> & { input?: SourceInput; format?: SourceFormat } = {},
 ): Promise<ArrowBatch[]> {
-  const input = options.input ?? (await openInput(path));
-  const source = await openSource({ format: 'auto', ...options, dataset, input });
+  const { input = await openInput(path), format = 'auto', ...rest } = options;
+  const source = await openSource({
+    ...rest,
+    dataset,
+    source: await identifySource(input, format),
+  });
   try {
     const arrowBatches: ArrowBatch[] = [];
     for await (const arrowBatch of source) arrowBatches.push(arrowBatch);

@@ -1,0 +1,40 @@
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import { type Contract, type Dataset, datasetOf, partyOf } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { ContractId } from '@strongroom/protocol/fields';
+import type { PartyIdentity } from '@strongroom/sealing/identity';
+import { verifyContract } from '@strongroom/sealing/verify';
+
+/** A dataset and the contract that all parties have signed about it. */
+export interface Agreement {
+  readonly contract: Contract;
+  readonly contractId: ContractId;
+  readonly dataset: Dataset;
+}
+
+/**
+ * @param signedContract the parsed contract file; nothing in it is believed before it is verified
+ * @throws ERR_CONTRACT_*, ERR_DATASET_UNKNOWN
+ */
+export async function verifyAgreement(
+  signedContract: unknown,
+  datasetId: string,
+): Promise<Agreement> {
+  const { contract, contractId } = await verifyContract(signedContract);
+  return { contract, contractId, dataset: datasetOf(contract, datasetId) };
+}
+
+/**
+ * Nobody but its owner can sign for a dataset: better told now than by every reader.
+ * @throws ERR_IDENTITY_MISMATCH
+ */
+export function checkOwner({ contract, dataset }: Agreement, identity: PartyIdentity): void {
+  const agreed = canonicalBytes(partyOf(contract, dataset.owner).signingKey);
+  const sameKey = Buffer.from(agreed).equals(canonicalBytes(identity.signer.publicKey));
+  if (identity.party === dataset.owner && sameKey) return;
+  throw new StrongroomError('ERR_IDENTITY_MISMATCH', {
+    dataset: dataset.id,
+    party: dataset.owner,
+    found: identity.party === dataset.owner ? 'another key' : identity.party,
+  });
+}

@@ -1,0 +1,103 @@
+import type { Dataset } from '@strongroom/protocol/contract';
+import { verifyAgreement } from './agreement.ts';
+import { openSource, type SourceOptions } from './batch-source.ts';
+import { parseColumnMapping } from './column-mapping.ts';
+import type { SourceFormat } from './row-reader.ts';
+import { identifySource, type KnownSource } from './source-format.ts';
+import type { SourceInput } from './source-input.ts';
+import { advance, type EventTimes, type WatermarkRule } from './watermark.ts';
+
+/** Which rows are published as which dataset, and how they are cut. */
+export interface SourceRequest {
+  /** The parsed contract file. */
+  readonly signedContract: unknown;
+  readonly datasetId: string;
+  /** Not yet read. */
+  readonly input: SourceInput;
+  readonly format: SourceFormat | 'auto';
+  /** `--columns` as it was written. */
+  readonly columns?: string | undefined;
+  readonly batchRows?: number | undefined;
+  readonly batchBytes?: number | undefined;
+  /** Rows of the source to publish in all. */
+  readonly limitRows?: number | undefined;
+  readonly rule: WatermarkRule;
+  /** Ends the reading early, without an error. */
+  readonly signal: AbortSignal;
+}
+
+/** What a source would become. */
+export interface SourceSummary {
+  readonly rows: number;
+  readonly batches: number;
+  /** Bytes of all batches before they are sealed. */
+  readonly bytes: number;
+  /** Oldest and newest event time in milliseconds; null without rows or event time. */
+  readonly eventTime: { readonly min: number; readonly max: number } | null;
+}
+
+/**
+ * `--dry-run`: reads the whole source as publishing would, and publishes nothing.
+ * @throws ERR_CONTRACT_*, ERR_DATASET_UNKNOWN, and what `checkSource` throws
+ */
+export async function checkOnly(
+  request: SourceRequest,
+): Promise<SourceSummary & { readonly dataset: string; readonly format: SourceFormat }> {
+  const { dataset } = await verifyAgreement(request.signedContract, request.datasetId);
+  const source = await identifySource(request.input, request.format);
+  const nothingSent = { newestEventTime: null, watermark: null };
+  const summary = await checkSource(request, dataset, source, nothingSent);
+  return { dataset: dataset.id, format: source.format, ...summary };
+}
+
+/**
+ * Reads a source to its end: whatever is wrong with any of its rows is found before the first one
+ * leaves.
+ * @throws ERR_SOURCE_MALFORMED, ERR_COLUMN_*, ERR_EVENT_TIME_MISSING, ERR_BATCH_TOO_LARGE,
+ *   ERR_LATE_ROWS
+ */
+export async function checkSource(
+  request: SourceRequest,
+  dataset: Dataset,
+  source: KnownSource,
+  { newestEventTime, watermark }: EventTimes,
+): Promise<SourceSummary> {
+  const opened = await openSource(sourceOptions(request, dataset, source, 0));
+  let times: EventTimes = { newestEventTime, watermark };
+  let summary: SourceSummary = { rows: 0, batches: 0, bytes: 0, eventTime: null };
+  try {
+    for await (const arrowBatch of opened) {
+      if (request.signal.aborted) break;
+      times = advance(times, arrowBatch, request.rule);
+      const { rows, bytes, eventTime } = arrowBatch;
+      summary = {
+        rows: summary.rows + rows,
+        batches: summary.batches + 1,
+        bytes: summary.bytes + bytes.length,
+        eventTime: union(summary.eventTime, eventTime),
+      };
+    }
+    return summary;
+  } finally {
+    await opened.close();
+  }
+}
+
+/** @param skipRows rows at the start that an earlier run has published */
+export function sourceOptions(
+  request: SourceRequest,
+  dataset: Dataset,
+  source: KnownSource,
+  skipRows: number,
+): SourceOptions {
+  const { limitRows, batchRows, batchBytes, columns } = request;
+  const mapping = columns === undefined ? undefined : parseColumnMapping(columns, dataset);
+  return { dataset, source, columns: mapping, skipRows, limitRows, batchRows, batchBytes };
+}
+
+type Range = SourceSummary['eventTime'];
+
+function union(left: Range, right: Range): Range {
+  if (left === null || right === null) return left ?? right;
+  return { min: Math.min(left.min, right.min), max: Math.max(left.max, right.max) };
+}

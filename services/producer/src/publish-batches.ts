@@ -1,0 +1,159 @@
+import { datasetTopic } from '@strongroom/protocol/record';
+import type { RecordLog } from '@strongroom/record-log/log';
+import type { Clock } from '@strongroom/runtime/clock';
+import type { Logger } from '@strongroom/runtime/logger';
+import type { PartyIdentity } from '@strongroom/sealing/identity';
+import { createStreamSealer, type StreamSealer } from '@strongroom/sealing/seal';
+import { type Agreement, checkOwner, verifyAgreement } from './agreement.ts';
+import { sealGroups } from './batch-groups.ts';
+import { openSource } from './batch-source.ts';
+import { checkSource, type SourceRequest, sourceOptions } from './check-source.ts';
+import { Outbox, type OutboxOptions } from './outbox.ts';
+import { type Progress, type PublishReport, Tally } from './publish-report.ts';
+import { type Destination, sendGroups, sendPending } from './send-groups.ts';
+import { identifySource, type KnownSource } from './source-format.ts';
+import { planSource, type SourcePlan } from './source-plan.ts';
+import { checkStream, newStream, type StreamState } from './stream-state.ts';
+
+export interface PublishRequest extends SourceRequest {
+  readonly identity: PartyIdentity;
+  /** Whether the end of the source is the end of the dataset. */
+  readonly final: boolean;
+  /** Read a file once to its end before its first row is published. */
+  readonly checkFirst: boolean;
+  /** The state folder of the stream. */
+  readonly stateFolder: string;
+  readonly outbox?: OutboxOptions;
+  readonly log: RecordLog;
+  readonly namespace?: string | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/**
+ * Publishes the rows of a source as one stream of sealed batches, each row once: what an earlier
+ * run has begun is finished first, byte for byte, and then the source is read on from where that
+ * run was. Stops early, resumably and without an error, when the signal aborts.
+ * @throws ERR_CONTRACT_*, ERR_DATASET_UNKNOWN, ERR_IDENTITY_MISMATCH, ERR_STATE_*,
+ *   ERR_SOURCE_*, ERR_COLUMN_*, ERR_EVENT_TIME_MISSING, ERR_LATE_ROWS, ERR_BATCH_TOO_LARGE,
+ *   ERR_DISK_FULL, ERR_LOG_*
+ */
+export async function publishBatches(request: PublishRequest): Promise<PublishReport> {
+  const agreement = await verifyAgreement(request.signedContract, request.datasetId);
+  checkOwner(agreement, request.identity);
+  const outbox = await Outbox.open(request.stateFolder, request.outbox);
+  try {
+    const state = outbox.state ?? newStream(agreement);
+    checkStream(state, agreement);
+    const run = { request, agreement, outbox, state, resumed: outbox.state !== undefined };
+    const destination = await openTopic(run);
+    await sendPending(destination);
+    const source = await lookAtSource(request);
+    if (source !== 'stopped') {
+      const { columns, final } = request;
+      const plan = await planSource(source, agreement.dataset, columns, state, final);
+      if (!plan.published) await publishSource(run, source, plan, destination);
+    }
+    return destination.tally.report(run.resumed);
+  } finally {
+    await outbox.close();
+  }
+}
+
+/** One run of a producer. */
+interface Run {
+  readonly request: PublishRequest;
+  readonly agreement: Agreement;
+  readonly outbox: Outbox;
+  /** Where the stream stands before this run reads a row. */
+  readonly state: StreamState;
+  /** An earlier run has begun the stream. */
+  readonly resumed: boolean;
+}
+
+/** Ciphertext does not compress, and a dataset is kept until somebody deletes its topic. */
+const TOPIC_CONFIG = {
+  'cleanup.policy': 'delete',
+  'compression.type': 'uncompressed',
+  'retention.ms': '-1',
+};
+
+async function openTopic({ request, agreement, outbox, state, resumed }: Run) {
+  const { log, logger, namespace } = request;
+  const topic = datasetTopic(agreement.contractId, agreement.dataset.id, namespace);
+  await log.createTopics([{ topic, partitions: 1, config: TOPIC_CONFIG }]);
+  const { dataset, stream, epoch, point } = state;
+  const at = { dataset, stream, epoch, sequence: point.sequence, topic };
+  logger.info(resumed ? 'stream-resumed' : 'stream-begun', at);
+  const end = resumed ? 0 : await log.endOffset(topic);
+  // A worker counts one stream of a dataset and refuses a second one. What lies there may also be
+  // somebody else's, so this is no error.
+  if (end > 0) logger.warn('topic-not-empty', { dataset, topic, offset: end });
+  const tally = new Tally(request.clock, state, request.onProgress);
+  return { outbox, log, topic, logger, tally } satisfies Destination;
+}
+
+/** Standard input may be silent for ever: being told to stop ends the waiting. */
+async function lookAtSource({
+  input,
+  format,
+  signal,
+}: PublishRequest): Promise<KnownSource | 'stopped'> {
+  const cancel = () => input.type === 'stream' && input.cancel();
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    return await identifySource(input, format);
+  } catch (error) {
+    if (signal.aborted) return 'stopped';
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
+}
+
+async function publishSource(
+  run: Run,
+  source: KnownSource,
+  { fingerprint, cursor }: SourcePlan,
+  destination: Destination,
+): Promise<void> {
+  const { request, agreement, outbox, state } = run;
+  if (request.checkFirst && cursor === 0 && source.input.type === 'file') {
+    const summary = await checkSource(request, agreement.dataset, source, state);
+    destination.tally.expect(summary.rows);
+  }
+  if (request.signal.aborted) return;
+  if (!run.resumed) await outbox.begin(state);
+  const opened = await openSource(sourceOptions(request, agreement.dataset, source, cursor));
+  try {
+    const groups = sealGroups({
+      source: opened,
+      sealer: sealerOf(run),
+      state: { ...state, source: { fingerprint, cursor, complete: false } },
+      fingerprint,
+      rule: request.rule,
+      final: request.final,
+      limitRows: request.limitRows ?? Number.POSITIVE_INFINITY,
+      signal: request.signal,
+      clock: request.clock,
+    });
+    await sendGroups(groups, destination);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** A sealer of its own for every run: its first segment has a fresh secret. */
+function sealerOf({ request, agreement, state }: Run): StreamSealer {
+  return createStreamSealer({
+    contractId: agreement.contractId,
+    dataset: agreement.dataset,
+    stream: state.stream,
+    epoch: state.epoch,
+    point: state.point,
+    signer: request.identity.signer,
+    kid: request.identity.party,
+    clock: request.clock,
+  });
+}

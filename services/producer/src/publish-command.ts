@@ -1,0 +1,151 @@
+import process from 'node:process';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import type { RecordLog } from '@strongroom/record-log/log';
+import { systemClock } from '@strongroom/runtime/clock';
+import { readTextFile } from '@strongroom/runtime/files';
+import { createHttpServer, listen } from '@strongroom/runtime/http';
+import { createLogger, type Logger } from '@strongroom/runtime/logger';
+import { createMetrics } from '@strongroom/runtime/metrics';
+import { createProgress, type Progress as ProgressBar } from '@strongroom/runtime/progress';
+import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import { type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
+import { checkOnly, type SourceRequest } from './check-source.ts';
+import { publishBatches } from './publish-batches.ts';
+import type { Progress } from './publish-report.ts';
+import type { Settings } from './settings.ts';
+import { openInput } from './source-input.ts';
+import { showReport, showSummary } from './summary-text.ts';
+
+type Context = Pick<ServiceContext, 'signal' | 'onShutdown'>;
+
+/** One `publish`: reads the files that are named, connects, publishes, says what was done. */
+export async function runPublish(settings: Settings, context: Context): Promise<void> {
+  const signedContract = parseJson(await readTextFile(settings.contract), settings.contract);
+  const input = await openInput(settings.source);
+  try {
+    const request = sourceRequest(settings, signedContract, input, context.signal);
+    if (settings.dryRun) {
+      const summary = await checkOnly(request);
+      // Half of a check must not look like a whole one.
+      if (context.signal.aborted) process.exitCode = EXIT_INTERRUPTED;
+      else process.stdout.write(showSummary(summary, settings.json));
+      return;
+    }
+    await publish(settings, request, context);
+  } finally {
+    // Standard input that nobody reads on would keep the process alive.
+    if (input.type === 'stream') input.cancel();
+  }
+}
+
+/** 128 + SIGINT. */
+const EXIT_INTERRUPTED = 130;
+
+function sourceRequest(
+  settings: Settings,
+  signedContract: unknown,
+  input: SourceRequest['input'],
+  signal: AbortSignal,
+): SourceRequest {
+  const { dataset, format, columns, batchRows, batchBytes, limitRows } = settings;
+  const rule = { lagMs: settings.watermarkLag, allowLate: settings.allowLate };
+  const cut = { batchRows, batchBytes, limitRows };
+  return { signedContract, datasetId: dataset, input, format, columns, ...cut, rule, signal };
+}
+
+async function publish(
+  settings: Settings,
+  request: SourceRequest,
+  context: Context,
+): Promise<void> {
+  const { identity: identityFile = '', state: stateFolder = '', brokers = '' } = settings;
+  const identity = parseIdentity(await readTextFile(identityFile));
+  const logger = createLogger('producer', { level: settings.logLevel });
+  const observe = await serveMetrics(settings, logger, context);
+  const log = await connect(brokers, identity, logger);
+  const bar = new LateBar(settings.dataset);
+  try {
+    const report = await publishBatches({
+      ...request,
+      identity,
+      final: settings.final,
+      checkFirst: settings.check,
+      stateFolder,
+      log,
+      namespace: settings.namespace,
+      clock: systemClock,
+      logger,
+      onProgress: (progress) => {
+        bar.show(progress);
+        observe(progress);
+      },
+    });
+    bar.done();
+    process.stdout.write(showReport(report, settings.json));
+  } finally {
+    bar.done();
+    await log.close();
+  }
+}
+
+function connect(brokers: string, identity: PartyIdentity, logger: Logger): Promise<RecordLog> {
+  const clientId = `producer-${identity.party}`;
+  return connectKafkaLog({ brokers: brokers.split(','), clientId, logger });
+}
+
+/** A bar that appears with the first rows, when it is known how many there will be. */
+class LateBar {
+  readonly #label: string;
+  #bar: ProgressBar | undefined;
+  #rows = 0;
+
+  constructor(label: string) {
+    this.#label = label;
+  }
+
+  show({ rows, bytes, seconds, rowsExpected }: Progress): void {
+    this.#bar ??= createProgress(this.#label, rowsExpected);
+    const megabytes = bytes / 1e6 / Math.max(seconds, 0.001);
+    this.#bar.advance(rows - this.#rows, `rows, ${megabytes.toFixed(1)} MB/s`);
+    this.#rows = rows;
+  }
+
+  done(): void {
+    this.#bar?.done();
+    this.#bar = undefined;
+  }
+}
+
+/** With --port: health and metrics while rows are published. */
+async function serveMetrics(
+  { host, port }: Settings,
+  logger: Logger,
+  context: Context,
+): Promise<(progress: Progress) => void> {
+  if (port === undefined) return () => undefined;
+  const metrics = createMetrics('producer');
+  const rows = metrics.gauge('strongroom_published_rows', 'Rows that this run has published');
+  const bytes = metrics.gauge('strongroom_published_bytes', 'Bytes that this run has sent');
+  const watermark = metrics.gauge(
+    'strongroom_published_watermark_seconds',
+    'Event time up to which all rows were sent, in seconds since 1970',
+  );
+  const app = createHttpServer({ service: 'producer', logger, metrics, ready: () => true });
+  context.onShutdown(() => app.close());
+  const address = await listen(app, host, port);
+  logger.info('listening', { url: address.url, port: address.port });
+  return (progress) => {
+    rows.set(progress.rows);
+    bytes.set(progress.bytes);
+    if (progress.watermark !== null) watermark.set(progress.watermark / 1_000);
+  };
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new StrongroomError('ERR_JSON_MALFORMED', { path });
+  }
+}

@@ -1,0 +1,121 @@
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { CIPHERTEXT_BYTES_MAX, ROWS_PER_BATCH_MAX } from '@strongroom/protocol/limits';
+import { LOG_LEVELS } from '@strongroom/runtime/logger';
+import { Command, CommanderError, Option } from 'commander';
+import { z } from 'zod';
+import { SOURCE_FORMATS } from './row-reader.ts';
+
+/** What the command line says; the files that it names are read when the work begins. */
+export type Settings = z.infer<typeof OptionsSchema>;
+
+const text = z.string().min(1);
+const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+/** Room for Arrow's own metadata of a narrow dataset. */
+const BATCH_BYTES_MIN = 4_096;
+
+const OptionsSchema = z
+  .strictObject({
+    contract: text,
+    dataset: text,
+    source: text,
+    format: z.enum(['auto', ...SOURCE_FORMATS]),
+    columns: z.exactOptional(text),
+    identity: z.exactOptional(text),
+    state: z.exactOptional(text),
+    brokers: z.exactOptional(text),
+    namespace: z.exactOptional(text),
+    batchRows: z.exactOptional(whole(1, ROWS_PER_BATCH_MAX)),
+    batchBytes: z.exactOptional(whole(BATCH_BYTES_MIN, CIPHERTEXT_BYTES_MAX)),
+    limitRows: z.exactOptional(whole(0, Number.MAX_SAFE_INTEGER)),
+    watermarkLag: whole(0, Number.MAX_SAFE_INTEGER),
+    final: z.boolean(),
+    check: z.boolean(),
+    allowLate: z.boolean(),
+    dryRun: z.boolean(),
+    host: text,
+    port: z.exactOptional(whole(0, 65_535)),
+    json: z.boolean(),
+    logLevel: z.enum(LOG_LEVELS),
+  })
+  .superRefine((options, context) => {
+    if (options.dryRun) return;
+    for (const name of ['identity', 'state', 'brokers'] as const) {
+      if (options[name] === undefined) {
+        context.addIssue({ code: 'custom', path: [name], message: 'is missing' });
+      }
+    }
+  });
+
+/**
+ * Reads `publish --contract … --dataset …`.
+ * @returns undefined when help was asked for and printed
+ * @throws ERR_USAGE with the argument that is wrong
+ */
+export function readSettings(args: readonly string[]): Settings | undefined {
+  let settings: Settings | undefined;
+  const program = createProgram((options) => {
+    settings = parseOptions(options);
+  });
+  try {
+    program.parse(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0 && error.code !== 'commander.help') return undefined;
+    throw new StrongroomError('ERR_USAGE', { problem: error.message.replace('error: ', '') });
+  }
+  return settings;
+}
+
+function createProgram(publish: (options: unknown) => void): Command {
+  const program = new Command('strongroom producer')
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+  program
+    .command('publish')
+    .description('seal the rows of a source and publish them, each row once')
+    .requiredOption('--contract <file>', 'signed contract')
+    .requiredOption('--dataset <id>', 'the dataset of the contract that the rows belong to')
+    .option('--identity <file>', "identity file of the dataset's owner")
+    .requiredOption('--source <path>', 'CSV, Parquet, NDJSON or Arrow file; - for standard input')
+    .addOption(new Option('--format <format>').choices(['auto', ...SOURCE_FORMATS]).default('auto'))
+    .option('--columns <list>', 'sourceName=contractName,…: renames columns, leaves others out')
+    .option('--state <folder>', 'where the stream stands; one for each dataset, kept by the owner')
+    .addOption(
+      new Option('--brokers <list>', 'Kafka bootstrap servers, HOST:PORT,…').env('KAFKA_BROKERS'),
+    )
+    .option('--namespace <name>', 'prefix of the topics')
+    .option('--batch-rows <number>', 'rows of one batch at most (8192)')
+    .option('--batch-bytes <number>', 'bytes of one batch at most (900000)')
+    .option('--watermark-lag <ms>', 'how far event times may be out of order', '0')
+    .option('--no-final', 'more rows will follow: do not end the dataset')
+    .option(
+      '--allow-late',
+      'publish rows behind the watermark; the worker may leave them out',
+      false,
+    )
+    .option('--limit-rows <number>', 'publish so many rows of the source in all')
+    .option('--no-check', 'do not read a file to its end before its first row is published')
+    .option('--dry-run', 'check the source against the contract, publish nothing', false)
+    .option('--host <name>', 'address of --port', '127.0.0.1')
+    .option('--port <number>', 'serve /healthz, /readyz and /metrics; 0 picks a free one')
+    .option('--json', 'one JSON line at the end; errors are JSON too', false)
+    .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('warn'))
+    .addHelpText('after', EXAMPLE)
+    .action((options: unknown) => publish(options));
+  return program;
+}
+
+const EXAMPLE = `
+Example:
+  strongroom producer publish --contract contract.json --dataset flights-west \\
+    --identity west.identity.json --source flights.parquet --state ./flights-west \\
+    --brokers localhost:9092`;
+
+function parseOptions(options: unknown): Settings {
+  const parsed = OptionsSchema.safeParse(options);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const name = String(issue?.path[0] ?? '');
+  const argument = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw new StrongroomError('ERR_USAGE', { argument, problem: issue?.message ?? 'is wrong' });
+}

@@ -1,0 +1,41 @@
+import type { checkOnly } from './check-source.ts';
+import type { PublishReport } from './publish-report.ts';
+
+/** What a run says on stdout at its end: a JSON line, or a sentence for people. */
+
+export function showReport(report: PublishReport, json: boolean): string {
+  if (json) return `${JSON.stringify(report)}\n`;
+  const { dataset, rows, batches, bytes, seconds, resentRecords, totalRows, final } = report;
+  const speed = Math.round(rows / Math.max(seconds, 0.001));
+  const again = resentRecords > 0 ? `; ${count(resentRecords, 'record')} of an earlier run` : '';
+  const end = final ? 'the dataset is complete' : 'more rows may follow';
+  return [
+    `${dataset}: ${count(rows, 'row')} in ${count(batches, 'batch', 'batches')} published`,
+    ` (${megabytes(bytes)}, ${seconds.toFixed(1)} s, ${grouped(speed)} rows/s)${again};`,
+    ` ${count(totalRows, 'row')} in all, ${end}\n`,
+  ].join('');
+}
+
+export function showSummary(summary: Awaited<ReturnType<typeof checkOnly>>, json: boolean): string {
+  if (json) return `${JSON.stringify(summary)}\n`;
+  const { dataset, format, rows, batches, bytes, eventTime } = summary;
+  const times =
+    eventTime === null ? '' : `, event times ${iso(eventTime.min)} to ${iso(eventTime.max)}`;
+  return [
+    `${dataset}: the ${format} source agrees with the contract; ${count(rows, 'row')} in`,
+    ` ${count(batches, 'batch', 'batches')} (${megabytes(bytes)}${times}) would be published\n`,
+  ].join('');
+}
+
+const grouped = (value: number) => value.toLocaleString('en-US');
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+function count(value: number, one: string, many = `${one}s`): string {
+  return `${grouped(value)} ${value === 1 ? one : many}`;
+}
+
+/** Years beyond what a Date can hold are shown as they are. */
+function iso(milliseconds: number): string {
+  const date = new Date(milliseconds);
+  return Number.isNaN(date.getTime()) ? `${milliseconds} ms` : date.toISOString();
+}
