@@ -1,7 +1,9 @@
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { type IssuerKey, IssuerKeySchema } from '@strongroom/protocol/public-key';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { reportDataOf } from './binding.ts';
 import { runtimeClaimsOf, verifyToken } from './token.ts';
 
 const NOW = Date.parse('2026-03-01T00:00:00Z');
@@ -150,9 +152,56 @@ describe('token', () => {
     const [header = '', payload = '', signature = ''] = jwt.split('.');
     expect(await checkOf(`${header}=.${payload}.${signature}`)).toBe('form');
   });
+});
 
-  test('without runtime claims of a worker is no proof of one', () => {
-    const claims = { ...CLAIMS, 'x-ms-runtime': { keys: [] } };
-    expect(() => runtimeClaimsOf(claims)).toThrow(StrongroomError);
+describe('runtime claims of a token', () => {
+  const RUNTIME = {
+    contract: 'ab'.repeat(32),
+    keys: [
+      { kty: 'RSA', n: 'AQAB', e: 'AQAB', kid: 'transport', key_ops: ['encrypt'] },
+      { kty: 'OKP', crv: 'Ed25519', x: 'AQAB', kid: 'aggregates', key_ops: ['verify'] },
+    ],
+    nonce: Buffer.alloc(32).toString('base64url'),
+    purpose: 'strongroom/worker/v1',
+  };
+  const reportData = Buffer.from(reportDataOf(canonicalBytes(RUNTIME))).toString('hex');
+  const claims = { ...CLAIMS, 'x-ms-runtime': RUNTIME, 'x-ms-sevsnpvm-reportdata': reportData };
+
+  const codeFor = (change: object) => {
+    try {
+      runtimeClaimsOf({ ...claims, ...change });
+    } catch (error) {
+      return codeOf(error);
+    }
+    return undefined;
+  };
+
+  test('are given when the report binds them, in whatever order they came', () => {
+    expect(runtimeClaimsOf(claims)).toEqual(RUNTIME);
+    const reversed = Object.fromEntries(Object.entries(RUNTIME).reverse());
+    expect(codeFor({ 'x-ms-runtime': reversed })).toBeUndefined();
+  });
+
+  test.each([
+    ['are not there', { 'x-ms-runtime': undefined }, 'ERR_TOKEN_INVALID'],
+    ['are those of something else', { 'x-ms-runtime': { keys: [] } }, 'ERR_TOKEN_INVALID'],
+    [
+      'hold a member more',
+      { 'x-ms-runtime': { ...RUNTIME, 'client-payload': {} } },
+      'ERR_TOKEN_INVALID',
+    ],
+    [
+      'were exchanged',
+      { 'x-ms-runtime': { ...RUNTIME, contract: 'cd'.repeat(32) } },
+      'ERR_REPORT_DATA_MISMATCH',
+    ],
+    ['have no report', { 'x-ms-sevsnpvm-reportdata': undefined }, 'ERR_REPORT_DATA_MISMATCH'],
+    [
+      'are bound together with something else',
+      { 'x-ms-sevsnpvm-reportdata': `${reportData.slice(0, 64)}${'11'.repeat(32)}` },
+      'ERR_REPORT_DATA_MISMATCH',
+    ],
+  ])('are refused when they %s', (_name, change, code) => {
+    expect(codeFor(change)).toBe(code);
   });
 });

@@ -200,6 +200,18 @@ describe('the endorsement certificate', () => {
     ['a version that is not the shortest', EXTENSIONS.snp, INTEGER(0, 28), bad],
     ['bytes behind a version', EXTENSIONS.snp, Uint8Array.of(2, 1, 28, 0), bad],
     ['an unknown product', EXTENSIONS.productName, Uint8Array.of(22, 4, 82, 111, 109, 101), bad],
+    [
+      'another product',
+      EXTENSIONS.productName,
+      Uint8Array.of(22, 5, ...Buffer.from('Milan')),
+      'ERR_CERTIFICATE_CHAIN product-of-leaf',
+    ],
+    [
+      'a wrapped chip id of 8 bytes',
+      EXTENSIONS.hardwareId,
+      Uint8Array.of(4, 8, ...new Uint8Array(8)),
+      bad,
+    ],
     ['an unknown structure', EXTENSIONS.structVersion, INTEGER(2), bad],
     ['a spare part in use', EXTENSIONS.spl5, INTEGER(1), bad],
     ["Turin's first part", EXTENSIONS.fmc, INTEGER(1), bad],
@@ -299,6 +311,26 @@ describe('the report', () => {
     const bytes = new Uint8Array(Buffer.from(evidence.report, 'base64url'));
     const report = Buffer.from(change(bytes)).toString('base64url');
     expect(answer({ ...evidence, report })).toBe('ERR_REPORT_SIGNATURE range');
+  });
+
+  test('with one signed bit changed, or the signature of another, is refused', async () => {
+    const evidence = await evidenceFor();
+    const bytes = new Uint8Array(Buffer.from(evidence.report, 'base64url'));
+    const other = Buffer.from((await evidenceFor()).report, 'base64url');
+    const changes = [(copy: Uint8Array) => copy.set([(copy[0x90] ?? 0) ^ 1], 0x90)];
+    changes.push((copy) => copy.set(other.subarray(0x2a0), 0x2a0));
+    for (const change of changes) {
+      const copy = bytes.slice();
+      change(copy);
+      const report = Buffer.from(copy).toString('base64url');
+      expect(answer({ ...evidence, report })).toBe('ERR_REPORT_SIGNATURE signature');
+    }
+  });
+
+  test('with claims over the limit is refused', async () => {
+    const evidence = await evidenceFor();
+    const runtimeClaims = 'AAAA'.repeat(6_000);
+    expect(answer({ ...evidence, runtimeClaims })).toBe('ERR_LIMIT_EXCEEDED');
   });
 
   test('is refused when the claims around it are no base64url', async () => {

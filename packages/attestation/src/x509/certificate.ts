@@ -77,11 +77,10 @@ function readTbs(tbs: DerReader): Omit<Certificate, 'raw' | 'tbs' | 'signature'>
   const serial = tbs.next(TAGS.integer).content;
   const signatureAlgorithm = tbs.next(TAGS.sequence).raw;
   const issuer = readName(tbs);
-  const [notBefore, notAfter] = tbs.inside(TAGS.sequence, (validity) => [
-    readTime(validity.optional(TAGS.utcTime) ?? validity.next(TAGS.generalizedTime)),
-    readTime(validity.optional(TAGS.utcTime) ?? validity.next(TAGS.generalizedTime)),
-  ]);
-  if (notBefore === undefined || notAfter === undefined) throw new DerError('validity is missing');
+  const { notBefore, notAfter } = tbs.inside(TAGS.sequence, (validity) => ({
+    notBefore: readTime(validity.optional(TAGS.utcTime) ?? validity.next(TAGS.generalizedTime)),
+    notAfter: readTime(validity.optional(TAGS.utcTime) ?? validity.next(TAGS.generalizedTime)),
+  }));
   const subject = readName(tbs);
   const spki = tbs.next(TAGS.sequence).raw;
   const extensions = tbs.inside(contextTag(3), (inner) =>
