@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 
 /**
- * SHA-256 on this thread, for large ciphertexts too: node:crypto's pool is reached through WebCrypto
+ * SHA-256 on this thread, for large ciphertexts too: the thread pool is reached through WebCrypto
  * alone, which copies its input on this thread first, and that takes as long as the hash.
  */
 export function sha256(bytes: Uint8Array | string): Uint8Array {

@@ -1,15 +1,14 @@
 /**
- * ECDSA accepts (r, s) and (r, n - s) alike. A seal is known by the hash of its bytes, so the second
- * form would be a second valid seal that anybody can make: only s <= n / 2 is written and accepted.
+ * ECDSA accepts (r, s) and (r, n - s) alike. A seal is known by the hash of its bytes, so the
+ * second form would be a second valid seal that anybody can make: only s <= n / 2 is written and
+ * accepted.
  * Signatures are r ‖ s, both of the order's length (RFC 7518 §3.4).
  */
 
 /** Orders of the base points (FIPS 186-4 D.1.2). */
 const ORDERS = {
   ES256: BigInt('0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'),
-  ES384: BigInt(
-    '0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973',
-  ),
+  ES384: BigInt(`0x${'f'.repeat(48)}c7634d81f4372ddf581a0db248b0a77aecec196accc52973`),
 } as const;
 export type EcdsaAlgorithm = keyof typeof ORDERS;
 

@@ -5,11 +5,11 @@ import { createCipheriv } from 'node:crypto';
  *
  * NIST SP 800-38D §7.1 hashes, with H = E(key, 0) and in the field GF(2^128),
  *
- *   additional ‖ 0-padding ‖ ciphertext ‖ 0-padding ‖ [bits of additional]64 ‖ [bits of ciphertext]64
+ *   additional ‖ zeros ‖ ciphertext ‖ zeros ‖ [bits of additional]64 ‖ [bits of ciphertext]64
  *
- * and adds E(key, nonce ‖ 1). OpenSSL hashes the same blocks when both are given as additional data
- * of an empty message, at several times the speed of encryption; only the last block differs. GHASH
- * is linear, so the difference of the two last blocks times H turns one tag into the other.
+ * and adds E(key, nonce ‖ 1). OpenSSL hashes the same blocks when both are given as additional
+ * data of an empty message, at several times the speed of encryption; only the last block differs.
+ * GHASH is linear, so the difference of the two last blocks times H turns one tag into the other.
  */
 export function gcmTag(
   key: Uint8Array,
@@ -52,7 +52,7 @@ function hashKey(key: Uint8Array): Block {
 }
 
 /**
- * The product in GF(2^128) (SP 800-38D §6.3, algorithm 1): leftmost bit first, R = 11100001 ‖ 0^120.
+ * The product in GF(2^128) (SP 800-38D §6.3, algorithm 1): leftmost bit first, R = 11100001 ‖ 0…
  * It branches on the first factor alone, which is made of public lengths; the second is secret.
  */
 function multiply(publicFactor: Block, secret: Block): Block {

@@ -16,7 +16,7 @@ interface PayloadSchema<Payload> {
  */
 export function parsePayload<Payload>(
   bytes: Uint8Array,
-  schema: PayloadSchema<Payload>,
+  payloadSchema: PayloadSchema<Payload>,
   malformed: ErrorCode,
 ): Payload {
   let value: unknown;
@@ -29,7 +29,7 @@ export function parsePayload<Payload>(
     const { v } = value;
     if (Number.isSafeInteger(v) && v !== 1) throw new StrongroomError('ERR_SEAL_VERSION');
   }
-  const parsed = schema.safeParse(value);
+  const parsed = payloadSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const place = parsed.error.issues[0]?.path.map(String).join('.') || 'members';
   throw new StrongroomError(malformed, { part: `payload: ${place}` });

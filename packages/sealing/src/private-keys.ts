@@ -6,6 +6,7 @@ import {
   sign,
   verify,
 } from 'node:crypto';
+import { StrongroomError } from '@strongroom/protocol/errors';
 
 /** A private key as key object, or as JWK. */
 export function importPrivateKey(privateKey: JsonWebKey | KeyObject): KeyObject {
@@ -15,12 +16,12 @@ export function importPrivateKey(privateKey: JsonWebKey | KeyObject): KeyObject 
 
 /**
  * The public half of a private key, as JWK.
- * @throws Error when the halves do not belong together: an EC or RSA key of another's making states
- *   its public half itself, and OpenSSL believes it
+ * @throws ERR_IDENTITY_MALFORMED when the halves do not belong together: an EC or RSA key states its
+ *   public half itself, and OpenSSL believes it
  */
 export function publicJwkOf(privateKey: KeyObject): object {
   const publicKey = createPublicKey(privateKey);
-  if (!isPair(privateKey, publicKey)) throw new Error('the halves of the key differ');
+  if (!isPair(privateKey, publicKey)) throw new StrongroomError('ERR_IDENTITY_MALFORMED');
   return publicKey.export({ format: 'jwk' });
 }
 

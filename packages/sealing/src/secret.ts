@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 
 /**
@@ -6,7 +7,7 @@ import { inspect } from 'node:util';
  */
 export abstract class Secret {
   toJSON(): never {
-    throw new Error(`${this.constructor.name} holds key material and is not serialisable`);
+    assert.fail(`${this.constructor.name} holds key material and is not serialisable`);
   }
 
   toString(): string {

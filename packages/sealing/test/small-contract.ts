@@ -19,8 +19,27 @@ export async function smallContract(
 ): Promise<SmallContract> {
   const owner = await createIdentity('owner', { reading: false });
   const analyst = await createIdentity('analyst', { reading: true });
-  const releaseKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey;
-  const contract = parseContract({
+  const contract = parseContract(
+    document(owner, analyst, keys.publicKey.export({ format: 'jwk' })),
+  );
+  const [dataset] = contract.datasets;
+  if (!dataset) throw new Error('the contract has one dataset');
+  return {
+    contract,
+    contractId: ContractIdSchema.parse(sha256Hex(contractBytes(contract))),
+    dataset,
+    owner: parseIdentity(owner.identityJson),
+    analyst: parseIdentity(analyst.identityJson),
+    datasetKey: keys.privateKey,
+  };
+}
+
+type Made = Awaited<ReturnType<typeof createIdentity>>;
+
+function document(owner: Made, analyst: Made, wrappingKey: object): object {
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const releaseKey = publicKey.export({ format: 'jwk' });
+  return {
     strongroom: 'contract/v1',
     title: 'Test',
     purpose: 'Unit tests of sealing',
@@ -32,7 +51,7 @@ export async function smallContract(
         signingKey: owner.signingKey,
         keyRelease: {
           url: 'https://keys.owner.example',
-          releaseKey: releaseKey.export({ format: 'jwk' }),
+          releaseKey,
           stateShareKeyId: 'state-share',
         },
       },
@@ -51,7 +70,7 @@ export async function smallContract(
         columns: [{ name: 'at', type: 'timestamp-ms', nullable: false }],
         eventTime: 'at',
         keyId: 'flights-key',
-        wrappingKey: keys.publicKey.export({ format: 'jwk' }),
+        wrappingKey,
       },
     ],
     queries: [
@@ -69,19 +88,7 @@ export async function smallContract(
       platform: 'simulated',
       measurements: [{ name: 'test', sha384: '00'.repeat(48) }],
       minimumTcb: {},
-      authorities: [
-        { issuer: 'https://attest.example', keys: [releaseKey.export({ format: 'jwk' })] },
-      ],
+      authorities: [{ issuer: 'https://attest.example', keys: [releaseKey] }],
     },
-  });
-  const [dataset] = contract.datasets;
-  if (!dataset) throw new Error('the contract has one dataset');
-  return {
-    contract,
-    contractId: ContractIdSchema.parse(sha256Hex(contractBytes(contract))),
-    dataset,
-    owner: parseIdentity(owner.identityJson),
-    analyst: parseIdentity(analyst.identityJson),
-    datasetKey: keys.privateKey,
   };
 }
