@@ -33,7 +33,7 @@ describe('tidy', () => {
 /** Sources that no other file loads, and that start no process. */
 function deadFiles(): string[] {
   const loaded = new Set(files.flatMap(loadedBy));
-  const entry = /\/(main[\w.]*|[\w-]*main)\.ts$/;
+  const entry = /\/(main[\w.]*|[\w-]*main|[\w-]+\.insecure)\.ts$/;
   return files
     .map(({ path }) => path)
     .filter((path) => !isTest(path) && !loaded.has(path) && !entry.test(path));

@@ -42,6 +42,10 @@ export async function requestKey(
 ): Promise<string> {
   const facts = { party: owner.id, key: keyId };
   if (!owner.keyRelease) throw new StrongroomError('ERR_KEY_NOT_RELEASED', facts);
+  if (!owner.keyRelease.url.startsWith('https:')) {
+    // The client refuses it too, but says so with no code.
+    throw new StrongroomError('ERR_CONFIG_INVALID', { ...facts, expected: 'an https URL' });
+  }
   const client = keyClient(owner.keyRelease.url, owner.id, options);
   let value: unknown;
   try {
@@ -70,7 +74,6 @@ function keyClient(url: string, owner: string, options: KeyRequestOptions): KeyC
   return new KeyClient(url, credential, {
     // The contract names the service; its answer is signed by a key that the contract pins.
     disableChallengeResourceVerification: true,
-    allowInsecureConnection: url.startsWith('http:'),
     ...(options.ca === undefined ? {} : { tlsOptions: { ca: options.ca } }),
   });
 }

@@ -51,6 +51,8 @@ export async function agreeOn(
   plans: readonly DatasetPlan[],
   queries: readonly Pick<Query, 'id' | 'sql' | 'relations' | 'window' | 'latenessMs'>[],
   minimumGroupRows = 2,
+  /** Where all services of the contract are. */
+  servicesUrl = 'https://services.example',
 ): Promise<Computation> {
   const identities = new Map<string, PartyIdentity>();
   const owners = new Map<string, OwnerKeys>();
@@ -66,7 +68,7 @@ export async function agreeOn(
       stateShare: new Uint8Array(randomBytes(32)),
     });
     const keyRelease = {
-      url: `https://${id}.example`,
+      url: `${servicesUrl}/${id}`,
       releaseKey: releaseJwk,
       stateShareKeyId: 'state-share',
     };
@@ -98,7 +100,7 @@ export async function agreeOn(
       platform: 'simulated',
       measurements: [{ name: 'test', sha384: '0'.repeat(96) }],
       minimumTcb: {},
-      authorities: [{ issuer: 'https://attest.example', keys: [releaseJwk] }],
+      authorities: [{ issuer: servicesUrl, keys: [releaseJwk] }],
     },
   });
   let signed: SignedContract | Contract = contract;

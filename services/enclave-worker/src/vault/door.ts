@@ -17,7 +17,7 @@ export interface DoorEntry extends DoorRecord {
   readonly offset: number;
 }
 
-/** Requests and their answers, by verb. Values of records travel beside the JSON, in their order. */
+/** Requests and their answers, by verb. Values of records travel beside the JSON, in order. */
 export interface DoorVerbs {
   /** Verifies the contract, checks its SQL, starts the engine, makes the keys. */
   open: { request: { contract: unknown; memoryMb: number }; answer: { contractId: string } };

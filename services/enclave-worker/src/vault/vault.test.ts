@@ -31,7 +31,8 @@ const PLANS = [
   { id: 'west', relation: 'flights', columns: FLIGHTS, eventTime: 'date' },
   { id: 'airports', relation: 'airports', columns: AIRPORTS },
 ];
-const BY_STATE = `SELECT a.state AS state, count(*) AS n, avg(f.delay) AS mean, sum(f.delay) AS total,
+const BY_STATE = `SELECT a.state AS state, count(*) AS n, avg(f.delay) AS mean,
+  sum(f.delay) AS total,
   max(f.delay) AS worst, count(DISTINCT f.origin) AS origins
   FROM flights f JOIN airports a ON f.origin = a.iata GROUP BY a.state`;
 const DAILY = 'SELECT origin, count(*) AS n, avg(delay) AS mean FROM flights GROUP BY origin';
@@ -188,12 +189,12 @@ const airports: Row[] = [
   { iata: 'LAX', state: 'CA' },
   { iata: 'JFK', state: 'NY' },
   { iata: 'BOS', state: 'MA' },
-  { iata: 'XXX', state: null },
+  { iata: 'ZZZ', state: null },
 ];
 
 /** Deterministic rows over `days` days, every one a little different. */
 function flightsOf(seed: number, days: number, perDay: number): Row[] {
-  const origins = ['SFO', 'LAX', 'JFK', 'BOS', 'XXX'];
+  const origins = ['SFO', 'LAX', 'JFK', 'BOS', 'ZZZ'];
   return Array.from({ length: days * perDay }, (_none, index) => ({
     date:
       BigInt(Math.floor(index / perDay)) * DAY_US +

@@ -80,8 +80,8 @@ export class Vault {
   }
 
   /**
-   * Begins where the newest of the checkpoints ends, or at the beginning when there is none. The log
-   * may hold copies and forgeries: the newest is the one with the highest number that opens.
+   * Begins where the newest of the checkpoints ends, or at the beginning without any. The log may
+   * hold copies and forgeries: the newest is the one with the highest number that opens.
    * @throws ERR_CHECKPOINT_INVALID when none opens, ERR_KEY_NOT_RELEASED
    */
   async restore(jwes: readonly string[]): Promise<Restored> {

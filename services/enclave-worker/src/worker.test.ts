@@ -1,0 +1,285 @@
+import type { Query } from '@strongroom/protocol/contract';
+import { codeOf } from '@strongroom/protocol/errors';
+import type { QueryId } from '@strongroom/protocol/fields';
+import {
+  aggregatesTopic,
+  datasetTopic,
+  quarantineTopic,
+  RECORD_TYPES,
+} from '@strongroom/protocol/record';
+import type { LogEntry } from '@strongroom/record-log/log';
+import { systemClock } from '@strongroom/runtime/clock';
+import { createLogger } from '@strongroom/runtime/logger';
+import { createMetrics } from '@strongroom/runtime/metrics';
+import { createMemoryLog, createMemoryStore, type MemoryLog } from '@strongroom/testkit/memory-log';
+import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { agreeOn, type Computation, type Row, TestStream } from '../test/owners.ts';
+import { startServices, type TestServices } from '../test/services.ts';
+import type { WorkerOptions } from './life.ts';
+import { runWorker } from './lives.ts';
+import { Tally } from './tally.ts';
+import { startVault } from './vault-process.ts';
+
+const HOUR_MS = 3_600_000;
+const COLUMNS = [
+  { name: 'at', type: 'timestamp-us', nullable: false },
+  { name: 'place', type: 'utf8', nullable: false },
+] as const;
+const PLANS = ['north', 'south'].map((id) => ({
+  id,
+  relation: 'visits',
+  columns: COLUMNS,
+  eventTime: 'at',
+}));
+const query = {
+  sql: 'SELECT place, count(*) AS n FROM visits GROUP BY place',
+  relations: ['visits'],
+  latenessMs: 0,
+};
+const QUERIES: Pick<Query, 'id' | 'sql' | 'relations' | 'window' | 'latenessMs'>[] = [
+  { ...query, id: 'all' as QueryId, window: { kind: 'whole' } },
+  { ...query, id: 'hourly' as QueryId, window: { kind: 'tumbling', sizeMs: HOUR_MS } },
+];
+
+let services: TestServices;
+let computation: Computation;
+const logger = createLogger('test', { level: process.env['TEST_LOG'] ?? 'silent' });
+
+beforeAll(async () => {
+  services = await startServices(() => computation);
+  computation = await agreeOn(PLANS, QUERIES, 1, services.url);
+}, 60_000);
+afterAll(() => services.close());
+
+const rowsOf = (hours: number, perHour: number): Row[] =>
+  Array.from({ length: hours * perHour }, (_none, index) => ({
+    at: (BigInt(index) * BigInt(HOUR_MS) * 1_000n) / BigInt(perHour),
+    place: `place ${index % 3}`,
+  }));
+
+/** A log with both owners' topics and connections to it. */
+class World {
+  readonly store = createMemoryStore();
+  readonly log: MemoryLog = createMemoryLog(this.store);
+  readonly streams = new Map(PLANS.map(({ id }) => [id, new TestStream(computation, id)]));
+
+  async publish(dataset: string, rows: readonly Row[], watermark: number, final = false) {
+    const topic = datasetTopic(computation.contractId, datasetId(dataset));
+    await this.log.createTopics([{ topic }]);
+    const stream = this.streams.get(dataset) ?? expect.fail('a stream');
+    for (let at = 0; at < rows.length; at += 10) {
+      await this.log.append(topic, [await stream.seal(rows.slice(at, at + 10))]);
+    }
+    await this.log.append(topic, [await stream.manifest(watermark, final)]);
+  }
+
+  entries(topic: string): LogEntry[] {
+    return this.log.entries(topic);
+  }
+
+  results(query: string): string[] {
+    const entries = this.entries(aggregatesTopic(computation.contractId));
+    const found = entries.filter(({ key }) => key === `${query}.analyst`);
+    return found.map(({ headers }) => headers['ce_id'] ?? '');
+  }
+
+  options(more: Partial<WorkerOptions> = {}): WorkerOptions {
+    return {
+      signedContract: computation.signed,
+      namespace: '',
+      platformFor: async (contractId) => {
+        const { platform } = await sharedTestPlatform();
+        const hostData = Buffer.from(contractId, 'hex');
+        return platform.launch({ image: [new Uint8Array(1)], hostData });
+      },
+      accessTokenFor: () => 'token',
+      ca: services.ca,
+      memoryMb: 128,
+      untilComplete: true,
+      startVault: () => startVault({ logger, deadlineMs: 20_000 }),
+      connectLog: async () => createMemoryLog(this.store),
+      tally: new Tally(createMetrics('worker')),
+      clock: systemClock,
+      logger,
+      signal: new AbortController().signal,
+      onReady: () => undefined,
+      ...more,
+    };
+  }
+}
+
+function datasetId(id: string) {
+  const dataset = computation.contract.datasets.find((each) => each.id === id);
+  return dataset?.id ?? expect.fail('a dataset');
+}
+
+const rejection = (promise: Promise<unknown>) =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => codeOf(error),
+  );
+
+describe('a worker', () => {
+  test('counts what is there, emits once, and sets bad records aside', async () => {
+    const world = new World();
+    await world.publish('north', rowsOf(4, 20), 0);
+    const topic = datasetTopic(computation.contractId, datasetId('north'));
+    const [first] = world.entries(topic);
+    if (first) await world.log.append(topic, [first, { ...first, key: 'other' }]);
+    await world.publish('north', [], 4 * HOUR_MS, true);
+    await world.publish('south', rowsOf(4, 10), 4 * HOUR_MS, true);
+    const summary = await runWorker(world.options());
+    expect(summary).toMatchObject({ rowsCounted: 120, windows: 5, aggregates: 5, done: true });
+    expect(summary.refusals).toEqual({ ERR_BATCH_REPLAYED: 1, ERR_RECORD_HEADERS: 1 });
+    expect(world.results('all')).toEqual(['analyst.0.0']);
+    expect(world.results('hourly')).toEqual([0, 1, 2, 3].map((n) => `analyst.0.${n}`));
+    const aside = world.entries(quarantineTopic(computation.contractId));
+    expect(aside.map(({ headers }) => headers['error'])).toEqual([
+      'ERR_BATCH_REPLAYED',
+      'ERR_RECORD_HEADERS',
+    ]);
+    const types = world
+      .entries(aggregatesTopic(computation.contractId))
+      .map((e) => e.headers['ce_type']);
+    expect(types.slice(0, 2)).toEqual([RECORD_TYPES.token, RECORD_TYPES.checkpoint]);
+  });
+
+  test('waits for owners that come later, and stops gently when told to', async () => {
+    const world = new World();
+    await world.publish('north', rowsOf(2, 20), 2 * HOUR_MS, true);
+    const stopping = new AbortController();
+    const running = runWorker(world.options({ untilComplete: false, signal: stopping.signal }));
+    await world.publish('south', rowsOf(2, 20), HOUR_MS);
+    await until(() => world.results('hourly').length === 1);
+    stopping.abort();
+    expect(await running).toMatchObject({ rowsCounted: 80, windows: 1, done: false });
+    await world.publish('south', [], 2 * HOUR_MS, true);
+    const summary = await runWorker(world.options());
+    expect(summary).toMatchObject({ rowsCounted: 80, windows: 2, epoch: 1, done: true });
+    expect(world.results('hourly')).toEqual(['analyst.0.0', 'analyst.1.1']);
+  });
+
+  test('a vault that is killed is started again and nothing is told twice', async () => {
+    const world = new World();
+    await world.publish('north', rowsOf(3, 20), 3 * HOUR_MS, true);
+    await world.publish('south', rowsOf(1, 20), HOUR_MS);
+    const pids: number[] = [];
+    const options = world.options({
+      startVault: async () => {
+        const vault = await startVault({ logger, deadlineMs: 20_000 });
+        pids.push(vault.pid);
+        return vault;
+      },
+    });
+    const running = runWorker(options);
+    await until(() => world.results('hourly').length === 1);
+    process.kill(pids[0] ?? expect.fail('a vault'), 'SIGKILL');
+    await world.publish('south', rowsOf(3, 20).slice(20), 3 * HOUR_MS, true);
+    expect(await running).toMatchObject({ rowsCounted: 120, done: true });
+    expect(pids.length).toBe(2);
+    expect(world.results('hourly')).toEqual(['analyst.0.0', 'analyst.1.1', 'analyst.1.2']);
+    expect(world.results('all')).toEqual(['analyst.1.0']);
+  });
+
+  test.each(['before', 'after'] as const)('a commit whose answer is lost %s it', async (when) => {
+    const world = new World();
+    await world.publish('north', rowsOf(2, 20), 2 * HOUR_MS, true);
+    await world.publish('south', rowsOf(2, 20), 2 * HOUR_MS, true);
+    let connections = 0;
+    const connectLog = async () => {
+      const log = createMemoryLog(world.store);
+      connections += 1;
+      if (connections > 1) return log;
+      // The second commit: the first one announces the epoch.
+      return Object.assign(log, { transaction: failSecondCommit(log, when) });
+    };
+    expect(await runWorker(world.options({ connectLog }))).toMatchObject({ done: true });
+    expect(connections).toBe(2);
+    const epoch = when === 'before' ? 1 : 0;
+    expect(world.results('hourly')).toEqual([`analyst.${epoch}.0`, `analyst.${epoch}.1`]);
+    expect(world.results('all')).toEqual([`analyst.${epoch}.0`]);
+  });
+
+  test('a truncated stream is refused at the end, and nothing of it was told', async () => {
+    const world = new World();
+    await world.publish('north', rowsOf(3, 20), 3 * HOUR_MS, true);
+    await world.publish('south', rowsOf(3, 20), 3 * HOUR_MS, true);
+    const cut = new World();
+    for (const id of ['north', 'south']) {
+      const topic = datasetTopic(computation.contractId, datasetId(id));
+      await cut.log.createTopics([{ topic }]);
+      const kept = world.entries(topic).filter((_entry, index) => id === 'north' || index !== 4);
+      await cut.log.append(topic, kept);
+    }
+    const failed = runWorker(cut.options({ deadlineMs: 30_000 }));
+    expect(await rejection(failed)).toBe('ERR_STREAM_TRUNCATED');
+    expect([...cut.results('all'), ...cut.results('hourly')]).toEqual([]);
+  });
+
+  test('owners that never finish are named at the deadline', async () => {
+    const world = new World();
+    await world.publish('north', rowsOf(1, 10), HOUR_MS, true);
+    const failed = runWorker(world.options({ deadlineMs: 1_500 }));
+    expect(await rejection(failed)).toBe('ERR_INPUT_INCOMPLETE');
+  });
+
+  test.each([
+    [/keys\/kek-south/, 403, 'ERR_MEASUREMENT_MISMATCH'],
+    [/keys\/state-share/, 403, 'ERR_POLICY_DENIED'],
+    [/keys\/kek-north/, 404, 'ERR_KEY_NOT_FOUND'],
+  ] as const)('a refusal at %s ends with its code', async (path, status, code) => {
+    services.refuse = { path, status, code };
+    try {
+      expect(await rejection(runWorker(new World().options()))).toBe(code);
+    } finally {
+      services.refuse = undefined;
+    }
+  });
+
+  test('a second worker takes over, and the first one stops', async () => {
+    const world = new World();
+    await world.publish('north', rowsOf(2, 20), 2 * HOUR_MS, true);
+    await world.publish('south', rowsOf(1, 20), HOUR_MS);
+    const older = runWorker(world.options());
+    await until(() => world.results('hourly').length === 1);
+    const newer = runWorker(world.options());
+    const ended = rejection(older);
+    await until(() => checkpoints(world) >= 3);
+    await world.publish('south', rowsOf(2, 20).slice(20), 2 * HOUR_MS, true);
+    expect(await newer).toMatchObject({ done: true, epoch: 1 });
+    expect(await ended).toBe('ERR_LOG_FENCED');
+    expect(world.results('all')).toEqual(['analyst.1.0']);
+  });
+});
+
+function failSecondCommit(log: MemoryLog, when: 'before' | 'after') {
+  const open = log.transaction.bind(log);
+  return async (id: string) => {
+    const writer = await open(id);
+    let commits = 0;
+    const commit: typeof writer.commit = (...record) => {
+      commits += 1;
+      if (commits === 2) log.failNext('commit', when);
+      return writer.commit(...record);
+    };
+    return { commit, close: () => writer.close() };
+  };
+}
+
+function checkpoints(world: World): number {
+  const entries = world.entries(aggregatesTopic(computation.contractId));
+  return entries.filter(({ key }) => key === RECORD_TYPES.checkpoint).length;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 400; tries += 1) {
+    try {
+      if (condition()) return;
+    } catch {
+      // The topic may not be there yet.
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  expect.fail('it did not happen in time');
+}

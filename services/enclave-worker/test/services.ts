@@ -1,0 +1,116 @@
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import { toPem } from '@strongroom/attestation/x509/pem';
+import { writeRsaCertificate } from '@strongroom/attestation/x509/write-certificate';
+import { der, sequence } from '@strongroom/attestation/x509/write-der';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
+import { parseCanonical } from '@strongroom/protocol/canonical-json';
+import { RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
+import { systemClock } from '@strongroom/runtime/clock';
+import type { Computation } from './owners.ts';
+
+/**
+ * What a worker asks of others, on one port: an attestation service that mints tokens without a
+ * judgement, and the owners' key releases, whose answers are genuine. `refuse` makes one say no.
+ */
+export interface TestServices {
+  readonly url: string;
+  /** PEM of the authority that vouches for it. */
+  readonly ca: string;
+  /** Counts of requests, by path. */
+  readonly seen: Map<string, number>;
+  refuse: { readonly path: RegExp; readonly status: number; readonly code: string } | undefined;
+  close(): Promise<void>;
+}
+
+export async function startServices(computation: () => Computation): Promise<TestServices> {
+  const seen = new Map<string, number>();
+  const services: { refuse: TestServices['refuse'] } = { refuse: undefined };
+  const tls = selfSigned();
+  const server = createServer(tls, (request, response) => {
+    const path = new URL(request.url ?? '', 'http://localhost').pathname;
+    seen.set(path, (seen.get(path) ?? 0) + 1);
+    answer(request, path, computation(), services.refuse).then(
+      ({ status, headers, body }) => response.writeHead(status, headers).end(JSON.stringify(body)),
+      () => response.writeHead(500).end(),
+    );
+  });
+  const port = await listening(server);
+  return Object.assign(services, {
+    url: `https://localhost:${port}`,
+    ca: tls.cert,
+    seen,
+    close: () =>
+      new Promise<void>((done) => {
+        server.close(() => done());
+        server.closeAllConnections();
+      }),
+  });
+}
+
+function selfSigned(): { cert: string; key: string } {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const name = [['CN', 'localhost']] as const;
+  const now = systemClock.now();
+  const localhost = der(0x82, new TextEncoder().encode('localhost'));
+  const certificate = writeRsaCertificate(
+    {
+      serial: Uint8Array.of(1),
+      issuer: name,
+      subject: name,
+      notBefore: now - 86_400_000,
+      notAfter: now + 86_400_000,
+      spki: createPublicKey(privateKey).export({ format: 'der', type: 'spki' }),
+      extensions: new Map([['2.5.29.17', { critical: false, value: sequence(localhost) }]]),
+    },
+    privateKey,
+  );
+  const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+  return { cert: toPem(certificate), key: pem };
+}
+
+function listening(server: Server): Promise<number> {
+  return new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address ? address.port : 0);
+    });
+  });
+}
+
+async function answer(
+  request: IncomingMessage,
+  path: string,
+  computation: Computation,
+  refuse: TestServices['refuse'],
+) {
+  const json = { 'content-type': 'application/json' };
+  if (refuse?.path.test(path) && request.headers.authorization !== undefined) {
+    const body = { error: { code: 'Forbidden', innererror: { code: refuse.code } } };
+    return { status: refuse.status, headers: json, body };
+  }
+  if (path === '/attest/SevSnpVm') {
+    const { runtimeData } = await bodyOf(request);
+    // The claims are the token: enough for the release below to know the transport key.
+    return { status: 200, headers: json, body: { token: `e30.${runtimeData.data}.AA` } };
+  }
+  const [, owner = '', , keyId = ''] = path.split('/');
+  if (request.headers.authorization === undefined) {
+    const resource = 'resource="https://vault.example"';
+    const challenge = `Bearer authorization="https://idp.example/tenant", ${resource}`;
+    return { status: 401, headers: { ...json, 'www-authenticate': challenge }, body: {} };
+  }
+  const { target, nonce } = await bodyOf(request);
+  const bytes = decodeBase64url(String(target).split('.')[1] ?? '') ?? new Uint8Array(0);
+  const [transport] = RuntimeClaimsSchema.parse(parseCanonical(bytes)).keys;
+  const value = await computation.release(owner, keyId, nonce, transport);
+  return { status: 200, headers: json, body: { value } };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: bodies of tests
+async function bodyOf(request: IncomingMessage): Promise<any> {
+  const pieces: Buffer[] = [];
+  for await (const piece of request) pieces.push(piece);
+  return JSON.parse(Buffer.concat(pieces).toString());
+}
