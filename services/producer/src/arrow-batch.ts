@@ -145,15 +145,8 @@ const EVENT_TIME_STEPS: Record<string, { times: number; per: number }> = {
 
 /** @throws ERR_COLUMN_TYPE for a time that no number of milliseconds tells exactly */
 function eventTimeRange(column: BuiltColumn): { min: number; max: number } {
-  const { values, words, contract } = column;
-  let least = Number.POSITIVE_INFINITY;
-  let most = Number.NEGATIVE_INFINITY;
-  for (let at = 0; at < values.length; at += words) {
-    const low = values[at] ?? 0;
-    const value = words === 1 ? low : (values[at + 1] ?? 0) * WORD + (low >>> 0);
-    if (value < least) least = value;
-    if (value > most) most = value;
-  }
+  const { contract } = column;
+  const [least, most] = rangeOf(column);
   const { times, per } = EVENT_TIME_STEPS[contract.type] ?? { times: 1, per: 1 };
   if (!Number.isSafeInteger(least * times) || !Number.isSafeInteger(most * times)) {
     throw new StrongroomError('ERR_COLUMN_TYPE', {
@@ -163,4 +156,17 @@ function eventTimeRange(column: BuiltColumn): { min: number; max: number } {
     });
   }
   return { min: Math.floor((least * times) / per), max: Math.floor((most * times) / per) };
+}
+
+function rangeOf({ values, words }: BuiltColumn): [least: number, most: number] {
+  assert(values instanceof Int32Array);
+  let least = Number.POSITIVE_INFINITY;
+  let most = Number.NEGATIVE_INFINITY;
+  for (let at = 0; at < values.length; at += words) {
+    const low = values[at] ?? 0;
+    const value = words === 1 ? low : (values[at + 1] ?? 0) * WORD + (low >>> 0);
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  return [least, most];
 }

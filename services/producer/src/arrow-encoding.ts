@@ -23,7 +23,7 @@ import {
 } from 'apache-arrow';
 import type { BuiltColumn } from './column-builder.ts';
 
-/** The Arrow fields of a dataset: names, order, types and nullability of the contract, no metadata. */
+/** The Arrow fields of a dataset, as the contract has them: names, order, types, nullability. */
 export function arrowFields(columns: readonly ColumnContract[]): Field[] {
   return columns.map(
     (column, index) => new Field(column.name, arrowType(column, index), column.nullable),

@@ -40,7 +40,8 @@ export async function openArrow(
   window: RowWindow,
 ): Promise<RowReader> {
   const isFile = FILE_MAGIC.equals(start.subarray(0, FILE_MAGIC.length));
-  // Only a file's footer tells where all of its parts are; some writers leave out the stream's head.
+  // Only a file's footer tells where all of its parts are: some writers leave out the stream's
+  // head.
   const file = input.type === 'file' && isFile ? await open(input.path) : undefined;
   const bytes = input.type === 'file' ? fileBytes(input.path) : input.bytes;
   const opened =

@@ -5,7 +5,7 @@ import { DuckDbSession } from './duckdb-session.ts';
 import { refuseFlaggedRows } from './row-flags.ts';
 import type { RowReader, RowWindow } from './row-reader.ts';
 import type { SourceKind } from './source-vector.ts';
-import { quoteFile, quoteText, windowClause } from './sql-text.ts';
+import { quoteFile, quoteText } from './sql-text.ts';
 
 /**
  * Opens a CSV file. The engine splits it into text; every column is then read as the type of the
@@ -29,11 +29,11 @@ export async function openCsv(
     type: 'text',
   }));
   const session = await DuckDbSession.open('csv');
-  const sql = query(path, header.delimiter, header.names.length, dataset, places, window);
+  const sql = query(path, header.delimiter, header.names.length, dataset, places);
   const kinds: SourceKind[] = [...columns.map(({ kind }) => kind), 'int32'];
   return {
     columns,
-    rows: () => refuseFlaggedRows(session.rows(sql, kinds), dataset, window.skip, 'text'),
+    rows: () => refuseFlaggedRows(session.rows(sql, kinds, window), dataset, window.skip, 'text'),
     close: () => session.close(),
   };
 }
@@ -58,7 +58,6 @@ function query(
   width: number,
   dataset: Dataset,
   places: readonly number[],
-  window: RowWindow,
 ): string {
   const fields = Array.from({ length: width }, (_, place) => `'c${place}': 'VARCHAR'`);
   const file = `read_csv(${[
@@ -83,8 +82,7 @@ function query(
     return misfit === undefined ? '' : ` WHEN ${misfit} THEN ${index + 1}`;
   });
   const flag = flags.join('') === '' ? '0' : `CASE${flags.join('')} ELSE 0 END`;
-  const from = `FROM ${file}${windowClause(window)}`;
-  return `SELECT ${terms.join(', ')}, CAST(${flag} AS INTEGER) ${from}`;
+  return `SELECT ${terms.join(', ')}, CAST(${flag} AS INTEGER) FROM ${file}`;
 }
 
 const SQL_TYPES: Record<ColumnType, string> = {

@@ -4,12 +4,13 @@ import {
   type DuckDBDataChunk,
   type DuckDBDecimalType,
   DuckDBInstance,
+  type DuckDBResult,
   type DuckDBType,
   DuckDBTypeId,
 } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
-import { malformedSource, type SourceFormat } from './row-reader.ts';
+import { malformedSource, type RowWindow, type SourceFormat } from './row-reader.ts';
 import type { SourceKind, SourceRows, SourceVector } from './source-vector.ts';
 
 /** Rows wait in the engine while a group of batches is sealed and sent; none goes to disk. */
@@ -59,27 +60,39 @@ export class DuckDbSession {
 
   /**
    * Streams the rows of a query, one chunk ahead: the engine works in its own thread meanwhile.
-   * Column i is read as kinds[i].
+   * Column i is read as kinds[i]. The window is cut here and not by the query: an engine's LIMIT
+   * and OFFSET gather all rows before they give out the first one.
    * @throws ERR_SOURCE_MALFORMED, ERR_LIMIT_EXCEEDED
    */
-  async *rows(sql: string, kinds: readonly SourceKind[]): AsyncGenerator<SourceRows> {
+  async *rows(
+    sql: string,
+    kinds: readonly SourceKind[],
+    { skip, limit }: RowWindow,
+  ): AsyncGenerator<SourceRows> {
+    if (limit === 0) return;
     const result = await this.#guard(this.#connection.stream(sql));
-    const fetchNext = () => {
-      const fetched = this.#guard(result.fetchChunk());
-      this.#pending = fetched.catch(() => undefined);
-      return fetched;
-    };
-    let next = fetchNext();
+    let before = 0;
+    let next = this.#fetch(result);
     for (;;) {
       const chunk = await next;
-      if (this.#closed) return;
-      if (chunk === null || chunk.rowCount === 0) return;
-      next = fetchNext();
-      // A failure of the chunk ahead is thrown when that chunk is asked for.
-      next.catch(() => undefined);
-      const vectors = kinds.map((kind, at) => vectorOf(chunk, at, kind));
-      yield { from: 0, to: chunk.rowCount, vectors };
+      if (this.#closed || chunk === null || chunk.rowCount === 0) return;
+      const from = Math.max(0, skip - before);
+      const to = Math.min(chunk.rowCount, skip + limit - before);
+      before += chunk.rowCount;
+      const isLast = before >= skip + limit;
+      if (!isLast) next = this.#fetch(result);
+      if (from < to) {
+        yield { from, to, vectors: kinds.map((kind, at) => vectorOf(chunk, at, kind)) };
+      }
+      if (isLast) return;
     }
+  }
+
+  #fetch(result: DuckDBResult): Promise<DuckDBDataChunk | null> {
+    const fetched = this.#guard(result.fetchChunk());
+    // A failure of the chunk ahead is thrown when that chunk is asked for.
+    this.#pending = fetched.catch(() => undefined);
+    return fetched;
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import type { LogRecord } from '@strongroom/record-log/log';
 import { z } from 'zod';
 import { corruptState, type StreamState, StreamStateSchema } from './stream-state.ts';
@@ -37,8 +37,10 @@ export function encodeGroup({ state, records }: SealedGroup): Uint8Array {
   const head = Buffer.from(JSON.stringify({ state, records: heads }));
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32BE(head.length);
-  const body = Buffer.concat([length, head, ...records.map(({ value }) => value)]);
-  return Buffer.concat([body, hash('sha256', body, 'buffer')]);
+  const parts = [length, head, ...records.map(({ value }) => value)];
+  const sha256 = createHash('sha256');
+  for (const part of parts) sha256.update(part);
+  return Buffer.concat([...parts, sha256.digest()]);
 }
 
 /** @throws ERR_STATE_CORRUPT */

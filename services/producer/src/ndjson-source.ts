@@ -5,7 +5,7 @@ import { DuckDbSession } from './duckdb-session.ts';
 import { FLAGS, refuseFlaggedRows } from './row-flags.ts';
 import type { RowReader, RowWindow } from './row-reader.ts';
 import type { SourceKind } from './source-vector.ts';
-import { quoteFile, quoteText, windowClause } from './sql-text.ts';
+import { quoteFile, quoteText } from './sql-text.ts';
 
 /**
  * Opens a file of one JSON object a line. Numbers are JSON numbers, truth values JSON's, dates and
@@ -23,29 +23,23 @@ export async function openNdjson(
     type: 'json',
   }));
   const session = await DuckDbSession.open('ndjson');
-  const sql = query(path, dataset, mapping, window);
+  const sql = query(path, dataset, mapping);
   const kinds: SourceKind[] = [...columns.map(({ kind }) => kind), 'int32'];
   return {
     columns,
-    rows: () => refuseFlaggedRows(session.rows(sql, kinds), dataset, window.skip, 'json'),
+    rows: () => refuseFlaggedRows(session.rows(sql, kinds, window), dataset, window.skip, 'json'),
     close: () => session.close(),
   };
 }
 
-function query(
-  path: string,
-  dataset: Dataset,
-  mapping: ColumnMapping | undefined,
-  window: RowWindow,
-): string {
+function query(path: string, dataset: Dataset, mapping: ColumnMapping | undefined): string {
   const names = sourceNames(dataset, mapping);
   // JSON pointers (RFC 6901 §3), so that a name may hold dots, quotes and slashes.
   const pointers = names.map((name) =>
     quoteText(`/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`),
   );
   const file = `read_ndjson_objects(${quoteFile(path)}, compression = 'uncompressed')`;
-  const lines = `SELECT json FROM ${file}${windowClause(window)}`;
-  const parsed = `SELECT json, json_extract(json, [${pointers.join(', ')}]) AS cells FROM (${lines})`;
+  const parsed = `SELECT json, json_extract(json, [${pointers.join(', ')}]) AS cells FROM ${file}`;
   const parts = dataset.columns.map(({ type }, at) => `${partTerm(type, at)} AS c${at}`);
   const texts = `SELECT json, cells, ${parts.join(', ')} FROM (${parsed})`;
   const terms = dataset.columns.map((column, at) => textTerm(column, `c${at}`));

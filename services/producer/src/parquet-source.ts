@@ -4,7 +4,7 @@ import { type ColumnMapping, placeColumns } from './column-mapping.ts';
 import { DuckDbSession, engineTypeName, engineTypeOf } from './duckdb-session.ts';
 import type { RowReader, RowWindow } from './row-reader.ts';
 import type { SourceColumn, SourceKind } from './source-vector.ts';
-import { quoteFile, quoteIdentifier, windowClause } from './sql-text.ts';
+import { quoteFile, quoteIdentifier } from './sql-text.ts';
 
 /**
  * Opens a Parquet file; nothing but its footer is read yet.
@@ -35,10 +35,10 @@ export async function openParquet(
       terms.push(type?.cast === undefined ? name : `CAST(${name} AS ${type.cast})`);
       columns.push({ name: column.name, kind: type?.kind, type: engineTypeName(column.type) });
     }
-    const sql = `SELECT ${terms.join(', ')} FROM ${file}${windowClause(window)}`;
+    const sql = `SELECT ${terms.join(', ')} FROM ${file}`;
     return {
       columns,
-      rows: () => session.rows(sql, columns.map(kindOf)),
+      rows: () => session.rows(sql, columns.map(kindOf), window),
       close: () => session.close(),
     };
   } catch (error) {

@@ -307,7 +307,7 @@ describe('nothing is published', () => {
     nothing(bench);
   });
 
-  test('of an unknown dataset, of an unreadable file, for a column that is not agreed', async () => {
+  test('of an unknown dataset, an unreadable file, a column that is not agreed', async () => {
     const bench = newBench();
     const unknown = await failureOf(bench.publish(source, { datasetId: 'other' }));
     expect(unknown.code).toBe('ERR_DATASET_UNKNOWN');

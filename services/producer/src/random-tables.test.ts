@@ -11,7 +11,7 @@ import {
   temporaryFolder,
 } from '../test/source-fixtures.ts';
 
-/** Random tables go through each format and through the producer: what comes out is what went in. */
+/** Random tables in each format go through the producer: what comes out is what went in. */
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
@@ -90,7 +90,8 @@ function query(columns: readonly Column[], rows: readonly (readonly unknown[])[]
     }),
   );
   const names = columns.map((_, at) => `c${at}`).join(', ');
-  return `SELECT * FROM (VALUES ${terms.map((row) => `(${row.join(', ')})`).join(', ')}) t(${names})`;
+  const values = terms.map((row) => `(${row.join(', ')})`).join(', ');
+  return `SELECT * FROM (VALUES ${values}) t(${names})`;
 }
 
 /** The engine's own exact forms of a number and a time. */

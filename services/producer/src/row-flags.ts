@@ -25,9 +25,9 @@ export async function* refuseFlaggedRows(
   for await (const { from, to, vectors } of source) {
     const flags = vectors.at(-1);
     assert(flags !== undefined && flags.kind !== 'text');
-    const bad = flags.values.findIndex((flag) => flag !== 0);
+    const bad = flags.values.findIndex((flag, row) => flag !== 0 && row >= from && row < to);
     if (bad >= 0) {
-      throw flaggedRow(flags.values[bad] ?? 0, dataset, before + bad + 1, foundType);
+      throw flaggedRow(flags.values[bad] ?? 0, dataset, before + bad - from + 1, foundType);
     }
     yield { from, to, vectors: vectors.slice(0, -1) };
     before += to - from;

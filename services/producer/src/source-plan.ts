@@ -16,8 +16,9 @@ export interface SourcePlan {
 
 /**
  * Finds out where an earlier run has left the source. When all of it was published and the stream
- * was left open, the same source may still be named to end the stream. A stream of rows cannot be known again: when
- * one was published in part, the next one is taken for the same rows, from their start.
+ * was left open, the same source may still be named to end the stream. A stream of bytes cannot be
+ * known again: when one was published in part, the next one is taken for the same rows, from their
+ * start.
  * @param columns `--columns` as it was written
  * @throws ERR_SOURCE_CHANGED, ERR_USAGE, ERR_COLUMN_UNKNOWN
  */

@@ -1,5 +1,3 @@
-import type { RowWindow } from './row-reader.ts';
-
 /** Pieces of SQL from text that is not ours: file and column names. */
 
 export function quoteText(text: string): string {
@@ -13,9 +11,4 @@ export function quoteIdentifier(name: string): string {
 /** A path that means one file also when its name has letters of a glob pattern. */
 export function quoteFile(path: string): string {
   return quoteText(path.replaceAll(/[*?[]/g, '[$&]'));
-}
-
-export function windowClause({ skip, limit }: RowWindow): string {
-  const most = Number.isFinite(limit) ? ` LIMIT ${limit}` : '';
-  return `${most}${skip > 0 ? ` OFFSET ${skip}` : ''}`;
 }
