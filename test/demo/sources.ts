@@ -1,5 +1,4 @@
 import { mkdir } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 
@@ -7,6 +6,9 @@ import { DuckDBInstance } from '@duckdb/node-api';
  * The real input: flight records, airports and bird strikes of the npm package `vega-datasets`,
  * split so that each owner holds a file of its own and nobody holds the whole.
  */
+
+/** A development dependency of the root: its files are read where pnpm puts them. */
+const DATA = path.resolve(import.meta.dirname, '../../node_modules/vega-datasets/data');
 
 const REGIONS = {
   // Longitude bands of the airports table; every origin falls into exactly one.
@@ -27,25 +29,21 @@ export interface Sources {
 
 /** Writes one Parquet file for each airport operator; the two tables are used as they are. */
 export async function splitSources(folder: string, rowsMax: number | undefined): Promise<Sources> {
-  const data = path.join(
-    path.dirname(createRequire(import.meta.url).resolve('vega-datasets/package.json')),
-    'data',
-  );
   await mkdir(folder, { recursive: true });
   const instance = await DuckDBInstance.create(':memory:', { threads: '2' });
   const connection = await instance.connect();
   try {
-    const airports = path.join(data, 'airports.csv');
+    const airports = path.join(DATA, 'airports.csv');
     const limit = rowsMax === undefined ? '' : `LIMIT ${rowsMax}`;
     const flights = {} as Record<Region, string>;
     for (const region of REGION_NAMES) {
       flights[region] = path.join(folder, `flights-${region}.parquet`);
       await connection.run(`COPY (
-          SELECT f.* FROM (SELECT * FROM read_parquet('${path.join(data, 'flights-3m.parquet')}') ${limit}) f
+          SELECT f.* FROM (SELECT * FROM read_parquet('${path.join(DATA, 'flights-3m.parquet')}') ${limit}) f
           WHERE origin IN (SELECT iata FROM read_csv('${airports}') WHERE ${REGIONS[region]})
         ) TO '${flights[region]}' (FORMAT parquet)`);
     }
-    const strikes = path.join(data, 'birdstrikes.csv');
+    const strikes = path.join(DATA, 'birdstrikes.csv');
     const files = [...Object.values(flights).map((file) => `read_parquet('${file}')`)];
     const counts = [...files, `read_csv('${airports}')`, `read_csv('${strikes}')`];
     const total = counts.map((file) => `(SELECT count(*) FROM ${file})`).join(' + ');
