@@ -25,7 +25,7 @@ export async function runAnalyst(args: readonly string[]): Promise<void> {
 interface Options {
   readonly contract: string;
   readonly identity: string;
-  readonly brokers: readonly string[];
+  readonly brokers: string;
   readonly namespace?: string;
   readonly query?: string;
   readonly follow?: boolean;
@@ -50,7 +50,6 @@ function analystCommand(): Command {
     .addOption(
       new Option('--brokers <list>', 'Kafka bootstrap servers, HOST:PORT,…')
         .env('KAFKA_BROKERS')
-        .argParser(brokerList)
         .makeOptionMandatory(),
     )
     .option('--namespace <name>', 'prefix of the topics')
@@ -78,6 +77,7 @@ Example:
 async function read(options: Options): Promise<void> {
   const stopping = new AbortController();
   onStopSignal(() => stopping.abort());
+  const brokers = brokerList(options.brokers);
   const { contract, contractId } = await readSignedContract(options.contract);
   const identity = parseIdentity(await readTextFile(options.identity));
   const logger = createLogger('analyst', { level: options.logLevel });
@@ -96,7 +96,7 @@ async function read(options: Options): Promise<void> {
     onGone: () => stopping.abort(),
   });
   const clientId = `analyst-${identity.party}`;
-  const log = await connectKafkaLog({ brokers: options.brokers, clientId, logger });
+  const log = await connectKafkaLog({ brokers, clientId, logger });
   try {
     await showResults({
       ...who,
@@ -121,10 +121,12 @@ function onStopSignal(stop: () => void): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
 }
 
+/** Not while options are parsed: an empty KAFKA_BROKERS must not keep --help from showing. */
 function brokerList(text: string): string[] {
   const list = text.split(',');
   if (!list.every((each) => /^\S+:[0-9]{1,5}$/.test(each))) {
-    throw new InvalidArgumentError('HOST:PORT, several with commas');
+    const problem = '--brokers or KAFKA_BROKERS: HOST:PORT, several with commas';
+    throw new StrongroomError('ERR_USAGE', { problem });
   }
   return list;
 }

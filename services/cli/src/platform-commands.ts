@@ -87,8 +87,8 @@ async function measure(options: { name: string; out?: string; json?: boolean }):
 /** The worker measures itself, in a process of its own: no service loads another one's code. */
 async function measureWorker(): Promise<string> {
   const args = programOf('enclave-worker', 'print-measurement.insecure');
-  const { stdout } = await promisify(execFile)(process.execPath, args);
-  const parsed = MeasurementSchema.safeParse(JSON.parse(stdout));
+  const printed = await promisify(execFile)(process.execPath, args).catch(() => undefined);
+  const parsed = MeasurementSchema.safeParse(JSON.parse(printed?.stdout ?? 'null'));
   if (!parsed.success) {
     throw new StrongroomError('ERR_CONFIG_INVALID', { problem: 'the worker gave no measurement' });
   }

@@ -95,6 +95,12 @@ describe('the real command', () => {
     }
   });
 
+  test('measures the worker of this build, the same each time', async () => {
+    const first = await inside('measure', '--name', 'v1');
+    expect(first.data).toEqual({ name: 'v1', sha384: expect.stringMatching(/^[0-9a-f]{96}$/) });
+    expect((await inside('measure', '--name', 'v1')).data).toEqual(first.data);
+  });
+
   test('knows its version both ways', async () => {
     const { data } = await inside('version');
     const { stdout } = await strongroomInside('--version');
