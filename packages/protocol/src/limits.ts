@@ -38,7 +38,7 @@ export const SEQUENCE_MAX = 2 ** 48;
 export const SEGMENT_SECRETS_CACHED_MAX = 512;
 /** Seals of a stream that are remembered to tell a fork from a replay. */
 export const STREAM_SEALS_REMEMBERED_MAX = 1_024;
-/** The seal of an aggregate names every stream that was counted: about 270 streams at most. */
+/** The seal of an aggregate names every stream that was counted: 300 at least. */
 export const AGGREGATE_SEAL_BYTES_MAX = 96 * 1024;
 /** Moduli of key encryption keys and of keys that sign releases and tokens. */
 export const RSA_BITS_MIN = 3_072;

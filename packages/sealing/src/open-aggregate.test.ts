@@ -171,6 +171,17 @@ describe('a sealed aggregate', () => {
     expect(await codeFrom(open(moved))).toBe('ERR_AGGREGATE_MALFORMED');
   });
 
+  test('is not made with a seal that no reader would take', async () => {
+    const [input] = claimedAggregate(await sealedAggregate()).inputs;
+    if (!input) throw new Error('one input expected');
+    const inputs = (count: number) => Array.from({ length: count }, () => input);
+    expect(await codeFrom(open(await sealedAggregate({ seal: { inputs: inputs(256) } })))).toBe(
+      'no error',
+    );
+    const tooMany = sealedAggregate({ seal: { inputs: inputs(600) } });
+    expect(await codeFrom(tooMany)).toBe('ERR_LIMIT_EXCEEDED');
+  });
+
   test('claims nothing for a seal that is none', async () => {
     const record = await sealedAggregate();
     const jws = randomBytes(60).toString('base64url');

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { codeOf } from '@strongroom/protocol/errors';
+import { ContractIdSchema, DatasetIdSchema } from '@strongroom/protocol/fields';
 import { SEGMENT_SECRETS_CACHED_MAX } from '@strongroom/protocol/limits';
 import { segmentContext } from '@strongroom/protocol/sealed-batch';
 import fc from 'fast-check';
@@ -9,6 +10,7 @@ import { createUnwrapper, type OpenBatchContext, openBatch, recordTypeOf } from 
 import type { ReadRecord } from './record-checks.ts';
 import { createStreamSealer, newStreamId, type StreamSealer, streamStart } from './seal.ts';
 import { createSegment, wrapSecret } from './segment.ts';
+import { StreamCheck } from './stream-check.ts';
 
 let small: SmallContract;
 let context: OpenBatchContext;
@@ -105,6 +107,29 @@ describe('open', () => {
     for (const more of [1, 8, 16]) {
       const value = Buffer.concat([record.value, Buffer.alloc(more)]);
       expect(await codeFrom(openBatch({ ...record, value }, context))).toBe('ERR_CIPHERTEXT_HASH');
+    }
+  });
+
+  test('opens nowhere but in the place that it was sealed for', async () => {
+    const contractIds = ['11'.repeat(32), '22'.repeat(32)].map((id) => ContractIdSchema.parse(id));
+    const datasetIds = ['flights', 'delays'].map((id) => DatasetIdSchema.parse(id));
+    // Same parties, same keys: nothing but the names of the places differs.
+    const places = contractIds.flatMap((contractId) =>
+      datasetIds.map((id) => ({ ...small, contractId, dataset: { ...small.dataset, id } })),
+    );
+    for (const sealedIn of places) {
+      const { record, seal } = await sealerOf(sealedIn).seal(Buffer.from('rows'), FACTS);
+      for (const openedIn of places) {
+        // An operator can rewrite headers, but not the seal.
+        const ce_source = `/contracts/${openedIn.contractId}/datasets/${openedIn.dataset.id}`;
+        const moved = { ...record, headers: { ...record.headers, ce_source } };
+        const expected = sealedIn === openedIn ? 'no error' : 'ERR_SEAL_CONTEXT';
+        expect(await codeFrom(openBatch(moved, contextOf(openedIn)))).toBe(expected);
+        const check = new StreamCheck({ ...seal, dataset: openedIn.dataset.id });
+        const followed = await codeFrom((async () => check.accept(seal, 'jws'))());
+        const same = sealedIn.dataset.id === openedIn.dataset.id;
+        expect(followed).toBe(same ? 'no error' : 'ERR_STREAM_UNKNOWN');
+      }
     }
   });
 

@@ -16,8 +16,8 @@ export function importPrivateKey(privateKey: JsonWebKey | KeyObject): KeyObject 
 
 /**
  * The public half of a private key, as JWK.
- * @throws ERR_IDENTITY_MALFORMED when the halves do not belong together: an EC or RSA key states its
- *   public half itself, and OpenSSL believes it
+ * @throws ERR_IDENTITY_MALFORMED when the halves do not belong together: an EC or RSA key states
+ *   its public half itself, and OpenSSL believes it
  */
 export function publicJwkOf(privateKey: KeyObject): object {
   const publicKey = createPublicKey(privateKey);

@@ -1,7 +1,7 @@
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { CIPHERTEXT_BYTES_MAX } from '@strongroom/protocol/limits';
+import { AGGREGATE_SEAL_BYTES_MAX, CIPHERTEXT_BYTES_MAX } from '@strongroom/protocol/limits';
 import type { SegmentSecret } from './data-key.ts';
 import { sha256Hex } from './digest.ts';
 import type { Signer } from './sign.ts';
@@ -44,10 +44,18 @@ export interface SealedBytes<Seal> {
   readonly value: Uint8Array;
 }
 
-/** @throws ERR_LIMIT_EXCEEDED for a plaintext that is empty or over CIPHERTEXT_BYTES_MAX */
+/**
+ * Seals one plaintext under a secret of its own.
+ * @throws ERR_LIMIT_EXCEEDED for a plaintext that is empty or over CIPHERTEXT_BYTES_MAX, and for a
+ *   seal that no reader would take
+ */
 export async function sealBytes<Seal>(options: SealBytesOptions<Seal>): Promise<SealedBytes<Seal>> {
   const encrypted = encryptBytes(options.plaintext, options.secret, options.keyInfo);
-  return signAndTag(encrypted, options);
+  const sealed = await signAndTag(encrypted, options);
+  if (sealed.jws.length > AGGREGATE_SEAL_BYTES_MAX) {
+    throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'AGGREGATE_SEAL_BYTES_MAX' });
+  }
+  return sealed;
 }
 
 /** The first half of sealing: all that does not depend on the seal before. */
