@@ -61,7 +61,8 @@ export async function truncateStream(
   await log.createTopics(topics.map((topic) => ({ topic })));
   const dataset = datasetOf(contract, options.dataset).id;
   const entries = await readAll(log, datasetTopic(contractId, dataset));
-  const batches = entries.filter(isBatch).slice(0, options.keep);
+  const all = entries.filter(isBatch);
+  const batches = all.slice(0, Math.min(options.keep, all.length - 1));
   const manifests = entries.filter((entry) => entry.headers['ce_type'] === RECORD_TYPES.manifest);
   const last = manifests.at(-1);
   if (!last) throw new Error('there is no manifest to show');

@@ -41,6 +41,7 @@ export async function splitSources(folder: string, rowsMax: number | undefined):
       await connection.run(`COPY (
           SELECT f.* FROM (SELECT * FROM read_parquet('${path.join(DATA, 'flights-3m.parquet')}') ${limit}) f
           WHERE origin IN (SELECT iata FROM read_csv('${airports}') WHERE ${REGIONS[region]})
+          ORDER BY date
         ) TO '${flights[region]}' (FORMAT parquet)`);
     }
     const strikes = path.join(DATA, 'birdstrikes.csv');
