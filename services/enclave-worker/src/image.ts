@@ -5,7 +5,8 @@ import { z } from 'zod';
 
 /**
  * The worker's image on the simulated platform: every file of ours that it loads, and tcb.json,
- * which names the exact versions of everything else. Whoever has this checkout can take its measurement.
+ * which names the exact versions of everything else. Whoever has this checkout can take its
+ * measurement.
  */
 
 const INSTALLATION = resolve(import.meta.dirname, '../../..');

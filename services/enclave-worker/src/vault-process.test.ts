@@ -1,3 +1,5 @@
+import { readFile, readlink } from 'node:fs/promises';
+import { codeOf } from '@strongroom/protocol/errors';
 import { createLogger } from '@strongroom/runtime/logger';
 import { expect, test } from 'vitest';
 import { agreeOn } from '../test/owners.ts';
@@ -24,5 +26,56 @@ test('the vault answers in its own process', async () => {
   const { answer } = await vault.request('claims', {});
   expect(answer.nonce).toMatch(/^[\w-]{43}$/);
   expect(vault.peakBytes).toBeGreaterThan(1_000_000);
+  await vault.close();
+});
+
+test('a request that takes too long costs the vault its life, and only that', async () => {
+  const vault = await startVault({ logger, deadlineMs: 5 });
+  const lost = vault.request('claims', {}).catch((error: unknown) => codeOf(error));
+  expect(await lost).toBe('ERR_VAULT_LOST');
+  expect(await vault.request('claims', {}).catch(codeOf)).toBe('ERR_VAULT_LOST');
+  await vault.close();
+});
+
+test('a request that means nothing ends the vault', async () => {
+  const vault = await startVault({ logger, deadlineMs: 20_000 });
+  const lost = vault.request('open', { contract: {}, memoryMb: 1 }).catch(codeOf);
+  expect(await lost).toBe('ERR_VAULT_LOST');
+  await vault.close();
+});
+
+test('refusals cross the pipe with their codes, and the vault lives on', async () => {
+  const vault = await startVault({ logger, deadlineMs: 20_000 });
+  const refused = vault.request('open', { contract: {}, memoryMb: 128 }).catch(codeOf);
+  expect(await refused).toBe('ERR_CONTRACT_MALFORMED');
+  expect(await vault.request('claims', {}).catch(codeOf)).toBe('ERR_VAULT_LOST');
+  const again = vault.request('open', { contract: {}, memoryMb: 128 }).catch(codeOf);
+  expect(await again).toBe('ERR_CONTRACT_MALFORMED');
+  await vault.close();
+});
+
+test.runIf(process.platform === 'linux')('the process has nothing to leak through', async () => {
+  let isolation = '';
+  const watching = {
+    ...logger,
+    info: (_event: string, fields = {}) => Object.assign(seen, fields),
+  };
+  const seen: { state?: string } = {};
+  const vault = await startVault({ logger: watching, deadlineMs: 20_000 });
+  await vault.request('claims', {}).catch(() => undefined);
+  isolation = seen.state ?? '';
+  const proc = (name: string) => readFile(`/proc/${vault.pid}/${name}`, 'utf8');
+  const variables = (await proc('environ')).split('\0').map((line) => line.split('=')[0]);
+  expect(['', 'PATH', 'PWD']).toEqual(expect.arrayContaining(variables));
+  expect(await proc('limits')).toMatch(/Max core file size +0 +0/);
+  for (const fd of [0, 1, 2])
+    expect(await readlink(`/proc/${vault.pid}/fd/${fd}`)).toBe('/dev/null');
+  if (isolation === 'network namespace') {
+    const interfaces = (await proc('net/dev'))
+      .split('\n')
+      .slice(2)
+      .map((line) => line.trim());
+    expect(interfaces.filter((line) => line !== '').every((line) => /^lo:/.test(line))).toBe(true);
+  }
   await vault.close();
 });

@@ -1,0 +1,51 @@
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import { expect, test } from 'vitest';
+import { readSettings } from './settings.ts';
+
+const base = ['start', '--contract', 'c.json', '--brokers', 'a:1,b:2'];
+
+test('reads what a worker needs', () => {
+  const more = ['--access-token-file', 'all', '--access-token-file', 'east=one', '--deadline', '2'];
+  const settings = readSettings([...base, ...more, '--until-complete', '--json'], {}, false);
+  expect(settings).toMatchObject({
+    brokers: ['a:1', 'b:2'],
+    accessTokenFiles: [{ path: 'all' }, { party: 'east', path: 'one' }],
+    deadlineMs: 2_000,
+    untilComplete: true,
+    json: true,
+    namespace: '',
+    port: 8490,
+  });
+});
+
+test('takes the log from the environment when no option says otherwise', () => {
+  const environment = { KAFKA_BROKERS: 'env:9092' };
+  const args = ['start', '--contract', 'c.json'];
+  expect(readSettings(args, environment, false)?.brokers).toEqual(['env:9092']);
+  expect(readSettings(base, environment, false)?.brokers).toEqual(['a:1', 'b:2']);
+});
+
+test.each([
+  [['start']],
+  [['start', '--contract', 'c', '--brokers', 'nowhere']],
+  [[...base, '--port', 'x']],
+  [[...base, '--deadline', '-1']],
+  [[...base, '--unknown']],
+  [[...base, '--log-level', 'loud']],
+  [[...base, '--platform-dir', 'p']],
+  [[...base, '--extra-page', 'p']],
+])('refuses %j', (args) => {
+  try {
+    readSettings(args, {}, false);
+    expect.fail('it was taken');
+  } catch (error) {
+    expect(codeOf(error)).toBe('ERR_USAGE');
+    expect(error instanceof StrongroomError ? error.exitCode : 0).toBe(2);
+  }
+});
+
+test('only the simulated entry knows the simulated platform', () => {
+  const args = [...base, '--platform-dir', 'p', '--extra-page', 'f'];
+  expect(readSettings(args, {}, true)).toMatchObject({ platformDir: 'p', extraPage: 'f' });
+  expect(() => readSettings(base, {}, true)).toThrow();
+});
