@@ -448,7 +448,7 @@ describe('after a restart', () => {
     }
   }, 60_000);
 
-  test('closed windows stay closed, and their rows are not late when they are read again', async () => {
+  test('closed windows stay closed, and rows that are read again are not late', async () => {
     const session = await new Session(computation).start();
     const streams = ['east', 'west'].map((id) => [id, new TestStream(computation, id)] as const);
     for (const [id, stream] of streams) {
