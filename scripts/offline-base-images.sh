@@ -21,6 +21,8 @@ trap 'rm -rf "$work"' EXIT
 make_debian() {
   echo "Debian bookworm with debootstrap" >&2
   debootstrap --variant=minbase --include=ca-certificates,libstdc++6 bookworm "$work/debian" >&2
+  # A registry behind a proxy of one's own is reached with the authorities that this machine trusts.
+  cp /etc/ssl/certs/ca-certificates.crt "$work/debian/etc/ssl/certs/ca-certificates.crt"
   rm -rf "$work"/debian/var/cache/apt/archives/*.deb "$work"/debian/var/lib/apt/lists/*
   tar -C "$work/debian" -c . | docker import - strongroom-stand-in/debian:bookworm
 }
@@ -35,6 +37,8 @@ make_node() {
   mv "$context/node_modules/npm" "$context/npm"
   cat >"$context/Dockerfile" <<'EOF'
 FROM strongroom-stand-in/debian:bookworm
+ENV npm_config_cafile=/etc/ssl/certs/ca-certificates.crt \
+    NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
 COPY node/bin/node /usr/local/bin/node
 COPY npm /usr/local/lib/node_modules/npm
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \

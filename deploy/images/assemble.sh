@@ -1,0 +1,34 @@
+#!/bin/sh
+# assemble.sh TARGET SERVICE...: what services need to run, in the layout of the checkout, with what
+# `tsc -b` built instead of sources. The worker reads and measures its files by these paths.
+set -eu
+target=$1
+shift
+here=$(pwd)
+
+# pnpm checks the whole workspace against the lockfile, so every manifest is there while it installs.
+mkdir -p "$target"
+cp package.json pnpm-lock.yaml pnpm-workspace.yaml .npmrc "$target/"
+for manifest in packages/*/package.json services/*/package.json; do
+  mkdir -p "$target/$(dirname "$manifest")"
+  cp "$manifest" "$target/$manifest"
+done
+cp -R packages/record-log/patches "$target/packages/record-log/patches"
+cd "$target"
+filters=''
+for service in "$@"; do filters="$filters --filter={./services/$service}..."; done
+# shellcheck disable=SC2086 # one word a filter
+CI=true pnpm install --prod --offline --frozen-lockfile $filters
+
+# What pnpm linked is what the services load; everything else goes.
+for folder in packages/* services/*; do
+  if [ -d "$folder/node_modules" ]; then
+    cp -R "$here/$folder/dist" "$folder/dist"
+    [ ! -d "$here/$folder/bin" ] || cp -R "$here/$folder/bin" "$folder/bin"
+    [ ! -f "$here/$folder/tcb.json" ] || cp "$here/$folder/tcb.json" "$folder/tcb.json"
+  else
+    rm -r "$folder"
+  fi
+done
+find packages services -path '*/dist/*' \( -name '*.d.ts' -o -name '*.map' \) -delete
+rm -rf packages/record-log/patches pnpm-lock.yaml pnpm-workspace.yaml .npmrc
