@@ -23,13 +23,14 @@ const ATTACKED_DATASET = DatasetIdSchema.parse('airports');
 export async function runMainJob(deployment: Deployment, sources: Sources): Promise<WorkerSummary> {
   const { contract, contractId } = deployment.agreement;
   await prepareTopics(deployment);
-  const registry = registryShipment(sources);
+  const shipments = demoShipments(sources);
+  const registry = shipments.find(({ dataset }) => dataset === ATTACKED_DATASET);
+  if (!registry) throw new Error('nobody ships the attacked dataset');
   await publish(deployment, registry, ['--no-final']);
   await forgeBatch(deployment.log, contract, contractId, ATTACKED_DATASET);
   await replayBatch(deployment.log, contractId, ATTACKED_DATASET);
   say("the operator forged a batch in the registry's name and replayed a true one");
   const worker = startWorker(deployment, 'worker', ['--until-complete']);
-  const shipments = [registry, ...otherShipments(sources)];
   await Promise.all(
     shipments.map(async (shipment) => {
       await publish(deployment, shipment);
@@ -45,27 +46,27 @@ export async function readAggregates(deployment: Deployment): Promise<ShownAggre
   return jsonLines(finished.stdout);
 }
 
-function registryShipment(sources: Sources): Shipment {
-  return {
-    dataset: ATTACKED_DATASET,
-    owner: 'airport-registry',
-    source: sources.airports,
-    columns: COLUMN_NAMES.airports,
-  };
-}
-
-function otherShipments(sources: Sources): Shipment[] {
+export function demoShipments(sources: Sources): Shipment[] {
   const flights = REGION_NAMES.map((region) => ({
     dataset: `flights-${region}`,
     owner: `${region}-airports`,
     source: sources.flights[region],
     columns: COLUMN_NAMES.flights,
   }));
-  const strikes = {
-    dataset: 'strikes',
-    owner: 'wildlife-bureau',
-    source: sources.strikes,
-    columns: COLUMN_NAMES.strikes,
-  };
-  return [strikes, ...flights];
+  const { airports, strikes } = sources;
+  return [
+    {
+      dataset: ATTACKED_DATASET,
+      owner: 'airport-registry',
+      source: airports,
+      columns: COLUMN_NAMES.airports,
+    },
+    {
+      dataset: 'strikes',
+      owner: 'wildlife-bureau',
+      source: strikes,
+      columns: COLUMN_NAMES.strikes,
+    },
+    ...flights,
+  ];
 }

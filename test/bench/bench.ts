@@ -1,0 +1,36 @@
+import { parseArgs } from 'node:util';
+import { say } from '../deployment/terminal.ts';
+import type { Measured } from './measured.ts';
+import { benchPipeline } from './pipeline.ts';
+import { benchSealing } from './sealing.ts';
+
+/** Two things in one run and their ratio, one line each. */
+
+const { values } = parseArgs({
+  options: {
+    rows: { type: 'string' },
+    only: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (values.help) {
+  process.stdout.write(`npm run bench -- [--rows N] [--only sealing|pipeline] [--json]
+
+  --rows N  use the first N of the 3,000,000 flights in the pipeline
+  --json    one JSON line a comparison: {name, ours, baseline, ratio, unit}
+`);
+} else {
+  const rows = values.rows === undefined ? undefined : Number(values.rows);
+  if (values.only !== 'pipeline') show(await benchSealing());
+  if (values.only !== 'sealing') show(await benchPipeline(rows));
+}
+
+function show(results: readonly Measured[]): void {
+  for (const result of results) {
+    const { name, ours, baseline, ratio, unit } = result;
+    if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    else say(`${name}: ${ours} ${unit}, baseline ${baseline} ${unit}, ratio ${ratio}`);
+  }
+}

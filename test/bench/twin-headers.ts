@@ -1,0 +1,2 @@
+/** What a plaintext record says beside its Arrow bytes; nothing of it is signed. */
+export const TWIN_HEADERS = { watermark: 'watermark', rows: 'rows', final: 'final' } as const;
