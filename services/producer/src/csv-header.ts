@@ -1,7 +1,7 @@
 import { malformedSource } from './row-reader.ts';
 
 /** The dialects that are told apart: RFC 4180 with one of these between the fields. */
-export const CSV_DELIMITERS = [',', ';', '\t', '|'] as const;
+const CSV_DELIMITERS = [',', ';', '\t', '|'] as const;
 
 /** How much of the file is looked at for its first line. */
 export const CSV_HEADER_BYTES_MAX = 64 * 1024;

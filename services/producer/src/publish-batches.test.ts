@@ -246,17 +246,22 @@ describe('a producer that is told to stop', () => {
     expect((await receive(bench)).rows).toEqual(expectedRows(0, ROWS));
   });
 
-  test('does so while its source is silent', async () => {
+  test.each([
+    ['before its first line has come', 10],
+    ['while the engine waits for more', 20_000],
+  ])('does so while its source is silent, %s', async (_name, rows) => {
     const bench = newBench();
     const stopping = new AbortController();
     const silent = new PassThrough();
-    silent.write(csvRows(0, 10));
-    setTimeout(() => stopping.abort(), 100);
+    silent.write(csvRows(0, rows));
+    setTimeout(() => stopping.abort(), 200);
     const input = streamInput(silent, '-');
     const work = bench.publish('-', { input, signal: stopping.signal, format: 'csv' });
-    await expect(
-      Promise.race([work, new Promise((r) => setTimeout(r, 5_000, 'hangs'))]),
-    ).resolves.toMatchObject({ rows: 0, final: false });
+    const hanging = new Promise((resolve) => setTimeout(resolve, 20_000, 'it hangs'));
+    expect(await Promise.race([work, hanging])).toMatchObject({ final: false });
+    const { rows: published } = await receive(bench);
+    expect(published).toEqual(expectedRows(0, published.length));
+    await bench.publish(source);
   });
 });
 

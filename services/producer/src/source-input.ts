@@ -7,7 +7,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 export type SourceInput = FileInput | StreamInput;
 
 /** A regular file: it has an end, may be read twice and in any order. */
-export interface FileInput {
+interface FileInput {
   readonly type: 'file';
   readonly path: string;
   readonly size: number;
@@ -23,7 +23,7 @@ export interface StreamInput {
 }
 
 /** What `--source` says for standard input. */
-export const STANDARD_INPUT = '-';
+const STANDARD_INPUT = '-';
 const READ_BYTES = 1024 * 1024;
 
 /** @throws ERR_FILE_UNREADABLE */

@@ -8,7 +8,7 @@ import type { TextInterner } from './text-interner.ts';
 export type SourceVector = ValueVector | TextVector;
 
 /** One array element a row; bool is 0 or 1, date counts days since 1970. */
-export type NumberKind =
+type NumberKind =
   | 'bool'
   | 'int8'
   | 'int16'
@@ -21,7 +21,7 @@ export type NumberKind =
   | 'date';
 
 /** Two 32-bit words a row, the low one first: as fast as numbers, as exact as BigInt. */
-export type WordPairKind =
+type WordPairKind =
   | 'int64'
   | 'uint64'
   | 'timestamp-s'
@@ -41,7 +41,7 @@ export type ValueArray =
   | Float32Array
   | Float64Array;
 
-export interface ValueVector {
+interface ValueVector {
   readonly kind: NumberKind | WordPairKind;
   readonly values: ValueArray;
   readonly validity: Uint8Array | null;

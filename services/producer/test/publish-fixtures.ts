@@ -26,6 +26,7 @@ export interface Agreed {
   readonly dataset: Dataset;
   readonly owner: PartyIdentity;
   readonly analyst: PartyIdentity;
+  readonly ownerJson: string;
   readonly unwrapper: SecretReader;
 }
 
@@ -88,6 +89,7 @@ export async function agreeOn({ columns, eventTime }: Dataset): Promise<Agreed> 
     dataset,
     owner: pick(identities, 0),
     analyst: pick(identities, 1),
+    ownerJson: owner.identityJson,
     unwrapper: createUnwrapper(wrapping.privateKey, dataset.wrappingKey),
   };
 }
