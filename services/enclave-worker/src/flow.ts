@@ -47,6 +47,7 @@ export async function runFlow(life: Life, flow: Flow, options: WorkerOptions): P
     stop.abort();
     await Promise.allSettled(tasks);
   }
+  if (!state.isDone) await state.closeWindows();
   const isBounded = options.untilComplete || options.deadlineMs !== undefined;
   if (isBounded && !state.isDone && !options.signal.aborted) await state.refuseIncomplete();
   // What was counted since the last result need not be reported again by the next life.
