@@ -15,6 +15,8 @@ import { agreeOn, type Computation, type Row, TestStream } from '../../test/owne
 import type { DoorEntry, DoorRecord, EntryOutcome } from './door.ts';
 import { Vault } from './vault.ts';
 
+/** A place whose name is too long to occur in ciphertext by chance. */
+const MARKER = 'MARKER-c7e1f09b';
 const DAY_US = 86_400_000_000n;
 const DAY_MS = 86_400_000;
 const FLIGHTS = [
@@ -189,12 +191,12 @@ const airports: Row[] = [
   { iata: 'LAX', state: 'CA' },
   { iata: 'JFK', state: 'NY' },
   { iata: 'BOS', state: 'MA' },
-  { iata: 'ZZZ', state: null },
+  { iata: MARKER, state: null },
 ];
 
 /** Deterministic rows over `days` days, every one a little different. */
 function flightsOf(seed: number, days: number, perDay: number): Row[] {
-  const origins = ['SFO', 'LAX', 'JFK', 'BOS', 'ZZZ'];
+  const origins = ['SFO', 'LAX', 'JFK', 'BOS', MARKER];
   return Array.from({ length: days * perDay }, (_none, index) => ({
     date:
       BigInt(Math.floor(index / perDay)) * DAY_US +
@@ -274,7 +276,7 @@ describe('two owners and a reference table', () => {
     expect(session.outcomes.reduce((sum, { rows }) => sum + rows, 0)).toBe(365);
     session.vault.finish();
     // Nothing that left holds a value of a row.
-    expect(session.results.map(plain).join('')).not.toMatch(/SFO|JFK|BOS/);
+    expect(session.results.map(plain).join('')).not.toContain(MARKER);
   });
 
   test('a group under the minimum is counted and not disclosed', async () => {
