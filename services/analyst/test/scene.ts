@@ -30,7 +30,7 @@ import { SignJWT } from 'jose';
 
 /** One contract, its parties, a worker that seals results as the vault does, and a memory log. */
 
-export const ISSUER = 'https://attest.example';
+const ISSUER = 'https://attest.example';
 export const MEASURED = 'ab'.repeat(48);
 export const NOW = Date.UTC(2026, 0, 1);
 export const DAY_MS = 86_400_000;
@@ -51,13 +51,13 @@ export interface Scene {
   append(...records: readonly LogRecord[]): Promise<void>;
 }
 
-export interface SceneWorker {
+interface SceneWorker {
   readonly jwt: string;
   readonly tokenRecord: LogRecord;
   seal(changes?: SealChanges): Promise<LogRecord>;
 }
 
-export interface SealChanges {
+interface SealChanges {
   readonly query?: string;
   readonly reader?: string;
   readonly epoch?: number;

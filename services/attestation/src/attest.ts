@@ -22,7 +22,7 @@ export interface AttestContext {
 }
 
 /** Long enough for the key requests that follow, short enough to be worth nothing when stolen. */
-export const TOKEN_VALIDITY_SECONDS = 600;
+const TOKEN_VALIDITY_SECONDS = 600;
 
 /**
  * Evidence in, signed token out. Without a policy it says what is genuine, not what is acceptable:

@@ -42,7 +42,7 @@ export async function strongroomInside(...args: string[]): Promise<Ended> {
 }
 
 /** What a command with --json gave: its data, or the code and facts of its error. */
-export function outcomeOf({ exitCode, stdout, stderr }: Ended) {
+function outcomeOf({ exitCode, stdout, stderr }: Ended) {
   const line = stderr.split('\n').find((each) => each.startsWith('{"error"'));
   const error = line === undefined ? undefined : JSON.parse(line).error;
   const data = stdout.trim() === '' ? undefined : JSON.parse(stdout);

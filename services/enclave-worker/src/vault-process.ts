@@ -24,7 +24,7 @@ export interface VaultDoor {
   close(): Promise<void>;
 }
 
-export interface VaultAnswer<Verb extends DoorVerb> {
+interface VaultAnswer<Verb extends DoorVerb> {
   readonly answer: DoorVerbs[Verb]['answer'];
   readonly records: readonly DoorRecord[];
 }

@@ -20,7 +20,7 @@ import { compactVerify } from 'jose';
 import { z } from 'zod';
 
 /** The algorithm that releases are asked for; the answer must name it. */
-export const RELEASE_ALGORITHM = 'RSA_AES_KEY_WRAP_256';
+const RELEASE_ALGORITHM = 'RSA_AES_KEY_WRAP_256';
 const TRANSPORT_KEY_BITS = 3072;
 const STATE_SHARE_BYTES = 32;
 

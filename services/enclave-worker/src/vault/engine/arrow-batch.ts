@@ -22,7 +22,7 @@ export type ArrowColumn = FixedColumn | BoolColumn | TextColumn;
 /** Bit i set = row i has a value; null when every row has one. */
 type Validity = Uint8Array | null;
 
-export interface FixedColumn {
+interface FixedColumn {
   readonly kind: 'fixed';
   readonly width: 2 | 4 | 8;
   /** rows × width bytes, little-endian, as DuckDB lays them out too. */

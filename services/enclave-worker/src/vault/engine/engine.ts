@@ -64,7 +64,7 @@ export class Engine {
 }
 
 /** Six tenths of a gibibyte: the process stays under one, with the keys' and the buffers' share. */
-export const ENGINE_MEMORY_MB_DEFAULT = 600;
+const ENGINE_MEMORY_MB_DEFAULT = 600;
 
 /**
  * What holds after the start, read back before the first row comes in. `temp_directory` must be set

@@ -28,7 +28,7 @@ export interface RowGroup {
   readonly batchRows: readonly number[];
 }
 
-export interface GroupColumn {
+interface GroupColumn {
   readonly name: string;
   readonly type: DuckDBType;
   readonly parts: readonly ColumnPart[];

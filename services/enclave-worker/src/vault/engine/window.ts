@@ -67,6 +67,6 @@ export function allWindowsClosed(
   return isComplete && closedUntil !== null && Math.max(...times) < closedUntil;
 }
 
-export function windowStart(time: number, sizeMs: number): number {
+function windowStart(time: number, sizeMs: number): number {
   return Math.floor(time / sizeMs) * sizeMs;
 }
