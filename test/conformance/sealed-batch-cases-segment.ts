@@ -73,19 +73,19 @@ export const WRAPPED_SECRETS: readonly Row[] = [
   [
     'epk-extra',
     'An ephemeral key with a member too many.',
-    headed({ epk: { ...fresh, kid: '1' } }),
+    wrapped({ epk: (own) => ({ ...own, kid: '1' }) }),
   ],
   [
     'epk-private',
     'An ephemeral key with its private half.',
-    headed({ epk: { ...fresh, d: fresh['x'] } }),
+    wrapped({ epk: (own, d) => ({ ...own, d }) }),
   ],
   [
     'epk-other-curve',
     'An ephemeral key of another curve.',
     headed({ epk: publicJwkOf(ephemeralPair('P-256')) }),
   ],
-  ['epk-list', 'An ephemeral key in a list.', headed({ epk: [fresh] })],
+  ['epk-list', 'An ephemeral key in a list.', wrapped({ epk: (own) => [own] })],
   [
     'epk-zero',
     'An X25519 point of small order: everybody agrees on zeros.',

@@ -9,7 +9,7 @@ import {
   publicEncrypt,
   randomBytes,
 } from 'node:crypto';
-import { publicJwkOf } from './sealed-batch-keys.ts';
+import { jwkOf, publicJwkOf } from './sealed-batch-keys.ts';
 import type { ContractExtract, PublicJwk } from './sealed-batch-vector.ts';
 
 /** Wraps a segment secret by hand (RFC 7516, RFC 7518), with every part open to change. */
@@ -19,6 +19,8 @@ export interface Wrapping {
   readonly stream?: string;
   /** Members of the header to change or add; undefined takes one away. */
   readonly header?: Record<string, unknown>;
+  /** The ephemeral key in the header, from the right one and its private half. */
+  readonly epk?: (publicJwk: PublicJwk, d: string) => unknown;
   readonly headerText?: (text: string) => string;
   /** The secret's bytes, when not 32 of them. */
   readonly secret?: Uint8Array;
@@ -45,7 +47,7 @@ export async function wrapByHand(
     alg: agreement ? 'ECDH-ES+A256KW' : 'RSA-OAEP-256',
     ctx: createHash('sha256').update(context).digest('base64url'),
     enc: 'A256GCM',
-    ...(agreement && { epk: agreement.epk }),
+    ...(agreement && { epk: wrapping.epk?.(agreement.epk, agreement.d) ?? agreement.epk }),
     kid: extract.dataset.keyId,
     typ: 'strongroom-segment+jwe',
     ...wrapping.header,
@@ -65,11 +67,12 @@ export async function wrapByHand(
   return wrapping.compact?.(jwe) ?? jwe;
 }
 
-function agreeWith(wrappingKey: PublicJwk): { epk: PublicJwk; agreed: Uint8Array } {
+function agreeWith(wrappingKey: PublicJwk): { epk: PublicJwk; d: string; agreed: Uint8Array } {
   const pair = ephemeralPair(wrappingKey['crv'] ?? '');
   const publicKey = createPublicKey({ key: { ...wrappingKey }, format: 'jwk' });
   return {
     epk: publicJwkOf(pair),
+    d: jwkOf(pair)['d'] ?? '',
     agreed: diffieHellman({ privateKey: pair, publicKey }),
   };
 }
