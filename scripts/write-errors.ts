@@ -19,7 +19,7 @@ limits: never a row, a key or a token.
 | disposition | meaning | exit code |
 |---|---|---|
 | retry | the outside failed; the same step may succeed later | ${EXIT_CODES.retry} |
-| quarantine | this record or input is bad; it is set aside and the stream goes on | ${EXIT_CODES.quarantine} |
+| quarantine | this record is bad and is set aside; the stream goes on | ${EXIT_CODES.quarantine} |
 | halt | trust is broken, or nobody can repair it by waiting; stop | ${EXIT_CODES.halt} |
 
 Wrong arguments exit with 2, a programmer error with 70.

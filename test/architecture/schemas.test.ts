@@ -32,25 +32,25 @@ describe('generated files are fresh', () => {
   });
 });
 
-const HeadersSchema = z.object({
+const HeadersSchema = z.looseObject({
   required: z.array(z.string()),
   additionalProperties: z.literal(false),
   properties: z.record(
     z.string(),
-    z.object({ const: z.string().optional(), pattern: z.string().optional() }),
+    z.looseObject({ const: z.string().optional(), pattern: z.string().optional() }),
   ),
 });
-const DocumentSchema = z.object({
-  channels: z.record(z.string(), z.object({ address: z.string() })),
-  components: z.object({
+const DocumentSchema = z.looseObject({
+  channels: z.record(z.string(), z.looseObject({ address: z.string() })),
+  components: z.looseObject({
     messages: z.record(
       z.string(),
-      z.object({
+      z.looseObject({
         contentType: z.string(),
-        headers: z.union([HeadersSchema, z.object({ $ref: z.string() })]),
+        headers: z.union([HeadersSchema, z.looseObject({ $ref: z.string() })]),
       }),
     ),
-    schemas: z.object({ plainHeaders: HeadersSchema }),
+    schemas: z.looseObject({ plainHeaders: HeadersSchema }),
   }),
 });
 const document = DocumentSchema.parse(parse(readText('schemas/asyncapi.yaml')));

@@ -117,7 +117,7 @@ function checkLength(file: TextFile, found: Violation[]): void {
   }
   const explained = lines.slice(0, 30).some((line) => line.includes(`${FILE_LINES_MAX} lines`));
   if (lines.length > FILE_LINES_MAX && !isTest(file.path) && !explained) {
-    const message = `${lines.length} lines: split it, or say in its header why it has more than 300 lines`;
+    const message = `${lines.length} lines: split it, or say in its header why more than 300 lines`;
     found.push({ path: file.path, line: 1, message });
   }
 }

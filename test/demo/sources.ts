@@ -34,12 +34,13 @@ export async function splitSources(folder: string, rowsMax: number | undefined):
   const connection = await instance.connect();
   try {
     const airports = path.join(DATA, 'airports.csv');
+    const flown = path.join(DATA, 'flights-3m.parquet');
     const limit = rowsMax === undefined ? '' : `LIMIT ${rowsMax}`;
     const flights = {} as Record<Region, string>;
     for (const region of REGION_NAMES) {
       flights[region] = path.join(folder, `flights-${region}.parquet`);
       await connection.run(`COPY (
-          SELECT f.* FROM (SELECT * FROM read_parquet('${path.join(DATA, 'flights-3m.parquet')}') ${limit}) f
+          SELECT f.* FROM (SELECT * FROM read_parquet('${flown}') ${limit}) f
           WHERE origin IN (SELECT iata FROM read_csv('${airports}') WHERE ${REGIONS[region]})
           ORDER BY date
         ) TO '${flights[region]}' (FORMAT parquet)`);

@@ -113,10 +113,10 @@ describe('the whole path', () => {
     );
     let kills = 0;
     for (const records of [3, 30, 60]) {
-      const producer = startProducer(deployment, victim, SMALL_BATCHES);
+      const publishing = startProducer(deployment, victim, SMALL_BATCHES);
       while ((await deployment.log.endOffset(topic)) < records) await sleep(10);
-      process.kill(producer.pid, 'SIGKILL');
-      const finished = await producer.done;
+      process.kill(publishing.pid, 'SIGKILL');
+      const finished = await publishing.done;
       if (finished.exitCode !== 0) kills += 1;
     }
     expect(kills).toBeGreaterThan(0);
@@ -134,7 +134,7 @@ describe('the whole path', () => {
     expectEveryRowOnce(await resultsOf(deployment));
   });
 
-  test('a worker that is killed goes on from its checkpoint; every window is told once', async () => {
+  test('a killed worker goes on from its checkpoint and tells every window once', async () => {
     const deployment = await fresh('killed-worker');
     await publishAll(deployment);
     const topic = aggregatesTopic(deployment.agreement.contractId, deployment.namespace);
@@ -168,10 +168,10 @@ describe('the whole path', () => {
       await writeFile(file, JSON.stringify({ ...signed, signatures: signed.signatures.slice(1) }));
       const [shipment] = shipments;
       if (!shipment) throw new Error('no shipment');
-      const producer = await startProducer(deployment, shipment).done;
+      const publishing = await startProducer(deployment, shipment).done;
       const worker = await startWorker(deployment, 'worker', ['--until-complete']).done;
       const analyst = await readAs(deployment, READER);
-      for (const finished of [producer, worker, analyst]) {
+      for (const finished of [publishing, worker, analyst]) {
         expect(codeOfEnd(finished)).toBe('ERR_CONTRACT_UNSIGNED');
         expect(finished.exitCode).toBe(77);
       }

@@ -56,12 +56,12 @@ async function publish(dataset: string, batches: number, size: number) {
   const stream = new TestStream(computation, dataset);
   const records = [];
   const total = batches * size;
-  for (let batch = 0; batch < batches; batch += 1) {
-    const part = Array.from({ length: size }, (_none, index) => rowOf(batch * size + index, total));
+  for (let round = 0; round < batches; round += 1) {
+    const part = Array.from({ length: size }, (_none, index) => rowOf(round * size + index, total));
     rows.push(...part);
     records.push(await stream.seal(part));
-    const next = Math.floor(((batch + 1) * size * HOURS * HOUR_MS) / total);
-    if (batch % 2 === 1) records.push(await stream.manifest(next));
+    const next = Math.floor(((round + 1) * size * HOURS * HOUR_MS) / total);
+    if (round % 2 === 1) records.push(await stream.manifest(next));
   }
   records.push(await stream.manifest(HOURS * HOUR_MS, true));
   return records;

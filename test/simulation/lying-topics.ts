@@ -48,8 +48,8 @@ function change(
     case 'splice':
       return insert(random.pick(random.pick([...topics.values()])));
     case 'drop a batch': {
-      const batch = random.pick(records.filter(({ value }) => value.length > 0));
-      return records.toSpliced(records.indexOf(batch), 1);
+      const dropped = random.pick(records.filter(({ value }) => value.length > 0));
+      return records.toSpliced(records.indexOf(dropped), 1);
     }
     case 'truncate':
       return records.slice(0, at);

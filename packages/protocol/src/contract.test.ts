@@ -3,7 +3,7 @@ import { canonicalBytes } from './canonical-json.ts';
 import { type Contract, contractBytes, parseContract, parseContractBytes } from './contract.ts';
 import { codeOf } from './errors.ts';
 
-const key = (letter: string) => ({ kty: 'OKP', crv: 'Ed25519', x: letter.repeat(43) });
+const signingKey = (letter: string) => ({ kty: 'OKP', crv: 'Ed25519', x: letter.repeat(43) });
 const wrapping = { kty: 'EC', crv: 'P-256', x: 'x'.repeat(43), y: 'y'.repeat(43) };
 const release = {
   url: 'https://vault.west.example',
@@ -22,9 +22,9 @@ function example(): Record<string, unknown> {
     purpose: 'Delay statistics over two airports',
     version: 1,
     parties: [
-      { id: 'west', name: 'West', signingKey: key('a'), keyRelease: release },
-      { id: 'east', name: 'East', signingKey: key('b'), keyRelease: release },
-      { id: 'authority', name: 'Authority', signingKey: key('c'), readingKey: wrapping },
+      { id: 'west', name: 'West', signingKey: signingKey('a'), keyRelease: release },
+      { id: 'east', name: 'East', signingKey: signingKey('b'), keyRelease: release },
+      { id: 'authority', name: 'Authority', signingKey: signingKey('c'), readingKey: wrapping },
     ],
     datasets: [dataset('flights-west', 'west', columns), dataset('flights-east', 'east', columns)],
     queries: [
@@ -79,7 +79,7 @@ describe('contract', () => {
     ['two parties of one id', (c) => Object.assign(c.parties[1], { id: 'west' }), 'parties'],
     [
       'two parties of one key',
-      (c) => Object.assign(c.parties[1], { signingKey: key('a') }),
+      (c) => Object.assign(c.parties[1], { signingKey: signingKey('a') }),
       'parties',
     ],
     ['owner without key release', (c) => delete c.parties[0].keyRelease, 'datasets.flights-west'],

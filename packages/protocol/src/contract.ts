@@ -22,6 +22,8 @@ import { IssuerKeySchema, SigningKeySchema, WrappingKeySchema } from './public-k
 import { RESERVED_DATASET_IDS } from './record.ts';
 
 /**
+ * More than 300 lines, since the shape and the references inside it are read together.
+ *
  * The contract: who computes what over whose data, in which enclave. One JSON document; its id is
  * the SHA-256 of its canonical bytes, and every seal, token, key release and result names that id.
  */

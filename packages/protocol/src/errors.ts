@@ -1,4 +1,6 @@
 /**
+ * More than 300 lines: one table, so that no code is given twice.
+ *
  * Every refusal of Strongroom: a stable code, what is done about it, what was expected, and the way
  * out. Tests and clients match on codes, never on text. No entry may carry a row, a key or a token:
  * the facts of an error are names from the contract, counts and limits.

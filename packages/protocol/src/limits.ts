@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-/** Every maximum of the wire and of the services, in one place; the relations are asserted below. */
+/** Every maximum of the wire and of the services; their relations are asserted below. */
 
 /** Kafka's default `message.max.bytes`; Event Hubs closes the connection above 1,046,528. */
 export const RECORD_BYTES_MAX = 1_000_000;
@@ -21,7 +21,7 @@ export const TOKEN_BYTES_MAX = 65_536;
 /** Azure's tokens are valid for 8 hours; an older one says nothing about what runs now. */
 export const TOKEN_AGE_SECONDS_MAX = 8 * 3_600;
 export const CLOCK_SKEW_SECONDS_MAX = 30;
-/** A reader of results keeps so many tokens: one per start of a worker, and room for forged ones. */
+/** A reader of results keeps so many tokens: one a worker's start, and room for forged ones. */
 export const TOKENS_REMEMBERED_MAX = 4_096;
 /** Evidence: leaf, intermediates and root as PEM; AMD's take 7 KB together. */
 export const CERTIFICATES_MAX = 8;

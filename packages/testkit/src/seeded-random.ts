@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict';
+
 /** Random choices that a printed seed repeats; for schedules of tests, never for secrets. */
 export interface SeededRandom {
   /** A whole number from 0 to below `limit`. */
@@ -24,7 +26,7 @@ export function seededRandom(seed: number): SeededRandom {
     chance: (probability) => next() < probability,
     pick<Value>(values: readonly Value[]): Value {
       const value = values[below(values.length)];
-      if (value === undefined) throw new RangeError('there is nothing to pick from');
+      assert(value !== undefined, 'there is something to pick from');
       return value;
     },
   };
