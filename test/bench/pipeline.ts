@@ -52,6 +52,7 @@ export async function benchPipeline(rowsMax: number | undefined): Promise<Measur
       seconds.twin.push(twin.seconds);
       bytes = twin.bytes;
     }
+    sayWhereTimeGoes(processes.cpuSeconds());
     return compare(sources.rows, bytes, seconds);
   } finally {
     await processes.stopAll();
@@ -110,6 +111,20 @@ async function until(worker: RunningProcess, isReady: () => Promise<boolean>): P
   while (!(await isReady().catch(() => false))) {
     if (ended) await succeeded(worker);
     await sleep(50);
+  }
+}
+
+/** Processor seconds a round, of those who take part in it. */
+function sayWhereTimeGoes(cpuSeconds: Readonly<Record<string, number>>): void {
+  const parts: Record<string, number> = {};
+  for (const [name, seconds] of Object.entries(cpuSeconds)) {
+    const part = /^worker-(ours|twin)-\d(\/child)?$/.exec(name);
+    const named = part ? `${part[1]} worker${part[2] ? ', vault' : ''}` : name;
+    const isPart = part || /^(producer|twin)-/.test(name);
+    if (isPart) parts[named] = (parts[named] ?? 0) + seconds / ROUNDS;
+  }
+  for (const [name, seconds] of Object.entries(parts)) {
+    say(`${seconds.toFixed(1).padStart(6)} processor seconds a round  ${name}`);
   }
 }
 

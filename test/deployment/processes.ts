@@ -28,6 +28,8 @@ export interface RunningProcess {
 export class Processes {
   readonly #running = new Map<string, RunningProcess>();
   readonly #peaksMb = new Map<string, number>();
+  /** By `<name>#<pid>`: processor seconds when last looked at. */
+  readonly #cpuSeconds = new Map<string, number>();
   readonly #logs: string;
   readonly #timer: NodeJS.Timeout;
 
@@ -109,6 +111,17 @@ export class Processes {
     );
   }
 
+  /** Processor seconds by name, summed over the processes that had it; 250 ms exact. */
+  cpuSeconds(): Record<string, number> {
+    this.#sample();
+    const sums: Record<string, number> = {};
+    for (const [key, seconds] of this.#cpuSeconds) {
+      const name = key.slice(0, key.lastIndexOf('#'));
+      sums[name] = (sums[name] ?? 0) + seconds;
+    }
+    return sums;
+  }
+
   async stopAll(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all([...this.#running.values()].reverse().map((each) => each.stop()));
@@ -125,6 +138,8 @@ export class Processes {
   #note(name: string, pid: number): void {
     const peak = peakMbOf(pid);
     if (peak !== undefined) this.#peaksMb.set(name, Math.max(peak, this.#peaksMb.get(name) ?? 0));
+    const seconds = cpuSecondsOf(pid);
+    if (seconds !== undefined) this.#cpuSeconds.set(`${name}#${pid}`, seconds);
   }
 }
 
@@ -164,6 +179,17 @@ function peakMbOf(pid: number): number | undefined {
   try {
     const found = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
     return found ? Math.round(Number(found[1]) / 1024) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** User and system time (proc(5), /proc/pid/stat fields 14 and 15) in ticks of 10 ms. */
+function cpuSecondsOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
   } catch {
     return undefined;
   }
