@@ -9,26 +9,36 @@ function sealOnce(secret: SegmentSecret) {
   const dataKey = secret.dataKey(INFO);
   const commitment = dataKey.commitment();
   const ciphertext = dataKey.encrypt(Buffer.from('plaintext'));
-  return { ciphertext, tag: dataKey.authenticate(ciphertext, SEAL), additional: SEAL, commitment };
+  return { ciphertext, tag: dataKey.authenticate(SEAL), additional: SEAL, commitment };
 }
 
 describe('data key', () => {
   test('encrypts once, authenticates once, and is gone', () => {
     const dataKey = SegmentSecret.generate().dataKey(INFO);
-    expect(() => dataKey.authenticate(Buffer.from('x'), SEAL)).toThrow(/once/);
-    const ciphertext = dataKey.encrypt(Buffer.from('x'));
+    expect(() => dataKey.authenticate(SEAL)).toThrow(/once/);
+    dataKey.encrypt(Buffer.from('x'));
     expect(() => dataKey.encrypt(Buffer.from('y'))).toThrow(/once/);
-    dataKey.authenticate(ciphertext, SEAL);
+    dataKey.authenticate(SEAL);
     expect(dataKey.consumed).toBe(true);
-    expect(() => dataKey.authenticate(ciphertext, SEAL)).toThrow(/once/);
+    expect(() => dataKey.authenticate(SEAL)).toThrow(/once/);
     expect(() => dataKey.encrypt(Buffer.from('y'))).toThrow(/once/);
     expect(() => dataKey.commitment()).toThrow(/used already/);
+  });
+
+  test('refuses to tag a plaintext that has changed since it was encrypted', () => {
+    const dataKey = SegmentSecret.generate().dataKey(INFO);
+    const plaintext = Buffer.from('plaintext');
+    dataKey.encrypt(plaintext);
+    plaintext[0] = 0;
+    expect(() => dataKey.authenticate(SEAL)).toThrow(/must not change/);
+    expect(dataKey.consumed).toBe(true);
   });
 
   test('zero-fills its bytes when it was used', () => {
     const bytes = Uint8Array.from({ length: 32 }, (_, index) => index + 1);
     const dataKey = new DataKey(bytes);
-    dataKey.authenticate(dataKey.encrypt(Buffer.from('x')), SEAL);
+    dataKey.encrypt(Buffer.from('x'));
+    dataKey.authenticate(SEAL);
     expect(bytes).toEqual(new Uint8Array(32));
   });
 

@@ -9,12 +9,12 @@ import {
 } from 'node:crypto';
 import { TAG_BYTES } from '@strongroom/protocol/limits';
 import { CIPHER_NONCE, COMMITMENT_INFO } from '@strongroom/protocol/sealed-batch';
-import { gcmTag } from './gcm-tag.ts';
 import { Secret } from './secret.ts';
 
 const SECRET_BYTES = 32;
 /** HKDF without a salt (RFC 5869 §2.2): the input is 32 random bytes already. */
 const NO_SALT = new Uint8Array(0);
+const NOTHING = new Uint8Array(0);
 const GCM = 'aes-256-gcm';
 const GCM_OPTIONS = { authTagLength: TAG_BYTES };
 
@@ -58,6 +58,7 @@ export class SegmentSecret extends Secret {
 export class DataKey extends Secret {
   readonly #bytes: Uint8Array;
   #state: 'fresh' | 'encrypted' | 'consumed' = 'fresh';
+  #encrypted: { readonly plaintext: Uint8Array; readonly ciphertext: Buffer } | undefined;
 
   constructor(bytes: Uint8Array) {
     super();
@@ -75,27 +76,44 @@ export class DataKey extends Secret {
     return derive(this.#bytes, COMMITMENT_INFO);
   }
 
-  /** Step one of sealing: the ciphertext, of the plaintext's length. */
+  /**
+   * Step one of sealing: the ciphertext, of the plaintext's length.
+   * @param plaintext must not change before step two
+   */
   encrypt(plaintext: Uint8Array): Buffer {
     assert(this.#state === 'fresh', 'a data key encrypts once');
     this.#state = 'encrypted';
-    const cipher = createCipheriv(GCM, this.#bytes, CIPHER_NONCE, GCM_OPTIONS);
-    const ciphertext = cipher.update(plaintext);
-    cipher.final();
+    const ciphertext = this.#cipher(plaintext, NOTHING).ciphertext;
+    this.#encrypted = { plaintext, ciphertext };
     return ciphertext;
   }
 
   /**
    * Step two: the tag over that ciphertext and the seal. GCM's ciphertext does not depend on the
-   * additional data (NIST SP 800-38D §7.1), so step one's stands.
+   * additional data (NIST SP 800-38D §7.1), so step one's stands. OpenSSL gives a tag only for what
+   * it encrypts: the same plaintext goes through it again.
    */
-  authenticate(ciphertext: Uint8Array, additional: Uint8Array): Uint8Array {
-    assert(this.#state === 'encrypted', 'a data key authenticates what it encrypted, once');
+  authenticate(additional: Uint8Array): Uint8Array {
+    assert(this.#state === 'encrypted' && this.#encrypted, 'what was encrypted is tagged, once');
+    const { plaintext, ciphertext } = this.#encrypted;
     try {
-      return gcmTag(this.#bytes, CIPHER_NONCE, additional, ciphertext);
+      const again = this.#cipher(plaintext, additional);
+      assert(
+        again.ciphertext.equals(ciphertext),
+        'the plaintext must not change while it is sealed',
+      );
+      return again.tag;
     } finally {
       this.destroy();
     }
+  }
+
+  #cipher(plaintext: Uint8Array, additional: Uint8Array): { ciphertext: Buffer; tag: Buffer } {
+    const cipher = createCipheriv(GCM, this.#bytes, CIPHER_NONCE, GCM_OPTIONS);
+    cipher.setAAD(additional);
+    const ciphertext = cipher.update(plaintext);
+    cipher.final();
+    return { ciphertext, tag: cipher.getAuthTag() };
   }
 
   /**
@@ -124,6 +142,7 @@ export class DataKey extends Secret {
 
   destroy(): void {
     this.#state = 'consumed';
+    this.#encrypted = undefined;
     this.#bytes.fill(0);
   }
 }

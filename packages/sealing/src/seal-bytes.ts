@@ -25,7 +25,7 @@ export interface SealedParts {
 }
 
 export interface SealBytesOptions<Seal> {
-  /** Read once, before the call returns its promise: the caller may then reuse the memory. */
+  /** Must not change before the promise settles: it is read once more for the tag. */
   readonly plaintext: Uint8Array;
   readonly secret: SegmentSecret;
   readonly wrapped: string | Promise<string>;
@@ -85,8 +85,7 @@ export function encryptBytes(
     plaintextBytes: plaintext.length,
     commitment,
     ciphertextSha256: sha256Hex(ciphertext),
-    finish: (jws) =>
-      Buffer.concat([ciphertext, dataKey.authenticate(ciphertext, Buffer.from(jws, 'ascii'))]),
+    finish: (jws) => Buffer.concat([ciphertext, dataKey.authenticate(Buffer.from(jws, 'ascii'))]),
   };
 }
 

@@ -82,7 +82,7 @@ export interface StreamSealerOptions {
  */
 export interface StreamSealer {
   /**
-   * @param plaintext one Arrow IPC stream; read once, before the call returns its promise
+   * @param plaintext one Arrow IPC stream; must not change before the promise settles
    * @throws ERR_BATCH_TOO_LARGE
    */
   seal(plaintext: Uint8Array, facts: BatchFacts): Promise<SealedBatch>;
