@@ -117,7 +117,7 @@ function findPnpm() {
  * first one's.
  */
 function installTool(wanted, version, name) {
-  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'strongroom');
+  const cache = cacheFolder();
   const folder = join(cache, name);
   if (existsSync(folder)) return folder;
   say(`fetching ${name.replace('-', ' ')} (once, into ${cache})`);
@@ -265,8 +265,20 @@ function run(node, verb, args) {
   });
 }
 
+/**
+ * The pinned Node first in PATH, and its cache of compiled sources: a service starts in half the
+ * time. Images and the vault's process run without it: there, only what was measured is loaded.
+ */
 function environmentOf(node) {
-  return { ...process.env, PATH: [dirname(node), process.env.PATH].join(delimiter) };
+  return {
+    NODE_COMPILE_CACHE: join(cacheFolder(), 'compiled'),
+    ...process.env,
+    PATH: [dirname(node), process.env.PATH].join(delimiter),
+  };
+}
+
+function cacheFolder() {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'strongroom');
 }
 
 function readOr(file, otherwise) {
