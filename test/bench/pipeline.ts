@@ -1,8 +1,8 @@
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findKafka } from '@strongroom/record-log/find-kafka';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { findKafka } from '@strongroom/testkit/find-kafka';
 import { DEMO_PLAN } from '../demo/contract.ts';
 import { demoShipments } from '../demo/main-job.ts';
 import { splitSources } from '../demo/sources.ts';

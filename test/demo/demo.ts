@@ -1,8 +1,10 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { findKafka } from '@strongroom/record-log/find-kafka';
+import { codeOf } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { failCommand } from '@strongroom/runtime/command';
+import { findKafka } from '@strongroom/testkit/find-kafka';
 import { prepareFolders, setUp } from '../deployment/organisations.ts';
 import type { Deployment, WorkerSummary } from '../deployment/pipeline.ts';
 import { Processes } from '../deployment/processes.ts';
@@ -153,6 +155,9 @@ if (values.help) {
     process.stderr.write('error ERR_USAGE: --rows takes a whole number above 0\n');
     process.exitCode = 2;
   } else {
-    await demo({ rows, json: values.json, keep: values.keep });
+    await demo({ rows, json: values.json, keep: values.keep }).catch((error: unknown) => {
+      if (codeOf(error) === undefined) throw error;
+      failCommand(error, values.json);
+    });
   }
 }
