@@ -37,10 +37,14 @@ function settingsOf(advertised: string): Record<string, string> {
   return {
     KAFKA_NODE_ID: '1',
     KAFKA_PROCESS_ROLES: 'broker,controller',
-    KAFKA_LISTENERS: `PLAINTEXT://:${PORT},CONTROLLER://:9093`,
-    KAFKA_ADVERTISED_LISTENERS: `PLAINTEXT://${advertised}`,
+    // Kafka writes the marks of transactions through a connection to itself, and the address that
+    // clients outside use does not lead back into the container.
+    KAFKA_LISTENERS: `PLAINTEXT://:${PORT},INSIDE://:9094,CONTROLLER://:9093`,
+    KAFKA_ADVERTISED_LISTENERS: `PLAINTEXT://${advertised},INSIDE://localhost:9094`,
+    KAFKA_INTER_BROKER_LISTENER_NAME: 'INSIDE',
     KAFKA_CONTROLLER_LISTENER_NAMES: 'CONTROLLER',
-    KAFKA_LISTENER_SECURITY_PROTOCOL_MAP: 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    KAFKA_LISTENER_SECURITY_PROTOCOL_MAP:
+      'CONTROLLER:PLAINTEXT,INSIDE:PLAINTEXT,PLAINTEXT:PLAINTEXT',
     KAFKA_CONTROLLER_QUORUM_VOTERS: '1@localhost:9093',
     KAFKA_AUTO_CREATE_TOPICS_ENABLE: 'false',
     KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: '1',
