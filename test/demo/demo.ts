@@ -1,4 +1,6 @@
+import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { codeOf } from '@strongroom/protocol/errors';
@@ -28,6 +30,10 @@ async function demo(options: { rows: number | undefined; json: boolean; keep: bo
   const folders = await prepareFolders(path.join(ROOT, '.strongroom', `demo-${process.pid}`));
   const processes = new Processes(folders.logs);
   processes.watch('demo', process.pid);
+  endCleanlyOn(['SIGINT', 'SIGTERM', 'SIGHUP'], () => {
+    processes.killAll();
+    if (!options.keep) rmSync(folders.run, { recursive: true, force: true });
+  });
   const kafka = await step('Kafka', () =>
     findKafka({ folder: path.join(folders.run, 'kafka'), onProgress: say }),
   );
@@ -48,6 +54,16 @@ async function demo(options: { rows: number | undefined; json: boolean; keep: bo
     await log.close();
     await kafka.stop();
     if (!options.keep) await rm(folders.run, { recursive: true, force: true });
+  }
+}
+
+/** Ctrl-C in the middle leaves no process and no private key behind; shells see 128 + the signal. */
+function endCleanlyOn(signals: readonly ('SIGINT' | 'SIGTERM' | 'SIGHUP')[], clean: () => void) {
+  for (const signal of signals) {
+    process.once(signal, () => {
+      clean();
+      process.exit(128 + constants.signals[signal]);
+    });
   }
 }
 
