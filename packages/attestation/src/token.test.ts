@@ -30,7 +30,7 @@ async function pair(alg: string): Promise<Pair> {
   return { privateKey, jwk: IssuerKeySchema.parse(jwk) };
 }
 
-const CLAIMS = { iss: ISSUER, iat: IAT, nbf: IAT, exp: IAT + 600 };
+const CLAIMS = { iss: ISSUER, iat: IAT, nbf: IAT, exp: IAT + 600, jti: 'a1' };
 
 function token(claims: object = CLAIMS, header: object = {}, by = rsa, alg = 'RS256') {
   const payload = Object.fromEntries(Object.entries(claims));
@@ -93,7 +93,7 @@ describe('token', () => {
     expect(await checkOf(token({ ...CLAIMS, ...change }))).toBe(check);
   });
 
-  test.each(['iss', 'iat', 'nbf', 'exp'])('is refused without %s', async (name) => {
+  test.each(['iss', 'iat', 'nbf', 'exp', 'jti'])('is refused without %s', async (name) => {
     const claims = Object.fromEntries(Object.entries(CLAIMS).filter(([each]) => each !== name));
     expect(await checkOf(token(claims))).toBe(name === 'iss' ? 'issuer' : 'claims');
   });

@@ -1,3 +1,4 @@
+import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { type RuntimeClaims, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
@@ -10,12 +11,27 @@ import { type IssuerKey, signatureAlgorithmOf } from '@strongroom/protocol/publi
 import { compactVerify, importJWK } from 'jose';
 import { z } from 'zod';
 import { reportDataOf } from './binding.ts';
+import { repeatedMember } from './release-policy/repeated-member.ts';
 import type { VerificationClock } from './verify.ts';
 
-/** Whose tokens are believed: the value of `iss` and the keys, both from the contract. */
+/** What an authority may sign with. Nothing else verifies, whatever a header says. */
+const TOKEN_ALGORITHMS = ['RS256', 'PS256', 'PS384', 'ES256', 'ES384'] as const;
+export type TokenAlgorithm = (typeof TOKEN_ALGORITHMS)[number];
+
+/**
+ * A key of an authority. One with a `kid` (from a key set) verifies only tokens that name it; one
+ * without (pinned in a contract) is tried for every token.
+ */
+export type AuthorityKey = IssuerKey & { readonly kid?: string };
+
+/** Whose tokens are believed: the value of `iss` and the keys, pinned or fetched by the caller. */
 export interface TokenAuthority {
   readonly issuer: string;
-  readonly keys: readonly IssuerKey[];
+  readonly keys: readonly AuthorityKey[];
+  /** The only algorithms of this authority; without it RS256, ES256 or ES384, as the key is. */
+  readonly algorithms?: readonly TokenAlgorithm[];
+  /** A lower maximum age than TOKEN_AGE_SECONDS_MAX; a higher one changes nothing. */
+  readonly maximumAgeSeconds?: number;
 }
 
 export interface TokenOptions {
@@ -30,67 +46,94 @@ export interface TokenOptions {
 
 const seconds = z.int().min(0);
 
-/** The four claims that every token needs; the others are read by a policy. */
+const JTI_CHARACTERS_MAX = 256;
+
+/** The five claims that every token needs; the others are read by a policy. */
 const TokenClaimsSchema = z.looseObject({
   iss: z.string(),
   exp: seconds,
   nbf: seconds,
   iat: seconds,
+  jti: z.string().min(1).max(JTI_CHARACTERS_MAX),
 });
 export type TokenClaims = z.infer<typeof TokenClaimsSchema>;
 
-const HeaderSchema = z.looseObject({ alg: z.string(), typ: z.literal('JWT').optional() });
+const HeaderSchema = z.looseObject({
+  alg: z.string(),
+  typ: z.exactOptional(z.literal('JWT')),
+  kid: z.exactOptional(z.string()),
+});
+type TokenHeader = z.infer<typeof HeaderSchema>;
 
 /**
- * Verifies a compact JWT (RFC 7519). The keys are the caller's: `jku`, `jwk`, `x5u`, `x5c` and
- * `kid` of the header are never followed. The algorithm is the key's, never the header's choice.
+ * Verifies a compact JWT (RFC 7519). The keys are the caller's: `jku`, `jwk`, `x5u` and `x5c` of
+ * the header are never followed, and `kid` only chooses among the caller's keys. The algorithm is
+ * one that the authority may use, never the header's choice.
  * @throws ERR_TOKEN_INVALID; the fact `check` names the step
  */
 export async function verifyToken(jwt: string, options: TokenOptions): Promise<TokenClaims> {
   if (jwt.length > TOKEN_BYTES_MAX) throw invalid('size');
-  const { algorithm, issuer } = peek(jwt);
+  const { header, issuer } = peek(jwt);
   const authority = options.authorities.find((each) => each.issuer === issuer);
   if (!authority) throw invalid('issuer');
-  const payload = await verifySignature(jwt, algorithm, authority.keys);
+  const payload = await verifySignature(jwt, header, authority);
   const claims = TokenClaimsSchema.safeParse(parseJson(payload));
   if (!claims.success) throw invalid('claims');
-  checkTimes(claims.data, options);
+  checkTimes(claims.data, authority, options);
   return claims.data;
 }
 
+/**
+ * Whom a token claims to be from: good for fetching that authority's keys, and for nothing else.
+ * @throws ERR_TOKEN_INVALID
+ */
+export function claimedSigner(jwt: string): { issuer: string; kid: string | undefined } {
+  if (jwt.length > TOKEN_BYTES_MAX) throw invalid('size');
+  const { header, issuer } = peek(jwt);
+  return { issuer, kid: header.kid };
+}
+
 /** Reads what is needed to choose a key; nothing of it is believed before the signature. */
-function peek(jwt: string): { algorithm: string; issuer: string } {
-  const parts = jwt.split('.');
-  if (parts.length !== 3 || !parts.every((part) => /^[\w-]+$/.test(part))) throw invalid('form');
-  const [header = '', payload = ''] = parts.map((part) => Buffer.from(part, 'base64url'));
+function peek(jwt: string): { header: TokenHeader; issuer: string } {
+  const [header, payload, signature, ...more] = jwt.split('.').map(decodeBase64url);
+  if (!header || !payload || !signature?.length || more.length > 0) throw invalid('form');
   const fields = HeaderSchema.safeParse(parseJson(header));
   const claims = TokenClaimsSchema.pick({ iss: true }).safeParse(parseJson(payload));
   if (!fields.success) throw invalid('header');
   // RFC 7515 §4.1.11: what is critical must be understood, and we know no extension.
   if ('crit' in fields.data || 'b64' in fields.data) throw invalid('critical-header');
   if (!claims.success) throw invalid('issuer');
-  return { algorithm: fields.data.alg, issuer: claims.data.iss };
+  return { header: fields.data, issuer: claims.data.iss };
 }
 
-/** Keys carry no id in a contract: each with the algorithm is tried, of at most 8. */
 async function verifySignature(
   jwt: string,
-  algorithm: string,
-  keys: readonly IssuerKey[],
+  { alg, kid }: TokenHeader,
+  authority: TokenAuthority,
 ): Promise<Uint8Array> {
-  const candidates = keys.filter((key) => signatureAlgorithmOf(key) === algorithm);
+  const named = authority.keys.filter((each) => each.kid === undefined || each.kid === kid);
+  if (named.length === 0) throw invalid('key-id');
+  const candidates = named.filter((each) => algorithmsOf(each, authority).includes(alg));
   if (candidates.length === 0) throw invalid('algorithm');
   for (const candidate of candidates) {
-    const payload = await tryKey(jwt, candidate, algorithm);
+    const payload = await tryKey(jwt, candidate, alg);
     if (payload) return payload;
   }
   throw invalid('signature');
 }
 
+function algorithmsOf(publicKey: IssuerKey, { algorithms }: TokenAuthority): readonly string[] {
+  const own = signatureAlgorithmOf(publicKey);
+  if (!algorithms) return [own];
+  return algorithms.filter((each) =>
+    publicKey.kty === 'RSA' ? /^[RP]S/.test(each) : each === own,
+  );
+}
+
 /** A key that cannot be used (an RSA modulus under 2048 bits, say) is one that does not verify. */
 async function tryKey(
   jwt: string,
-  jwk: IssuerKey,
+  jwk: AuthorityKey,
   algorithm: string,
 ): Promise<Uint8Array | undefined> {
   try {
@@ -102,14 +145,19 @@ async function tryKey(
   }
 }
 
-function checkTimes(claims: TokenClaims, options: TokenOptions): void {
+function checkTimes(
+  claims: TokenClaims,
+  { maximumAgeSeconds = TOKEN_AGE_SECONDS_MAX }: TokenAuthority,
+  options: TokenOptions,
+): void {
   const now = options.clock.now() / 1_000;
   if (claims.exp <= claims.nbf || claims.exp <= claims.iat) throw invalid('times');
   if (claims.nbf > now + CLOCK_SKEW_SECONDS_MAX) throw invalid('not-before');
   if (claims.iat > now + CLOCK_SKEW_SECONDS_MAX) throw invalid('issued-at');
   if (options.expired === 'accepted') return;
   if (claims.exp <= now - CLOCK_SKEW_SECONDS_MAX) throw invalid('expired');
-  if (now - claims.iat > TOKEN_AGE_SECONDS_MAX + CLOCK_SKEW_SECONDS_MAX) throw invalid('age');
+  const ageMax = Math.min(maximumAgeSeconds, TOKEN_AGE_SECONDS_MAX);
+  if (now - claims.iat > ageMax + CLOCK_SKEW_SECONDS_MAX) throw invalid('age');
 }
 
 /**
@@ -127,14 +175,16 @@ export function runtimeClaimsOf(claims: TokenClaims): RuntimeClaims {
   return runtime.data;
 }
 
-function parseJson(bytes: Uint8Array | string): unknown {
+/** A member that occurs twice has two values for two readers: such JSON is refused. */
+function parseJson(bytes: Uint8Array): unknown {
   try {
-    const text =
-      typeof bytes === 'string' ? bytes : new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return JSON.parse(text);
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    const value: unknown = JSON.parse(text);
+    if (repeatedMember(text) === undefined) return value;
   } catch {
     throw invalid('json');
   }
+  throw invalid('repeated-member');
 }
 
 function invalid(check: string): StrongroomError {

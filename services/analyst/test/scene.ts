@@ -198,6 +198,7 @@ async function createWorker(options: WorkerOptions): Promise<SceneWorker> {
     iat: NOW / 1_000,
     nbf: NOW / 1_000,
     exp: NOW / 1_000 + 600,
+    jti: 'token',
     'x-ms-attestation-type': 'sevsnpvm-simulated',
     'x-strongroom-platform': 'simulated',
     'x-ms-sevsnpvm-launchmeasurement': MEASURED,

@@ -7,10 +7,25 @@ import { z } from 'zod';
  * to be named: tokens of an authority for `amd` that speak of a simulated platform are refused
  * whatever a policy says.
  */
-const TrustedAuthoritySchema = AuthoritySchema.extend({
-  platform: z.enum(PLATFORM_KINDS).default('amd'),
-});
+const TrustedAuthoritySchema = z
+  .strictObject({
+    issuer: AuthoritySchema.shape.issuer,
+    keys: z.exactOptional(AuthoritySchema.shape.keys),
+    /** Instead of `keys`: where this authority, and no other, publishes them. */
+    jwks: z.exactOptional(z.url({ protocol: /^https$/ })),
+    platform: z.enum(PLATFORM_KINDS).default('amd'),
+  })
+  .refine(({ keys, jwks }) => (keys === undefined) !== (jwks === undefined), {
+    error: 'either keys or jwks',
+  });
 export type TrustedAuthority = z.infer<typeof TrustedAuthoritySchema>;
+
+/** The pinned URLs of those authorities whose keys are fetched. */
+export function jwksUrlsOf(authorities: readonly TrustedAuthority[]): Record<string, string> {
+  return Object.fromEntries(
+    authorities.flatMap(({ issuer, jwks }) => (jwks === undefined ? [] : [[issuer, jwks]])),
+  );
+}
 
 const AUTHORITIES_MAX = 8;
 

@@ -1,10 +1,17 @@
 import { createHash } from 'node:crypto';
+import type { JwksSource } from '@strongroom/attestation/platforms/jwks-source';
 import {
   compileReleasePolicy,
   evaluatePolicy,
   type Reason,
 } from '@strongroom/attestation/release-policy';
-import { runtimeClaimsOf, type TokenClaims, verifyToken } from '@strongroom/attestation/token';
+import {
+  type AuthorityKey,
+  claimedSigner,
+  runtimeClaimsOf,
+  type TokenClaims,
+  verifyToken,
+} from '@strongroom/attestation/token';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { RuntimeClaims } from '@strongroom/protocol/evidence';
@@ -31,6 +38,8 @@ export interface ReleaseRequest {
 
 export interface ReleaseService {
   readonly authorities: readonly TrustedAuthority[];
+  /** For authorities whose keys are not pinned but fetched from a pinned URL. */
+  readonly jwks?: JwksSource;
   readonly keyStore: KeyStore;
   readonly auditLog: AuditLog;
   readonly identity: ReleaseIdentity;
@@ -68,13 +77,24 @@ export async function releaseKey(
 
 async function verifyRequester(
   request: ReleaseRequest,
-  { authorities, clock }: ReleaseService,
+  service: ReleaseService,
 ): Promise<TokenClaims> {
-  const claims = await verifyToken(request.token, { authorities, clock });
-  const authority = authorities.find((each) => each.issuer === claims.iss);
+  const { issuer, kid } = claimedSigner(request.token);
+  const authority = service.authorities.find((each) => each.issuer === issuer);
   if (!authority) throw new StrongroomError('ERR_TOKEN_INVALID', { check: 'issuer' });
+  const authorities = [{ issuer, keys: await keysOf(authority, kid, service) }];
+  const claims = await verifyToken(request.token, { authorities, clock: service.clock });
   demandPlatform(authority, claims);
   return claims;
+}
+
+/** @throws ERR_SERVICE_UNREACHABLE: without the authority's keys nothing is believed */
+async function keysOf(
+  { issuer, keys }: TrustedAuthority,
+  kid: string | undefined,
+  { jwks }: ReleaseService,
+): Promise<readonly AuthorityKey[]> {
+  return keys ?? (await jwks?.keysOf(issuer, kid)) ?? [];
 }
 
 function findReleasable(request: ReleaseRequest, { keyStore, clock }: ReleaseService): KeyVersion {

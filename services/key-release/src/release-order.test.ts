@@ -8,9 +8,11 @@ import { type ReleaseService, releaseKey } from './release-key.ts';
 const transport = createTransportKey();
 const authority = createAuthority();
 
-test('an audit log that cannot be written releases nothing', async () => {
+const full = new StrongroomError('ERR_DISK_FULL');
+
+/** A service whose audit log cannot be written: whoever comes that far was believed. */
+function fullService(more: Partial<ReleaseService> = {}) {
   const signed: unknown[] = [];
-  const full = new StrongroomError('ERR_DISK_FULL');
   const key: KeyVersion = {
     ...{ sequence: 1, name: 'kek', version: 'a'.repeat(32), kty: 'oct', publicKey: {}, tags: {} },
     ...{ operations: [], enabled: true, exportable: true, notBefore: null, expires: null },
@@ -43,13 +45,47 @@ test('an audit log that cannot be written releases nothing', async () => {
     },
     clock: { now: () => Date.now(), monotonic: () => 0 },
     baseUrl: () => 'https://localhost',
+    ...more,
   };
+  return { service, signed };
+}
+
+async function ask(service: ReleaseService): Promise<unknown> {
   const request = { name: 'kek', version: undefined, nonce: undefined, apiVersion: '7.4' };
   const algorithm = 'RSA_AES_KEY_WRAP_256';
   const asked = releaseKey(
     { ...request, algorithm, token: await authority.token(workerClaims(transport.publicKey)) },
     service,
   );
-  expect(await asked.catch((error: unknown) => error)).toBe(full);
+  return await asked.catch((error: unknown) => error);
+}
+
+test('an audit log that cannot be written releases nothing', async () => {
+  const { service, signed } = fullService();
+  expect(await ask(service)).toBe(full);
   expect(signed).toEqual([]);
+});
+
+test('an authority is believed by the keys that it publishes, by none when silent', async () => {
+  const authorities = [{ issuer: ISSUER, jwks: 'https://a.example/certs', platform: 'simulated' }];
+  const published = async () => [authority.publicKey];
+  const silent = () => Promise.reject(new StrongroomError('ERR_SERVICE_UNREACHABLE'));
+  const others = async () => [createAuthority().publicKey];
+  const outcomes = [];
+  for (const keysOf of [published, silent, others]) {
+    const audited: unknown[] = [];
+    const auditLog = {
+      ...fullService().service.auditLog,
+      append: (event: unknown) => audited.push(event),
+    };
+    const more = { authorities, auditLog, jwks: { keysOf } } as unknown as Partial<ReleaseService>;
+    const { service, signed } = fullService(more);
+    await ask(service);
+    outcomes.push([signed.length, audited]);
+  }
+  expect(outcomes).toEqual([
+    [1, [expect.objectContaining({ event: 'key-released' })]],
+    [0, [expect.objectContaining({ event: 'release-refused', code: 'ERR_SERVICE_UNREACHABLE' })]],
+    [0, [expect.objectContaining({ event: 'release-refused', code: 'ERR_TOKEN_INVALID' })]],
+  ]);
 });

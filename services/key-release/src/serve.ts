@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { createJwksSource } from '@strongroom/attestation/platforms/jwks-source';
 import { type Clock, systemClock } from '@strongroom/runtime/clock';
 import { makePrivateFolder, readTextFile } from '@strongroom/runtime/files';
 import { createHttpServer, listen } from '@strongroom/runtime/http';
@@ -8,7 +9,7 @@ import type { ServiceContext } from '@strongroom/runtime/shutdown';
 import { createAccess, parseTokenFile } from './access.ts';
 import { createAtRest } from './at-rest.ts';
 import { createAuditLog } from './audit-log.ts';
-import { parseAuthorities } from './authorities.ts';
+import { jwksUrlsOf, parseAuthorities } from './authorities.ts';
 import { openDatabase } from './database.ts';
 import { addRoutes } from './http.ts';
 import { createKeyStore } from './key-store.ts';
@@ -70,7 +71,9 @@ async function openService(
   const hostname = new URL(settings.publicUrl ?? `http://${settings.host}`).hostname;
   const shared = { database, owner, atRest, auditLog, clock };
   const identity = await openReleaseIdentity({ ...shared, hostname });
-  return { authorities, keyStore: createKeyStore(shared), auditLog, identity, clock, baseUrl };
+  const jwks = createJwksSource({ urls: jwksUrlsOf(authorities), clock });
+  const keyStore = createKeyStore(shared);
+  return { authorities, jwks, keyStore, auditLog, identity, clock, baseUrl };
 }
 
 function warn({ authorities }: ReleaseService, logger: Logger): void {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { codeOf } from '@strongroom/protocol/errors';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseTokenFile } from './access.ts';
-import { parseAuthorities } from './authorities.ts';
+import { jwksUrlsOf, parseAuthorities } from './authorities.ts';
 import { readMasterKey } from './master-key.ts';
 import { readSettings } from './settings.ts';
 
@@ -63,12 +63,26 @@ describe('files', () => {
     expect([first?.platform, second?.platform]).toEqual(['amd', 'simulated']);
   });
 
+  test('an authority may publish its keys at one pinned place', () => {
+    const jwks = 'https://a.example/certs';
+    const [first] = parseAuthorities(JSON.stringify([{ issuer: authority.issuer, jwks }]));
+    expect(jwksUrlsOf(first ? [first] : [])).toEqual({ [authority.issuer]: jwks });
+  });
+
   test.each([
     ['no JSON', '{'],
     ['an object', JSON.stringify(authority)],
     ['an empty list', '[]'],
     ['no keys', JSON.stringify([{ ...authority, keys: [] }])],
     ['a private key', JSON.stringify([{ ...authority, keys: [{ ...key, d: 'x' }] }])],
+    [
+      'keys and a place to fetch them',
+      JSON.stringify([{ ...authority, jwks: 'https://a.example/c' }]),
+    ],
+    [
+      'keys over plain HTTP',
+      JSON.stringify([{ issuer: authority.issuer, jwks: 'http://a.example/c' }]),
+    ],
     ['another platform', JSON.stringify([{ ...authority, platform: 'any' }])],
     ['one issuer twice', JSON.stringify([authority, { ...authority, platform: 'simulated' }])],
   ])('refuses authorities that are %s', (_name, text) => {

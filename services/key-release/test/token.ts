@@ -34,7 +34,7 @@ export function workerClaims(
   const now = Math.floor(Date.now() / 1_000);
   const runtime = runtimeClaims(transportKey);
   return {
-    ...{ iss: ISSUER, iat: now, nbf: now, exp: now + 600 },
+    ...{ iss: ISSUER, iat: now, nbf: now, exp: now + 600, jti: randomBytes(8).toString('hex') },
     'x-ms-attestation-type': 'sevsnpvm-simulated',
     'x-ms-ver': '1.0',
     'x-strongroom-platform': 'simulated',

@@ -1,0 +1,132 @@
+import { createPublicKey } from 'node:crypto';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import {
+  type IssuerKey,
+  P256KeySchema,
+  P384KeySchema,
+  RsaKeySchema,
+} from '@strongroom/protocol/public-key';
+import { z } from 'zod';
+import { repeatedMember } from './release-policy/repeated-member.ts';
+import type { AuthorityKey } from './token.ts';
+import { parseCertificate, publicKeyOf } from './x509/certificate.ts';
+
+/** A JSON Web Key Set (RFC 7517 §5) as text, and what of it may verify a token. */
+export interface KeySet {
+  readonly keys: readonly AuthorityKey[];
+  /** Why each of the others was left out; one bad key does not fail the set. */
+  readonly skipped: readonly { readonly kid: string; readonly reason: string }[];
+}
+
+const KEYS_MAX = 64;
+/** RFC 7518 §3.3. Azure has published RSA-1024 keys beside good ones. */
+const MODULUS_BITS_MIN = 2_048;
+const MODULUS_BITS_MAX = 8_192;
+
+const KeySetSchema = z.looseObject({ keys: z.array(z.unknown()).max(KEYS_MAX) });
+const EntrySchema = z.looseObject({
+  kty: z.enum(['RSA', 'EC']),
+  kid: z.exactOptional(z.string().min(1).max(256)),
+  use: z.exactOptional(z.literal('sig')),
+  alg: z.exactOptional(z.enum(['RS256', 'PS256', 'PS384', 'ES256', 'ES384'])),
+  x5c: z.exactOptional(z.array(z.string()).min(1).max(8)),
+});
+type Entry = z.infer<typeof EntrySchema>;
+
+/**
+ * Reads a key set. Azure Attestation publishes certificates only (`x5c`, no `n` and `e`): the key
+ * is then the first certificate's, read by our own strict reader. Nothing is concluded from who
+ * signed the certificate: whoever fetched the set vouches for where it came from.
+ * @throws ERR_TOKEN_INVALID (`check: 'key-set'`) when the text is no key set at all
+ */
+export function parseKeySet(text: string): KeySet {
+  const set = KeySetSchema.safeParse(parseJson(text));
+  if (!set.success) throw malformed();
+  const keys: AuthorityKey[] = [];
+  const skipped: { kid: string; reason: string }[] = [];
+  for (const each of set.data.keys) {
+    const entry = EntrySchema.safeParse(each);
+    const read = entry.success ? readKey(entry.data) : 'shape';
+    if (typeof read === 'string') skipped.push({ kid: kidOf(each), reason: read });
+    else keys.push(read);
+  }
+  return { keys, skipped };
+}
+
+/** @returns the key, or why it is not used */
+function readKey(entry: Entry): AuthorityKey | string {
+  if ('d' in entry || 'k' in entry) return 'private';
+  const fromMembers = membersOf(entry);
+  const fromCertificate = entry.x5c ? certificateKey(entry.x5c[0] ?? '') : undefined;
+  const found = fromMembers ?? fromCertificate;
+  if (!found) return 'no-key';
+  // Two keys under one name: each reader would take another one.
+  if (fromMembers && entry.x5c && !sameKey(fromMembers, fromCertificate)) return 'two-keys';
+  if (found.kty !== entry.kty) return 'kind';
+  const problem = weakness(found);
+  if (problem !== undefined) return problem;
+  return entry.kid === undefined ? found : { ...found, kid: entry.kid };
+}
+
+function membersOf({ kty, n, e, crv, x, y }: Entry): IssuerKey | undefined {
+  if (n === undefined && x === undefined) return undefined;
+  const members = kty === 'RSA' ? { kty, n, e } : { kty, crv, x, y };
+  return KeySchema.safeParse(members).data;
+}
+
+const KeySchema = z.union([RsaKeySchema, P256KeySchema, P384KeySchema]);
+
+/** `x5c` is base64 with padding, not base64url (RFC 7517 §4.7), of exactly one certificate. */
+function certificateKey(text: string): IssuerKey | undefined {
+  const der = Buffer.from(text, 'base64');
+  if (der.toString('base64') !== text) return undefined;
+  try {
+    const { kty, n, e, crv, x, y } = publicKeyOf(parseCertificate(new Uint8Array(der))).export({
+      format: 'jwk',
+    });
+    return KeySchema.safeParse(kty === 'RSA' ? { kty, n, e } : { kty, crv, x, y }).data;
+  } catch {
+    return undefined;
+  }
+}
+
+function weakness(publicKey: IssuerKey): string | undefined {
+  if (publicKey.kty === 'EC') return importable(publicKey) ? undefined : 'not-on-curve';
+  if (publicKey.e !== 'AQAB') return 'rsa-exponent';
+  const modulus = Buffer.from(publicKey.n, 'base64url');
+  const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
+  if (modulus.toString('base64url') !== publicKey.n) return 'shape';
+  return bits < MODULUS_BITS_MIN || bits > MODULUS_BITS_MAX ? 'rsa-modulus' : undefined;
+}
+
+function importable(publicKey: IssuerKey): boolean {
+  try {
+    createPublicKey({ key: { ...publicKey }, format: 'jwk' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function sameKey(left: IssuerKey, right: IssuerKey | undefined): boolean {
+  return JSON.stringify(left) === JSON.stringify(right);
+}
+
+function kidOf(entry: unknown): string {
+  const kid = z.looseObject({ kid: z.string() }).safeParse(entry).data?.kid ?? '';
+  return kid.slice(0, 64);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (repeatedMember(text) === undefined) return value;
+  } catch {
+    throw malformed();
+  }
+  throw malformed();
+}
+
+function malformed(): StrongroomError {
+  return new StrongroomError('ERR_TOKEN_INVALID', { check: 'key-set' });
+}
