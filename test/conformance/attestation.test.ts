@@ -125,7 +125,11 @@ describe.runIf(hasFixtures)('appraisal of genuine reports', () => {
     const [file, leaf] = ['trustee/snp/test-vlek-report.bin', 'trustee/snp/test-vlek.der'];
     const all = ['signer', 'vmpl', 'provisionalFirmware'];
     expect(claimsOf(file, leaf, {}, JUNE_2025)).toEqual(all);
-    const named = { vmpl: 1, providerKeys: 'accepted', provisionalFirmware: 'accepted' };
+    const named = {
+      guestPolicy: { vmpl: 1 },
+      endorsementKinds: ['vlek'],
+      provisionalFirmware: 'accepted',
+    };
     expect(claimsOf(file, leaf, named, JUNE_2025)).toEqual([]);
   });
 });

@@ -1,151 +1,210 @@
-import type { Contract, PRODUCTS, TcbFloorSchema } from '@strongroom/protocol/contract';
-import type { ErrorCode } from '@strongroom/protocol/errors';
-import type { z } from 'zod';
+import type { KillList } from '@strongroom/protocol/enclave-demands';
+import { RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
+import {
+  atLeast,
+  demand,
+  hex,
+  type Mismatch,
+  masks,
+  member,
+  mismatch,
+  REFUSED,
+} from './appraisal/mismatch.ts';
+import type { AppraisalPolicy, Challenge } from './appraisal/policy.ts';
+import { ALL_PARTS, appraiseFirmware, appraiseTcb } from './appraisal/versions.ts';
 import { bindsRuntimeClaims } from './binding.ts';
-import type { PlatformKind } from './roots.ts';
-import { sameTcb, type Tcb } from './snp/tcb.ts';
-import type { VerifiedEvidence } from './verify.ts';
+import { type OpenAdvisory, openAdvisories } from './snp/advisories.ts';
+import type { VerifiedEvidence, VerifiedFacts } from './verify.ts';
 
-type TcbFloor = z.infer<typeof TcbFloorSchema>;
+export type { Mismatch } from './appraisal/mismatch.ts';
+export {
+  type AppraisalPolicy,
+  AppraisalPolicySchema,
+  acceptedProducts,
+  appraisalPolicyFor,
+  type Challenge,
+  withKillList,
+} from './appraisal/policy.ts';
 
-/** What the evidence must show. There is no default for what is security's core. */
-export interface AppraisalPolicy {
-  readonly platform: PlatformKind;
-  /** The products that are accepted at all, each with its smallest security versions. */
-  readonly minimumTcb: Readonly<Partial<Record<(typeof PRODUCTS)[number], TcbFloor>>>;
-  /** SHA-384 in hex; one of them. */
-  readonly measurements: readonly string[];
-  /** 32 bytes in hex. */
-  readonly hostData: string;
-  /** Exactly this privilege level; 0 is the highest and the default. */
-  readonly vmpl?: number;
-  /** A VLEK proves a provider's fleet, not a chip. Refused unless said otherwise. */
-  readonly providerKeys?: 'refused' | 'accepted';
-  /** Firmware newer than what is committed can be rolled back. Refused unless said otherwise. */
-  readonly provisionalFirmware?: 'refused' | 'accepted';
+interface Judged {
+  readonly evidence: VerifiedEvidence;
+  /** Known weaknesses that the evidence does not show to be closed, whatever the policy demands. */
+  readonly openAdvisories: readonly OpenAdvisory[];
 }
-
-export interface Mismatch {
-  readonly code: ErrorCode;
-  readonly claim: string;
-  readonly expected: string;
-  readonly found: string;
-}
-
-export type Verdict =
-  | { readonly accepted: true; readonly evidence: VerifiedEvidence }
-  | { readonly accepted: false; readonly mismatches: readonly [Mismatch, ...Mismatch[]] };
-
-/** Is genuine evidence what was agreed on? Every mismatch is reported, not only the first. */
-export function appraiseEvidence(evidence: VerifiedEvidence, policy: AppraisalPolicy): Verdict {
-  const [first, ...more] = [
-    ...appraisePlatform(evidence, policy),
-    ...appraiseImage(evidence, policy),
-    ...appraiseGuest(evidence, policy),
-    ...appraiseTcb(evidence, policy),
-    ...appraiseFirmware(evidence, policy),
-    ...appraiseBinding(evidence),
-  ];
-  if (first) return { accepted: false, mismatches: [first, ...more] };
-  return { accepted: true, evidence };
-}
-
-/** The demands of a contract: on bare SNP and simulated guests HOST_DATA is the contract's id. */
-export function appraisalPolicyFor(
-  contract: Pick<Contract, 'enclave'>,
-  contractId: string,
-): AppraisalPolicy {
-  return {
-    platform: contract.enclave.platform,
-    minimumTcb: contract.enclave.minimumTcb,
-    measurements: contract.enclave.measurements.map((each) => each.sha384),
-    hostData: contractId,
-  };
-}
-
-function appraisePlatform({ facts }: VerifiedEvidence, policy: AppraisalPolicy): Mismatch[] {
-  const products = Object.keys(policy.minimumTcb);
-  return [
-    ...demand('ERR_ROOT_KIND', 'platform', policy.platform, facts.platform),
-    ...member('ERR_APPRAISAL_REFUSED', 'product', products, facts.product),
-    ...(policy.providerKeys === 'accepted'
-      ? []
-      : demand('ERR_APPRAISAL_REFUSED', 'signer', 'vcek', facts.signer)),
-  ];
-}
-
-function appraiseImage({ facts }: VerifiedEvidence, policy: AppraisalPolicy): Mismatch[] {
-  const measurement = hex(facts.report.measurement);
-  return [
-    ...member('ERR_MEASUREMENT_MISMATCH', 'measurement', policy.measurements, measurement),
-    ...demand('ERR_APPRAISAL_REFUSED', 'hostData', policy.hostData, hex(facts.report.hostData)),
-  ];
-}
-
-function appraiseGuest({ facts }: VerifiedEvidence, policy: AppraisalPolicy): Mismatch[] {
-  const agent = hex(facts.report.reportIdMa);
-  return [
-    ...demand('ERR_APPRAISAL_REFUSED', 'vmpl', policy.vmpl ?? 0, facts.report.vmpl),
-    ...demand('ERR_APPRAISAL_REFUSED', 'debug', false, facts.guestPolicy.debugAllowed),
-    ...demand('ERR_APPRAISAL_REFUSED', 'migration', false, facts.guestPolicy.migrationAllowed),
-    ...demand('ERR_APPRAISAL_REFUSED', 'migrationAgent', 'ff'.repeat(32), agent),
-  ];
-}
+export type Verdict = Judged &
+  (
+    | { readonly accepted: true }
+    | { readonly accepted: false; readonly mismatches: readonly [Mismatch, ...Mismatch[]] }
+  );
 
 /**
- * REPORTED proves what the key was derived from, COMMITTED that no older can come back, LAUNCH that
- * the guest never ran under less, CURRENT what runs now. Part by part, each against the floor.
+ * Is genuine evidence what was agreed on? Every mismatch is reported, not only the first.
+ * @param challenge what this evidence was made for; without it its age is unknown
  */
-function appraiseTcb({ facts }: VerifiedEvidence, policy: AppraisalPolicy): Mismatch[] {
-  const floor = policy.minimumTcb[facts.product];
-  if (!floor) return [];
-  return (['reported', 'committed', 'launch', 'current'] as const).flatMap((which) =>
-    TCB_PARTS.flatMap((part) =>
-      atLeast(`tcb.${which}.${part}`, floor[part], facts.tcb[which][part]),
-    ),
-  );
+export function appraiseEvidence(
+  evidence: VerifiedEvidence,
+  policy: AppraisalPolicy,
+  challenge?: Challenge,
+): Verdict {
+  const { facts } = evidence;
+  const judged = { evidence, openAdvisories: openAdvisories(facts) };
+  const [first, ...more] = [
+    ...appraisePlatform(facts, policy),
+    ...appraiseKillList(facts, policy.killList),
+    ...appraiseEndorsement(facts, policy),
+    ...appraiseImage(facts, policy),
+    ...appraiseIdBlock(facts, policy.idBlock),
+    ...appraiseGuest(facts, policy.guestPolicy),
+    ...appraiseHost(facts, policy),
+    ...appraiseTcb(facts, policy),
+    ...appraiseFirmware(facts, policy),
+    ...appraiseBinding(facts, policy, challenge),
+  ];
+  if (first) return { ...judged, accepted: false, mismatches: [first, ...more] };
+  return { ...judged, accepted: true };
 }
 
-const TCB_PARTS = ['bootLoader', 'tee', 'snp', 'microcode'] as const satisfies (keyof Tcb)[];
-
-function appraiseFirmware({ facts }: VerifiedEvidence, policy: AppraisalPolicy): Mismatch[] {
-  if (policy.provisionalFirmware === 'accepted') return [];
-  const { currentFirmware, committedFirmware } = facts.report;
-  const same =
-    sameTcb(facts.tcb.current, facts.tcb.committed) &&
-    JSON.stringify(currentFirmware) === JSON.stringify(committedFirmware);
-  return demand('ERR_APPRAISAL_REFUSED', 'provisionalFirmware', false, !same);
-}
-
-function appraiseBinding({ facts }: VerifiedEvidence): Mismatch[] {
-  const bound = bindsRuntimeClaims(facts.report, facts.runtimeClaims);
-  return demand('ERR_REPORT_DATA_MISMATCH', 'reportData', true, bound);
-}
-
-type Value = string | number | boolean;
-
-function demand(code: ErrorCode, claim: string, expected: Value, found: Value): Mismatch[] {
-  if (expected === found) return [];
-  return [{ code, claim, expected: `${expected}`, found: `${found}` }];
-}
-
-function member(
-  code: ErrorCode,
-  claim: string,
-  expected: readonly string[],
-  found: string,
-): Mismatch[] {
-  if (expected.includes(found)) return [];
-  return [{ code, claim, expected: expected.join(' or ') || 'none', found }];
-}
-
-function atLeast(claim: string, floor: number, found: number): Mismatch[] {
-  if (found >= floor) return [];
+function appraisePlatform(facts: VerifiedFacts, policy: AppraisalPolicy): Mismatch[] {
+  const products = policy.products ?? Object.keys(policy.minimumTcb);
   return [
-    { code: 'ERR_APPRAISAL_REFUSED', claim, expected: `at least ${floor}`, found: `${found}` },
+    ...demand('ERR_ROOT_KIND', 'platform', policy.platform, facts.platform),
+    ...member(REFUSED, 'product', products, facts.product),
   ];
 }
 
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
+/** Each entry refuses, whatever the rest of the policy says. */
+function appraiseKillList(facts: VerifiedFacts, killList: KillList = {}): Mismatch[] {
+  const chipId = hex(facts.report.chipId);
+  const chips = (killList.chipIds ?? []).filter((each) => chipId === each.padEnd(128, '0'));
+  const tcbs = (killList.tcbs ?? []).filter(
+    ({ product, ...parts }) =>
+      product === facts.product &&
+      Object.values(facts.tcb).some((tcb) =>
+        ALL_PARTS.every((part) => (parts[part] ?? tcb[part]) === tcb[part]),
+      ),
+  );
+  return [
+    ...chips.map(() => mismatch('killList.chipId', 'a chip that is not killed', chipId)),
+    ...(killList.products?.includes(facts.product)
+      ? [mismatch('killList.product', 'a product that is not killed', facts.product)]
+      : []),
+    ...tcbs.map((each) =>
+      mismatch('killList.tcb', 'a version that is not killed', JSON.stringify(each)),
+    ),
+  ];
+}
+
+function appraiseEndorsement(facts: VerifiedFacts, policy: AppraisalPolicy): Mismatch[] {
+  const kinds = policy.endorsementKinds ?? ['vcek'];
+  const { providers } = policy;
+  return [
+    ...member(REFUSED, 'signer', kinds, facts.signer),
+    ...(providers && facts.cspId !== null
+      ? member(REFUSED, 'provider', providers, facts.cspId)
+      : []),
+    ...(policy.revocationList === 'required'
+      ? demand(REFUSED, 'revocation', 'checked', facts.revocation)
+      : []),
+  ];
+}
+
+function appraiseImage({ report }: VerifiedFacts, policy: AppraisalPolicy): Mismatch[] {
+  const hostData = typeof policy.hostData === 'string' ? [policy.hostData] : policy.hostData;
+  const measurement = hex(report.measurement);
+  return [
+    ...member('ERR_MEASUREMENT_MISMATCH', 'measurement', policy.measurements, measurement),
+    ...member(REFUSED, 'hostData', hostData, hex(report.hostData)),
+  ];
+}
+
+/** What an ID block sets is worth as much as the ID key: without its pin nothing is looked at. */
+function appraiseIdBlock(facts: VerifiedFacts, idBlock: AppraisalPolicy['idBlock']): Mismatch[] {
+  const { report, authorKeyEnabled } = facts;
+  const author = authorKeyEnabled ? hex(report.authorKeyDigest) : 'none';
+  // Firmware writes no digest of an author key that it did not check.
+  const stray = !authorKeyEnabled && report.authorKeyDigest.some((byte) => byte !== 0);
+  const claims = demand(REFUSED, 'authorKeyWithoutFlag', false, stray);
+  if (!idBlock) return claims;
+  const { idKeyDigests, authorKeyDigests, minimumGuestSvn = 0, familyId, imageId } = idBlock;
+  return [
+    ...claims,
+    ...member(REFUSED, 'idKeyDigest', idKeyDigests, hex(report.idKeyDigest)),
+    ...(authorKeyDigests ? member(REFUSED, 'authorKeyDigest', authorKeyDigests, author) : []),
+    ...atLeast('guestSvn', minimumGuestSvn, report.guestSvn),
+    ...(familyId === undefined ? [] : demand(REFUSED, 'familyId', familyId, hex(report.familyId))),
+    ...(imageId === undefined ? [] : demand(REFUSED, 'imageId', imageId, hex(report.imageId))),
+  ];
+}
+
+function appraiseGuest(
+  { report, guestPolicy }: VerifiedFacts,
+  demands: AppraisalPolicy['guestPolicy'] = {},
+): Mismatch[] {
+  const { bits, abiMajor, abiMinor } = guestPolicy;
+  const { major, minor } = demands.minimumAbi ?? { major: 0, minor: 0 };
+  const abi = `${abiMajor}.${abiMinor}`;
+  const older = abiMajor < major || (abiMajor === major && abiMinor < minor);
+  return [
+    ...demand(REFUSED, 'vmpl', demands.vmpl ?? 0, report.vmpl),
+    ...demand(REFUSED, 'debug', false, guestPolicy.debugAllowed),
+    ...demand(REFUSED, 'migration', false, guestPolicy.migrationAllowed),
+    ...demand(REFUSED, 'migrationAgent', 'ff'.repeat(32), hex(report.reportIdMa)),
+    ...masks('guestPolicy', bits, demands),
+    ...(older ? [mismatch('guestPolicy.abi', `at least ${major}.${minor}`, abi)] : []),
+  ];
+}
+
+function appraiseHost(facts: VerifiedFacts, policy: AppraisalPolicy): Mismatch[] {
+  const { bits, unknown } = facts.platformInfo;
+  const demands = policy.platformInfo ?? {};
+  const { mitigations } = facts.report;
+  const strict = demands.unknownBits === 'refused';
+  return [
+    ...masks('platformInfo', bits, demands),
+    ...(strict ? demand(REFUSED, 'platformInfo.unknown', '0', unknown.toString(16)) : []),
+    ...(['launch', 'current'] as const).flatMap((when) => {
+      const wanted = policy.mitigations?.[when];
+      if (wanted === undefined) return [];
+      const found = mitigations?.[when];
+      // Before version 5 the vectors are unknown, which is not the same as good.
+      const held = found !== undefined && (found & BigInt(`0x${wanted}`)) === BigInt(`0x${wanted}`);
+      const shown = found === undefined ? 'unknown' : found.toString(16);
+      return held ? [] : [mismatch(`mitigations.${when}`, `all of ${wanted}`, shown)];
+    }),
+  ];
+}
+
+/** REPORT_DATA binds the claims; the claims name contract and nonce; the nonce has an age. */
+function appraiseBinding(
+  facts: VerifiedFacts,
+  policy: AppraisalPolicy,
+  challenge: Challenge | undefined,
+): Mismatch[] {
+  const bound = bindsRuntimeClaims(facts.report, facts.runtimeClaims);
+  const wrong = demand('ERR_REPORT_DATA_MISMATCH', 'reportData', true, bound);
+  if (policy.contract === undefined && !challenge) return wrong;
+  const claims = readClaims(facts.runtimeClaims);
+  const age = challenge && challenge.now - challenge.issuedAt;
+  const inTime = !challenge || (age !== undefined && age >= 0 && age <= challenge.ageMsMax);
+  return [
+    ...wrong,
+    ...(policy.contract === undefined
+      ? []
+      : demand('ERR_REPORT_DATA_MISMATCH', 'contract', policy.contract, claims.contract)),
+    ...(challenge
+      ? demand('ERR_REPORT_DATA_MISMATCH', 'nonce', challenge.nonce, claims.nonce)
+      : []),
+    ...(inTime ? [] : [mismatch('age', `0 to ${challenge.ageMsMax} ms`, `${age} ms`)]),
+  ];
+}
+
+function readClaims(bytes: Uint8Array): { contract: string; nonce: string } {
+  const none = { contract: 'none', nonce: 'none' };
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    const parsed = RuntimeClaimsSchema.safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : none;
+  } catch {
+    return none;
+  }
 }

@@ -5,12 +5,16 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
-import { codeOf } from '@strongroom/protocol/errors';
-import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import { systemClock } from '@strongroom/runtime/clock';
+import { evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type AppraisalPolicy, appraiseEvidence } from './appraise.ts';
 import {
   createSimulatedPlatform,
+  type LaunchOptions,
   measureImage,
+  SCENARIOS,
   type SimulatedPlatform,
   simulatedRoots,
 } from './insecure.ts';
@@ -18,6 +22,7 @@ import { parseReport, SIGNED_BYTES } from './report.ts';
 import { AMD_ROOTS, RootSet } from './roots.ts';
 import type { ReportVersion } from './snp/layout.ts';
 import type { Product } from './snp/tcb.ts';
+import { verifyEvidence } from './verify.ts';
 import { parsePemCertificates } from './x509/pem.ts';
 
 const text = (value: string) => new TextEncoder().encode(value);
@@ -154,6 +159,63 @@ describe('simulated platform', () => {
     for (const der of parsePemCertificates(certificateChain)) {
       expect(Buffer.from(der).includes('SIMULATED - NOT HARDWARE')).toBe(true);
     }
+  });
+});
+
+describe('a scenario', () => {
+  const EXPECTED: Record<keyof typeof SCENARIOS, string> = {
+    debug: 'debug',
+    'other-vmpl': 'vmpl',
+    'host-requested': 'ERR_REPORT_MALFORMED vmpl',
+    'old-tcb': 'tcb.reported.snp',
+    'provisional-firmware': 'provisionalFirmware',
+    'old-firmware': 'firmware.current',
+    'wrong-chip': 'ERR_CERTIFICATE_CHAIN chip-id',
+    'expired-chain': 'ERR_CERTIFICATE_CHAIN expired',
+    'version-4': 'ERR_REPORT_MALFORMED version',
+    'migration-allowed': 'migration',
+    'migration-agent': 'migrationAgent',
+    'masked-chip-key': 'ERR_REPORT_SIGNATURE not-signed',
+    'masked-chip-id': 'ERR_CERTIFICATE_CHAIN chip-id',
+    'provider-key': 'signer',
+    'no-alias-check': 'floorPreset.aliasCheck',
+  };
+  const POLICY: AppraisalPolicy = {
+    platform: 'simulated',
+    products: ['Genoa'],
+    minimumTcb: {},
+    floorPreset: '2026-05',
+    minimumFirmware: { Genoa: { major: 1, minor: 55, build: 0 } },
+    measurements: [measureImage(launched.image)],
+    hostData: '05'.repeat(32),
+  };
+  const claims = text('{}');
+
+  async function answer(options: Partial<LaunchOptions>): Promise<string> {
+    const evidence = await evidenceOf(platform.launch({ ...launched, ...options }), claims);
+    try {
+      const verified = verifyEvidence(evidence, {
+        roots: simulatedRoots(folder),
+        clock: systemClock,
+      });
+      const verdict = appraiseEvidence(verified, POLICY);
+      return verdict.accepted ? 'accepted' : verdict.mismatches[0].claim;
+    } catch (error) {
+      if (!(error instanceof StrongroomError)) throw error;
+      return `${error.code} ${error.facts['check']}`;
+    }
+  }
+
+  test.each(Object.entries(EXPECTED))(
+    '%s is refused for its reason: %s',
+    async (name, expected) => {
+      const options = new Map<string, Partial<LaunchOptions>>(Object.entries(SCENARIOS)).get(name);
+      expect(await answer(options ?? {})).toBe(expected);
+    },
+  );
+
+  test('that changes nothing is accepted', async () => {
+    expect(await answer({})).toBe('accepted');
   });
 });
 

@@ -8,6 +8,7 @@ export {
   simulatedRoots,
 } from './insecure/deployment.ts';
 export { measureImage } from './insecure/image.ts';
+export { SCENARIOS } from './insecure/scenarios.ts';
 export {
   createSimulatedPlatform,
   type LaunchOptions,

@@ -12,7 +12,14 @@ import {
   selectChain,
 } from './snp/chain.ts';
 import { type Endorsement, readEndorsement } from './snp/endorsement.ts';
-import { type GuestPolicy, parseKeyInfo, parsePolicy } from './snp/policy.ts';
+import {
+  type GuestPolicy,
+  type PlatformInfo,
+  parseKeyInfo,
+  parsePlatformInfo,
+  parsePolicy,
+} from './snp/policy.ts';
+import { checkRevocation } from './snp/revocation.ts';
 import { type Product, parseTcb, productOfCpu, sameTcb, type Tcb } from './snp/tcb.ts';
 import { sameBytes } from './x509/certificate.ts';
 import { parsePemCertificates } from './x509/pem.ts';
@@ -26,21 +33,30 @@ export interface VerificationOptions {
   /** Exactly one set: its kind is what the verdict says about the platform. */
   readonly roots: RootSet;
   readonly clock: VerificationClock;
+  /**
+   * Revocation lists in DER, from the caller and not from the evidence. One that names the root of
+   * the evidence must be good and in time; when lists are given, one of them must name it.
+   */
+  readonly revocationLists?: readonly Uint8Array[];
+  /** Refuse where no list could be looked at. Off unless said otherwise: the verdict tells. */
+  readonly requireRevocationList?: boolean;
 }
 
-interface VerifiedFacts {
+export interface VerifiedFacts {
   readonly platform: PlatformKind;
   readonly product: Product;
   readonly report: SnpReport;
   readonly guestPolicy: GuestPolicy;
+  readonly platformInfo: PlatformInfo;
+  readonly authorKeyEnabled: boolean;
   readonly signer: 'vcek' | 'vlek';
   /** The cloud provider that a VLEK names. */
   readonly cspId: string | null;
   readonly tcb: { readonly [part in 'current' | 'committed' | 'reported' | 'launch']: Tcb };
   /** The bytes that came with the report; appraisal checks that REPORT_DATA binds them. */
   readonly runtimeClaims: Uint8Array;
-  /** AMD revokes authorities, not chips, and no revocation list was looked at. */
-  readonly revocation: 'not-checked';
+  /** AMD revokes authorities, not chips: a chip is answered for by its versions. */
+  readonly revocation: 'checked' | 'not-checked';
 }
 
 /** Genuine evidence. Only `verifyEvidence` makes one, so appraisal cannot be given less. */
@@ -74,17 +90,20 @@ export function verifyEvidence(evidence: Evidence, options: VerificationOptions)
   const endorsement = checkEndorsement(report, chain, signer, tcb.reported);
   checkSignatureRange(report);
   const endorsementKey = checkChainSignatures(chain);
+  const revocation = checkRevocation(chain, options);
   checkReportSignature(received.report, report, endorsementKey);
   return new Verified({
     platform: options.roots.kind,
     product,
     report,
     guestPolicy: guestPolicyOf(report),
+    platformInfo: parsePlatformInfo(report.platformInfo),
+    authorKeyEnabled: parseKeyInfo(report.keyInfo)?.authorKeyEnabled === true,
     signer,
     cspId: endorsement.cspId,
     tcb,
     runtimeClaims: received.runtimeClaims,
-    revocation: 'not-checked',
+    revocation,
   });
 }
 

@@ -65,7 +65,24 @@ function mutable() {
   return JSON.parse(JSON.stringify(example()));
 }
 
+const FLOOR = { bootLoader: 1, tee: 0, snp: 1, microcode: 1 };
+
 describe('contract', () => {
+  test('may demand more of the machine below the enclave', () => {
+    const draft = mutable();
+    Object.assign(draft.enclave, {
+      products: ['Genoa', 'Turin'],
+      minimumTcb: { Genoa: { ...FLOOR, microcodeOf: { Bergamo: 2 } }, Turin: { ...FLOOR, fmc: 1 } },
+      floorPreset: 'entrysign',
+      guestPolicy: { vmpl: 1, forbidden: ['smt'], minimumAbi: { major: 1, minor: 55 } },
+      platformInfo: { required: ['alias-check'], unknownBits: 'refused' },
+      mitigations: { current: '3f' },
+      killList: { chipIds: ['ab'.repeat(8)], tcbs: [{ product: 'Genoa', snp: 23 }] },
+    });
+    const contract = parseContract(draft);
+    expect(parseContractBytes(contractBytes(contract))).toEqual(contract);
+  });
+
   test('parses, and survives its canonical bytes', () => {
     const contract: Contract = parseContract(example());
     expect(parseContractBytes(contractBytes(contract))).toEqual(contract);
@@ -76,6 +93,43 @@ describe('contract', () => {
     ['unknown field', (c) => Object.assign(c, { extra: 1 }), ''],
     ['unknown field, deep', (c) => Object.assign(c.queries[0].window, { slide: 1 }), 'queries.0'],
     ['private key member', (c) => Object.assign(c.parties[0].signingKey, { d: 'x' }), 'parties.0'],
+    ['unknown demand', (c) => Object.assign(c.enclave, { debug: true }), 'enclave'],
+    [
+      'a floor for a line that is not accepted',
+      (c) => {
+        Object.assign(c.enclave, { products: ['Turin'], minimumTcb: { Genoa: FLOOR } });
+      },
+      'enclave',
+    ],
+    [
+      'firmware of a line that is not accepted',
+      (c) => {
+        const minimumFirmware = { Milan: { major: 1, minor: 55, build: 0 } };
+        Object.assign(c.enclave, { products: ['Turin'], minimumFirmware });
+      },
+      'enclave',
+    ],
+    [
+      'a part that a line does not have',
+      (c) => {
+        Object.assign(c.enclave, { minimumTcb: { Genoa: { ...FLOOR, fmc: 1 } } });
+      },
+      'enclave',
+    ],
+    [
+      'GUEST_SVN without an ID key',
+      (c) => {
+        Object.assign(c.enclave, { idBlock: { minimumGuestSvn: 1 } });
+      },
+      'enclave.idBlock.idKeyDigests',
+    ],
+    [
+      'a killed chip of a wrong length',
+      (c) => {
+        Object.assign(c.enclave, { killList: { chipIds: ['ab'] } });
+      },
+      'enclave.killList.chipIds',
+    ],
     ['two parties of one id', (c) => Object.assign(c.parties[1], { id: 'west' }), 'parties'],
     [
       'two parties of one key',

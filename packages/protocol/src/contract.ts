@@ -1,5 +1,13 @@
+// More than 300 lines, since the shape and the references inside it are read together.
 import { z } from 'zod';
 import { canonicalBytes, parseCanonical } from './canonical-json.ts';
+import {
+  contradictionIn,
+  ENCLAVE_DEMANDS,
+  PLATFORM_KINDS,
+  PRODUCTS,
+  TcbFloorSchema,
+} from './enclave-demands.ts';
 import { StrongroomError } from './errors.ts';
 import {
   ContractIdSchema,
@@ -22,8 +30,6 @@ import { IssuerKeySchema, SigningKeySchema, WrappingKeySchema } from './public-k
 import { RESERVED_DATASET_IDS } from './record.ts';
 
 /**
- * More than 300 lines, since the shape and the references inside it are read together.
- *
  * The contract: who computes what over whose data, in which enclave. One JSON document; its id is
  * the SHA-256 of its canonical bytes, and every seal, token, key release and result names that id.
  */
@@ -115,15 +121,7 @@ export const QuerySchema = z.strictObject({
 });
 export type Query = z.infer<typeof QuerySchema>;
 
-export const PLATFORM_KINDS = ['amd', 'simulated'] as const;
-export const PRODUCTS = ['Milan', 'Genoa', 'Turin'] as const;
-/** Smallest acceptable security version numbers; compared part by part, never as one number. */
-export const TcbFloorSchema = z.strictObject({
-  bootLoader: z.int().min(0).max(255),
-  tee: z.int().min(0).max(255),
-  snp: z.int().min(0).max(255),
-  microcode: z.int().min(0).max(255),
-});
+export { PLATFORM_KINDS, PRODUCTS, TcbFloorSchema };
 
 export const AuthoritySchema = z.strictObject({
   /** The `iss` of its tokens. */
@@ -140,6 +138,7 @@ export const EnclaveSchema = z.strictObject({
     .max(16),
   minimumTcb: z.partialRecord(z.enum(PRODUCTS), TcbFloorSchema),
   authorities: z.array(AuthoritySchema).min(1).max(8),
+  ...ENCLAVE_DEMANDS,
 });
 export type EnclaveContract = z.infer<typeof EnclaveSchema>;
 
@@ -218,6 +217,8 @@ function checkReferences(contract: Contract): void {
   );
   for (const dataset of contract.datasets) checkDataset(contract, dataset);
   for (const query of contract.queries) checkQuery(contract, query);
+  const contradiction = contradictionIn(contract.enclave);
+  if (contradiction !== undefined) throw malformed('enclave', contradiction);
   if ((contract.version === 1) !== (contract.previous === undefined)) {
     throw malformed('previous', 'an amendment names its predecessor, version 1 has none');
   }

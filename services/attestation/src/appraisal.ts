@@ -1,26 +1,16 @@
 import {
   type AppraisalPolicy,
+  AppraisalPolicySchema,
   appraiseEvidence,
   type Mismatch,
 } from '@strongroom/attestation/appraise';
 import type { VerifiedEvidence } from '@strongroom/attestation/verify';
-import { PLATFORM_KINDS, PRODUCTS, TcbFloorSchema } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { Sha256HexSchema, Sha384HexSchema } from '@strongroom/protocol/fields';
-import { z } from 'zod';
 
-/** The operator's own demands, for a service that speaks for one enclave only. */
-const PolicySchema = z.strictObject({
-  platform: z.enum(PLATFORM_KINDS),
-  minimumTcb: z.partialRecord(z.enum(PRODUCTS), TcbFloorSchema),
-  measurements: z.array(Sha384HexSchema).min(1),
-  hostData: Sha256HexSchema,
-  vmpl: z.exactOptional(z.int().min(0).max(3)),
-  providerKeys: z.exactOptional(z.enum(['refused', 'accepted'])),
-  provisionalFirmware: z.exactOptional(z.enum(['refused', 'accepted'])),
-});
-
-/** @throws ERR_JSON_MALFORMED, ERR_CONFIG_INVALID with the first place that is wrong */
+/**
+ * The operator's own demands, for a service that speaks for one enclave only.
+ * @throws ERR_JSON_MALFORMED, ERR_CONFIG_INVALID with the first place that is wrong
+ */
 export function parseAppraisalPolicy(text: string): AppraisalPolicy {
   let value: unknown;
   try {
@@ -28,7 +18,7 @@ export function parseAppraisalPolicy(text: string): AppraisalPolicy {
   } catch {
     throw new StrongroomError('ERR_JSON_MALFORMED', { file: 'policy' });
   }
-  const parsed = PolicySchema.safeParse(value);
+  const parsed = AppraisalPolicySchema.safeParse(value);
   if (!parsed.success) {
     const place = parsed.error.issues[0]?.path.join('.') || 'policy';
     throw new StrongroomError('ERR_CONFIG_INVALID', { place });

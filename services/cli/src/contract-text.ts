@@ -1,4 +1,5 @@
 import { type Contract, ownersOf, type Query } from '@strongroom/protocol/contract';
+import { ENCLAVE_DEMANDS } from '@strongroom/protocol/enclave-demands';
 import { printable } from '@strongroom/runtime/printable';
 import type { ReadContract, SignatureState } from '@strongroom/sealing/verify';
 
@@ -99,7 +100,14 @@ function enclaveLines(contract: Contract): string[] {
     ...Object.entries(minimumTcb).map(
       ([product, floor]) =>
         `${product}: boot loader >= ${floor.bootLoader}, TEE >= ${floor.tee}, ` +
-        `SNP >= ${floor.snp}, microcode >= ${floor.microcode}`,
+        `SNP >= ${floor.snp}, microcode >= ${floor.microcode}` +
+        (floor.fmc === undefined ? '' : `, FMC >= ${floor.fmc}`) +
+        Object.entries(floor.microcodeOf ?? {})
+          .map(([die, least]) => `, on ${die} >= ${least}`)
+          .join(''),
     ),
+    ...Object.entries(contract.enclave)
+      .filter(([name]) => name in ENCLAVE_DEMANDS)
+      .map(([name, demand]) => `demands ${name}: ${JSON.stringify(demand)}`),
   ];
 }

@@ -7,6 +7,7 @@ import { FIELDS, type ReportVersion } from '../snp/layout.ts';
 import { type Product, serializeTcb, type Tcb } from '../snp/tcb.ts';
 import { toPem } from '../x509/pem.ts';
 import type { CertificateFacts } from '../x509/write-certificate.ts';
+import { latin } from '../x509/write-der.ts';
 import { endorsementFacts, writeEndorsement } from './certificates.ts';
 import { chipIdOf, endorsementKeyOf } from './chip.ts';
 import {
@@ -16,6 +17,7 @@ import {
   readDeployment,
 } from './deployment.ts';
 import { launchDigest } from './image.ts';
+import { type RevocationOptions, writeSimulatedList } from './revocation.ts';
 
 /**
  * A platform without hardware: reports that are byte for byte what firmware makes, signed under a
@@ -23,6 +25,8 @@ import { launchDigest } from './image.ts';
  */
 export interface SimulatedPlatform {
   launch(options: LaunchOptions): Platform;
+  /** A revocation list by the root of a product, which must be one of this deployment. */
+  revocationList(product: Product, options?: RevocationOptions): Uint8Array;
 }
 
 type TcbName = 'current' | 'committed' | 'reported' | 'launch';
@@ -33,17 +37,46 @@ export interface LaunchOptions {
   /** 32 bytes, unchangeable after the launch; the contract's id. */
   readonly hostData: Uint8Array;
   readonly product?: Product;
-  readonly version?: ReportVersion;
+  /** 4 is written in the layout of 3: no firmware is known to make it, and nobody may read it. */
+  readonly version?: ReportVersion | 4;
   readonly vmpl?: number;
   readonly debug?: boolean;
   readonly signer?: 'vcek' | 'vlek';
   readonly tcb?: Partial<Record<TcbName, Partial<Tcb>>>;
   readonly firmware?: { readonly current?: Firmware; readonly committed?: Firmware };
   readonly platformInfo?: bigint;
+  /** In place of a policy that allows SMT and nothing else; `debug` sets its bit in either. */
+  readonly guestPolicy?: bigint;
+  /** What an ID block sets; the model believes it, since verifiers see the digests only. */
+  readonly idBlock?: SimulatedIdBlock;
+  /** Of version 5; every known mitigation unless said otherwise. */
+  readonly mitigations?: { readonly launch: bigint; readonly current: bigint };
+  /** Another die of the product. */
+  readonly cpu?: NonNullable<SnpReport['cpu']>;
+  /** 32 bytes: the report id of a migration agent. */
+  readonly migrationAgent?: Uint8Array;
+  /** The report that a host asks for: no privilege level, no report data. */
+  readonly hostRequested?: boolean;
+  /** The chip's id is zeroed, or its key is masked and nothing is signed. */
+  readonly masked?: 'chip-id' | 'chip-key';
+  /** The certificate of another chip with the same versions. */
+  readonly otherChip?: boolean;
+  /** The certificate ended a day before the deployment's roots began. */
+  readonly expired?: boolean;
   /** For tests: changes the report's bytes before they are signed. */
   readonly mutate?: (report: Uint8Array) => void;
   /** For tests: changes what the endorsement certificate says before it is signed. */
   readonly mutateLeaf?: (facts: CertificateFacts) => CertificateFacts;
+}
+
+interface SimulatedIdBlock {
+  /** 48 bytes each; an author's digest switches AUTHOR_KEY_EN on. */
+  readonly idKeyDigest: Uint8Array;
+  readonly authorKeyDigest?: Uint8Array;
+  readonly guestSvn?: number;
+  /** 16 bytes each. */
+  readonly familyId?: Uint8Array;
+  readonly imageId?: Uint8Array;
 }
 
 /**
@@ -63,7 +96,10 @@ export async function loadSimulatedPlatform(folder: string): Promise<SimulatedPl
 }
 
 function platformOf(deployment: Deployment): SimulatedPlatform {
-  return { launch: (options) => launch(deployment, options) };
+  return {
+    launch: (options) => launch(deployment, options),
+    revocationList: (product, options) => writeSimulatedList(deployment, product, options),
+  };
 }
 
 function launch(deployment: Deployment, options: LaunchOptions): Platform {
@@ -73,13 +109,16 @@ function launch(deployment: Deployment, options: LaunchOptions): Platform {
   const chipId = chipIdOf(chipSeed, product);
   const tcb = tcbsOf(product, options);
   const endorsementKey = endorsementKeyOf(chipSeed, signer, product, tcb.reported);
+  const { notBefore, notAfter } = deployment;
   const facts = endorsementFacts({
     kind: signer,
     product,
     tcb: tcb.reported,
-    chipId,
+    chipId: options.otherChip ? chipIdOf(latin('another chip'), product) : chipId,
     publicKey: createPublicKey(endorsementKey),
-    validity: { notBefore: deployment.notBefore, notAfter: deployment.notAfter },
+    validity: options.expired
+      ? { notBefore: notBefore - 2 * DAY_MS, notAfter: notBefore - DAY_MS }
+      : { notBefore, notAfter },
   });
   const certificateChain = chainOf(
     deployment,
@@ -92,9 +131,13 @@ function launch(deployment: Deployment, options: LaunchOptions): Platform {
     name: 'simulated',
     quote: async (reportData): Promise<Quote> => {
       assert.equal(reportData.length, 64);
-      const report = serializeReport({ ...launched, reportData });
+      const report = serializeReport(launched);
+      if (!options.hostRequested) report.set(reportData, FIELDS.reportData[0]);
+      report[0] = options.version ?? launched.version;
       options.mutate?.(report);
-      return { report: signReport(report, endorsementKey), certificateChain };
+      // MASK_CHIP_KEY: firmware leaves the signature zero.
+      const signed = options.masked === 'chip-key' ? report : signReport(report, endorsementKey);
+      return { report: signed, certificateChain };
     },
   };
 }
@@ -133,6 +176,8 @@ const PLATFORM_INFO = 0x25n;
 /** Bit 17 is reserved and one, bit 16 allows SMT. */
 const GUEST_POLICY = 0x30000n;
 const DEBUG_BIT = 1n << 19n;
+const DAY_MS = 24 * 3_600_000;
+const HOST_VMPL = 0xffffffff;
 
 function tcbsOf(product: Product, options: LaunchOptions): Record<TcbName, Tcb> {
   const one = (name: TcbName): Tcb => ({ ...TCB_OF[product], ...options.tcb?.[name] });
@@ -151,34 +196,47 @@ function launchedReport(
   tcb: Record<TcbName, Tcb>,
   options: LaunchOptions,
 ): SnpReport {
-  const version = options.version ?? 3;
+  const version = options.version === 4 ? 3 : (options.version ?? 3);
+  const guestPolicy = options.guestPolicy ?? GUEST_POLICY;
+  const { idBlock } = options;
+  const author = idBlock?.authorKeyDigest;
+  const masked = options.masked === 'chip-id' || signer === 'vlek';
   return {
     version,
-    guestSvn: 0,
-    policy: options.debug ? GUEST_POLICY | DEBUG_BIT : GUEST_POLICY,
-    familyId: new Uint8Array(16),
-    imageId: new Uint8Array(16),
-    vmpl: options.vmpl ?? 0,
+    guestSvn: idBlock?.guestSvn ?? 0,
+    policy: options.debug ? guestPolicy | DEBUG_BIT : guestPolicy,
+    familyId: idBlock?.familyId ?? new Uint8Array(16),
+    imageId: idBlock?.imageId ?? new Uint8Array(16),
+    vmpl: options.hostRequested ? HOST_VMPL : (options.vmpl ?? 0),
     currentTcb: serializeTcb(tcb.current, product),
     platformInfo: options.platformInfo ?? PLATFORM_INFO,
-    keyInfo: signer === 'vlek' ? 1 << 2 : 0,
+    keyInfo: keyInfoOf(options, signer),
     reportData: new Uint8Array(64),
     measurement: launchDigest(options.image),
     hostData: options.hostData,
-    idKeyDigest: new Uint8Array(48),
-    authorKeyDigest: new Uint8Array(48),
+    idKeyDigest: idBlock?.idKeyDigest ?? new Uint8Array(48),
+    authorKeyDigest: author ?? new Uint8Array(48),
     reportId: new Uint8Array(randomBytes(32)),
-    reportIdMa: new Uint8Array(32).fill(0xff),
+    reportIdMa: options.migrationAgent ?? new Uint8Array(32).fill(0xff),
     reportedTcb: serializeTcb(tcb.reported, product),
-    cpu: version === 2 ? null : CPU_OF[product],
-    chipId: signer === 'vlek' ? new Uint8Array(64) : chipId,
+    cpu: version === 2 ? null : (options.cpu ?? CPU_OF[product]),
+    chipId: masked ? new Uint8Array(64) : chipId,
     committedTcb: serializeTcb(tcb.committed, product),
     currentFirmware: options.firmware?.current ?? FIRMWARE,
     committedFirmware: options.firmware?.committed ?? FIRMWARE,
     launchTcb: serializeTcb(tcb.launch, product),
-    mitigations: version === 5 ? { launch: 0x3fn, current: 0x3fn } : null,
+    mitigations: version === 5 ? (options.mitigations ?? MITIGATIONS) : null,
     signature: { r: new Uint8Array(48), s: new Uint8Array(48) },
   };
+}
+
+const MITIGATIONS = { launch: 0x3fn, current: 0x3fn };
+
+/** Bit 0 author key, bit 1 masked chip key, bits 4:2 signing key. */
+function keyInfoOf(options: LaunchOptions, signer: 'vcek' | 'vlek'): number {
+  const author = options.idBlock?.authorKeyDigest ? 1 : 0;
+  const masked = options.masked === 'chip-key' ? 2 : 0;
+  return author | masked | (signer === 'vlek' ? 1 << 2 : 0);
 }
 
 /** ECDSA over the first 672 bytes; r and s go in with their bytes reversed. */

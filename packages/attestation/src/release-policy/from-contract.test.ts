@@ -115,6 +115,27 @@ describe('releasePolicyFor', () => {
     expect(judge(anyLine, claimsOf({ 'x-strongroom-product': 'Milan' })).granted).toBe(true);
   });
 
+  test('names the lines that a contract names, with floors or without', () => {
+    const named = contractOf({ products: ['Genoa', 'Turin'], minimumTcb: { Genoa: FLOOR } });
+    expect(judge(named, claimsOf({})).granted).toBe(true);
+    expect(judge(named, claimsOf({ 'x-ms-sevsnpvm-snpfw-svn': 0 })).granted).toBe(false);
+    const turin = { 'x-strongroom-product': 'Turin', 'x-ms-sevsnpvm-snpfw-svn': 0 };
+    expect(judge(named, claimsOf(turin)).granted).toBe(true);
+    expect(judge(named, claimsOf({ 'x-strongroom-product': 'Milan' })).granted).toBe(false);
+  });
+
+  test.each([
+    ['killList', { killList: { products: ['Milan'] } }],
+    ['floorPreset', { floorPreset: '2026-05' }],
+    ['platformInfo', { platformInfo: { required: ['alias-check'] } }],
+    ['minimumTcb.fmc', { minimumTcb: { Turin: { ...FLOOR, fmc: 1 } } }],
+    ['minimumTcb.microcodeOf', { minimumTcb: { Genoa: { ...FLOOR, microcodeOf: {} } } }],
+  ])('is not made from a demand that no token shows: %s', (member, demand) => {
+    const thrown = thrownBy(() => releasePolicyFor(contractOf(demand), CONTRACT));
+    expect(codeOf(thrown)).toBe('ERR_POLICY_MALFORMED');
+    expect(thrown).toMatchObject({ facts: { place: `enclave.${member}` } });
+  });
+
   test('is flat, with one entry an authority and measurement', () => {
     const authorities = [ISSUER, 'https://second.example'].map((issuer) => ({
       issuer,

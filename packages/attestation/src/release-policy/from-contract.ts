@@ -1,4 +1,5 @@
 import type { Contract, EnclaveContract } from '@strongroom/protocol/contract';
+import { ENCLAVE_DEMANDS, type TcbFloor } from '@strongroom/protocol/enclave-demands';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { POLICY_BYTES_MAX, POLICY_CONDITIONS_MAX } from '@strongroom/protocol/limits';
@@ -36,13 +37,16 @@ export const DENY_ALL_POLICY: ReleasePolicy = {
  * `minimumTcb` names the product lines that are accepted, each with its floors; the numbers of one
  * line mean nothing on another, so an entry demands the line as well. When it is empty any line
  * passes without floors. Azure's own tokens do not tell the line: with floors they are refused.
- * @throws ERR_LIMIT_EXCEEDED when the contract's lists multiply to more than a policy may hold
+ * @throws ERR_POLICY_MALFORMED when the contract demands what no token shows, for that would be a
+ * demand that nobody enforces; ERR_LIMIT_EXCEEDED when the contract's lists multiply to more than a
+ * policy may hold
  */
 export function releasePolicyFor(
   contract: Pick<Contract, 'enclave'>,
   contractId: ContractId,
 ): ReleasePolicy {
   const { enclave } = contract;
+  refuseUnenforced(enclave);
   const anyOf = enclave.authorities.flatMap(({ issuer }) =>
     enclave.measurements.flatMap(({ sha384 }) =>
       productConditions(enclave).map((product) => ({
@@ -58,6 +62,22 @@ export function releasePolicyFor(
     ),
   );
   return withinLimits({ version: '1.0.0', anyOf });
+}
+
+/** Only an appraisal of the report itself can hold evidence to these (`appraisalPolicyFor`). */
+function refuseUnenforced(enclave: EnclaveContract): void {
+  const floors = Object.values(enclave.minimumTcb);
+  const unseen = [
+    ...Object.keys(ENCLAVE_DEMANDS).filter((each) => each !== 'products' && each in enclave),
+    ...(floors.some((floor) => 'fmc' in floor) ? ['minimumTcb.fmc'] : []),
+    ...(floors.some((floor) => 'microcodeOf' in floor) ? ['minimumTcb.microcodeOf'] : []),
+  ];
+  const [first] = unseen;
+  if (first === undefined) return;
+  throw new StrongroomError('ERR_POLICY_MALFORMED', {
+    place: `enclave.${first}`,
+    problem: 'no token shows it: the report itself has to be appraised',
+  });
 }
 
 function platformConditions(enclave: EnclaveContract, contractId: ContractId): ClaimCondition[] {
@@ -79,15 +99,23 @@ function platformConditions(enclave: EnclaveContract, contractId: ContractId): C
 }
 
 function productConditions(enclave: EnclaveContract): ClaimCondition[][] {
-  const floors = Object.entries(enclave.minimumTcb);
-  if (floors.length === 0) return [[]];
-  return floors.map(([product, floor]) => [
+  const lines = enclave.products ?? Object.keys(enclave.minimumTcb);
+  if (lines.length === 0) return [[]];
+  const floors = new Map(Object.entries(enclave.minimumTcb));
+  return lines.map((product) => [
     equals('x-strongroom-product', product),
+    ...floorConditions(floors.get(product)),
+  ]);
+}
+
+function floorConditions(floor: TcbFloor | undefined): ClaimCondition[] {
+  if (!floor) return [];
+  return [
     atLeast('x-ms-sevsnpvm-bootloader-svn', floor.bootLoader),
     atLeast('x-ms-sevsnpvm-tee-svn', floor.tee),
     atLeast('x-ms-sevsnpvm-snpfw-svn', floor.snp),
     atLeast('x-ms-sevsnpvm-microcode-svn', floor.microcode),
-  ]);
+  ];
 }
 
 function equals(claim: string, value: string | number): ClaimCondition {

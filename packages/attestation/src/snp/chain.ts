@@ -13,6 +13,7 @@ import {
 import { DerError, DerReader, readByteInteger, TAGS } from '../x509/der.ts';
 import {
   BASIC_CONSTRAINTS,
+  CRL_SIGN,
   KEY_CERT_SIGN,
   KEY_USAGE,
   PSS_SALT_BYTES,
@@ -98,10 +99,14 @@ function rolesOf(chain: EndorsementChain): [string, Certificate][] {
 }
 
 function checkAlgorithm(certificate: Certificate, role: string): void {
-  const spellings = [PSS_SHA384, PSS_SHA384_WITH_TRAILER];
-  if (!spellings.some((each) => sameBytes(each, certificate.signatureAlgorithm))) {
+  if (!isPssAlgorithm(certificate.signatureAlgorithm)) {
     throw refusal('signature-algorithm', { role });
   }
+}
+
+/** Both spellings of the one algorithm that AMD signs with. */
+export function isPssAlgorithm(identifier: Uint8Array): boolean {
+  return [PSS_SHA384, PSS_SHA384_WITH_TRAILER].some((each) => sameBytes(each, identifier));
 }
 
 /** RFC 5280 §4.2: a critical extension that is not understood refuses the certificate. */
@@ -116,7 +121,13 @@ function checkAuthority(certificate: Certificate, role: string): void {
   const constraints = certificate.extensions.get(BASIC_CONSTRAINTS);
   const usage = certificate.extensions.get(KEY_USAGE);
   if (!constraints || !isAuthority(constraints.value)) throw refusal('not-an-authority', { role });
-  if (!usage || !maySignCertificates(usage.value)) throw refusal('key-usage', { role });
+  if (!usage || !hasUsage(usage.value, KEY_CERT_SIGN)) throw refusal('key-usage', { role });
+}
+
+/** Whether this certificate may sign revocation lists. */
+export function maySignLists({ extensions }: Certificate): boolean {
+  const usage = extensions.get(KEY_USAGE);
+  return usage !== undefined && hasUsage(usage.value, CRL_SIGN);
 }
 
 /** BasicConstraints ::= SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint OPTIONAL } */
@@ -133,12 +144,13 @@ function isAuthority(value: Uint8Array): boolean {
   });
 }
 
-function maySignCertificates(value: Uint8Array): boolean {
+/** KeyUsage ::= BIT STRING; the first byte of the content counts unused bits. */
+function hasUsage(value: Uint8Array, usage: number): boolean {
   return wellFormed(() => {
     const reader = new DerReader(value);
     const bits = reader.next(TAGS.bitString).content;
     reader.end();
-    return ((bits[1] ?? 0) & KEY_CERT_SIGN) !== 0;
+    return ((bits[1] ?? 0) & usage) !== 0;
   });
 }
 
@@ -177,14 +189,20 @@ function authorityKeyOf(certificate: Certificate, role: string): KeyObject {
 }
 
 function checkSignature(certificate: Certificate, issuerKey: KeyObject, role: string): void {
+  if (!isSignedBy(certificate, issuerKey)) throw refusal('signature', { role });
+}
+
+/** RSASSA-PSS with SHA-384; the salt's length is part of what is checked. */
+export function isSignedBy(
+  signed: { readonly tbs: Uint8Array; readonly signature: Uint8Array },
+  issuerKey: KeyObject,
+): boolean {
   const options = {
     key: issuerKey,
     padding: constants.RSA_PKCS1_PSS_PADDING,
     saltLength: PSS_SALT_BYTES,
   };
-  if (!verify('sha384', certificate.tbs, options, certificate.signature)) {
-    throw refusal('signature', { role });
-  }
+  return verify('sha384', signed.tbs, options, signed.signature);
 }
 
 function refusal(check: string, more: ErrorFacts = {}): StrongroomError {

@@ -1,4 +1,6 @@
-/** POLICY and KEY_INFO of the SEV-SNP firmware ABI, bit by bit. */
+import type { GuestPolicyBit, PlatformInfoBit } from '@strongroom/protocol/enclave-demands';
+
+/** POLICY, PLATFORM_INFO and KEY_INFO of the SEV-SNP firmware ABI, bit by bit. */
 
 export interface GuestPolicy {
   readonly abiMinor: number;
@@ -6,10 +8,22 @@ export interface GuestPolicy {
   readonly smtAllowed: boolean;
   readonly migrationAllowed: boolean;
   readonly debugAllowed: boolean;
-  readonly singleSocket: boolean;
+  /** The bits that a contract may demand or forbid and that are set. */
+  readonly bits: ReadonlySet<GuestPolicyBit>;
 }
 
 const bit = (value: bigint, number: bigint): boolean => ((value >> number) & 1n) === 1n;
+
+/** Table "Guest Policy Structure"; 17 is reserved, 18 and 19 are never for a contract to allow. */
+const POLICY_BITS: Readonly<Record<GuestPolicyBit, bigint>> = {
+  smt: 16n,
+  'single-socket': 20n,
+  cxl: 21n,
+  'memory-aes-256-xts': 22n,
+  'rapl-disabled': 23n,
+  'ciphertext-hiding': 24n,
+  'page-swap-disabled': 25n,
+};
 
 /** Undefined when bit 17 (reserved, one) is zero or one of bits 63:26 (reserved, zero) is not. */
 export function parsePolicy(policy: bigint): GuestPolicy | undefined {
@@ -17,11 +31,42 @@ export function parsePolicy(policy: bigint): GuestPolicy | undefined {
   return {
     abiMinor: Number(policy & 0xffn),
     abiMajor: Number((policy >> 8n) & 0xffn),
-    smtAllowed: bit(policy, 16n),
+    smtAllowed: bit(policy, POLICY_BITS.smt),
     migrationAllowed: bit(policy, 18n),
     debugAllowed: bit(policy, 19n),
-    singleSocket: bit(policy, 20n),
+    bits: namedBits(policy, POLICY_BITS),
   };
+}
+
+/** Table "PLATFORM_INFO Field"; alias-check is BadRAM's, iommu-write-safe that of AMD-SB-3016. */
+const PLATFORM_BITS: Readonly<Record<PlatformInfoBit, bigint>> = {
+  smt: 0n,
+  tsme: 1n,
+  ecc: 2n,
+  'rapl-disabled': 3n,
+  'ciphertext-hiding': 4n,
+  'alias-check': 5n,
+  'iommu-write-safe': 6n,
+  'sev-tio': 7n,
+};
+
+export interface PlatformInfo {
+  readonly bits: ReadonlySet<PlatformInfoBit>;
+  /** What is set and has no name here: newer firmware. */
+  readonly unknown: bigint;
+}
+
+export function parsePlatformInfo(value: bigint): PlatformInfo {
+  return { bits: namedBits(value, PLATFORM_BITS), unknown: (value >> 8n) << 8n };
+}
+
+function namedBits<Name extends string>(
+  value: bigint,
+  positions: Readonly<Record<Name, bigint>>,
+): ReadonlySet<Name> {
+  const found = new Set<Name>();
+  for (const name in positions) if (bit(value, positions[name])) found.add(name);
+  return found;
 }
 
 export const SIGNING_KEYS = { 0: 'vcek', 1: 'vlek', 7: 'none' } as const;

@@ -1,6 +1,15 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { contextTag, DerError, DerReader, type DerValue, readOid, readTime, TAGS } from './der.ts';
+import {
+  contextTag,
+  DerError,
+  DerReader,
+  type DerValue,
+  readBits,
+  readOid,
+  readTime,
+  TAGS,
+} from './der.ts';
 
 /** One X.509 certificate (RFC 5280), read once, strictly; every later check uses this reading. */
 export interface Certificate {
@@ -62,7 +71,7 @@ function readCertificate(outer: DerReader, raw: Uint8Array): Certificate {
     if (!sameBytes(signatureAlgorithm, fields.signatureAlgorithm)) {
       throw new DerError('two signature algorithms');
     }
-    const signature = readBitString(outer.next(TAGS.bitString));
+    const signature = readBits(outer.next(TAGS.bitString));
     return { raw, tbs: tbsValue.raw, signature, ...fields };
   });
 }
@@ -89,7 +98,7 @@ function readTbs(tbs: DerReader): Omit<Certificate, 'raw' | 'tbs' | 'signature'>
   return { serial, signatureAlgorithm, issuer, notBefore, notAfter, subject, spki, extensions };
 }
 
-function readName(from: DerReader): DistinguishedName {
+export function readName(from: DerReader): DistinguishedName {
   return from.inside(TAGS.sequence, (name) => {
     const parts: [string, string][] = [];
     while (!name.done) {
@@ -116,7 +125,7 @@ function readText(value: DerValue): string {
   }
 }
 
-function readExtensions(list: DerReader): Map<string, CertificateExtension> {
+export function readExtensions(list: DerReader): Map<string, CertificateExtension> {
   const extensions = new Map<string, CertificateExtension>();
   while (!list.done) {
     list.inside(TAGS.sequence, (extension) => {
@@ -132,11 +141,6 @@ function readExtensions(list: DerReader): Map<string, CertificateExtension> {
     });
   }
   return extensions;
-}
-
-function readBitString(value: DerValue): Uint8Array {
-  if (value.content[0] !== 0) throw new DerError('BIT STRING with unused bits');
-  return value.content.subarray(1);
 }
 
 /** @throws ERR_CERTIFICATE_CHAIN when the key cannot be read */

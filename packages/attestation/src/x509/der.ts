@@ -122,6 +122,12 @@ export function readByteInteger(value: DerValue): number {
   return second;
 }
 
+/** A BIT STRING of whole bytes, as signatures are. */
+export function readBits(value: DerValue): Uint8Array {
+  if (value.content[0] !== 0) throw new DerError('BIT STRING with unused bits');
+  return value.content.subarray(1);
+}
+
 /** Dotted decimal. */
 export function readOid(value: DerValue): string {
   const arcs: bigint[] = [];

@@ -77,7 +77,7 @@ function writeTbs(facts: CertificateFacts, algorithm: Uint8Array): Uint8Array {
   );
 }
 
-function writeName(name: DistinguishedName): Uint8Array {
+export function writeName(name: DistinguishedName): Uint8Array {
   const parts = name.map(([attribute, value]) => {
     // AMD writes the country as PrintableString and everything else as UTF8String.
     const tag = attribute === 'C' ? TAGS.printableString : TAGS.utf8String;
@@ -87,7 +87,7 @@ function writeName(name: DistinguishedName): Uint8Array {
   return sequence(...parts);
 }
 
-function writeExtension([type, extension]: [string, CertificateExtension]): Uint8Array {
+export function writeExtension([type, extension]: [string, CertificateExtension]): Uint8Array {
   const critical = extension.critical ? [der(TAGS.boolean, Uint8Array.of(0xff))] : [];
   return sequence(oid(type), ...critical, der(TAGS.octetString, extension.value));
 }
