@@ -18,7 +18,27 @@ if (!hasFixtures) {
   );
 }
 
+const count = z.int().nullish();
+const TcbSchema = z.looseObject({
+  fmc: count,
+  bl: z.int(),
+  tee: z.int(),
+  snp: z.int(),
+  ucode: z.int(),
+});
+
 const IndexSchema = z.looseObject({
+  leafCertificates: z.array(
+    z.looseObject({
+      files: z.array(z.string()),
+      type: z.enum(['SEV-VCEK', 'SEV-VLEK']),
+      gen: z.enum(['Milan', 'Genoa', 'Turin']),
+      chain: z.boolean(),
+      notBefore: z.string(),
+      notAfter: z.string(),
+      ext: TcbSchema.extend({ hwid: z.string().nullish(), csp: z.string().nullish() }),
+    }),
+  ),
   reports: z.array(
     z.looseObject({
       file: z.string(),
@@ -26,14 +46,32 @@ const IndexSchema = z.looseObject({
       gen: z.string().nullish(),
       vlek: z.boolean().nullish(),
       signer: z.array(z.string()).nullish(),
+      version: z.int().nullish(),
+      debug: z.boolean().nullish(),
+      vmpl: count,
+      fw: z.string().nullish(),
+      fms: z.string().nullish(),
+      reported: TcbSchema.nullish(),
+      current: TcbSchema.nullish(),
+      committed: TcbSchema.nullish(),
+      launch: TcbSchema.nullish(),
     }),
   ),
 });
 
-export type IndexedReport = z.infer<typeof IndexSchema>['reports'][number];
+type Index = z.infer<typeof IndexSchema>;
+export type IndexedReport = Index['reports'][number];
+
+const index: Index | undefined = hasFixtures
+  ? IndexSchema.parse(JSON.parse(textOf('index.json')))
+  : undefined;
 
 export function indexedReports(): IndexedReport[] {
-  return hasFixtures ? IndexSchema.parse(JSON.parse(textOf('index.json'))).reports : [];
+  return index?.reports ?? [];
+}
+
+export function indexedLeaves(): Index['leafCertificates'] {
+  return index?.leafCertificates ?? [];
 }
 
 export function bytesOf(path: string): Uint8Array {

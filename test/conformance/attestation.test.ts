@@ -213,7 +213,7 @@ function payloadOf(compact: string): Record<string, unknown> {
 }
 
 describe.runIf(hasFixtures)('Azure', () => {
-  test('says of a report exactly what we say of it', () => {
+  test('43: says of a report exactly what we say of it', () => {
     const folder = 'azure-samples-maa';
     const report = reportOf(`${folder}/get-sevsnp-jwt.report.bin`);
     const leaf = leafOf(`${folder}/get-sevsnp-jwt.vcek.der`);
