@@ -233,6 +233,18 @@ export const ERRORS = {
     'the platform is expected to make an attestation report',
     'Check that this is an SEV-SNP guest with Linux 6.7 or later and configfs mounted.',
   ),
+  ERR_ENDORSEMENT_UNAVAILABLE: retry(
+    "the chip's certificates are expected from the platform, the cache, a bundle or AMD's service",
+    'Check the way to the service that is named, or give --endorsements-offline a bundle.',
+  ),
+  ERR_VTPM_EVIDENCE: halt(
+    "the TPM's quote is expected to answer this request under the key that the report binds",
+    'Treat the evidence as relayed or replayed; the step that failed is named.',
+  ),
+  ERR_UVM_ENDORSEMENT: halt(
+    "the endorsement of the utility VM is expected to be its vendor's and to name this launch",
+    'Check the container platform; an unknown utility VM runs below the containers.',
+  ),
   ERR_REPORT_MALFORMED: halt(
     'the attestation report is expected to follow a known version of the SEV-SNP ABI',
     'Check the platform; a new report version needs a new verifier.',

@@ -1,12 +1,20 @@
 import process from 'node:process';
-import { createConfigfsTsm } from '@strongroom/attestation/platforms/configfs-tsm';
+import { openHardwarePlatform } from '@strongroom/attestation/platforms/open-platform';
+import { AMD_ROOTS } from '@strongroom/attestation/roots';
+import { systemClock } from '@strongroom/runtime/clock';
 import { runService } from '@strongroom/runtime/shutdown';
-import { readSettings } from './settings.ts';
+import { hardwareOptionsOf, readSettings } from './settings.ts';
 import { startWorker } from './start.ts';
 
 /** The enclave worker in an AMD SEV-SNP guest. */
 await runService('enclave-worker', async (context) => {
   const settings = readSettings(process.argv.slice(2), process.env, false);
   if (!settings) return context.finish();
-  await startWorker(settings, { platformFor: async () => createConfigfsTsm() }, context);
+  const options = {
+    ...hardwareOptionsOf(settings),
+    roots: AMD_ROOTS,
+    clock: systemClock,
+    environment: process.env,
+  };
+  await startWorker(settings, { platformFor: () => openHardwarePlatform(options) }, context);
 });

@@ -8,15 +8,35 @@ import { type JsonAnswer, postJson } from './http-post.ts';
 
 /** From a platform to a token: a report that binds the vault's claims, judged by an authority. */
 
-/** @param runtimeClaims base64url of their canonical bytes, as the vault gives them */
+/** What an attestation service is told beside the evidence itself. */
+export interface CollectedEvidence extends Evidence {
+  /** Of Azure's confidential containers: a COSE_Sign1 about the utility VM, base64url. */
+  readonly uvmEndorsement?: string;
+}
+
+/**
+ * @param runtimeClaims base64url of their canonical bytes, as the vault gives them
+ * @throws ERR_PLATFORM_UNAVAILABLE also for a platform whose evidence no authority here can judge
+ */
 export async function collectEvidence(
   platform: Platform,
   runtimeClaims: string,
-): Promise<Evidence> {
+): Promise<CollectedEvidence> {
   const claims = decodeBase64url(runtimeClaims);
   if (!claims) throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { part: 'runtime claims' });
-  const { report, certificateChain } = await platform.quote(reportDataOf(claims));
-  return { report: encodeBase64url(report), certificateChain, runtimeClaims };
+  const quote = await platform.quote(reportDataOf(claims), claims);
+  if (quote.azureVm) {
+    // Its report binds the TPM's key and not our claims: as bare evidence it would be refused
+    // anyway, but with a code that blames the platform (docs/platforms.md).
+    const facts = { check: 'no-authority-for-vtpm', platform: platform.name };
+    throw new StrongroomError('ERR_PLATFORM_UNAVAILABLE', facts);
+  }
+  return {
+    report: encodeBase64url(quote.report),
+    certificateChain: quote.certificateChain,
+    runtimeClaims,
+    ...(quote.uvmEndorsement ? { uvmEndorsement: encodeBase64url(quote.uvmEndorsement) } : {}),
+  };
 }
 
 const API_VERSION = '2022-08-01';
@@ -27,7 +47,7 @@ const API_VERSION = '2022-08-01';
  */
 export async function requestToken(
   issuer: string,
-  evidence: Evidence,
+  evidence: CollectedEvidence,
   options: { readonly ca?: string },
 ): Promise<string> {
   const url = new URL(`${issuer}/attest/SevSnpVm?api-version=${API_VERSION}`);
@@ -40,9 +60,16 @@ export async function requestToken(
   return token;
 }
 
-function requestBody({ report, certificateChain, runtimeClaims }: Evidence) {
+function requestBody(evidence: CollectedEvidence) {
+  const { report, certificateChain, runtimeClaims, uvmEndorsement } = evidence;
   const encoded = (text: string) => encodeBase64url(new TextEncoder().encode(text));
-  const inner = { SnpReport: report, VcekCertChain: encoded(certificateChain) };
+  const inner = {
+    SnpReport: report,
+    VcekCertChain: encoded(certificateChain),
+    ...(uvmEndorsement === undefined
+      ? {}
+      : { Endorsements: encoded(JSON.stringify({ Uvm: [uvmEndorsement] })) }),
+  };
   return {
     report: encoded(JSON.stringify(inner)),
     runtimeData: { data: runtimeClaims, dataType: 'JSON' },

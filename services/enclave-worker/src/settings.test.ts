@@ -1,6 +1,6 @@
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { expect, test } from 'vitest';
-import { readSettings } from './settings.ts';
+import { hardwareOptionsOf, readSettings } from './settings.ts';
 
 const base = ['start', '--contract', 'c.json', '--brokers', 'a:1,b:2'];
 
@@ -34,6 +34,8 @@ test.each([
   [[...base, '--log-level', 'loud']],
   [[...base, '--platform-dir', 'p']],
   [[...base, '--extra-page', 'p']],
+  [[...base, '--platform', 'simulated']],
+  [[...base, '--sidecar', 'https://elsewhere.example']],
 ])('refuses %j', (args) => {
   try {
     readSettings(args, {}, false);
@@ -48,4 +50,17 @@ test('only the simulated entry knows the simulated platform', () => {
   const args = [...base, '--platform-dir', 'p', '--extra-page', 'f'];
   expect(readSettings(args, {}, true)).toMatchObject({ platformDir: 'p', extraPage: 'f' });
   expect(() => readSettings(base, {}, true)).toThrow();
+});
+
+test('the entry for hardware chooses among hardware, the simulated one has no choice', () => {
+  expect(readSettings(base, {}, false)).toMatchObject({ platform: 'configfs-tsm' });
+  const more = ['--platform', 'azure-cc-sidecar', '--endorsements-cache', 'c'];
+  const settings = readSettings([...base, ...more, '--endorsements-offline', 'o'], {}, false);
+  expect(settings && hardwareOptionsOf(settings)).toEqual({
+    platform: 'azure-cc-sidecar',
+    endorsementsCache: 'c',
+    endorsementsOffline: 'o',
+  });
+  const simulated = [...base, '--platform-dir', 'p', '--platform', 'configfs-tsm'];
+  expect(() => readSettings(simulated, {}, true)).toThrow();
 });

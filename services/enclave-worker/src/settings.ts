@@ -1,3 +1,7 @@
+import {
+  HARDWARE_PLATFORMS,
+  type HardwarePlatform,
+} from '@strongroom/attestation/platforms/open-platform';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
 import { Command, CommanderError, Option } from 'commander';
@@ -20,6 +24,11 @@ export interface Settings {
   readonly deadlineMs?: number;
   readonly logLevel: string;
   readonly json: boolean;
+  /** Where evidence of hardware comes from; not for main.insecure. */
+  readonly platform?: HardwarePlatform;
+  readonly endorsementsCache?: string;
+  readonly endorsementsOffline?: string;
+  readonly sidecar?: string;
   /** Only for main.insecure. */
   readonly platformDir?: string;
   readonly extraPage?: string;
@@ -43,6 +52,10 @@ const OptionsSchema = z.strictObject({
   deadline: z.exactOptional(seconds),
   logLevel: z.enum(LOG_LEVELS),
   json: z.boolean(),
+  platform: z.exactOptional(z.enum(HARDWARE_PLATFORMS)),
+  endorsementsCache: z.exactOptional(text),
+  endorsementsOffline: z.exactOptional(text),
+  sidecar: z.exactOptional(z.url({ protocol: /^http$/ })),
   platformDir: z.exactOptional(text),
   extraPage: z.exactOptional(text),
 });
@@ -103,12 +116,27 @@ function createProgram(
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
     .option('--json', 'print one JSON line at the end', false)
     .action((options: unknown) => start(options));
-  if (simulated) {
-    command
-      .requiredOption('--platform-dir <folder>', 'folder of the simulated platform')
-      .option('--extra-page <file>', 'launch with one page more: shows another measurement');
-  }
+  if (simulated) addSimulatedOptions(command);
+  else addHardwareOptions(command);
   return program;
+}
+
+function addSimulatedOptions(command: Command): void {
+  command
+    .requiredOption('--platform-dir <folder>', 'folder of the simulated platform')
+    .option('--extra-page <file>', 'launch with one page more: shows another measurement');
+}
+
+function addHardwareOptions(command: Command): void {
+  const platform = new Option('--platform <name>', 'where evidence comes from');
+  command
+    .addOption(platform.choices([...HARDWARE_PLATFORMS]).default(HARDWARE_PLATFORMS[0]))
+    .option('--endorsements-cache <folder>', "keeps the chip's certificates over restarts")
+    .option(
+      '--endorsements-offline <file>',
+      'bundle of certificates (or such a folder); ask nobody',
+    )
+    .option('--sidecar <url>', 'azure-cc-sidecar: its address on the loopback interface');
 }
 
 function parseOptions(options: unknown): Settings {
@@ -125,6 +153,17 @@ function parseOptions(options: unknown): Settings {
     memoryMb: memory,
     vaultDeadlineMs: vaultDeadline * 1_000,
     ...(deadline === undefined ? {} : { deadlineMs: deadline * 1_000 }),
+  };
+}
+
+/** What `openHardwarePlatform` is told of the command line. */
+export function hardwareOptionsOf(settings: Settings) {
+  const { platform = HARDWARE_PLATFORMS[0], endorsementsCache, endorsementsOffline } = settings;
+  return {
+    platform,
+    ...(endorsementsCache === undefined ? {} : { endorsementsCache }),
+    ...(endorsementsOffline === undefined ? {} : { endorsementsOffline }),
+    ...(settings.sidecar === undefined ? {} : { sidecarUrl: settings.sidecar }),
   };
 }
 
