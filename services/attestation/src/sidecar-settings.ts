@@ -1,0 +1,60 @@
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { Sha256HexSchema } from '@strongroom/protocol/fields';
+import { LOG_LEVELS } from '@strongroom/runtime/logger';
+import { Command, CommanderError, Option } from 'commander';
+import { z } from 'zod';
+
+/** What the command line of the simulated sidecar says. */
+export interface SidecarSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly platformDir: string;
+  /** 32 bytes in hex. */
+  readonly hostData: string;
+  readonly logLevel: string;
+}
+
+const OptionsSchema = z.strictObject({
+  host: z.string().min(1),
+  port: z.coerce.number().int().min(0).max(65_535),
+  platformDir: z.string().min(1),
+  hostData: Sha256HexSchema,
+  logLevel: z.enum(LOG_LEVELS),
+});
+
+/**
+ * Reads `start --platform-dir …`.
+ * @returns undefined when help was asked for and printed
+ * @throws ERR_USAGE
+ */
+export function readSidecarSettings(args: readonly string[]): SidecarSettings | undefined {
+  let settings: SidecarSettings | undefined;
+  const program = new Command('sidecar')
+    .description("SIMULATED: the routes of Azure's key release sidecar, without hardware")
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+  program
+    .command('start')
+    .requiredOption('--platform-dir <folder>', 'folder of the simulated platform')
+    .option('--host-data <hex>', 'HOST_DATA of every report: SHA-256 of a policy', '0'.repeat(64))
+    .option('--host <name>', 'address to listen on', '127.0.0.1')
+    .option('--port <number>', 'port to listen on; 0 picks a free one', '8080')
+    .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
+    .action((options: unknown) => {
+      const parsed = OptionsSchema.safeParse(options);
+      if (!parsed.success) throw usage(parsed.error.issues[0]?.path.join('.') ?? 'options');
+      settings = parsed.data;
+    });
+  try {
+    program.parse(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== 0 || error.code === 'commander.help') throw usage(error.message);
+  }
+  return settings;
+}
+
+function usage(problem: string): StrongroomError {
+  const text = problem.replace(/^error: /, '').replaceAll('\n', ' ');
+  return new StrongroomError('ERR_USAGE', { problem: text });
+}
