@@ -37,6 +37,10 @@ export default defineConfig({
         fileParallelism: false,
         globalSetup: ['test/integration/start-kafka.ts'],
       }),
+      // Tests of the tests, for `npm run test:long`.
+      ...(process.env['STRONGROOM_LONG'] === '1'
+        ? [project('mutation', ['test/mutation/**/*.test.ts'])]
+        : []),
     ],
   },
 });

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { say } from '../deployment/terminal.ts';
+import { benchAttestation } from './attestation.ts';
 import type { Measured } from './measured.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchSealing } from './sealing.ts';
@@ -16,15 +17,17 @@ const { values } = parseArgs({
 });
 
 if (values.help) {
-  process.stdout.write(`npm run bench -- [--rows N] [--only sealing|pipeline] [--json]
+  process.stdout.write(`npm run bench -- [--rows N] [--only attestation|sealing|pipeline] [--json]
 
   --rows N  use the first N of the 3,000,000 flights in the pipeline
   --json    one JSON line a comparison: {name, ours, baseline, ratio, unit}
 `);
 } else {
   const rows = values.rows === undefined ? undefined : Number(values.rows);
-  if (values.only !== 'pipeline') show(await benchSealing());
-  if (values.only !== 'sealing') show(await benchPipeline(rows));
+  const wanted = (name: string) => values.only === undefined || values.only === name;
+  if (wanted('attestation')) show(await benchAttestation());
+  if (wanted('sealing')) show(await benchSealing());
+  if (wanted('pipeline')) show(await benchPipeline(rows));
 }
 
 function show(results: readonly Measured[]): void {

@@ -3,7 +3,7 @@ export interface Measured {
   readonly name: string;
   readonly ours: number;
   readonly baseline: number;
-  /** ours / baseline: 1 is as fast as the baseline, less is slower. */
+  /** ours / baseline, of times the inverse: 1 is as fast as the baseline, less is slower. */
   readonly ratio: number;
   readonly unit: string;
 }

@@ -1,0 +1,59 @@
+/**
+ * What is mutated, and the tests that are tried on it in this order: first those beside the code,
+ * which end most mutants at once. The bit flips and the ten thousand mutants of evidence are left
+ * out: they take longer than all the others together.
+ */
+
+const SOURCES = 'packages/attestation/src';
+
+const BESIDE: Readonly<Record<string, readonly string[]>> = {
+  'verify.ts': ['verify.test.ts'],
+  'appraise.ts': ['appraise.test.ts'],
+  'appraisal/policy.ts': ['appraise.test.ts'],
+  'appraisal/mismatch.ts': ['appraise.test.ts'],
+  'appraisal/versions.ts': ['appraise.test.ts'],
+  'token.ts': ['token.test.ts'],
+  'binding.ts': ['appraise.test.ts'],
+  'report.ts': ['report.test.ts', 'verify.test.ts'],
+  'roots.ts': ['verify.test.ts', 'insecure.test.ts'],
+  'snp/advisories.ts': ['appraise.test.ts'],
+  'snp/chain.ts': ['snp/chain.test.ts', 'verify.test.ts'],
+  'snp/die.ts': ['appraise.test.ts'],
+  'snp/endorsement.ts': ['verify.test.ts'],
+  'snp/layout.ts': ['report.test.ts', 'verify.test.ts'],
+  'snp/policy.ts': ['appraise.test.ts', 'verify.test.ts'],
+  'snp/revocation.ts': ['snp/revocation.test.ts'],
+  'snp/tcb.ts': ['verify.test.ts'],
+  'x509/certificate.ts': ['x509/certificate.test.ts', 'snp/chain.test.ts'],
+  'x509/der.ts': ['x509/der.test.ts', 'x509/certificate.test.ts'],
+  'x509/pem.ts': ['verify.test.ts'],
+  'x509/revocation-list.ts': ['snp/revocation.test.ts'],
+};
+
+const EVERY_TEST = [
+  ...['verify', 'appraise', 'report', 'snp/chain', 'x509/certificate', 'x509/der'].map(
+    (name) => `${SOURCES}/${name}.test.ts`,
+  ),
+  `${SOURCES}/snp/revocation.test.ts`,
+  `${SOURCES}/snp/certificate-table.test.ts`,
+  `${SOURCES}/insecure.test.ts`,
+  ...['cases', 'verdicts', 'disguises', 'properties', 'lattice'].map(
+    (name) => `test/conformance/attestation-${name}.test.ts`,
+  ),
+  'test/conformance/attestation.test.ts',
+];
+
+/** Paths from the root of the repository. */
+export const SUBJECTS: readonly string[] = Object.keys(BESIDE).map((name) => `${SOURCES}/${name}`);
+
+/** The test files for a subject, the quickest to notice first. Tokens have tests of their own. */
+export function testsFor(subject: string): readonly string[] {
+  const name = subject.slice(SOURCES.length + 1);
+  const beside = (BESIDE[name] ?? []).map((each) => `${SOURCES}/${each}`);
+  if (name === 'token.ts') return [...beside, 'test/conformance/attestation.test.ts'];
+  return [...new Set([...beside, ...EVERY_TEST])];
+}
+
+export const ALL_TESTS: readonly string[] = [
+  ...new Set([...SUBJECTS.flatMap(testsFor), ...EVERY_TEST]),
+];
