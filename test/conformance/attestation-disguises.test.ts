@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { AppraisalPolicySchema } from '@strongroom/attestation/appraise';
+import { parseThimCertificates } from '@strongroom/attestation/endorsements/thim';
 import { readDeployment } from '@strongroom/attestation/insecure/deployment';
 import { AMD_ROOTS, RootSet } from '@strongroom/attestation/roots';
 import { parseCertificateTable } from '@strongroom/attestation/snp/certificate-table';
@@ -225,6 +226,18 @@ describe.runIf(hasFixtures)('disguise', () => {
     ]);
     const blocks = [found.vcek, found.ask, found.ark].map((der) => (der ? pemOf(der) : ''));
     expect(answer({ ...withChain(...blocks), report })).toBe(`${CHAIN} root-not-pinned`);
+  });
+
+  test("the simulated root in the answer of Azure's certificate cache", () => {
+    const worn = dressed();
+    const chainOf = (authorities: string) => {
+      const text = JSON.stringify({ vcekCert: worn.leaf, certificateChain: authorities });
+      const found = parseThimCertificates(text);
+      return withChain(pemOf(found.leaf), ...found.authorities.map((der) => pemOf(der)));
+    };
+    expect(answer(chainOf(worn.ask + worn.ark))).toBe(`${CHAIN} root-not-pinned`);
+    expect(answer(chainOf(realAsk + realArk + worn.ark))).toBe(`${CHAIN} ambiguous`);
+    expect(answer(chainOf(realAsk + realArk + ark))).toBe(KIND);
   });
 
   test('a word about itself in the evidence', () => {

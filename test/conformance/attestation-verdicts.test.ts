@@ -1,4 +1,5 @@
 import { type AppraisalPolicy, appraiseEvidence } from '@strongroom/attestation/appraise';
+import { parseVcekUrl, vcekUrl } from '@strongroom/attestation/endorsements/kds-url';
 import { AMD_ROOTS } from '@strongroom/attestation/roots';
 import {
   checkChainFields,
@@ -92,6 +93,19 @@ describe.runIf(hasFixtures)('an indexed report', () => {
       ...(same ? [] : ['provisionalFirmware']),
     ]);
   });
+
+  test.each(genuine.filter(({ vlek }) => vlek !== true))(
+    "45: $file has one address at AMD's key distribution service",
+    (indexed) => {
+      const { product, report, tcb } = verified(indexed).facts;
+      const address = { product, chipId: report.chipId, tcb: tcb.reported };
+      const url = vcekUrl(address);
+      expect(url).toMatch(
+        product === 'Turin' ? /\/[0-9a-f]{16}\?fmcSPL=/ : /\/[0-9a-f]{128}\?blSPL=/,
+      );
+      expect(parseVcekUrl(url)).toEqual(address);
+    },
+  );
 
   test.each(genuine)('$file is held to floors part by part', (indexed) => {
     const {

@@ -113,6 +113,15 @@ describe('appraisal', () => {
     expect(await mismatches(options, more)).toEqual([expected]);
   });
 
+  test('says what was expected of a list, also of an empty one', async () => {
+    const found = async (measurements: string[]) => {
+      const verdict = await verdictFor({ image: [] }, { measurements });
+      return verdict.accepted ? [] : verdict.mismatches.map(({ expected }) => expected);
+    };
+    expect(await found(['aa', 'bb'])).toEqual(['aa or bb']);
+    expect(await found([])).toEqual(['none']);
+  });
+
   test('names all mismatches together, with what was expected and found', async () => {
     const verdict = await verdictFor({ image: [], debug: true, vmpl: 3 });
     if (verdict.accepted) throw new TypeError('a refusal was expected');
@@ -145,6 +154,13 @@ describe('the floor', () => {
       const low = { tcb: { [which]: { [part]: below, snp: part === 'snp' ? below : 255 } } };
       expect(await mismatches(low, accepted)).toEqual([`tcb.${which}.${part} ${REFUSED}`]);
     }
+  });
+
+  test('of a product without one is zero for every part', async () => {
+    const zero = { bootLoader: 0, tee: 0, snp: 0, microcode: 0, fmc: 0 };
+    const tcb = { reported: zero, committed: zero, launch: zero, current: zero };
+    const open = { products: [...PRODUCTS], minimumTcb: {} };
+    expect(await mismatches({ product: 'Turin', tcb }, open)).toEqual([]);
   });
 
   test('is not outweighed by a microcode that is newer', async () => {
@@ -184,6 +200,12 @@ describe('a demand of the policy', () => {
       { mutate: (report) => report.set(AUTHOR_KEY, 0x110), idBlock: { idKeyDigest: ID_KEY } },
       { idBlock: { ...pinned, authorKeyDigests: [hexOf(AUTHOR_KEY)] } },
       ['authorKeyWithoutFlag', 'authorKeyDigest'],
+    ],
+    [
+      'no byte of a digest without its flag',
+      { mutate: (report) => report.set([1], 0x110) },
+      {},
+      ['authorKeyWithoutFlag'],
     ],
     ['a GUEST_SVN', { idBlock }, { idBlock: { ...pinned, minimumGuestSvn: 5 } }, []],
     ['a GUEST_SVN', { idBlock }, { idBlock: { ...pinned, minimumGuestSvn: 6 } }, ['guestSvn']],
@@ -327,6 +349,13 @@ describe('the kill list', () => {
     const chipIds = ['ab'.repeat(64)];
     const after = withKillList(before, { chipIds, products: ['Turin'] });
     expect(after.killList).toEqual({ chipIds, products: ['Milan', 'Turin'] });
+    const tcbs = [{ product: 'Genoa' as const, snp: 22 }];
+    const last = withKillList(withKillList(after, { tcbs }), { chipIds: ['cd'.repeat(64)] });
+    expect(last.killList).toEqual({
+      chipIds: [...chipIds, 'cd'.repeat(64)],
+      products: ['Milan', 'Turin'],
+      tcbs,
+    });
     expect(AppraisalPolicySchema.parse(withKillList(POLICY, {}))).toEqual({
       ...POLICY,
       killList: {},

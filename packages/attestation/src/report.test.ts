@@ -1,8 +1,8 @@
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseReport, REPORT_BYTES, serializeReport } from './report.ts';
-import { REPORT_VERSIONS, type ReportVersion, reservedSpans } from './snp/layout.ts';
+import { parseReport, REPORT_BYTES, SIGNED_BYTES, serializeReport } from './report.ts';
+import { FIELDS, REPORT_VERSIONS, type ReportVersion, reservedSpans } from './snp/layout.ts';
 
 /** Random bytes in every field that may hold them. */
 function randomReport(version: ReportVersion, noise: Uint8Array): Uint8Array {
@@ -37,6 +37,20 @@ describe('report', () => {
         expect(serializeReport(parseReport(bytes))).toEqual(bytes);
       }),
     );
+  });
+
+  test('has fields and reserved ranges that cover every byte once', () => {
+    const later = { 2: ['cpu', 'Mitigations'], 3: ['Mitigations'], 5: [] };
+    for (const which of REPORT_VERSIONS) {
+      const absent = (name: string) => later[which].some((each) => name.includes(each));
+      const fields = Object.entries(FIELDS).filter(([name]) => !absent(name));
+      const covered = new Uint8Array(REPORT_BYTES);
+      for (const [offset, length] of [...fields.map(([, span]) => span), ...reservedSpans(which)]) {
+        for (let at = offset; at < offset + length; at += 1) covered[at] = (covered[at] ?? 0) + 1;
+      }
+      expect([which, covered.findIndex((times) => times !== 1)]).toEqual([which, -1]);
+    }
+    expect([REPORT_BYTES, SIGNED_BYTES]).toEqual([1_184, 672]);
   });
 
   test('random bytes and random lengths are refused with our code', () => {

@@ -173,6 +173,14 @@ describe('the chain', () => {
 
   test('of too many certificates or letters is refused before it is read', async () => {
     const evidence = await evidenceFor();
+    const blocks = split(evidence.certificateChain);
+    const eight = [...blocks, ...blocks, ...blocks.slice(0, 2)].join('');
+    expect(answer({ ...evidence, certificateChain: eight })).toBe('accepted');
+    expect(answer({ ...evidence, certificateChain: eight + blocks[0] })).toBe('ERR_LIMIT_EXCEEDED');
+    const padding = '\n'.repeat(32_768 - evidence.certificateChain.length);
+    const whole = evidence.certificateChain + padding;
+    expect(answer({ ...evidence, certificateChain: whole })).toBe('accepted');
+    expect(answer({ ...evidence, certificateChain: `${whole}\n` })).toBe('ERR_LIMIT_EXCEEDED');
     const many = evidence.certificateChain.repeat(3);
     expect(answer({ ...evidence, certificateChain: many })).toBe('ERR_LIMIT_EXCEEDED');
     const long = evidence.certificateChain + '\n'.repeat(40_000);

@@ -31,15 +31,14 @@ export const ALL_PARTS = [
 function floorOf(facts: VerifiedFacts, policy: AppraisalPolicy): Record<keyof Tcb, number> {
   const die = dieOf(facts.product, facts.report.cpu);
   const own = policy.minimumTcb[facts.product];
-  const ownMicrocode = die in (own?.microcodeOf ?? {}) ? own?.microcodeOf : undefined;
-  const microcode = Object.entries(ownMicrocode ?? {}).find(([name]) => name === die)?.[1];
+  const ofDie = Object.entries(own?.microcodeOf ?? {}).find(([name]) => name === die)?.[1];
   const preset = policy.floorPreset && presetFloor(policy.floorPreset, die);
   return {
     fmc: own?.fmc ?? 0,
     bootLoader: own?.bootLoader ?? 0,
     tee: own?.tee ?? 0,
     snp: Math.max(own?.snp ?? 0, preset?.snp ?? 0),
-    microcode: Math.max(microcode ?? own?.microcode ?? 0, preset?.microcode ?? 0),
+    microcode: Math.max(ofDie ?? own?.microcode ?? 0, preset?.microcode ?? 0),
   };
 }
 

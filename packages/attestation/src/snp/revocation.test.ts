@@ -11,9 +11,17 @@ import { type SimulatedPlatform, simulatedRoots } from '../insecure.ts';
 import type { RootSet } from '../roots.ts';
 import { type VerificationOptions, verifyEvidence } from '../verify.ts';
 import { contextTag, TAGS } from '../x509/der.ts';
-import { PSS_SHA384_WITH_TRAILER, RSA_SHA256, writeName } from '../x509/write-certificate.ts';
+import { parsePemCertificates } from '../x509/pem.ts';
+import {
+  KEY_USAGE,
+  PSS_SHA384_WITH_TRAILER,
+  RSA_SHA256,
+  writeName,
+} from '../x509/write-certificate.ts';
 import { bitString, der, integer, oid, sequence, time } from '../x509/write-der.ts';
 import { type RevocationListFacts, writeRevocationList } from '../x509/write-revocation-list.ts';
+import { selectChain } from './chain.ts';
+import { checkRevocation } from './revocation.ts';
 
 const CLAIMS = new TextEncoder().encode('{"purpose":"test"}');
 const HOUR_MS = 3_600_000;
@@ -108,6 +116,24 @@ describe('a revocation list', () => {
     const milan = createPrivateKey(products.Milan?.ark.privateKey ?? '');
     expect(await answer([writeRevocationList(facts({}), milan)])).toBe('crl-signature');
   });
+});
+
+test('a root that may not sign lists has none that counts', async () => {
+  const launched = { image: [CLAIMS], hostData: new Uint8Array(32) };
+  const evidence = await evidenceOf(platform.launch(launched), CLAIMS);
+  const chain = selectChain(parsePemCertificates(evidence.certificateChain), 'vcek', roots);
+  const options = { roots, clock: { now: () => now }, revocationLists: [list()] };
+  expect(checkRevocation(chain, options)).toBe('checked');
+  const usages = [undefined, Uint8Array.of(3, 2, 2, 0x04), Uint8Array.of(3, 2, 1)];
+  for (const value of usages) {
+    const extensions = new Map(chain.root.extensions);
+    if (value) extensions.set(KEY_USAGE, { critical: true, value });
+    else extensions.delete(KEY_USAGE);
+    const root = { ...chain.root, extensions };
+    expect(() => checkRevocation({ ...chain, root }, options)).toThrow(
+      expect.objectContaining({ facts: { check: 'crl-authority' } }),
+    );
+  }
 });
 
 const facts = (more: Partial<RevocationListFacts>): RevocationListFacts => ({

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DerError, DerReader, readByteInteger, readOid, readTime, TAGS } from './der.ts';
+import { DerError, DerReader, readBits, readByteInteger, readOid, readTime, TAGS } from './der.ts';
 import { integer, oid, sequence, time } from './write-der.ts';
 
 const bytes = (hex: string) => new Uint8Array(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
@@ -12,24 +12,35 @@ function readOne(hex: string, tag: number = TAGS.sequence) {
 }
 
 describe('DER', () => {
+  // Each step refuses for itself: a later one would have refused most of these as well.
   test.each([
-    ['nothing', ''],
-    ['a tag alone', '30'],
-    ['another tag', '31 00'],
-    ['the indefinite length', '30 80 00 00'],
-    ['a length in the long form that is short', '30 81 01 00'],
-    ['a length with a leading zero', `30 82 00 80 ${'00'.repeat(128)}`],
-    ['a length of four bytes', '30 84 00 00 00 00'],
-    ['a length that ends early', '30 82 01'],
-    ['content that ends early', '30 02 00'],
-    ['trailing bytes', '30 00 00'],
-  ])('refuses %s', (_name, hex) => {
-    expect(() => readOne(hex)).toThrow(DerError);
+    ['nothing', '', 'expected tag 48'],
+    ['a tag alone', '30', 'length is missing'],
+    ['another tag', '31 00', 'expected tag 48'],
+    ['the indefinite length', '30 80 00 00', 'indefinite or oversized length'],
+    ['a length in the long form that is short', '30 81 01 00', 'length is not the shortest'],
+    ['a length of 127 in the long form', '30 81 7f', 'length is not the shortest'],
+    ['a leading zero', `30 82 00 80 ${'00'.repeat(128)}`, 'length is not the shortest'],
+    ['a length of four bytes', '30 84 00 00 00 00', 'indefinite or oversized length'],
+    ['a length that ends early', '30 82 01', 'length ends early'],
+    ['a length of two bytes that has none', '30 82', 'length ends early'],
+    ['content that ends early', '30 02 00', 'value ends early'],
+    ['content that is missing', '30 01', 'value ends early'],
+    ['trailing bytes', '30 00 00', 'trailing bytes'],
+  ])('refuses %s', (_name, hex, problem) => {
+    expect(() => readOne(hex)).toThrow(new DerError(problem));
+  });
+
+  test('refuses content that ends early before it is looked at', () => {
+    expect(() => new DerReader(bytes('30 02 00')).next(TAGS.sequence)).toThrow(DerError);
   });
 
   test('reads lengths of one, two and three bytes', () => {
-    for (const length of [0, 127, 128, 255, 256, 65_535]) {
-      const written = sequence(new Uint8Array(length));
+    for (const length of [0, 127, 128, 255, 256, 65_535, 65_536, 70_000]) {
+      const long = [0x30, 0x83, length >> 16, (length >> 8) & 0xff, length & 0xff];
+      const content = new Uint8Array(length);
+      const written =
+        length < 65_536 ? sequence(content) : Buffer.concat([Buffer.of(...long), content]);
       expect(readOne(Buffer.from(written).toString('hex')).content.length).toBe(length);
     }
   });
@@ -56,6 +67,36 @@ describe('DER', () => {
     '0.9.2342',
   ])('reads the object identifier %s as it is written', (dotted) => {
     expect(readOid(readOne(Buffer.from(oid(dotted)).toString('hex'), TAGS.oid))).toBe(dotted);
+  });
+
+  test('tells the roots of identifiers apart: 0, 1 and 2', () => {
+    const at = (...content: number[]) =>
+      readOid({ tag: TAGS.oid, content: Uint8Array.from(content), raw: new Uint8Array(0) });
+    expect([at(0), at(39), at(40), at(79), at(80), at(127)]).toEqual([
+      ...['0.0', '0.39', '1.0', '1.39', '2.0', '2.47'],
+    ]);
+    expect([at(0x2a, 0x7f), at(0x2a, 0x81, 0x00), at(0x2a, 0xff, 0x7f)]).toEqual([
+      ...['1.2.127', '1.2.128', '1.2.16383'],
+    ]);
+  });
+
+  test('reads a year of two digits as 1950 to 2049', () => {
+    const yearOf = (text: string) => {
+      const content = new TextEncoder().encode(text);
+      return new Date(readTime({ tag: TAGS.utcTime, content, raw: content })).getUTCFullYear();
+    };
+    expect(yearOf('490101000000Z')).toBe(2049);
+    expect(yearOf('500101000000Z')).toBe(1950);
+    expect(yearOf('991231235959Z')).toBe(1999);
+    expect(yearOf('000101000000Z')).toBe(2000);
+  });
+
+  test('reads a BIT STRING of whole bytes only', () => {
+    const at = (...content: number[]) =>
+      readBits({ tag: TAGS.bitString, content: Uint8Array.from(content), raw: new Uint8Array(0) });
+    expect(at(0, 7, 8)).toEqual(Uint8Array.of(7, 8));
+    expect(() => at(1, 6)).toThrow(DerError);
+    expect(() => at()).toThrow(DerError);
   });
 
   test.each(['06 00', '06 02 2a 80', '06 03 2a 80 01'])('refuses the identifier %s', (hex) => {
