@@ -38,6 +38,7 @@ export async function startMutationRunner(): Promise<MutationRunner> {
       ...{ root: ROOT, config: false, watch: false, bail: 1, passWithNoTests: true },
       ...{ include: [...ALL_TESTS], pool: 'forks', maxWorkers: 1, fileParallelism: false },
       execArgv: ['--conditions=strongroom:source'],
+      setupFiles: ['test/mutation/watchdog.ts'],
       // A cache of transformed files would hand out the text without the mutant.
       ...{ reporters: [{}], fsModuleCache: false },
       ...{ testTimeout: TEST_TIMEOUT_MS, hookTimeout: TEST_TIMEOUT_MS },

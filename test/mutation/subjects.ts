@@ -23,7 +23,7 @@ const BESIDE: Readonly<Record<string, readonly string[]>> = {
   'snp/layout.ts': ['report.test.ts', 'verify.test.ts'],
   'snp/policy.ts': ['snp/policy.test.ts', 'appraise.test.ts'],
   'snp/revocation.ts': ['snp/revocation.test.ts'],
-  'snp/tcb.ts': ['verify.test.ts'],
+  'snp/tcb.ts': ['snp/tcb.test.ts', 'verify.test.ts'],
   'x509/certificate.ts': ['x509/certificate.test.ts', 'snp/chain.test.ts'],
   'x509/der.ts': ['x509/der.test.ts', 'x509/certificate.test.ts'],
   'x509/pem.ts': ['verify.test.ts'],
@@ -34,7 +34,7 @@ const EVERY_TEST = [
   ...['verify', 'appraise', 'report', 'snp/chain', 'x509/certificate', 'x509/der'].map(
     (name) => `${SOURCES}/${name}.test.ts`,
   ),
-  ...['revocation', 'policy', 'advisories'].map((name) => `${SOURCES}/snp/${name}.test.ts`),
+  ...['revocation', 'policy', 'advisories', 'tcb'].map((name) => `${SOURCES}/snp/${name}.test.ts`),
   `${SOURCES}/snp/certificate-table.test.ts`,
   `${SOURCES}/insecure.test.ts`,
   ...['cases', 'verdicts', 'disguises', 'properties', 'lattice'].map(

@@ -388,6 +388,11 @@ describe('known weaknesses', () => {
     const smtOff = { guestPolicy: 0x20000n, tcb: { current: { microcode: 85 } } };
     expect(await open({ platformInfo: 0x75n, ...smtOff })).toEqual(['RMPocalypse']);
     expect(await open({ platformInfo: 0x55n })).toEqual(['BadRAM']);
+    const turin = { product: 'Turin' as const, platformInfo: 0x75n };
+    expect(await open({ ...turin, tcb: { launch: { snp: 0 } } })).toEqual(['RMPocalypse']);
+    expect(await open({ tcb: { launch: { microcode: 0 } }, platformInfo: 0x75n })).toEqual([
+      ...['EntrySign', 'RMPocalypse', 'StackWarp'],
+    ]);
   });
 });
 
@@ -462,10 +467,14 @@ describe('the challenge', () => {
   });
   const answer = { nonce, issuedAt: 1_000, now: 6_000, ageMsMax: 5_000 };
 
-  async function found(challenge: Challenge, bytes: Uint8Array = claims) {
+  async function found(
+    challenge: Challenge | undefined,
+    bytes: Uint8Array = claims,
+    policy: AppraisalPolicy = { ...POLICY, contract },
+  ) {
     const evidence = await evidenceOf(platform.launch(launched), bytes);
     const verified = verifyEvidence(evidence, { roots, clock: systemClock });
-    const verdict = appraiseEvidence(verified, { ...POLICY, contract }, challenge);
+    const verdict = appraiseEvidence(verified, policy, challenge);
     return verdict.accepted ? [] : verdict.mismatches.map(({ claim }) => claim);
   }
 
@@ -476,6 +485,14 @@ describe('the challenge', () => {
     expect(await found({ ...answer, now: 999 })).toEqual(['age']);
     const other = new TextDecoder().decode(claims).replace('cdcd', 'cdce');
     expect(await found(answer, new TextEncoder().encode(other))).toEqual(['contract']);
+  });
+
+  test('and the contract are demanded each for itself', async () => {
+    const other = new TextEncoder().encode('{}');
+    expect(await found(undefined, other)).toEqual(['contract']);
+    expect(await found(answer, other, POLICY)).toEqual(['nonce']);
+    expect(await found({ ...answer, now: 6_001 }, claims, POLICY)).toEqual(['age']);
+    expect(await found(undefined, other, POLICY)).toEqual([]);
   });
 
   test.each([

@@ -79,6 +79,9 @@ describe('report', () => {
           const bytes = clean.slice();
           bytes[at] = 0x80;
           expect([which, at, checkOf(bytes)]).toEqual([which, at, 'reserved']);
+          expect(() => parseReport(bytes)).toThrow(
+            expect.objectContaining({ facts: { check: 'reserved', offset: at } }),
+          );
         }
       }
     }

@@ -100,6 +100,9 @@ describe('the edge of', () => {
     expect(await of({ iat: NOW_S + 30 })).toBe('accepted');
     expect(await of({ iat: NOW_S + 31 })).toBe('issued-at');
     expect(await of({ ...earlier, exp: NOW_S - 600 })).toBe('times');
+    expect(await of({ nbf: 0 })).toBe('accepted');
+    expect(await of({ nbf: -1 })).toBe('claims');
+    expect(await of({ nbf: 0.5 })).toBe('claims');
     expect(await of({ iat: NOW_S - 5, nbf: NOW_S, exp: NOW_S })).toBe('times');
     expect(await of({ iat: NOW_S, nbf: NOW_S - 5, exp: NOW_S })).toBe('times');
   });

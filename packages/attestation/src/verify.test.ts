@@ -77,7 +77,11 @@ describe('genuine evidence', () => {
 
 describe('the root', () => {
   test('of a simulated platform is nothing to AMD, whatever the report', async () => {
-    expect(answer(await evidenceFor(), { roots: AMD_ROOTS })).toBe('ERR_ROOT_KIND');
+    const evidence = await evidenceFor();
+    expect(answer(evidence, { roots: AMD_ROOTS })).toBe('ERR_ROOT_KIND');
+    expect(() => verifyEvidence(evidence, { roots: AMD_ROOTS, clock: systemClock })).toThrow(
+      expect.objectContaining({ facts: { expected: 'amd', found: 'simulated' } }),
+    );
   });
 
   test('is not reached without the marker, nor under a name of AMD', async () => {

@@ -147,6 +147,13 @@ describe('a chain', () => {
     expect(answer({ [role]: { without: KEY_USAGE } })).toBe(`key-usage ${role}`);
     const crlOnly = { and: [extension(KEY_USAGE, 3, 2, 1, CRL_SIGN)] };
     expect(answer({ [role]: crlOnly })).toBe(`key-usage ${role}`);
+    const trailing = { and: [extension(KEY_USAGE, 3, 2, 1, KEY_CERT_SIGN, 0)] };
+    expect(answer({ [role]: trailing })).toBe(`key-usage ${role}`);
+    const otherForm = { and: [extension(KEY_USAGE, 4, 2, 1, KEY_CERT_SIGN)] };
+    expect(answer({ [role]: otherForm })).toBe(`key-usage ${role}`);
+    expect(answer({ [role]: constraints(0x30, 6, 1, 1, 0xff, 2, 1, 0) })).toBe('accepted');
+    expect(answer({ [role]: constraints(0x30, 5, 1, 1, 0xff, 5, 0) })).toBe(no);
+    expect(answer({ [role]: constraints(0x30, 4, 1, 2, 0xff, 0xff) })).toBe(no);
   });
 
   test('is refused when names do not follow one another', () => {

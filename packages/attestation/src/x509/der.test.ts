@@ -31,6 +31,21 @@ describe('DER', () => {
     expect(() => readOne(hex)).toThrow(new DerError(problem));
   });
 
+  test('refuses what is left over inside of a value', () => {
+    const reader = new DerReader(bytes('30 03 05 00 05'));
+    const inside = () => reader.inside(TAGS.sequence, (inner) => inner.next(TAGS.null));
+    expect(inside).toThrow(new DerError('trailing bytes'));
+    expect(readOne('30 00').content.length).toBe(0);
+  });
+
+  test('reads what may be absent, and does not skip what is not', () => {
+    const reader = new DerReader(bytes('05 00'));
+    expect(reader.optional(TAGS.integer)).toBeUndefined();
+    expect(reader.optional(TAGS.null)?.tag).toBe(TAGS.null);
+    expect(reader.optional(TAGS.null)).toBeUndefined();
+    expect(reader.done).toBe(true);
+  });
+
   test('refuses content that ends early before it is looked at', () => {
     expect(() => new DerReader(bytes('30 02 00')).next(TAGS.sequence)).toThrow(DerError);
   });
@@ -99,9 +114,12 @@ describe('DER', () => {
     expect(() => at()).toThrow(DerError);
   });
 
-  test.each(['06 00', '06 02 2a 80', '06 03 2a 80 01'])('refuses the identifier %s', (hex) => {
-    expect(() => readOid(readOne(hex, TAGS.oid))).toThrow(DerError);
-  });
+  test.each(['06 00', '06 01 80', '06 02 80 01', '06 02 2a 80', '06 03 2a 80 01'])(
+    'refuses the identifier %s',
+    (hex) => {
+      expect(() => readOid(readOne(hex, TAGS.oid))).toThrow(DerError);
+    },
+  );
 
   test.each(['2026-02-28T23:59:59Z', '2049-12-31T00:00:00Z', '2050-01-01T00:00:00Z'])(
     'reads the time %s as it is written',
