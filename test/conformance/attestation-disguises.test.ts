@@ -181,6 +181,17 @@ describe.runIf(hasFixtures)('disguise', () => {
       `${CHAIN} certificate-form`,
     ],
     [
+      'the name behind a mark of the byte order',
+      () => {
+        const marked = AMD.vcek.map(([type, value]): [string, string] => [
+          type,
+          value.replace('SEV-', '\ufeffSEV-'),
+        ]);
+        return withChain(rewrite(leaf, marked, AMD.ask('Genoa'), keys.ask), realAsk, realArk);
+      },
+      `${CHAIN} missing`,
+    ],
+    [
       'a twin of the name in other letters',
       () => {
         // Cyrillic letters that look like Latin ones.

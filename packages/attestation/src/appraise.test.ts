@@ -285,6 +285,15 @@ describe('a demand of the policy', () => {
     expect(claims).toEqual(expected);
   });
 
+  test('for bits and vectors says in hexadecimal what was found', async () => {
+    const verdict = await verdictFor(
+      { version: 5, platformInfo: 0xab25n, mitigations: { launch: 0x1fn, current: 0x3fn } },
+      { platformInfo: { unknownBits: 'refused' }, mitigations: { launch: '3f' } },
+    );
+    const found = verdict.accepted ? [] : verdict.mismatches.map((each) => each.found);
+    expect(found).toEqual(['ab00', '1f']);
+  });
+
   const firmware = (major: number, minor: number, build: number) => ({
     firmware: { current: { major, minor, build }, committed: { major, minor, build } },
   });
@@ -485,6 +494,23 @@ describe('the challenge', () => {
     expect(await found({ ...answer, now: 999 })).toEqual(['age']);
     const other = new TextDecoder().decode(claims).replace('cdcd', 'cdce');
     expect(await found(answer, new TextEncoder().encode(other))).toEqual(['contract']);
+  });
+
+  test('counts for nothing when the report binds other claims', async () => {
+    const evidence = await evidenceOf(
+      platform.launch({ ...launched, mutate: (report) => report.fill(1, 0x050, 0x051) }),
+      claims,
+    );
+    const verified = verifyEvidence(evidence, { roots, clock: systemClock });
+    const verdict = appraiseEvidence(verified, { ...POLICY, contract }, answer);
+    const found = verdict.accepted ? [] : verdict.mismatches.map(({ claim }) => claim);
+    expect(found).toEqual(['reportData']);
+  });
+
+  test('may be answered at once, and not with a mark before the claims', async () => {
+    expect(await found({ ...answer, now: answer.issuedAt })).toEqual([]);
+    const marked = Uint8Array.of(0xef, 0xbb, 0xbf, ...claims);
+    expect(await found(answer, marked)).toEqual(['contract', 'nonce']);
   });
 
   test('and the contract are demanded each for itself', async () => {

@@ -73,6 +73,7 @@ describe('the edge of', () => {
   test('the length of an id', async () => {
     const of = async (jti: string) => checkOf(await sign({ ...CLAIMS, jti }));
     expect(await of('')).toBe('claims');
+    expect(await of('j')).toBe('accepted');
     expect(await of('j'.repeat(256))).toBe('accepted');
     expect(await of('j'.repeat(257))).toBe('claims');
   });
@@ -135,6 +136,10 @@ test('JSON that is none, or says a member twice, is refused by what it is', asyn
   const raw = (header: string) =>
     [header, '{}'].map((each) => Buffer.from(each).toString('base64url'));
   expect(await checkOf(`${raw('{').join('.')}.AAAA`)).toBe('json');
+  // A mark of the byte order before the text is no part of JSON (RFC 8259 §8.1).
+  expect(await checkOf(`${raw('\ufeff{"alg":"RS256"}').join('.')}.AAAA`)).toBe('json');
+  const noText = Buffer.from('{"alg":"RS256","kid":"\xff"}', 'latin1').toString('base64url');
+  expect(await checkOf(`${noText}.${raw('{')[1]}.AAAA`)).toBe('json');
   expect(await checkOf(`${raw('{"alg":"RS256","alg":"RS256"}').join('.')}.AAAA`)).toBe(
     'repeated-member',
   );

@@ -181,6 +181,7 @@ describe('the chain', () => {
     const eight = [...blocks, ...blocks, ...blocks.slice(0, 2)].join('');
     expect(answer({ ...evidence, certificateChain: eight })).toBe('accepted');
     expect(answer({ ...evidence, certificateChain: eight + blocks[0] })).toBe('ERR_LIMIT_EXCEEDED');
+    expect(answer({ ...evidence, certificateChain: `\n\n${blocks.join('\n')}` })).toBe('accepted');
     const padding = '\n'.repeat(32_768 - evidence.certificateChain.length);
     const whole = evidence.certificateChain + padding;
     expect(answer({ ...evidence, certificateChain: whole })).toBe('accepted');
@@ -232,6 +233,11 @@ describe('the endorsement certificate', () => {
     ['a cloud provider', EXTENSIONS.cspId, Uint8Array.of(22, 1, 65), bad],
   ])('is refused with %s', async (_name, type, value, expected) => {
     expect(await answerFor({ mutateLeaf: change(type, value) })).toBe(expected);
+  });
+
+  test('of a Turin has no part that other products keep spare', async () => {
+    const spare = { product: 'Turin' as const, mutateLeaf: change(EXTENSIONS.spl4, INTEGER(0)) };
+    expect(await answerFor(spare)).toBe(bad);
   });
 
   test('may wrap its chip id into an OCTET STRING', async () => {
@@ -303,6 +309,12 @@ describe('the report', () => {
     expect(await answerFor({ product: 'Milan', version: 2, ...short })).toBe(expected);
   });
 
+  test('of Turin with a ninth byte in its chip id is refused by its shape', async () => {
+    const expected = 'ERR_CERTIFICATE_CHAIN product-of-chip-id';
+    expect(await answerFor({ product: 'Turin', version: 2, ...setByte(0x1a8, 1) })).toBe(expected);
+    expect(await answerFor({ product: 'Turin', ...setByte(0x1df, 1) })).toBe(expected);
+  });
+
   test('that the host asked for is refused', async () => {
     const host = (report: Uint8Array) => report.fill(0xff, 0x030, 0x034).fill(0, 0x050, 0x090);
     expect(await answerFor({ mutate: host })).toBe(form('vmpl'));
@@ -341,6 +353,9 @@ describe('the report', () => {
 
   test('with claims over the limit is refused', async () => {
     const evidence = await evidenceFor();
+    const claimsOf = (bytes: number) => Buffer.alloc(bytes).toString('base64url');
+    expect(answer({ ...evidence, runtimeClaims: claimsOf(16_384) })).toBe('accepted');
+    expect(answer({ ...evidence, runtimeClaims: claimsOf(16_385) })).toBe('ERR_LIMIT_EXCEEDED');
     const runtimeClaims = 'AAAA'.repeat(6_000);
     expect(answer({ ...evidence, runtimeClaims })).toBe('ERR_LIMIT_EXCEEDED');
   });

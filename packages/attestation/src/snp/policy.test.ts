@@ -67,6 +67,7 @@ describe('KEY_INFO', () => {
     expect(parseKeyInfo(0)).toEqual(plain);
     expect(parseKeyInfo(1)).toEqual({ ...plain, authorKeyEnabled: true });
     expect(parseKeyInfo(2)).toEqual({ ...plain, chipKeyMasked: true });
+    expect(parseKeyInfo(3)).toEqual({ ...plain, authorKeyEnabled: true, chipKeyMasked: true });
     expect(parseKeyInfo(4)).toEqual({ ...plain, signingKey: 'vlek' });
     expect(parseKeyInfo(28)).toEqual({ ...plain, signingKey: 'none' });
     expect([8, 12, 16, 20, 24].map(parseKeyInfo)).toEqual(Array(5).fill(undefined));

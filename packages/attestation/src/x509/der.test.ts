@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { DerError, DerReader, readBits, readByteInteger, readOid, readTime, TAGS } from './der.ts';
+import {
+  contextTag,
+  DerError,
+  DerReader,
+  readBits,
+  readByteInteger,
+  readOid,
+  readTime,
+  TAGS,
+} from './der.ts';
 import { integer, oid, sequence, time } from './write-der.ts';
 
 const bytes = (hex: string) => new Uint8Array(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
@@ -70,6 +79,7 @@ describe('DER', () => {
     ['256', '02 02 01 00'],
     ['not the shortest', '02 02 00 7f'],
     ['three bytes', '02 03 00 00 80'],
+    ['a version with a byte behind it', '02 03 00 80 00'],
     ['empty', '02 00'],
   ])('refuses an INTEGER that is %s', (_name, hex) => {
     expect(() => readByteInteger(readOne(hex, TAGS.integer))).toThrow(DerError);
@@ -93,6 +103,10 @@ describe('DER', () => {
     expect([at(0x2a, 0x7f), at(0x2a, 0x81, 0x00), at(0x2a, 0xff, 0x7f)]).toEqual([
       ...['1.2.127', '1.2.128', '1.2.16383'],
     ]);
+    expect([at(0x2a, 0x81, 0x80, 0x00), at(0x2a, 0x81, 0x80, 0x01)]).toEqual([
+      ...['1.2.16384', '1.2.16385'],
+    ]);
+    expect([contextTag(3), contextTag(6, false)]).toEqual([0xa3, 0x86]);
   });
 
   test('reads a year of two digits as 1950 to 2049', () => {
