@@ -7,6 +7,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { AttestationProofSchema } from '@strongroom/protocol/attestation-proof';
 import { CheckpointSchema } from '@strongroom/protocol/checkpoint';
 import { ContractSchema, SignedContractSchema } from '@strongroom/protocol/contract';
 import { EvidenceSchema, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
@@ -22,6 +23,10 @@ const DOCUMENTS = {
   'aggregate-seal': [AggregateSealSchema, 'Payload of the JWS in the `seal` header of a result.'],
   'runtime-claims': [RuntimeClaimsSchema, 'What the attestation report binds: REPORT_DATA.'],
   evidence: [EvidenceSchema, 'Report, certificate chain and runtime claims as they travel.'],
+  'attestation-proof': [
+    AttestationProofSchema,
+    'The value of a token record: what proves a worker.',
+  ],
   checkpoint: [CheckpointSchema, 'Plaintext of the checkpoint; only the vault sees it.'],
 } as const;
 

@@ -83,6 +83,16 @@ describe('contract', () => {
     expect(parseContractBytes(contractBytes(contract))).toEqual(contract);
   });
 
+  test('says how many guards there are; without the members its id is what it was', () => {
+    const draft = mutable();
+    const second = { issuer: 'https://second.example', keys: [wrapping] };
+    draft.enclave.authorities.push(second);
+    const before = contractBytes(parseContract(draft));
+    expect(new TextDecoder().decode(before)).not.toMatch(/agreement|ownVerification/);
+    Object.assign(draft.enclave, { agreement: 2, ownVerification: true });
+    expect(parseContract(draft).enclave).toMatchObject({ agreement: 2, ownVerification: true });
+  });
+
   test('parses, and survives its canonical bytes', () => {
     const contract: Contract = parseContract(example());
     expect(parseContractBytes(contractBytes(contract))).toEqual(contract);
@@ -129,6 +139,25 @@ describe('contract', () => {
         Object.assign(c.enclave, { killList: { chipIds: ['ab'] } });
       },
       'enclave.killList.chipIds',
+    ],
+    [
+      'more agreement than authorities',
+      (c) => Object.assign(c.enclave, { agreement: 2 }),
+      'enclave',
+    ],
+    ['agreement of nobody', (c) => Object.assign(c.enclave, { agreement: 0 }), 'enclave.agreement'],
+    [
+      'one authority twice',
+      (c) => c.enclave.authorities.push({ ...c.enclave.authorities[0], keys: [wrapping] }),
+      'enclave',
+    ],
+    [
+      'one key under two issuers that must agree',
+      (c) => {
+        c.enclave.authorities.push({ ...c.enclave.authorities[0], issuer: 'https://b.example' });
+        Object.assign(c.enclave, { agreement: 2 });
+      },
+      'enclave',
     ],
     ['two parties of one id', (c) => Object.assign(c.parties[1], { id: 'west' }), 'parties'],
     [

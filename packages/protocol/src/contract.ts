@@ -18,7 +18,9 @@ import {
   Sha384HexSchema,
   SqlNameSchema,
 } from './fields.ts';
+import { GUARD_MEMBERS, guardProblemIn } from './guards.ts';
 import {
+  AUTHORITIES_MAX,
   COLUMNS_MAX,
   CONTRACT_BYTES_MAX,
   DATASETS_MAX,
@@ -137,7 +139,8 @@ export const EnclaveSchema = z.strictObject({
     .min(1)
     .max(16),
   minimumTcb: z.partialRecord(z.enum(PRODUCTS), TcbFloorSchema),
-  authorities: z.array(AuthoritySchema).min(1).max(8),
+  authorities: z.array(AuthoritySchema).min(1).max(AUTHORITIES_MAX),
+  ...GUARD_MEMBERS,
   ...ENCLAVE_DEMANDS,
 });
 export type EnclaveContract = z.infer<typeof EnclaveSchema>;
@@ -217,7 +220,7 @@ function checkReferences(contract: Contract): void {
   );
   for (const dataset of contract.datasets) checkDataset(contract, dataset);
   for (const query of contract.queries) checkQuery(contract, query);
-  const contradiction = contradictionIn(contract.enclave);
+  const contradiction = contradictionIn(contract.enclave) ?? guardProblemIn(contract.enclave);
   if (contradiction !== undefined) throw malformed('enclave', contradiction);
   if ((contract.version === 1) !== (contract.previous === undefined)) {
     throw malformed('previous', 'an amendment names its predecessor, version 1 has none');

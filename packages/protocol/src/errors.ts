@@ -277,8 +277,16 @@ export const ERRORS = {
     'the attestation token is expected to be signed by an authority that the contract names',
     'Check issuer, keys, algorithm and validity of the token.',
   ),
+  ERR_AGREEMENT_MISSING: halt(
+    'as many authorities as the contract says are expected to attest one and the same worker',
+    'Look at what each authority said; the ones that are named do not count, and why.',
+  ),
 
   // Key release
+  ERR_CONTRACT_UNKNOWN: halt(
+    'the key release service is expected to know the contract that evidence is held to',
+    'Upload it: `strongroom key policy set … --contract contract.json`.',
+  ),
   ERR_POLICY_MALFORMED: halt(
     'the release policy is expected to follow the version 1.0.0 grammar',
     'Correct the place that is named; `strongroom policy from-contract` makes a valid one.',

@@ -18,6 +18,10 @@ export const ROWS_PER_BATCH_DEFAULT = 8_192;
 export const COLUMNS_MAX = 256;
 /** RFC 7519 tokens of the attestation service with one certificate chain stay under 8 KB. */
 export const TOKEN_BYTES_MAX = 65_536;
+/** A contract's authorities, and the tokens of one proof. */
+export const AUTHORITIES_MAX = 8;
+/** All tokens of a worker and its raw evidence; the body of a key request holds little else. */
+export const PROOF_BYTES_MAX = 160 * 1024;
 /** Azure's tokens are valid for 8 hours; an older one says nothing about what runs now. */
 export const TOKEN_AGE_SECONDS_MAX = 8 * 3_600;
 export const CLOCK_SKEW_SECONDS_MAX = 30;
@@ -74,3 +78,5 @@ assert(CHECKPOINT_BYTES_MAX < RECORD_BYTES_MAX);
 assert(ROWS_PER_BATCH_DEFAULT <= ROWS_PER_BATCH_MAX);
 assert(SEQUENCE_MAX < Number.MAX_SAFE_INTEGER);
 assert(Math.ceil(POLICY_BYTES_MAX / 3) * 4 + 4_096 <= HTTP_BODY_BYTES_MAX);
+assert(TOKEN_BYTES_MAX < PROOF_BYTES_MAX && PROOF_BYTES_MAX < RECORD_BYTES_MAX);
+assert(Math.ceil(PROOF_BYTES_MAX / 3) * 4 + 4_096 <= HTTP_BODY_BYTES_MAX);

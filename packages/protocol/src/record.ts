@@ -71,7 +71,7 @@ export function aggregateRecordShape(seal: {
   };
 }
 
-/** Records whose value speaks for itself: tokens, checkpoints. */
+/** Records whose value speaks for itself: proofs, checkpoints. */
 export function plainRecordShape(contract: string, type: RecordType, id: string): RecordShape {
   return {
     key: type,
@@ -80,11 +80,13 @@ export function plainRecordShape(contract: string, type: RecordType, id: string)
       ce_type: type,
       ce_source: `/contracts/${contract}`,
       ce_id: id,
-      'content-type': 'application/jose',
+      'content-type': type === RECORD_TYPES.token ? PROOF_CONTENT_TYPE : MANIFEST_CONTENT_TYPE,
     },
   };
 }
 
+/** Canonical JSON. */
+export const PROOF_CONTENT_TYPE = 'application/json';
 export const ARROW_CONTENT_TYPE = 'application/vnd.apache.arrow.stream';
 export const MANIFEST_CONTENT_TYPE = 'application/jose';
 export const SEAL_HEADER = 'seal';
