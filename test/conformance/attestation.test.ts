@@ -22,6 +22,7 @@ import {
   reportOf,
   textOf,
 } from './attestation-fixtures.ts';
+import { compactOf, payloadOf } from './recorded-tokens.ts';
 
 /** What real hardware and the real Azure service produced; see the README of the fixtures. */
 
@@ -202,15 +203,6 @@ describe.runIf(hasFixtures)('known-bad evidence', () => {
     }
   });
 });
-
-function compactOf(path: string): string {
-  const parts: Record<string, string> = JSON.parse(textOf(path));
-  return `${parts['protected']}.${parts['payload']}.${parts['signature']}`;
-}
-
-function payloadOf(compact: string): Record<string, unknown> {
-  return JSON.parse(Buffer.from(compact.split('.')[1] ?? '', 'base64url').toString());
-}
 
 describe.runIf(hasFixtures)('Azure', () => {
   test('43: says of a report exactly what we say of it', () => {

@@ -8,7 +8,7 @@ import {
 } from '@strongroom/protocol/public-key';
 import { z } from 'zod';
 import { repeatedMember } from './release-policy/repeated-member.ts';
-import type { AuthorityKey } from './token.ts';
+import { type AuthorityKey, algorithmsOfKey, TOKEN_ALGORITHMS } from './token.ts';
 import { parseCertificate, publicKeyOf } from './x509/certificate.ts';
 
 /** A JSON Web Key Set (RFC 7517 §5) as text, and what of it may verify a token. */
@@ -28,7 +28,8 @@ const EntrySchema = z.looseObject({
   kty: z.enum(['RSA', 'EC']),
   kid: z.exactOptional(z.string().min(1).max(256)),
   use: z.exactOptional(z.literal('sig')),
-  alg: z.exactOptional(z.enum(['RS256', 'PS256', 'PS384', 'ES256', 'ES384'])),
+  key_ops: z.exactOptional(z.array(z.string()).refine((all) => all.includes('verify'))),
+  alg: z.exactOptional(z.enum(TOKEN_ALGORITHMS)),
   x5c: z.exactOptional(z.array(z.string()).min(1).max(8)),
 });
 type Entry = z.infer<typeof EntrySchema>;
@@ -53,9 +54,12 @@ export function parseKeySet(text: string): KeySet {
   return { keys, skipped };
 }
 
+/** RFC 7518 §6.2.2, §6.3.2, §6.4.1. Whoever publishes one of them signs for everybody. */
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
+
 /** @returns the key, or why it is not used */
 function readKey(entry: Entry): AuthorityKey | string {
-  if ('d' in entry || 'k' in entry) return 'private';
+  if (PRIVATE_MEMBERS.some((member) => member in entry)) return 'private';
   const fromMembers = membersOf(entry);
   const fromCertificate = entry.x5c ? certificateKey(entry.x5c[0] ?? '') : undefined;
   const found = fromMembers ?? fromCertificate;
@@ -65,7 +69,9 @@ function readKey(entry: Entry): AuthorityKey | string {
   if (found.kty !== entry.kty) return 'kind';
   const problem = weakness(found);
   if (problem !== undefined) return problem;
-  return entry.kid === undefined ? found : { ...found, kid: entry.kid };
+  const { kid, alg } = entry;
+  if (alg !== undefined && !algorithmsOfKey(found).includes(alg)) return 'algorithm';
+  return { ...found, ...(kid === undefined ? {} : { kid }), ...(alg === undefined ? {} : { alg }) };
 }
 
 function membersOf({ kty, n, e, crv, x, y }: Entry): IssuerKey | undefined {

@@ -15,20 +15,21 @@ import { repeatedMember } from './release-policy/repeated-member.ts';
 import type { VerificationClock } from './verify.ts';
 
 /** What an authority may sign with. Nothing else verifies, whatever a header says. */
-const TOKEN_ALGORITHMS = ['RS256', 'PS256', 'PS384', 'ES256', 'ES384'] as const;
+export const TOKEN_ALGORITHMS = ['RS256', 'PS256', 'PS384', 'ES256', 'ES384'] as const;
 export type TokenAlgorithm = (typeof TOKEN_ALGORITHMS)[number];
 
 /**
  * A key of an authority. One with a `kid` (from a key set) verifies only tokens that name it; one
- * without (pinned in a contract) is tried for every token.
+ * without (pinned in a contract) is tried for every token. One with an `alg` verifies nothing else
+ * (RFC 7517 §4.4).
  */
-export type AuthorityKey = IssuerKey & { readonly kid?: string };
+export type AuthorityKey = IssuerKey & { readonly kid?: string; readonly alg?: TokenAlgorithm };
 
 /** Whose tokens are believed: the value of `iss` and the keys, pinned or fetched by the caller. */
 export interface TokenAuthority {
   readonly issuer: string;
   readonly keys: readonly AuthorityKey[];
-  /** The only algorithms of this authority; without it RS256, ES256 or ES384, as the key is. */
+  /** The only ones of this authority; without it a key's `alg`, or RS256, ES256, ES384 by kind. */
   readonly algorithms?: readonly TokenAlgorithm[];
   /** A lower maximum age than TOKEN_AGE_SECONDS_MAX; a higher one changes nothing. */
   readonly maximumAgeSeconds?: number;
@@ -79,6 +80,8 @@ export async function verifyToken(jwt: string, options: TokenOptions): Promise<T
   const payload = await verifySignature(jwt, header, authority);
   const claims = TokenClaimsSchema.safeParse(parseJson(payload));
   if (!claims.success) throw invalid('claims');
+  // RFC 7519 §4.1.3: no authority addresses us by a name, so one who is named is somebody else.
+  if ('aud' in claims.data) throw invalid('audience');
   checkTimes(claims.data, authority, options);
   return claims.data;
 }
@@ -122,10 +125,18 @@ async function verifySignature(
   throw invalid('signature');
 }
 
-function algorithmsOf(publicKey: IssuerKey, { algorithms }: TokenAuthority): readonly string[] {
+/** What the authority may use with this key, and what the key itself is for. */
+function algorithmsOf(publicKey: AuthorityKey, { algorithms }: TokenAuthority): readonly string[] {
+  const { alg } = publicKey;
+  const allowed: readonly string[] = algorithms ?? [alg ?? signatureAlgorithmOf(publicKey)];
+  const own = algorithmsOfKey(publicKey).filter((each) => alg === undefined || alg === each);
+  return own.filter((each) => allowed.includes(each));
+}
+
+/** Every algorithm that can be used with a key of this kind: one with a curve, three with RSA. */
+export function algorithmsOfKey(publicKey: IssuerKey): readonly string[] {
   const own = signatureAlgorithmOf(publicKey);
-  if (!algorithms) return [own];
-  return algorithms.filter((each) =>
+  return TOKEN_ALGORITHMS.filter((each) =>
     publicKey.kty === 'RSA' ? /^[RP]S/.test(each) : each === own,
   );
 }

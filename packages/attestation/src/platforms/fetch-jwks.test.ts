@@ -148,6 +148,9 @@ describe('the keys of an issuer', () => {
     answer = json(JSON.stringify({ keys: [KEY, { ...KEY, kid: 'two' }] }));
     expect(await keys.keysOf(issuer, 'two')).toHaveLength(2);
     expect(requests).toBe(2);
+    now += 31_000;
+    for (let index = 0; index < 100; index += 1) await keys.keysOf(issuer, `forged ${index}`);
+    expect(requests).toBe(3);
   });
 
   test('are not asked for on and on while their server is down', async () => {
