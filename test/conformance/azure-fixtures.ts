@@ -1,5 +1,15 @@
+import { vtpmEvidenceOf } from '@strongroom/attestation/azure/vtpm';
+import type { Evidence } from '@strongroom/protocol/evidence';
 import { z } from 'zod';
-import { bytesOf, hasFixtures, textOf } from './attestation-fixtures.ts';
+import {
+  authoritiesOf,
+  bytesOf,
+  hasFixtures,
+  indexedReports,
+  leafOf,
+  pemOf,
+  textOf,
+} from './attestation-fixtures.ts';
 
 /** The recorded evidence of Azure's confidential VMs, from the four shapes in which it was kept. */
 export interface RecordedVm {
@@ -119,6 +129,18 @@ function fromCleanroom(name: string): RecordedVm {
 function nonceOf(message: Uint8Array): Uint8Array {
   const at = 8 + ((message[6] ?? 0) << 8) + (message[7] ?? 0);
   return message.slice(at + 2, at + 2 + (message[at + 1] ?? 0));
+}
+
+/** The recording as our evidence, with the certificates that the index says are its chip's. */
+export function evidenceOfVm(vm: RecordedVm): Evidence {
+  const found = indexedReports().find((each) => each.file.startsWith(vm.name));
+  const [signer = ''] = found?.signer ?? [];
+  return {
+    report: Buffer.from(vm.hclReport.subarray(32, 32 + 1184)).toString('base64url'),
+    certificateChain: pemOf(leafOf(signer)) + authoritiesOf(found?.gen ?? ''),
+    runtimeClaims: Buffer.from('{}').toString('base64url'),
+    vtpm: vtpmEvidenceOf(vm),
+  };
 }
 
 /** A copy in which one byte is another; a negative place counts from the end. */

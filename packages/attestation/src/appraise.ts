@@ -1,5 +1,6 @@
 import type { KillList } from '@strongroom/protocol/enclave-demands';
 import { RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
+import { appraiseCode, appraiseUvm } from './appraisal/code.ts';
 import {
   atLeast,
   demand,
@@ -52,7 +53,9 @@ export function appraiseEvidence(
     ...appraisePlatform(facts, policy),
     ...appraiseKillList(facts, policy.killList),
     ...appraiseEndorsement(facts, policy),
-    ...appraiseImage(facts, policy),
+    ...appraiseCode(facts, policy),
+    ...appraiseUvm(facts, policy.uvm),
+    ...appraiseHostData(facts, policy),
     ...appraiseIdBlock(facts, policy.idBlock),
     ...appraiseGuest(facts, policy.guestPolicy),
     ...appraiseHost(facts, policy),
@@ -108,13 +111,9 @@ function appraiseEndorsement(facts: VerifiedFacts, policy: AppraisalPolicy): Mis
   ];
 }
 
-function appraiseImage({ report }: VerifiedFacts, policy: AppraisalPolicy): Mismatch[] {
+function appraiseHostData({ report }: VerifiedFacts, policy: AppraisalPolicy): Mismatch[] {
   const hostData = typeof policy.hostData === 'string' ? [policy.hostData] : policy.hostData;
-  const measurement = hex(report.measurement);
-  return [
-    ...member('ERR_MEASUREMENT_MISMATCH', 'measurement', policy.measurements, measurement),
-    ...member(REFUSED, 'hostData', hostData, hex(report.hostData)),
-  ];
+  return member(REFUSED, 'hostData', hostData, hex(report.hostData));
 }
 
 /** What an ID block sets is worth as much as the ID key: without its pin nothing is looked at. */
@@ -180,7 +179,7 @@ function appraiseBinding(
   policy: AppraisalPolicy,
   challenge: Challenge | undefined,
 ): Mismatch[] {
-  const bound = bindsRuntimeClaims(facts.report, facts.runtimeClaims);
+  const bound = bindsRuntimeClaims(facts, facts.runtimeClaims);
   const wrong = demand('ERR_REPORT_DATA_MISMATCH', 'reportData', true, bound);
   if (policy.contract === undefined && !challenge) return wrong;
   const claims = readClaims(facts.runtimeClaims);

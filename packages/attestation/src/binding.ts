@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { SnpReport } from './report.ts';
+import type { VerifiedFacts } from './verify.ts';
 import { sameBytes } from './x509/certificate.ts';
 
 /**
@@ -12,6 +12,15 @@ export function reportDataOf(runtimeClaims: Uint8Array): Uint8Array {
   return reportData;
 }
 
-export function bindsRuntimeClaims(report: SnpReport, runtimeClaims: Uint8Array): boolean {
-  return sameBytes(report.reportData, reportDataOf(runtimeClaims));
+/**
+ * On an Azure confidential VM the same 64 bytes stand in two places, and both are demanded: in the
+ * TPM's quote, and in the runtime data that the hardware's report was made anew over.
+ */
+export function bindsRuntimeClaims(
+  { report, vtpm }: Pick<VerifiedFacts, 'report' | 'vtpm'>,
+  runtimeClaims: Uint8Array,
+): boolean {
+  const bound = reportDataOf(runtimeClaims);
+  if (!vtpm) return sameBytes(report.reportData, bound);
+  return sameBytes(vtpm.nonce, bound) && sameBytes(vtpm.userData, bound);
 }

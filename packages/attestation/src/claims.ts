@@ -11,6 +11,7 @@ export type AttestationClaims = Readonly<Record<string, unknown>>;
  * Azure leaves out. Versions are those of REPORTED_TCB, as in Azure's tokens. A simulated platform
  * has its own attestation type, says that it can be debugged and claims no compliance, so that a
  * policy written for hardware refuses it without knowing of it.
+ * Not for evidence with a virtual TPM, whose measurement is not that of what runs.
  * @param runtimeClaims the bytes that REPORT_DATA must bind
  * @param dataType `JSON` must be an object and becomes `x-ms-runtime`; `Binary` is only bound
  * @throws ERR_REPORT_DATA_MISMATCH, ERR_EVIDENCE_MALFORMED
@@ -20,7 +21,8 @@ export function claimsOf(
   runtimeClaims: Uint8Array,
   dataType: 'JSON' | 'Binary' = 'JSON',
 ): AttestationClaims {
-  if (!bindsRuntimeClaims(evidence.facts.report, runtimeClaims)) {
+  if (evidence.facts.vtpm) throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check: 'vtpm' });
+  if (!bindsRuntimeClaims(evidence.facts, runtimeClaims)) {
     throw new StrongroomError('ERR_REPORT_DATA_MISMATCH');
   }
   const runtime = dataType === 'JSON' ? { 'x-ms-runtime': parseObject(runtimeClaims) } : {};

@@ -3,6 +3,12 @@ import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
 import type { Evidence } from '@strongroom/protocol/evidence';
 import { RUNTIME_CLAIMS_BYTES_MAX } from '@strongroom/protocol/limits';
+import {
+  MICROSOFT_UVM_ISSUER,
+  type UvmEndorsement,
+  verifyUvmEndorsement,
+} from './azure/uvm-endorsement.ts';
+import { type VtpmFacts, verifyVtpm } from './azure/vtpm.ts';
 import { parseReport, SIGNED_BYTES, type SnpReport } from './report.ts';
 import type { PlatformKind, RootSet } from './roots.ts';
 import {
@@ -53,7 +59,11 @@ export interface VerifiedFacts {
   /** The cloud provider that a VLEK names. */
   readonly cspId: string | null;
   readonly tcb: { readonly [part in 'current' | 'committed' | 'reported' | 'launch']: Tcb };
-  /** The bytes that came with the report; appraisal checks that REPORT_DATA binds them. */
+  /** Of an Azure confidential VM, whose measurement is that of the paravisor. */
+  readonly vtpm: VtpmFacts | null;
+  /** Microsoft's word on the utility VM that was measured; null where none came along. */
+  readonly uvm: UvmEndorsement | null;
+  /** The bytes that came with the report; appraisal checks that it binds them. */
   readonly runtimeClaims: Uint8Array;
   /** AMD revokes authorities, not chips: a chip is answered for by its versions. */
   readonly revocation: 'checked' | 'not-checked';
@@ -77,7 +87,8 @@ export type VerifiedEvidence = Verified;
  * Is the evidence genuine? Whether it is what was agreed on is the appraisal's question. Bounded
  * work without network: endorsements come with the evidence, roots with the caller.
  * @throws ERR_EVIDENCE_MALFORMED, ERR_LIMIT_EXCEEDED, ERR_REPORT_MALFORMED, ERR_ROOT_KIND,
- * ERR_CERTIFICATE_CHAIN, ERR_REPORT_SIGNATURE; the fact `check` names the step
+ * ERR_CERTIFICATE_CHAIN, ERR_REPORT_SIGNATURE, ERR_REPORT_DATA_MISMATCH, ERR_VTPM_EVIDENCE,
+ * ERR_UVM_ENDORSEMENT; the fact `check` names the step
  */
 export function verifyEvidence(evidence: Evidence, options: VerificationOptions): VerifiedEvidence {
   const received = decodeEvidence(evidence);
@@ -102,6 +113,8 @@ export function verifyEvidence(evidence: Evidence, options: VerificationOptions)
     signer,
     cspId: endorsement.cspId,
     tcb,
+    vtpm: evidence.vtpm ? verifyVtpm(evidence.vtpm, report.reportData) : null,
+    uvm: received.uvmEndorsement ? checkUvm(received.uvmEndorsement, report) : null,
     runtimeClaims: received.runtimeClaims,
     revocation,
   });
@@ -111,6 +124,7 @@ interface ReceivedEvidence {
   readonly report: Uint8Array;
   readonly certificates: readonly Uint8Array[];
   readonly runtimeClaims: Uint8Array;
+  readonly uvmEndorsement: Uint8Array | undefined;
 }
 
 function decodeEvidence(evidence: Evidence): ReceivedEvidence {
@@ -123,8 +137,17 @@ function decodeEvidence(evidence: Evidence): ReceivedEvidence {
   if (runtimeClaims.length > RUNTIME_CLAIMS_BYTES_MAX) {
     throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'RUNTIME_CLAIMS_BYTES_MAX' });
   }
+  const uvmEndorsement = decodeBase64url(evidence.uvmEndorsement ?? '');
+  if (!uvmEndorsement) {
+    throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check: 'uvm-endorsement' });
+  }
   const certificates = parsePemCertificates(evidence.certificateChain);
-  return { report, certificates, runtimeClaims };
+  return {
+    report,
+    certificates,
+    runtimeClaims,
+    uvmEndorsement: evidence.uvmEndorsement === undefined ? undefined : uvmEndorsement,
+  };
 }
 
 /** A report that the host asked for has VMPL 0xffffffff and says nothing about the guest's will. */
@@ -202,6 +225,11 @@ function checkReportSignature(bytes: Uint8Array, report: SnpReport, key: KeyObje
   if (!verify('sha384', signed, { key, dsaEncoding: 'ieee-p1363' }, signature)) {
     throw new StrongroomError('ERR_REPORT_SIGNATURE', { check: 'signature' });
   }
+}
+
+/** Of any feed and version: which ones are good is the appraisal's question. */
+function checkUvm(bytes: Uint8Array, { measurement }: SnpReport): UvmEndorsement {
+  return verifyUvmEndorsement(bytes, { issuer: MICROSOFT_UVM_ISSUER, measurement });
 }
 
 function guestPolicyOf(report: SnpReport): GuestPolicy {

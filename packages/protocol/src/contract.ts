@@ -4,6 +4,7 @@ import { canonicalBytes, parseCanonical } from './canonical-json.ts';
 import {
   contradictionIn,
   ENCLAVE_DEMANDS,
+  PcrsSchema,
   PLATFORM_KINDS,
   PRODUCTS,
   TcbFloorSchema,
@@ -135,7 +136,14 @@ export const EnclaveSchema = z.strictObject({
   /** `simulated` must be named here to be accepted anywhere. */
   platform: z.enum(PLATFORM_KINDS),
   measurements: z
-    .array(z.strictObject({ name, sha384: Sha384HexSchema }))
+    .array(
+      z.strictObject({
+        name,
+        sha384: Sha384HexSchema,
+        /** Absent: evidence with a virtual TPM is refused for this measurement. */
+        pcrs: z.exactOptional(PcrsSchema),
+      }),
+    )
     .min(1)
     .max(16),
   minimumTcb: z.partialRecord(z.enum(PRODUCTS), TcbFloorSchema),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Sha256HexSchema, Sha384HexSchema } from './fields.ts';
+import { PCR_COUNT } from './limits.ts';
 
 /**
  * What a contract may demand of the machine below the enclave. Every member is optional; its
@@ -92,6 +93,24 @@ const IdBlockDemandsSchema = z.strictObject({
   imageId: z.exactOptional(hex16),
 });
 
+const PCR_INDICES = Array.from({ length: PCR_COUNT }, (_, index) => `${index}`);
+
+/**
+ * SHA-256 values of PCRs by their index, beside a measurement that is a paravisor's. On an Azure
+ * confidential VM the measurement says nothing about what the guest booted: the PCRs do.
+ */
+export const PcrsSchema = z
+  .partialRecord(z.enum(PCR_INDICES), Sha256HexSchema)
+  .refine((pcrs) => Object.keys(pcrs).length > 0, { error: 'at least one PCR' });
+export type Pcrs = z.infer<typeof PcrsSchema>;
+
+const UvmDemandsSchema = z.strictObject({
+  /** Microsoft's security version of its utility VM must be at least this. */
+  minimumSvn: z.int().min(0).max(0xffffffff),
+  /** Default: that of confidential containers. */
+  feed: z.exactOptional(z.string().min(1).max(200)),
+});
+
 /** Refused whatever else holds; a service may add entries at any time without a new contract. */
 export const KillListSchema = z.strictObject({
   /** 64 bytes in hex; of a Turin the first 8 bytes suffice. */
@@ -144,6 +163,8 @@ export const ENCLAVE_DEMANDS = {
    * policy; the contract is then bound by the runtime claims alone.
    */
   hostData: z.exactOptional(listOf(Sha256HexSchema, 16)),
+  /** The measurement is of a utility VM that Microsoft endorses. Default: not demanded. */
+  uvm: z.exactOptional(UvmDemandsSchema),
   /** A revocation list of the root must have been looked at. Default `optional`. */
   revocationList: z.exactOptional(z.enum(['required', 'optional'])),
   killList: z.exactOptional(KillListSchema),

@@ -31,6 +31,16 @@ export const TOKENS_REMEMBERED_MAX = 4_096;
 export const CERTIFICATES_MAX = 8;
 export const CERTIFICATE_CHAIN_CHARACTERS_MAX = 32_768;
 export const RUNTIME_CLAIMS_BYTES_MAX = 16_384;
+/** PCRs of a TPM's bank (TCG PC Client Platform TPM Profile). */
+export const PCR_COUNT = 24;
+/** Azure's NV index with report and runtime data has 2,600 bytes. */
+export const VTPM_RUNTIME_DATA_BYTES_MAX = 8_192;
+/** Two names of at most 68 bytes, one digest, and 60 bytes of numbers. */
+export const TPM_QUOTE_BYTES_MAX = 512;
+/** RSA-4096 at most. */
+export const TPM_SIGNATURE_BYTES_MAX = 512;
+/** Those that were seen take 6 to 11 KB, with the signer's certificates. */
+export const UVM_ENDORSEMENT_BYTES_MAX = 24_576;
 export const MANIFEST_BYTES_MAX = 4_096;
 export const CHECKPOINT_BYTES_MAX = 512 * 1024;
 

@@ -2,16 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { reportDataOf } from '@strongroom/attestation/binding';
 import {
   createSimulatedPlatform,
   loadSimulatedPlatform,
   type SimulatedPlatform,
 } from '@strongroom/attestation/insecure';
+import { createAzureCvm } from '@strongroom/attestation/platforms/azure-cvm';
+import { collectEvidence } from '@strongroom/attestation/platforms/collect-evidence';
 import type { Platform } from '@strongroom/attestation/platforms/platform';
-import { encodeBase64url } from '@strongroom/protocol/base64url';
 import type { Evidence } from '@strongroom/protocol/evidence';
 import { systemClock } from '@strongroom/runtime/clock';
+import { createVirtualTpm } from './virtual-tpm.ts';
 
 /** Its certificates are valid for 30 days. */
 const AGE_MS_MAX = 14 * 24 * 3_600_000;
@@ -46,10 +47,16 @@ async function makeShared(folder: string): Promise<void> {
 
 /** Evidence of one launch, bound to these claims, in the form in which it travels. */
 export async function evidenceOf(guest: Platform, runtimeClaims: Uint8Array): Promise<Evidence> {
-  const quote = await guest.quote(reportDataOf(runtimeClaims));
-  return {
-    report: encodeBase64url(quote.report),
-    certificateChain: quote.certificateChain,
-    runtimeClaims: encodeBase64url(runtimeClaims),
-  };
+  return collectEvidence(guest, runtimeClaims);
+}
+
+/** The same guest behind a paravisor and a virtual TPM, as in an Azure confidential VM. */
+export function azureVmOf(guest: Platform, tpm = createVirtualTpm({ guest })): Platform {
+  return createAzureCvm({
+    endorsements: {
+      chainFor: async () => (await guest.quote(new Uint8Array(64))).certificateChain,
+    },
+    run: tpm.run,
+    wait: async () => undefined,
+  });
 }

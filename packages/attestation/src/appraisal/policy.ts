@@ -2,6 +2,7 @@ import { type EnclaveContract, PLATFORM_KINDS, PRODUCTS } from '@strongroom/prot
 import {
   ENCLAVE_DEMANDS,
   type KillList,
+  PcrsSchema,
   TcbFloorSchema,
 } from '@strongroom/protocol/enclave-demands';
 import { StrongroomError } from '@strongroom/protocol/errors';
@@ -16,8 +17,12 @@ export const AppraisalPolicySchema = z.strictObject({
   ...ENCLAVE_DEMANDS,
   platform: z.enum(PLATFORM_KINDS),
   minimumTcb: z.partialRecord(z.enum(PRODUCTS), TcbFloorSchema),
-  /** SHA-384 in hex; one of them. */
-  measurements: z.array(Sha384HexSchema).min(1),
+  /** SHA-384 in hex; one of them. With PCRs it is a paravisor's, and the PCRs name what it runs. */
+  measurements: z
+    .array(
+      z.union([Sha384HexSchema, z.strictObject({ sha384: Sha384HexSchema, pcrs: PcrsSchema })]),
+    )
+    .min(1),
   /** 32 bytes in hex; one of them. */
   hostData: z.union([Sha256HexSchema, z.array(Sha256HexSchema).min(1)]),
   /** The runtime claims must name it. Default: they are only bound, not read. */
@@ -57,7 +62,9 @@ export function appraisalPolicyFor(
     platform: enclave.platform,
     products: acceptedProducts(enclave),
     minimumTcb: enclave.minimumTcb,
-    measurements: enclave.measurements.map((each) => each.sha384),
+    measurements: enclave.measurements.map(({ sha384, pcrs }) =>
+      pcrs ? { sha384, pcrs } : sha384,
+    ),
     contract: contractId,
   });
   if (parsed.success) return parsed.data;

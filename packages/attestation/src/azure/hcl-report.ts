@@ -88,8 +88,8 @@ function checkBinding(reportData: Uint8Array, runtimeData: Uint8Array, hash: str
 export interface HclRuntimeData {
   /** Public part of the TPM's attestation key: base64url of modulus and exponent. */
   readonly attestationKey: { readonly n: string; readonly e: string };
-  /** 64 bytes that the guest wrote before the report was taken; null where it wrote none. */
-  readonly userData: Uint8Array | null;
+  /** 64 bytes that the guest wrote before the report was taken; none where it wrote none. */
+  readonly userData: Uint8Array;
   readonly secureBoot: boolean | null;
 }
 
@@ -97,7 +97,9 @@ export interface HclRuntimeData {
  * @param bound `runtimeData` of a parsed HCL report: JSON is read only after its hash matched
  * @throws ERR_EVIDENCE_MALFORMED with `check: hcl-runtime-…`
  */
-export function parseHclRuntimeData({ runtimeData }: HclReport): HclRuntimeData {
+export function parseHclRuntimeData({
+  runtimeData,
+}: Pick<HclReport, 'runtimeData'>): HclRuntimeData {
   const members = parseObject(runtimeData);
   return {
     attestationKey: readAttestationKey(members['keys']),
@@ -132,8 +134,8 @@ function readAttestationKey(list: unknown): HclRuntimeData['attestationKey'] {
   return { n, e };
 }
 
-function readUserData(text: unknown): Uint8Array | null {
-  if (text === undefined || text === '') return null;
+function readUserData(text: unknown): Uint8Array {
+  if (text === undefined || text === '') return new Uint8Array(0);
   // 64 bytes, upper case.
   if (typeof text !== 'string' || !/^[0-9A-F]{128}$/.test(text)) {
     throw malformed('hcl-runtime-user-data');

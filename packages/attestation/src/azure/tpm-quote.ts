@@ -1,5 +1,6 @@
 import { constants, createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import { PCR_COUNT } from '@strongroom/protocol/limits';
 import { sameBytes } from '../x509/certificate.ts';
 
 /**
@@ -22,7 +23,7 @@ const ALGORITHM_SHA256 = 0x000b;
 const CLOCK_AND_FIRMWARE_BYTES = 17 + 8;
 const SELECTION_BYTES = 3;
 const PCR_BYTES = 32;
-export const PCR_COUNT = 24;
+export const ALL_PCRS = Array.from({ length: PCR_COUNT }, (_, index) => index);
 /** Names of keys and extraData are hashes with an algorithm at most. */
 const SIZED_BYTES_MAX = 68;
 
@@ -47,14 +48,12 @@ export function parseTpmQuote(message: Uint8Array): TpmQuote {
 
 /** PCR n is bit n mod 8 of byte n div 8. */
 function indicesOf(bitmap: Uint8Array): number[] {
-  const all = Array.from({ length: PCR_COUNT }, (_, index) => index);
-  return all.filter((index) => ((bitmap[index >> 3] ?? 0) >> (index & 7)) & 1);
+  return ALL_PCRS.filter((index) => ((bitmap[index >> 3] ?? 0) >> (index & 7)) & 1);
 }
 
 export interface TpmQuoteDemand {
   /** The attestation key that the report binds: base64url of modulus and exponent. */
   readonly attestationKey: { readonly n: string; readonly e: string };
-  readonly nonce: Uint8Array;
   /** Exactly these PCRs: a quote over fewer would cover nothing of the rest. */
   readonly selection: readonly number[];
   /** Values of the selected PCRs in ascending order, 32 bytes each. */
@@ -62,8 +61,9 @@ export interface TpmQuoteDemand {
 }
 
 /**
+ * Is the quote genuine? What its nonce answers is for the caller to compare.
  * @param signature RSASSA-PKCS1-v1_5 with SHA-256
- * @throws ERR_EVIDENCE_MALFORMED, ERR_VTPM_EVIDENCE with `check`: signature, nonce, selection, pcrs
+ * @throws ERR_EVIDENCE_MALFORMED, ERR_VTPM_EVIDENCE with `check`: signature, selection, pcrs
  */
 export function verifyTpmQuote(
   message: Uint8Array,
@@ -74,7 +74,6 @@ export function verifyTpmQuote(
   const publicKey = rsaKeyOf(demand.attestationKey);
   const key = { key: publicKey, padding: constants.RSA_PKCS1_PADDING };
   if (!verify('sha256', message, key, signature)) throw refusal('signature');
-  if (!sameBytes(quote.nonce, demand.nonce)) throw refusal('nonce');
   if (quote.selection.join() !== demand.selection.toSorted((a, b) => a - b).join()) {
     throw refusal('selection');
   }

@@ -12,8 +12,9 @@ import { resolveDidX509 } from './did-x509.ts';
 export interface UvmDemand {
   /** did:x509 of who may endorse. */
   readonly issuer: string;
-  readonly feed: string;
-  readonly minimumSvn: number;
+  /** Any feed of the issuer unless it is named. */
+  readonly feed?: string;
+  readonly minimumSvn?: number;
   /** 48 bytes: MEASUREMENT of the report. */
   readonly measurement: Uint8Array;
 }
@@ -43,10 +44,10 @@ export function verifyUvmEndorsement(bytes: Uint8Array, demand: UvmDemand): UvmE
   const claims = readClaims(message);
   // Names first: they cost nothing, and a stranger's chain is not worth five signatures.
   if (claims.issuer !== demand.issuer) throw refusal('issuer');
-  if (claims.feed !== demand.feed) throw refusal('feed');
+  if (claims.feed !== (demand.feed ?? claims.feed)) throw refusal('feed');
   const leaf = resolveDidX509(claims.issuer, readChain(message), claims.signedAt);
   checkCoseSignature(message, publicKeyOf(leaf));
-  if (claims.svn < demand.minimumSvn) throw refusal('svn');
+  if (claims.svn < (demand.minimumSvn ?? 0)) throw refusal('svn');
   if (!sameBytes(claims.measurement, demand.measurement)) throw refusal('measurement');
   return claims;
 }

@@ -1,4 +1,5 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
+import { PCR_COUNT } from '@strongroom/protocol/limits';
 import { parseCertificate, publicKeyOf, sameBytes } from '../x509/certificate.ts';
 import { DerError, DerReader, TAGS } from '../x509/der.ts';
 import {
@@ -7,7 +8,7 @@ import {
   parseHclReport,
   parseHclRuntimeData,
 } from './hcl-report.ts';
-import { bareSignature, PCR_COUNT, verifyTpmQuote } from './tpm-quote.ts';
+import { ALL_PCRS, bareSignature, verifyTpmQuote } from './tpm-quote.ts';
 
 /**
  * An Azure confidential VM cannot choose REPORT_DATA: the paravisor did, at boot. Freshness and the
@@ -37,8 +38,6 @@ export interface AzureVmBinding extends HclReport {
   readonly runtime: HclRuntimeData;
 }
 
-const ALL_PCRS = Array.from({ length: PCR_COUNT }, (_, index) => index);
-
 /**
  * Everything but the report's own signature, which `verifyEvidence` judges.
  * @throws ERR_EVIDENCE_MALFORMED, ERR_REPORT_MALFORMED, ERR_REPORT_DATA_MISMATCH,
@@ -50,7 +49,7 @@ export function checkAzureVmEvidence(
 ): AzureVmBinding {
   const hcl = parseHclReport(evidence.hclReport);
   const runtime = parseHclRuntimeData(hcl);
-  if (demand.userData && !(runtime.userData && sameBytes(runtime.userData, demand.userData))) {
+  if (demand.userData && !sameBytes(runtime.userData, demand.userData)) {
     throw new StrongroomError('ERR_VTPM_EVIDENCE', { check: 'user-data' });
   }
   if (evidence.aikCertificate) checkAikCertificate(evidence.aikCertificate, runtime);
@@ -58,12 +57,15 @@ export function checkAzureVmEvidence(
     throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check: 'tpm-pcrs' });
   }
   const selection = demand.selection ?? ALL_PCRS;
-  verifyTpmQuote(evidence.quote.message, bareSignature(evidence.quote.signature), {
+  const { message, signature } = evidence.quote;
+  const { nonce } = verifyTpmQuote(message, bareSignature(signature), {
     attestationKey: runtime.attestationKey,
-    nonce: demand.nonce,
     selection,
     pcrs: evidence.pcrs.filter((_, index) => selection.includes(index)),
   });
+  if (!sameBytes(nonce, demand.nonce)) {
+    throw new StrongroomError('ERR_VTPM_EVIDENCE', { check: 'nonce' });
+  }
   return { ...hcl, runtime };
 }
 

@@ -53,7 +53,7 @@ async function quote(
   const uvmEndorsement = answer.uvmEndorsement ?? context?.uvmEndorsement;
   if (uvmEndorsement) {
     const [issuer, feed] = [MICROSOFT_UVM_ISSUER, CONFIDENTIAL_ACI_FEED];
-    verifyUvmEndorsement(uvmEndorsement, { issuer, feed, minimumSvn: 0, measurement });
+    verifyUvmEndorsement(uvmEndorsement, { issuer, feed, measurement });
   }
   const hints = answer.certificates.length > 0 ? answer.certificates : hintsOf(context);
   return {

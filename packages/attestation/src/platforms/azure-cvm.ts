@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { parseHclReport, parseHclRuntimeData } from '../azure/hcl-report.ts';
-import { PCR_COUNT } from '../azure/tpm-quote.ts';
+import { ALL_PCRS } from '../azure/tpm-quote.ts';
 import { type AzureVmEvidence, checkAzureVmEvidence } from '../azure/vm-evidence.ts';
 import { sameBytes } from '../x509/certificate.ts';
 import type { EndorsementSource } from './endorsement-source.ts';
@@ -91,7 +91,7 @@ async function freshReport(
 function carries(blob: Uint8Array, wanted: Uint8Array): boolean {
   try {
     const { userData } = parseHclRuntimeData(parseHclReport(blob));
-    return userData !== null && sameBytes(userData, wanted);
+    return sameBytes(userData, wanted);
   } catch (error) {
     if (codeOf(error) === 'ERR_REPORT_DATA_MISMATCH') return false;
     throw error;
@@ -109,7 +109,7 @@ async function quotePcrs(
   if (message === undefined || signature === undefined || values === undefined) {
     throw unavailable('files');
   }
-  const indices = Array.from({ length: PCR_COUNT }, (_, index) => index).join(',');
+  const indices = ALL_PCRS.join(',');
   const qualification = Buffer.from(nonce).toString('hex');
   const what = ['-c', AK_HANDLE, '-l', `sha256:${indices}`, '-q', qualification, '-g', 'sha256'];
   const output = ['-m', message, '-s', signature, '-f', 'plain', '-o', values, '-F', 'values'];
@@ -121,10 +121,8 @@ async function quotePcrs(
 }
 
 function pcrsOf(values: Uint8Array): Uint8Array[] {
-  if (values.length !== PCR_COUNT * PCR_BYTES) throw unavailable('pcr-values');
-  return Array.from({ length: PCR_COUNT }, (_, index) =>
-    values.slice(index * PCR_BYTES, (index + 1) * PCR_BYTES),
-  );
+  if (values.length !== ALL_PCRS.length * PCR_BYTES) throw unavailable('pcr-values');
+  return ALL_PCRS.map((index) => values.slice(index * PCR_BYTES, (index + 1) * PCR_BYTES));
 }
 
 async function bytesOf(path: string): Promise<Uint8Array> {

@@ -71,6 +71,7 @@ function refuseUnenforced(enclave: EnclaveContract): void {
     ...Object.keys(ENCLAVE_DEMANDS).filter((each) => each !== 'products' && each in enclave),
     ...(floors.some((floor) => 'fmc' in floor) ? ['minimumTcb.fmc'] : []),
     ...(floors.some((floor) => 'microcodeOf' in floor) ? ['minimumTcb.microcodeOf'] : []),
+    ...(enclave.measurements.some((each) => 'pcrs' in each) ? ['measurements.pcrs'] : []),
   ];
   const [first] = unseen;
   if (first === undefined) return;

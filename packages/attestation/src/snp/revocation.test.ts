@@ -25,6 +25,7 @@ import { checkRevocation } from './revocation.ts';
 
 const CLAIMS = new TextEncoder().encode('{"purpose":"test"}');
 const HOUR_MS = 3_600_000;
+const HALF_MINUTE_MS = 30_000;
 const now = systemClock.now();
 
 let platform: SimulatedPlatform;
@@ -80,7 +81,8 @@ describe('a revocation list', () => {
   });
 
   test('is judged by its own dates', async () => {
-    const dates = { thisUpdate: now - HOUR_MS, nextUpdate: now + HOUR_MS };
+    // The certificates of a platform that was just made begin a minute before.
+    const dates = { thisUpdate: now - HALF_MINUTE_MS, nextUpdate: now + HALF_MINUTE_MS };
     // Times in DER have whole seconds.
     const from = Math.floor(dates.thisUpdate / 1_000) * 1_000;
     const to = Math.floor(dates.nextUpdate / 1_000) * 1_000;
