@@ -31,7 +31,7 @@ test('every case is another one, and most are refused', () => {
   expect(all.filter(({ check }) => check !== 'accepted').length).toBeGreaterThan(200);
 });
 
-test('an algorithm list of an authority narrows what its keys can do, and widens nothing', async () => {
+test('a list of algorithms narrows what keys can do, and widens nothing', async () => {
   const wide = { ...AUTHORITY, algorithms: ['RS256', 'PS256', 'PS384', 'ES256', 'ES384'] as const };
   const answer = (jwt: string) => checkOf(jwt, { authorities: [wide] });
   expect(await answer(craft({ as: 'PS256' }))).toBe('accepted');
