@@ -1,5 +1,6 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { bindsRuntimeClaims } from './binding.ts';
+import { repeatedMember } from './release-policy/repeated-member.ts';
 import type { Tcb } from './snp/tcb.ts';
 import type { VerifiedEvidence } from './verify.ts';
 
@@ -25,8 +26,9 @@ export function claimsOf(
   if (!bindsRuntimeClaims(evidence.facts, runtimeClaims)) {
     throw new StrongroomError('ERR_REPORT_DATA_MISMATCH');
   }
-  const runtime = dataType === 'JSON' ? { 'x-ms-runtime': parseObject(runtimeClaims) } : {};
-  return { ...platformClaims(evidence), ...reportClaims(evidence), ...runtime };
+  const runtime = dataType === 'JSON' ? { 'x-ms-runtime': runtimeObject(runtimeClaims) } : {};
+  const type = attestationTypeOf('sevsnpvm', evidence);
+  return { ...type, ...platformClaims(evidence), ...reportClaims(evidence), ...runtime };
 }
 
 /** The claims that need no runtime data. */
@@ -54,11 +56,16 @@ export function reportClaims({ facts }: VerifiedEvidence): AttestationClaims {
   };
 }
 
+export function attestationTypeOf(
+  type: 'sevsnpvm' | 'azurevm',
+  { facts }: VerifiedEvidence,
+): AttestationClaims {
+  return { 'x-ms-attestation-type': facts.platform === 'simulated' ? `${type}-simulated` : type };
+}
+
 /** No `x-ms-compliance-status` on any platform: it vouches for Microsoft's own utility VM. */
-function platformClaims({ facts }: VerifiedEvidence): AttestationClaims {
-  const simulated = facts.platform === 'simulated';
+export function platformClaims({ facts }: VerifiedEvidence): AttestationClaims {
   return {
-    'x-ms-attestation-type': simulated ? 'sevsnpvm-simulated' : 'sevsnpvm',
     'x-ms-ver': '1.0',
     'x-strongroom-platform': facts.platform,
     'x-strongroom-product': facts.product,
@@ -76,10 +83,17 @@ function tcbClaim(tcb: Tcb): Readonly<Record<string, number>> {
   return { ...(fmc === null ? {} : { fmc }), bootLoader, tee, snp, microcode };
 }
 
-function parseObject(bytes: Uint8Array): object {
+/**
+ * The bytes of runtime data as the claim that a token shows. A member that occurs twice is refused:
+ * who hashes the bytes and who reads the claim would see two things.
+ * @throws ERR_EVIDENCE_MALFORMED
+ */
+export function runtimeObject(bytes: Uint8Array): object {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    value = JSON.parse(text);
+    if (repeatedMember(text) !== undefined) throw new SyntaxError('repeated member');
   } catch {
     throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check: 'runtime-claims' });
   }

@@ -1,28 +1,18 @@
-import { randomBytes } from 'node:crypto';
 import type { AppraisalPolicy } from '@strongroom/attestation/appraise';
-import { type AttestationClaims, claimsOf } from '@strongroom/attestation/claims';
+import { claimsOf } from '@strongroom/attestation/claims';
 import type { RootSet } from '@strongroom/attestation/roots';
 import { type VerifiedEvidence, verifyEvidence } from '@strongroom/attestation/verify';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import type { Clock } from '@strongroom/runtime/clock';
-import { SignJWT } from 'jose';
 import { demandPolicy } from './appraisal.ts';
 import { type AttestRequest, parseAttestRequest } from './request.ts';
-import type { TokenSigner } from './signing-key.ts';
+import { nonceClaim, signToken, type TokenContext } from './token.ts';
 
-export interface AttestContext {
+export interface AttestContext extends TokenContext {
   /** Which platform is believed; a service has exactly one. */
   readonly roots: RootSet;
   /** Demanded of every evidence; without one, whatever is genuine gets a token. */
   readonly policy?: AppraisalPolicy;
-  readonly signer: TokenSigner;
-  readonly clock: Clock;
-  /** The service's own name in its tokens. */
-  readonly issuer: () => string;
 }
-
-/** Long enough for the key requests that follow, short enough to be worth nothing when stolen. */
-const TOKEN_VALIDITY_SECONDS = 600;
 
 /**
  * Evidence in, signed token out. Without a policy it says what is genuine, not what is acceptable:
@@ -36,7 +26,7 @@ export async function attest(body: unknown, context: AttestContext): Promise<str
   checkInitTimeData(verified, request);
   if (context.policy) demandPolicy(verified, context.policy);
   const claims = claimsOf(verified, request.runtimeData, request.runtimeDataType);
-  return signToken({ ...claims, ...nonceClaim(request) }, context);
+  return signToken({ ...claims, ...nonceClaim(request.nonce) }, context);
 }
 
 /** Azure's meaning of initialisation data: HOST_DATA is its hash. */
@@ -45,26 +35,4 @@ function checkInitTimeData({ facts }: VerifiedEvidence, { initTimeHash }: Attest
   if (initTimeHash !== undefined && initTimeHash !== hostData) {
     throw new StrongroomError('ERR_REPORT_DATA_MISMATCH', { check: 'init-time-data' });
   }
-}
-
-function nonceClaim({ nonce }: AttestRequest): AttestationClaims {
-  return nonce === undefined ? {} : { nonce };
-}
-
-async function signToken(claims: AttestationClaims, context: AttestContext): Promise<string> {
-  const now = Math.floor(context.clock.now() / 1_000);
-  const issuer = context.issuer();
-  return new SignJWT({ ...claims })
-    .setProtectedHeader({
-      alg: 'RS256',
-      jku: `${issuer}/certs`,
-      kid: context.signer.kid,
-      typ: 'JWT',
-    })
-    .setIssuer(issuer)
-    .setIssuedAt(now)
-    .setNotBefore(now)
-    .setExpirationTime(now + TOKEN_VALIDITY_SECONDS)
-    .setJti(randomBytes(32).toString('hex'))
-    .sign(context.signer.privateKey);
 }

@@ -6,6 +6,7 @@ import type { Metrics } from '@strongroom/runtime/metrics';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppraisalRefused } from './appraisal.ts';
 import { type AttestContext, attest } from './attest.ts';
+import { attestGuest } from './attest-guest.ts';
 import { parseRequestText } from './request.ts';
 
 export interface HttpOptions extends AttestContext {
@@ -54,8 +55,8 @@ function addRoutes(app: FastifyInstance, options: HttpOptions): void {
     return refuse(reply, error);
   });
   app.post('/attest/:platform', async (request) => {
-    checkPath(request);
-    const token = await attest(request.body, options);
+    const attestation = attestationOf(request);
+    const token = await attestation(request.body, options);
     answers.inc({ outcome: 'token' });
     options.logger.info('token-issued', { platform: options.roots.kind });
     return { token };
@@ -69,11 +70,17 @@ async function parseBody(_request: FastifyRequest, text: string | Buffer): Promi
 }
 
 /** Azure's clients write SevSnpVm and SevSnpVM; the service has never cared. */
-function checkPath(request: FastifyRequest): void {
-  const platform = parameterOf(request.params, 'platform');
-  if (platform?.toLowerCase() !== 'sevsnpvm') {
-    throw new StrongroomError('ERR_REQUEST_INVALID', { expected: '/attest/SevSnpVm' });
-  }
+function attestationOf(request: FastifyRequest): typeof attest {
+  const platform = parameterOf(request.params, 'platform')?.toLowerCase();
+  checkApiVersion(request);
+  if (platform === 'sevsnpvm') return attest;
+  if (platform === 'azureguest') return attestGuest;
+  throw new StrongroomError('ERR_REQUEST_INVALID', {
+    expected: '/attest/SevSnpVm or /attest/AzureGuest',
+  });
+}
+
+function checkApiVersion(request: FastifyRequest): void {
   const version = parameterOf(request.query, 'api-version');
   if (version === undefined || !API_VERSIONS.includes(version)) {
     throw new StrongroomError('ERR_REQUEST_INVALID', {

@@ -54,7 +54,8 @@ const BodySchema = z.strictObject({
     }),
   ),
   challenge: z.exactOptional(sized(1, CHALLENGE_BYTES_MAX)),
-  nonce: z.exactOptional(z.string().max(NONCE_CHARACTERS_MAX)),
+  /** Azure's clients write a number now and then. */
+  nonce: z.exactOptional(z.union([z.string().max(NONCE_CHARACTERS_MAX), z.int()])),
 });
 
 const InfoSchema = z.strictObject({
@@ -74,7 +75,7 @@ export function parseGuestRequest(body: unknown): GuestRequest {
     evidence,
     certificateChain: new TextDecoder().decode(vcekCertChain),
     bound: boundOf(request),
-    ...(request.nonce === undefined ? {} : { nonce: request.nonce }),
+    ...(request.nonce === undefined ? {} : { nonce: String(request.nonce) }),
   };
 }
 
