@@ -7,7 +7,7 @@ import {
 } from '../claims.ts';
 import type { VerifiedEvidence } from '../verify.ts';
 import type { GuestRequest } from './guest-request.ts';
-import { PCR_COUNT } from './tpm-quote.ts';
+import { ALL_PCRS } from './tpm-quote.ts';
 import type { AzureVmBinding } from './vm-evidence.ts';
 
 /**
@@ -28,7 +28,7 @@ export function guestClaims(
     ...attestationTypeOf('azurevm', evidence),
     ...platformClaims(evidence),
     ...(vm.runtime.secureBoot === null ? {} : { secureboot: vm.runtime.secureBoot }),
-    'x-ms-azurevm-attested-pcrs': Array.from({ length: PCR_COUNT }, (_, index) => index),
+    'x-ms-azurevm-attested-pcrs': ALL_PCRS,
     ...vmIdClaim(hcl),
     'x-ms-isolation-tee': {
       ...attestationTypeOf('sevsnpvm', evidence),

@@ -2,11 +2,11 @@ import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url
 import { StrongroomError } from '@strongroom/protocol/errors';
 import {
   CERTIFICATE_CHAIN_CHARACTERS_MAX,
+  PCR_COUNT,
   RUNTIME_CLAIMS_BYTES_MAX,
 } from '@strongroom/protocol/limits';
 import { z } from 'zod';
 import { repeatedMember } from '../release-policy/repeated-member.ts';
-import { PCR_COUNT } from './tpm-quote.ts';
 import type { AzureVmEvidence } from './vm-evidence.ts';
 
 /**
