@@ -120,13 +120,13 @@ describe.runIf(hasFixtures)('POST /attest/AzureGuest', () => {
     expect(await post('AzureGuest', requestOf(vm, { nonce }))).toBe('ERR_VTPM_EVIDENCE nonce');
   });
 
-  test('runtime data that the quote does not bind gets no token', async () => {
+  test('runtime data that the guest did not write gets no token', async () => {
     const [vm] = vms;
     const runtimeData = new TextEncoder().encode('{"keys":[]}');
     const bound = { runtimeData, dataType: 'JSON' as const };
     const request = vm && { evidence: vm, certificateChain: chainOf(vm), bound };
     expect(request && (await post('AzureGuest', writeGuestRequest(request)))).toBe(
-      'ERR_VTPM_EVIDENCE nonce',
+      'ERR_VTPM_EVIDENCE user-data',
     );
   });
 });

@@ -69,7 +69,7 @@ describe('an Azure confidential VM', () => {
     expect(claims).not.toHaveProperty('x-ms-sevsnpvm-launchmeasurement');
   });
 
-  test('gets no token for data that the quote does not bind, nor for a stale challenge', async () => {
+  test('gets no token for data or a challenge that the quote does not bind', async () => {
     const runtimeData = new TextEncoder().encode('{"contract":"other"}');
     const nonceRefused = 'ERR_VTPM_EVIDENCE';
     expect(await refusal({ bound: { runtimeData, dataType: 'JSON' } })).toBe(nonceRefused);
@@ -87,6 +87,7 @@ describe('an Azure confidential VM', () => {
       measurements: ['00'.repeat(48)],
       hostData: '00'.repeat(32),
     };
+    // The measurement is the paravisor's: the PCRs of the guest have to be demanded too.
     expect(await refusal({}, { policy })).toBe('ERR_MEASUREMENT_MISMATCH');
   });
 });

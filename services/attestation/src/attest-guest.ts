@@ -1,6 +1,10 @@
 import { guestClaims } from '@strongroom/attestation/azure/guest-claims';
 import { type GuestRequest, parseGuestRequest } from '@strongroom/attestation/azure/guest-request';
-import { checkAzureVmEvidence } from '@strongroom/attestation/azure/vm-evidence';
+import {
+  type AzureVmDemand,
+  checkAzureVmEvidence,
+} from '@strongroom/attestation/azure/vm-evidence';
+import { vtpmEvidenceOf } from '@strongroom/attestation/azure/vtpm';
 import { reportDataOf } from '@strongroom/attestation/binding';
 import { verifyEvidence } from '@strongroom/attestation/verify';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
@@ -10,26 +14,29 @@ import { nonceClaim, signToken } from './token.ts';
 
 /**
  * Evidence of an Azure confidential VM in, signed token out: the report binds the TPM's key, the
- * TPM's quote over all PCRs binds the runtime data or answers the challenge.
+ * TPM's quote over all PCRs binds the runtime data or answers the challenge. Runtime data has to
+ * stand in the hardware's report as well (docs/adr/0009-azure-confidential-vm.md).
  * @throws ERR_EVIDENCE_MALFORMED, ERR_REPORT_*, ERR_VTPM_EVIDENCE, ERR_CERTIFICATE_CHAIN,
  * ERR_ROOT_KIND, and with a policy ERR_MEASUREMENT_MISMATCH, ERR_APPRAISAL_REFUSED
  */
 export async function attestGuest(body: unknown, context: AttestContext): Promise<string> {
-  const request = parseGuestRequest(body);
-  const vm = checkAzureVmEvidence(request.evidence, { nonce: quotedBytes(request.bound) });
+  const { evidence, certificateChain, bound, nonce } = parseGuestRequest(body);
+  const vm = checkAzureVmEvidence(evidence, demandOf(bound));
   const verified = verifyEvidence(
     {
       report: encodeBase64url(vm.report),
-      certificateChain: request.certificateChain,
-      runtimeClaims: encodeBase64url(vm.runtimeData),
+      certificateChain,
+      runtimeClaims: 'challenge' in bound ? '' : encodeBase64url(bound.runtimeData),
+      vtpm: vtpmEvidenceOf(evidence),
     },
     context,
   );
   if (context.policy) demandPolicy(verified, context.policy);
-  const claims = guestClaims(verified, vm, request.bound);
-  return signToken({ ...claims, ...nonceClaim(request.nonce) }, context);
+  return signToken({ ...guestClaims(verified, vm, bound), ...nonceClaim(nonce) }, context);
 }
 
-function quotedBytes(bound: GuestRequest['bound']): Uint8Array {
-  return 'challenge' in bound ? bound.challenge : reportDataOf(bound.runtimeData);
+function demandOf(bound: GuestRequest['bound']): AzureVmDemand {
+  if ('challenge' in bound) return { nonce: bound.challenge };
+  const reportData = reportDataOf(bound.runtimeData);
+  return { nonce: reportData, userData: reportData };
 }
