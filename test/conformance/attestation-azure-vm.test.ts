@@ -4,9 +4,14 @@ import { join } from 'node:path';
 import { type AppraisalPolicy, appraiseEvidence } from '@strongroom/attestation/appraise';
 import { ALL_PCRS } from '@strongroom/attestation/azure/tpm-quote';
 import { reportDataOf } from '@strongroom/attestation/binding';
+import { compileReleasePolicy } from '@strongroom/attestation/release-policy/compile';
+import { evaluatePolicy } from '@strongroom/attestation/release-policy/evaluate';
+import { releasePolicyFor } from '@strongroom/attestation/release-policy/from-contract';
 import { AMD_ROOTS } from '@strongroom/attestation/roots';
 import { verifyEvidence } from '@strongroom/attestation/verify';
+import { EnclaveSchema } from '@strongroom/protocol/contract';
 import type { Evidence, VtpmEvidence } from '@strongroom/protocol/evidence';
+import { ContractIdSchema } from '@strongroom/protocol/fields';
 import { azureVmOf, evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { createVirtualTpm, type VirtualTpm } from '@strongroom/testkit/virtual-tpm';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -22,6 +27,7 @@ import {
   verdictOf,
 } from './attestation-simulated.ts';
 import { azureVms, evidenceOfVm, tampered } from './azure-fixtures.ts';
+import { compactOf, payloadOf } from './recorded-tokens.ts';
 
 /** Evidence of Azure's confidential VMs and containers as it travels, and as a contract sees it. */
 
@@ -195,5 +201,38 @@ describe.runIf(hasFixtures)('an endorsed utility VM', () => {
   test('with another byte is refused, demanded or not', () => {
     const changed = { ...evidence(), uvmEndorsement: other(evidence().uvmEndorsement, 4_000) };
     expect(verdictOf(changed, AMD, policy(undefined))).toMatch(/^ERR_UVM_ENDORSEMENT /);
+  });
+});
+
+describe.runIf(hasFixtures)("Azure's own token of a container group", () => {
+  const CONTRACT = ContractIdSchema.parse('c0'.repeat(32));
+
+  /** A real token's claims, around the runtime claims that a worker of ours would have bound. */
+  function granted(demands: object): boolean {
+    const recorded = payloadOf(compactOf('azure-samples-maa/sev-snp-jwt.jws.json'));
+    const runtime = { contract: CONTRACT, purpose: 'strongroom/worker/v1' };
+    const claims = { ...recorded, 'x-ms-runtime': runtime };
+    const enclave = EnclaveSchema.parse({
+      platform: 'amd',
+      minimumTcb: {},
+      measurements: [{ name: 'uvm', sha384: recorded['x-ms-sevsnpvm-launchmeasurement'] }],
+      authorities: [
+        { issuer: recorded['iss'], keys: [{ kty: 'RSA', n: 'n'.repeat(512), e: 'AQAB' }] },
+      ],
+      ...demands,
+    });
+    const policy = JSON.stringify(releasePolicyFor({ enclave }, CONTRACT));
+    return evaluatePolicy(compileReleasePolicy(policy), claims).granted;
+  }
+
+  test('meets a contract that names the hash of its container policy, and no other', () => {
+    const recorded = payloadOf(compactOf('azure-samples-maa/sev-snp-jwt.jws.json'));
+    const hostData = String(recorded['x-ms-sevsnpvm-hostdata']);
+    expect(granted({ hostData: [hostData] })).toBe(true);
+    expect(granted({ hostData: ['00'.repeat(32), hostData] })).toBe(true);
+    expect(granted({ hostData: ['00'.repeat(32)] })).toBe(false);
+    expect(granted({ hostData: [hostData], uvm: { minimumSvn: 0 } })).toBe(
+      recorded['x-ms-compliance-status'] === 'azure-compliant-uvm',
+    );
   });
 });

@@ -55,7 +55,7 @@ const CLAIM_TYPES: ReadonlyMap<string, ClaimType> = new Map<string, ClaimType>([
 ]);
 
 /** A confidential VM's token carries the same claims one level down. */
-const NESTED = 'x-ms-isolation-tee.';
+export const NESTED = 'x-ms-isolation-tee.';
 
 /** Undefined for a claim that is not declared: a literal then means exactly its own JSON type. */
 export function claimTypeOf(claim: string): ClaimType | undefined {

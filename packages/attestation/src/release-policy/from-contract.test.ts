@@ -128,12 +128,40 @@ describe('releasePolicyFor', () => {
     ['killList', { killList: { products: ['Milan'] } }],
     ['floorPreset', { floorPreset: '2026-05' }],
     ['platformInfo', { platformInfo: { required: ['alias-check'] } }],
+    ['uvm', { uvm: { minimumSvn: 1 } }],
+    ['uvm', { uvm: { minimumSvn: 0, feed: 'another' } }],
+    [
+      'measurements.pcrs',
+      { measurements: [{ name: 'vm', sha384: MEASURED, pcrs: { 4: 'aa'.repeat(32) } }] },
+    ],
     ['minimumTcb.fmc', { minimumTcb: { Turin: { ...FLOOR, fmc: 1 } } }],
     ['minimumTcb.microcodeOf', { minimumTcb: { Genoa: { ...FLOOR, microcodeOf: {} } } }],
   ])('is not made from a demand that no token shows: %s', (member, demand) => {
     const thrown = thrownBy(() => releasePolicyFor(contractOf(demand), CONTRACT));
     expect(codeOf(thrown)).toBe('ERR_POLICY_MALFORMED');
     expect(thrown).toMatchObject({ facts: { place: `enclave.${member}` } });
+  });
+
+  test('names the host data that a contract names, each in an entry of its own', () => {
+    const hostData = ['ab'.repeat(32), 'cd'.repeat(32)];
+    for (const platform of ['amd', 'simulated'] as const) {
+      const contract = contractOf({ platform, hostData });
+      const shown = platform === 'amd' ? {} : SIMULATED;
+      const granted = (value: unknown) =>
+        judge(contract, claimsOf({ ...shown, 'x-ms-sevsnpvm-hostdata': value })).granted;
+      expect(hostData.map(granted)).toEqual([true, true]);
+      expect([CONTRACT, undefined, '00'.repeat(32), hostData].map(granted)).toEqual(
+        Array(4).fill(false),
+      );
+    }
+  });
+
+  test("demands Azure's own word on a utility VM of any version", () => {
+    const contract = contractOf({ uvm: { minimumSvn: 0 } });
+    const status = (value: unknown) =>
+      judge(contract, claimsOf({ 'x-ms-compliance-status': value })).granted;
+    expect(status('azure-compliant-uvm')).toBe(true);
+    expect(['azure-compliant-cvm', undefined, ''].map(status)).toEqual([false, false, false]);
   });
 
   test('is flat, with one entry an authority and measurement', () => {

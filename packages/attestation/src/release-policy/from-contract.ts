@@ -3,6 +3,7 @@ import { ENCLAVE_DEMANDS, type TcbFloor } from '@strongroom/protocol/enclave-dem
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { POLICY_BYTES_MAX, POLICY_CONDITIONS_MAX } from '@strongroom/protocol/limits';
+import { NESTED } from './claim-types.ts';
 
 /** A release policy as JSON: always flat, since Azure's pages disagree on nesting. */
 export interface ReleasePolicy {
@@ -48,18 +49,23 @@ export function releasePolicyFor(
   const { enclave } = contract;
   refuseUnenforced(enclave);
   const anyOf = enclave.authorities.flatMap(({ issuer }) =>
-    enclave.measurements.flatMap(({ sha384 }) =>
-      productConditions(enclave).map((product) => ({
-        authority: issuer,
-        allOf: [
-          ...platformConditions(enclave, contractId),
-          equals('x-ms-sevsnpvm-launchmeasurement', sha384),
-          equals('x-ms-runtime.contract', contractId),
-          equals('x-ms-runtime.purpose', 'strongroom/worker/v1'),
-          ...product,
-        ],
-      })),
-    ),
+    enclave.measurements.flatMap((measurement) => {
+      const tee = measurement.pcrs ? NESTED : '';
+      return hostDataOf(enclave, contractId).flatMap((hostData) =>
+        productConditions(enclave, tee).map((product) => ({
+          authority: issuer,
+          allOf: [
+            ...platformConditions(enclave, tee),
+            equals(`${tee}x-ms-sevsnpvm-launchmeasurement`, measurement.sha384),
+            ...hostData.map((each) => equals(`${tee}x-ms-sevsnpvm-hostdata`, each)),
+            equals('x-ms-runtime.contract', contractId),
+            equals('x-ms-runtime.purpose', 'strongroom/worker/v1'),
+            ...product,
+            ...complianceConditions(enclave),
+          ],
+        })),
+      );
+    }),
   );
   return withinLimits({ version: '1.0.0', anyOf });
 }
@@ -68,7 +74,7 @@ export function releasePolicyFor(
 function refuseUnenforced(enclave: EnclaveContract): void {
   const floors = Object.values(enclave.minimumTcb);
   const unseen = [
-    ...Object.keys(ENCLAVE_DEMANDS).filter((each) => each !== 'products' && each in enclave),
+    ...Object.keys(ENCLAVE_DEMANDS).filter((each) => each in enclave && !isShown(each, enclave)),
     ...(floors.some((floor) => 'fmc' in floor) ? ['minimumTcb.fmc'] : []),
     ...(floors.some((floor) => 'microcodeOf' in floor) ? ['minimumTcb.microcodeOf'] : []),
     ...(enclave.measurements.some((each) => 'pcrs' in each) ? ['measurements.pcrs'] : []),
@@ -81,42 +87,64 @@ function refuseUnenforced(enclave: EnclaveContract): void {
   });
 }
 
-function platformConditions(enclave: EnclaveContract, contractId: ContractId): ClaimCondition[] {
+/** Of the utility VM a token shows that Microsoft is content with it, but not its version. */
+function isShown(demand: string, { uvm }: EnclaveContract): boolean {
+  if (demand === 'uvm') return uvm?.minimumSvn === 0 && uvm.feed === undefined;
+  return demand === 'products' || demand === 'hostData';
+}
+
+/**
+ * On hardware a contract that is silent has no condition on HOST_DATA: the cloud puts the hash of
+ * its own policy there. The contract is bound by the runtime claims, which measured code wrote.
+ */
+function hostDataOf(enclave: EnclaveContract, contractId: ContractId): string[][] {
+  if (enclave.hostData) return enclave.hostData.map((each) => [each]);
+  return enclave.platform === 'simulated' ? [[contractId]] : [[]];
+}
+
+/** @param tee where the hardware's claims are: a confidential VM's token has them one level down */
+function platformConditions(enclave: EnclaveContract, tee: string): ClaimCondition[] {
   if (enclave.platform === 'simulated') {
-    return [
-      equals('x-ms-attestation-type', 'sevsnpvm-simulated'),
-      equals('x-strongroom-platform', 'simulated'),
-      equals('x-ms-sevsnpvm-hostdata', contractId),
-    ];
+    return [...typeConditions('-simulated', tee), equals('x-strongroom-platform', 'simulated')];
   }
-  // No condition on HOST_DATA: on Azure it holds the security policy's hash. The contract is bound
-  // by the runtime claims, which measured code wrote.
   return [
-    equals('x-ms-attestation-type', 'sevsnpvm'),
-    equals('x-ms-sevsnpvm-is-debuggable', 'false'),
-    equals('x-ms-sevsnpvm-migration-allowed', 'false'),
-    equals('x-ms-sevsnpvm-vmpl', 0),
+    ...typeConditions('', tee),
+    equals(`${tee}x-ms-sevsnpvm-is-debuggable`, 'false'),
+    equals(`${tee}x-ms-sevsnpvm-migration-allowed`, 'false'),
+    equals(`${tee}x-ms-sevsnpvm-vmpl`, 0),
   ];
 }
 
-function productConditions(enclave: EnclaveContract): ClaimCondition[][] {
+function typeConditions(simulated: string, tee: string): ClaimCondition[] {
+  const type = 'x-ms-attestation-type';
+  const hardware = equals(`${tee}${type}`, `sevsnpvm${simulated}`);
+  return tee === '' ? [hardware] : [equals(type, `azurevm${simulated}`), hardware];
+}
+
+function productConditions(enclave: EnclaveContract, tee: string): ClaimCondition[][] {
   const lines = enclave.products ?? Object.keys(enclave.minimumTcb);
   if (lines.length === 0) return [[]];
   const floors = new Map(Object.entries(enclave.minimumTcb));
   return lines.map((product) => [
     equals('x-strongroom-product', product),
-    ...floorConditions(floors.get(product)),
+    ...floorConditions(floors.get(product), tee),
   ]);
 }
 
-function floorConditions(floor: TcbFloor | undefined): ClaimCondition[] {
+function floorConditions(floor: TcbFloor | undefined, tee: string): ClaimCondition[] {
   if (!floor) return [];
   return [
-    atLeast('x-ms-sevsnpvm-bootloader-svn', floor.bootLoader),
-    atLeast('x-ms-sevsnpvm-tee-svn', floor.tee),
-    atLeast('x-ms-sevsnpvm-snpfw-svn', floor.snp),
-    atLeast('x-ms-sevsnpvm-microcode-svn', floor.microcode),
+    atLeast(`${tee}x-ms-sevsnpvm-bootloader-svn`, floor.bootLoader),
+    atLeast(`${tee}x-ms-sevsnpvm-tee-svn`, floor.tee),
+    atLeast(`${tee}x-ms-sevsnpvm-snpfw-svn`, floor.snp),
+    atLeast(`${tee}x-ms-sevsnpvm-microcode-svn`, floor.microcode),
   ];
+}
+
+/** Who reads the endorsement itself needs no word of Azure's on it, and others give none. */
+function complianceConditions({ uvm, ownVerification }: EnclaveContract): ClaimCondition[] {
+  if (!uvm || ownVerification === true) return [];
+  return [equals('x-ms-compliance-status', 'azure-compliant-uvm')];
 }
 
 function equals(claim: string, value: string | number): ClaimCondition {
