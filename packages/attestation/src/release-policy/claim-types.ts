@@ -6,8 +6,10 @@
 export type ClaimType = 'string' | 'integer' | 'boolean';
 
 const SNP = 'x-ms-sevsnpvm-';
+const VM = 'x-ms-azurevm-';
+const VM_CONFIGURATION = 'x-ms-runtime.vm-configuration.';
 
-/** Microsoft Azure Attestation's claims of an SEV-SNP token, and those that Strongroom adds. */
+/** Microsoft Azure Attestation's claims of an SEV-SNP container or VM, and Strongroom's own. */
 const CLAIM_TYPES: ReadonlyMap<string, ClaimType> = new Map<string, ClaimType>([
   ['iss', 'string'],
   ['iat', 'integer'],
@@ -37,6 +39,16 @@ const CLAIM_TYPES: ReadonlyMap<string, ClaimType> = new Map<string, ClaimType>([
   [`${SNP}snpfw-svn`, 'integer'],
   [`${SNP}tee-svn`, 'integer'],
   [`${SNP}vmpl`, 'integer'],
+  ...typed('boolean', VM, [
+    ...['bootdebug-enabled', 'dbvalidated', 'dbxvalidated', 'debuggersdisabled', 'elam-enabled'],
+    ...['default-securebootkeysvalidated', 'flightsigning-enabled', 'hypervisordebug-enabled'],
+    ...['is-windows', 'kerneldebug-enabled', 'signingdisabled', 'testsigning-enabled'],
+  ]),
+  ...typed('integer', VM, ['hvci-policy', 'osversion-major', 'osversion-minor']),
+  ...typed('string', VM, ['attestation-protocol-ver', 'osbuild', 'osdistro', 'ostype', 'vmid']),
+  ...typed('boolean', VM_CONFIGURATION, ['console-enabled', 'secure-boot', 'tpm-enabled']),
+  ...typed('integer', VM_CONFIGURATION, ['current-time']),
+  ...typed('string', VM_CONFIGURATION, ['vmUniqueId']),
   ['x-ms-runtime.contract', 'string'],
   ['x-ms-runtime.nonce', 'string'],
   ['x-ms-runtime.purpose', 'string'],
@@ -47,12 +59,13 @@ const CLAIM_TYPES: ReadonlyMap<string, ClaimType> = new Map<string, ClaimType>([
   ['x-strongroom-debug-allowed', 'boolean'],
   ['x-strongroom-platform-info', 'string'],
   ...['committed', 'launch', 'current'].flatMap((tcb) =>
-    ['fmc', 'bootLoader', 'tee', 'snp', 'microcode'].map((part): [string, ClaimType] => [
-      `x-strongroom-tcb-${tcb}.${part}`,
-      'integer',
-    ]),
+    typed('integer', `x-strongroom-tcb-${tcb}.`, ['fmc', 'bootLoader', 'tee', 'snp', 'microcode']),
   ),
 ]);
+
+function typed(type: ClaimType, prefix: string, names: string[]): [string, ClaimType][] {
+  return names.map((name) => [`${prefix}${name}`, type]);
+}
 
 /** A confidential VM's token carries the same claims one level down. */
 export const NESTED = 'x-ms-isolation-tee.';

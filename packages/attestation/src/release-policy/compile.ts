@@ -6,7 +6,8 @@ import {
   POLICY_TEXT_CHARACTERS_MAX,
 } from '@strongroom/protocol/limits';
 import { claimTypeOf } from './claim-types.ts';
-import { repeatedMember } from './repeated-member.ts';
+import { quoted } from './quoted.ts';
+import { CANONICAL_INTEGER, oddNumber, repeatedMember } from './repeated-member.ts';
 
 /**
  * Azure's grammar 1.0.0, as a typed tree:
@@ -17,7 +18,8 @@ import { repeatedMember } from './repeated-member.ts';
  *             | { "anyOf": [ condition+ ] } | { "allOf": [ condition+ ] }
  *
  * `anyOf` and `allOf` in any case, everything else as written; whatever is not in the grammar is
- * refused, since a policy that is half understood grants what its author did not mean.
+ * refused, since a policy that is half understood grants what its author did not mean. Spellings of
+ * drafts that are still found in the wild are refused by name, with what to write instead.
  */
 export interface CompiledPolicy {
   readonly entries: readonly PolicyEntry[];
@@ -70,13 +72,19 @@ interface Budget {
 export function compileReleasePolicy(text: string): CompiledPolicy {
   const policy = objectAt(parse(text), '(policy)');
   demandMembers(policy, '(policy)', ['version'], ['anyOf']);
-  if (policy['version'] !== '1.0.0') throw malformed('version', 'must be "1.0.0"');
+  demandVersion(policy['version']);
   const list = listOf(policy, '', ['anyOf']);
   const budget: Budget = { conditions: 0 };
   const entries = list.items.map((item, index) =>
     compileEntry(item, `${list.place}[${index}]`, budget),
   );
   return { entries };
+}
+
+function demandVersion(version: unknown): void {
+  if (version === '1.0.0') return;
+  const draft = version === '0.2' ? '"0.2" is a draft of the grammar: ' : '';
+  throw malformed('version', `${draft}must be "1.0.0"`);
 }
 
 function parse(text: string): unknown {
@@ -90,7 +98,9 @@ function parse(text: string): unknown {
     throw malformed('(policy)', 'not JSON');
   }
   const repeated = repeatedMember(text);
-  if (repeated !== undefined) throw malformed('(policy)', `member ${shown(repeated)} is repeated`);
+  if (repeated !== undefined) throw malformed(repeated, 'the member stands there twice');
+  const odd = oddNumber(text);
+  if (odd !== undefined) throw malformed(odd || '(policy)', NO_INTEGER);
   return value;
 }
 
@@ -99,7 +109,10 @@ function compileEntry(value: unknown, place: string, budget: Budget): PolicyEntr
   demandMembers(entry, place, ['authority'], ['anyOf', 'allOf']);
   const authority = nameAt(entry['authority'], `${place}.authority`);
   if (!isIssuerUrl(authority)) {
-    throw malformed(`${place}.authority`, 'must be the http(s) URL of an issuer');
+    const draft = isIssuerUrl(`https://${authority}`)
+      ? ', with its https:// (a draft had none)'
+      : '';
+    throw malformed(`${place}.authority`, `must be the http(s) URL of an issuer${draft}`);
   }
   return { place, authority, rule: compileCombination(entry, place, 1, budget) };
 }
@@ -138,6 +151,8 @@ function compileCondition(members: Members, place: string, budget: Budget): Cond
     throw malformed(place, `more than POLICY_CONDITIONS_MAX = ${POLICY_CONDITIONS_MAX} conditions`);
   }
   const claim = nameAt(members['claim'], `${place}.claim`);
+  // Nobody sees the difference between a claim and its twin with another letter or a space.
+  if (!/^[!-~]+$/.test(claim)) throw malformed(`${place}.claim`, 'must be visible ASCII');
   const path = claim.split('.');
   if (path.includes('')) throw malformed(`${place}.claim`, 'a dotted path has no empty part');
   const operator = operatorOf(members, place);
@@ -156,10 +171,14 @@ function compileCondition(members: Members, place: string, budget: Budget): Cond
 function operatorOf(members: Members, place: string): Operator {
   const names = Object.keys(members).filter((name) => name !== 'claim');
   if (names.includes('condition') || names.includes('value')) {
-    throw malformed(place, 'the spelling with "condition" and "value" is older than 1.0.0');
+    const draft = '{"claim", "condition": "equals", "value"} is a spelling of a draft';
+    throw malformed(place, `${draft}: write {"claim", "equals": value}`);
   }
   const unknown = names.find((name) => !isOperator(name));
-  if (unknown !== undefined) throw malformed(place, `unknown operator ${shown(unknown)}`);
+  if (unknown !== undefined) {
+    const meant = OPERATORS.find((each) => sameLetters(each, unknown)) ?? OPERATORS.join(', ');
+    throw malformed(place, `unknown operator ${quoted(unknown)}: write ${meant}`);
+  }
   const [name] = names;
   if (names.length !== 1 || !isOperator(name)) {
     throw malformed(place, `a claim takes exactly one operator, not ${names.length}`);
@@ -191,14 +210,13 @@ function booleanAt(value: unknown, at: string): boolean {
   throw malformed(at, 'must be "true" or "false"');
 }
 
-/** One spelling per number: no sign, zero, exponent or space too many, nothing above 2^53. */
-const CANONICAL_INTEGER = /^(?:0|-?[1-9][0-9]{0,15})$/;
+const NO_INTEGER = 'must be an integer up to 2^53, in its shortest decimal spelling';
 
 function integerAt(value: unknown, at: string): number {
   const spelled = typeof value === 'string' && CANONICAL_INTEGER.test(value);
   const integer = spelled ? Number(value) : value;
   if (typeof integer !== 'number' || !Number.isSafeInteger(integer)) {
-    throw malformed(at, 'must be an integer, in its shortest decimal spelling');
+    throw malformed(at, NO_INTEGER);
   }
   return integer;
 }
@@ -238,7 +256,7 @@ function demandMembers(
   const unknown = Object.keys(members).find(
     (name) => !fixed.includes(name) && !lists.some((list) => sameLetters(list, name)),
   );
-  if (unknown !== undefined) throw malformed(place, `unknown member ${shown(unknown)}`);
+  if (unknown !== undefined) throw malformed(place, `unknown member ${quoted(unknown)}`);
 }
 
 interface List {
@@ -265,10 +283,6 @@ function listOf(members: Members, place: string, kinds: readonly ('anyOf' | 'all
 /** ASCII case only: no other letter may lower to one of these. */
 function sameLetters(expected: string, name: string): boolean {
   return /^[A-Za-z]+$/.test(name) && name.toLowerCase() === expected.toLowerCase();
-}
-
-function shown(name: string): string {
-  return JSON.stringify(name.slice(0, 60));
 }
 
 function malformed(place: string, problem: string): StrongroomError {
