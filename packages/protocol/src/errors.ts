@@ -319,6 +319,34 @@ export const ERRORS = {
     'the caller is expected to present a valid access token',
     'Set the access token that the service was configured with.',
   ),
+  ERR_RATE_LIMITED: retry(
+    'a caller is expected to ask no more often than its rate allows',
+    'Ask again after the seconds that are named.',
+  ),
+  ERR_OPERATION_NOT_OFFERED: halt(
+    'a key of this service is released or kept, and used for nothing by the service itself',
+    'Release the key to attested code, or use the public half where you are.',
+  ),
+  ERR_KEY_DELETED: halt(
+    'the name is expected to be free of a deleted key that can still be recovered',
+    'Recover the deleted key, or purge it to free its name.',
+  ),
+  ERR_KEY_EXISTS: halt(
+    'a restored key is expected to find its name free',
+    'Delete and purge the key of this name first, if it is to be replaced.',
+  ),
+  ERR_BACKUP_INVALID: halt(
+    'the backup is expected to be one that this service made under its present master key',
+    'Use a backup of this service, made after its master key was last rotated.',
+  ),
+  ERR_BACKUP_OUTDATED: halt(
+    'a backup is expected to hold the key as it was when it was purged',
+    'Use the newest backup: an older one would bring back what was changed since.',
+  ),
+  ERR_MASTER_KEY_UNAVAILABLE: retry(
+    'the token or service that holds the master key is expected to open the store key',
+    'Check that it can be reached, its PIN or access token, and the key that is named.',
+  ),
   ERR_RIGHT_MISSING: halt(
     'the access token is expected to carry the right that is named',
     'Use a token with this right: who releases keys does not administer them.',

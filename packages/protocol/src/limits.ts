@@ -72,6 +72,15 @@ export const AGGREGATE_ROWS_MAX = 100_000;
 export const HTTP_BODY_BYTES_MAX = 256 * 1024;
 export const HTTP_TIMEOUT_MS = 10_000;
 
+/** Azure limits software keys to 2,000 requests in 10 s; a caller of key release likewise. */
+export const CALLER_REQUESTS_PER_SECOND = 200;
+export const CALLER_REQUESTS_BURST = 2_000;
+/** Refusals of strangers that are written down one by one; more are counted. */
+export const ATTEMPTS_RECORDED_PER_SECOND = 1;
+export const ATTEMPTS_RECORDED_BURST = 1_000;
+/** An access token of an identity provider: it travels in a header. */
+export const OIDC_TOKEN_BYTES_MAX = 8_192;
+
 /** A release policy: eight authorities with sixteen measurements each make about 145 KB. */
 export const POLICY_BYTES_MAX = 160 * 1024;
 export const POLICY_CONDITIONS_MAX = 2_048;

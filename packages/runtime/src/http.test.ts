@@ -53,6 +53,27 @@ describe('http server', () => {
     expect(answer.json().error.code).toBe('ERR_INTERNAL');
   });
 
+  it('reads JSON or nothing, and refuses what is nested too deeply before it is parsed', async () => {
+    const echo = async (payload: string) => {
+      const headers = { 'content-type': 'application/json' };
+      const answer = await server().inject({ method: 'POST', url: '/echo', headers, payload });
+      return [answer.statusCode, answer.body];
+    };
+    const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
+    expect(await echo(nested(32))).toEqual([200, nested(32)]);
+    expect(await echo('')).toEqual([200, '']);
+    expect(await echo(`{"a":"${'{['.repeat(40)}\\"["}`)).toMatchObject([200, expect.anything()]);
+    for (const text of [
+      nested(33),
+      '['.repeat(100_000),
+      '{"a":'.repeat(33),
+      '{',
+      '{"__proto__":1}',
+    ]) {
+      expect((await echo(text))[0]).toBe(400);
+    }
+  });
+
   it('answers coded errors with their code', async () => {
     const answer = await server().inject('/full');
     expect(answer.statusCode).toBe(503);

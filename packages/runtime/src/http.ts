@@ -2,6 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { isCodedError, RuntimeError, systemCodeOf } from './coded-error.ts';
+import { addJsonBodies } from './json-body.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -14,7 +15,15 @@ export interface HttpServerOptions {
   /** What /healthz says besides that the process lives, such as a warning of a simulation. */
   readonly health?: Readonly<Record<string, string>>;
   /** PEM certificate chain and private key; without it the server speaks plain HTTP. */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly tls?: {
+    readonly cert: string;
+    readonly key: string;
+    /**
+     * Asks clients for a certificate and takes whatever comes, none included: who may do what is
+     * the routes' question. `ca` is what `socket.authorized` then means; without it, nothing.
+     */
+    readonly clientCertificates?: { readonly ca: string | undefined };
+  };
   /** Bytes of a request body; default 256 KiB. */
   readonly bodyLimit?: number;
 }
@@ -42,6 +51,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     routerOptions: { maxParamLength: PATH_PART_CHARACTERS_MAX },
     serverFactory: (handler) => createServer(handler, options.tls),
   });
+  addJsonBodies(app);
   addSecurityHeaders(app, options.tls !== undefined);
   addObservation(app, options);
   addErrorAnswers(app, options.logger);
@@ -75,11 +85,18 @@ function createServer(handler: http.RequestListener, tls: HttpServerOptions['tls
   const server =
     tls === undefined
       ? http.createServer(handler)
-      : https.createServer({ cert: tls.cert, key: tls.key, minVersion: 'TLSv1.3' }, handler);
+      : https.createServer({ ...tlsOptions(tls), minVersion: 'TLSv1.3' }, handler);
   server.headersTimeout = REQUEST_TIMEOUT_MS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   return server;
+}
+
+function tlsOptions({ cert, key, clientCertificates }: NonNullable<HttpServerOptions['tls']>) {
+  if (!clientCertificates) return { cert, key };
+  // An empty list, unlike none, is no authority at all instead of all that the system knows.
+  const ca = clientCertificates.ca ?? [];
+  return { cert, key, ca, requestCert: true, rejectUnauthorized: false };
 }
 
 const SECURITY_HEADERS = {

@@ -1,71 +1,120 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import type { FastifyRequest } from 'fastify';
+import type { ClientCertificate } from './client-certificate.ts';
+import type { BearerVerifier } from './oidc.ts';
 
 /**
- * Who may do what. Two rights, two sets of bearer tokens: a worker that may release can change
- * nothing, an administrator releases nothing. No right reads a private key.
+ * Who may do what. A worker that may release changes nothing, an administrator releases nothing, an
+ * auditor reads the log and no more. No right reads a private key: there is no route that could.
  */
-export type Right = 'release' | 'administer';
+export const RIGHTS = ['release', 'administer', 'audit'] as const;
+export type Right = (typeof RIGHTS)[number];
 
-export interface AccessTokens {
-  readonly release: readonly string[];
-  readonly administer: readonly string[];
+export interface Caller {
+  /** As the configuration names it: in the audit log, and the one that a rate limit counts. */
+  readonly name: string;
+  readonly rights: readonly Right[];
+}
+
+/** By what a caller is known: exactly one of three. */
+export interface CallerRule extends Caller {
+  readonly tokenSha256?: string;
+  readonly oidc?: OidcRule;
+  readonly certificate?: CertificateRule;
+}
+
+interface OidcRule {
+  readonly issuer: string;
+  readonly subject: string;
+  /** Each has to be a claim of the token with this value, or a list that holds it. */
+  readonly claims?: Readonly<Record<string, string>>;
+}
+
+interface CertificateRule {
+  readonly spkiSha256?: string;
+  /** Attributes of the subject; all of them, and only with a chain to a named authority. */
+  readonly subject?: Readonly<Record<string, string>>;
+}
+
+interface Credentials {
+  readonly authorization: string | undefined;
+  readonly certificate: ClientCertificate | undefined;
 }
 
 export interface Access {
-  /** @throws ERR_UNAUTHENTICATED without a known token, ERR_RIGHT_MISSING without the right */
-  demand(right: Right, authorization: string | undefined): void;
+  /** @throws ERR_UNAUTHENTICATED, ERR_SERVICE_UNREACHABLE (the keys of an issuer of tokens) */
+  identify(credentials: Credentials): Promise<Caller>;
 }
 
-export function createAccess(tokens: AccessTokens): Access {
-  const known = (['release', 'administer'] as const).flatMap((right) =>
-    tokens[right].map((token) => ({ right, digest: digestOf(token) })),
-  );
+/**
+ * A known certificate decides: Azure's client sends some token in any case, for it knows of no
+ * other way. Rights of several rules that match add up.
+ */
+export function createAccess(rules: readonly CallerRule[], verifyBearer: BearerVerifier): Access {
   return {
-    demand: (right, authorization) => {
+    identify: async ({ authorization, certificate }) => {
+      const byCertificate = certificate ? callerOf(rules, certifies(certificate)) : undefined;
+      if (byCertificate) return byCertificate;
       // RFC 6750 §2.1; the scheme in any case (RFC 9110 §11.1).
       const token = /^Bearer +([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1];
       if (token === undefined) throw new StrongroomError('ERR_UNAUTHENTICATED');
-      const digest = digestOf(token);
-      // Every digest is compared, so that the time tells neither whether nor which one matched.
-      const rights = known.filter((each) => timingSafeEqual(each.digest, digest));
-      if (rights.length === 0) throw new StrongroomError('ERR_UNAUTHENTICATED');
-      if (!rights.some((each) => each.right === right)) {
-        throw new StrongroomError('ERR_RIGHT_MISSING', { right });
-      }
+      const byToken = callerOf(rules, holds(token));
+      if (byToken) return byToken;
+      const identity = await verifyBearer(token);
+      const byIdentity = callerOf(rules, ({ oidc }) => oidc !== undefined && fits(oidc, identity));
+      if (byIdentity) return byIdentity;
+      throw new StrongroomError('ERR_UNAUTHENTICATED', { check: 'subject' });
     },
   };
 }
 
-/** What a route asks for before anything else happens. */
-export interface Guard {
-  readonly onRequest: (request: FastifyRequest) => Promise<void>;
+/** @throws ERR_RIGHT_MISSING */
+export function demandRight({ rights }: Caller, right: Right): void {
+  if (!rights.includes(right)) throw new StrongroomError('ERR_RIGHT_MISSING', { right });
 }
 
-function digestOf(token: string): Buffer {
-  return createHash('sha256').update(token).digest();
+/** Every rule is tried, so that the time tells neither whether nor which one matched. */
+function callerOf(
+  rules: readonly CallerRule[],
+  matches: (rule: CallerRule) => boolean,
+): Caller | undefined {
+  const matching = rules.filter(matches);
+  const name = matching[0]?.name;
+  return name === undefined ? undefined : { name, rights: matching.flatMap((each) => each.rights) };
 }
 
-/** 128 bits in base64url. */
-const TOKEN_CHARACTERS_MIN = 22;
+function holds(token: string) {
+  const digest = sha256(token);
+  return ({ tokenSha256 }: CallerRule) => tokenSha256 !== undefined && same(tokenSha256, digest);
+}
 
-/**
- * One token a line, so that an old and a new one can be valid side by side.
- * @throws ERR_CONFIG_INVALID
- */
-export function parseTokenFile(text: string, setting: string): string[] {
-  const lines = text.split('\n').map((line) => line.trim());
-  const tokens = lines.filter((line) => line !== '');
-  const usable = tokens.every(
-    (token) => token.length >= TOKEN_CHARACTERS_MIN && /^[\w.~+/=-]+$/.test(token),
-  );
-  if (tokens.length === 0 || !usable) {
-    const expected = `tokens of ${TOKEN_CHARACTERS_MIN} characters or more, one a line`;
-    throw new StrongroomError('ERR_CONFIG_INVALID', { setting, expected });
-  }
-  return tokens;
+function certifies(presented: ClientCertificate) {
+  return ({ certificate: rule }: CallerRule): boolean => {
+    if (!rule || !presented.current) return false;
+    if (rule.spkiSha256 !== undefined) return same(rule.spkiSha256, presented.spkiSha256);
+    const wanted = Object.entries(rule.subject ?? {});
+    const all = wanted.length === Object.keys(presented.subject).length && wanted.length > 0;
+    const equal = wanted.every(([name, value]) => presented.subject[name] === value);
+    return presented.trusted && all && equal;
+  };
+}
+
+function fits(rule: OidcRule, { issuer, claims }: Awaited<ReturnType<BearerVerifier>>): boolean {
+  if (rule.issuer !== issuer || rule.subject !== claims['sub']) return false;
+  return Object.entries(rule.claims ?? {}).every(([name, value]) => {
+    const found = claims[name];
+    return Array.isArray(found) ? found.includes(value) : found === value;
+  });
+}
+
+/** Both are hex of SHA-256, so they are equally long. */
+function same(left: string, right: string): boolean {
+  return timingSafeEqual(Buffer.from(left, 'hex'), Buffer.from(right, 'hex'));
+}
+
+export function sha256(data: Uint8Array | string): string {
+  return createHash('sha256').update(data).digest('hex');
 }
 
 /**

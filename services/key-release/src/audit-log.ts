@@ -21,9 +21,25 @@ export interface AuditEvent {
     | 'key-created'
     | 'key-imported'
     | 'key-updated'
+    | 'key-rotated'
     | 'key-deleted'
+    | 'key-recovered'
+    | 'key-purged'
+    | 'key-backed-up'
+    | 'key-restored'
+    | 'rotation-policy-set'
+    | 'master-key-rotated'
+    | 'random-read'
+    | 'keys-read'
+    | 'request-refused'
     | 'key-released'
     | 'release-refused';
+  /** Who asked, as the configuration names the caller. */
+  readonly caller?: string;
+  /** The route's pattern, of what is no operation on a key. */
+  readonly route?: string;
+  /** One entry for so many like it, where there were too many at once. */
+  readonly count?: number;
   readonly key?: string;
   readonly version?: string;
   readonly code?: ErrorCode;

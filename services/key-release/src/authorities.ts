@@ -20,8 +20,10 @@ const TrustedAuthoritySchema = z
   });
 export type TrustedAuthority = z.infer<typeof TrustedAuthoritySchema>;
 
-/** The pinned URLs of those authorities whose keys are fetched. */
-export function jwksUrlsOf(authorities: readonly TrustedAuthority[]): Record<string, string> {
+/** The pinned URLs of those whose keys are fetched: authorities, and issuers of access tokens. */
+export function jwksUrlsOf(
+  authorities: readonly { readonly issuer: string; readonly jwks?: string }[],
+): Record<string, string> {
   return Object.fromEntries(
     authorities.flatMap(({ issuer, jwks }) => (jwks === undefined ? [] : [[issuer, jwks]])),
   );

@@ -1,6 +1,6 @@
 import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { Logger } from '@strongroom/runtime/logger';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 /**
  * Refusals in Azure's shape. `error.code` is Azure's word for the status; `innererror.code` is our
@@ -13,6 +13,8 @@ interface Answer {
 
 const FORBIDDEN: Answer = { status: 403, code: 'Forbidden' };
 const BAD: Answer = { status: 400, code: 'BadParameter' };
+const CONFLICT: Answer = { status: 409, code: 'Conflict' };
+const UNAVAILABLE: Answer = { status: 503, code: 'ServiceUnavailable' };
 const ANSWERS: Partial<Record<ErrorCode, Answer>> = {
   ERR_UNAUTHENTICATED: { status: 401, code: 'Unauthorized' },
   ERR_RIGHT_MISSING: FORBIDDEN,
@@ -24,19 +26,30 @@ const ANSWERS: Partial<Record<ErrorCode, Answer>> = {
   ERR_REPORT_DATA_MISMATCH: FORBIDDEN,
   ERR_POLICY_DENIED: FORBIDDEN,
   ERR_MEASUREMENT_MISMATCH: FORBIDDEN,
-  ERR_POLICY_IMMUTABLE: { status: 409, code: 'Conflict' },
+  ERR_OPERATION_NOT_OFFERED: FORBIDDEN,
+  ERR_RATE_LIMITED: { status: 429, code: 'Throttled' },
+  ERR_POLICY_IMMUTABLE: CONFLICT,
+  ERR_KEY_DELETED: CONFLICT,
+  ERR_KEY_EXISTS: CONFLICT,
+  ERR_BACKUP_OUTDATED: CONFLICT,
+  ERR_BACKUP_INVALID: BAD,
   ERR_POLICY_MALFORMED: BAD,
   ERR_REQUEST_INVALID: BAD,
-  ERR_DISK_FULL: { status: 503, code: 'ServiceUnavailable' },
+  ERR_DISK_FULL: UNAVAILABLE,
+  ERR_SERVICE_UNREACHABLE: UNAVAILABLE,
 };
 
-export function addErrorAnswers(
-  scope: FastifyInstance,
-  challenge: () => string,
-  logger: Logger,
-): void {
+export interface ErrorAnswerOptions {
+  readonly challenge: () => string;
+  readonly logger: Logger;
+  /** Called before a refusal is answered. */
+  readonly record: (refusal: StrongroomError | undefined, request: FastifyRequest) => void;
+}
+
+export function addErrorAnswers(scope: FastifyInstance, options: ErrorAnswerOptions): void {
+  const { challenge, logger, record } = options;
   scope.setErrorHandler((error, request, reply) => {
-    const refusal = refusalOf(error);
+    const refusal = recorded(refusalOf(error), request, record);
     const answer = refusal && ANSWERS[refusal.code];
     if (!refusal || !answer) {
       logger.error('request-failed', { code: codeOf(error) ?? 'ERR_INTERNAL' });
@@ -49,8 +62,24 @@ export function addErrorAnswers(
     logger[expected ? 'debug' : 'warn']('request-refused', { code: refusal.code, route });
     // RFC 9110 §11.6.1: a 401 always says how to authenticate.
     if (answer.status === 401) reply.header('www-authenticate', challenge());
+    const seconds = refusal.facts['retryAfterSeconds'];
+    if (typeof seconds === 'number') reply.header('retry-after', seconds);
     return send(reply, answer, refusal.message, { code: refusal.code, ...refusal.facts });
   });
+}
+
+/** A refusal that cannot be written down is answered as that. */
+function recorded(
+  refusal: StrongroomError | undefined,
+  request: FastifyRequest,
+  record: ErrorAnswerOptions['record'],
+): StrongroomError | undefined {
+  try {
+    record(refusal, request);
+    return refusal;
+  } catch (error) {
+    return refusalOf(error);
+  }
 }
 
 const UNEXPECTED = 'the request could not be answered';

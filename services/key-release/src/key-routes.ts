@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Guard } from './access.ts';
+import type { Guard, Guards } from './guard.ts';
 import { keyBundle, keyItem, keyUrl, versionUrl } from './key-bundle.ts';
 import { generateKey, importKey } from './key-material.ts';
 import {
@@ -19,10 +19,11 @@ import type { ReleaseService } from './release-key.ts';
 type Service = Pick<ReleaseService, 'keyStore' | 'baseUrl'>;
 
 /** What an administrator may do: everything but see or release a private key. */
-export function addKeyRoutes(scope: FastifyInstance, service: Service, guard: Guard): void {
+export function addKeyRoutes(scope: FastifyInstance, service: Service, guards: Guards): void {
+  const guard = guards.demand('administer');
   addReadingRoutes(scope, service, guard);
-  addMakingRoutes(scope, service, guard);
-  addChangingRoutes(scope, service, guard);
+  addMakingRoutes(scope, service, guard, guards.callerOf);
+  addChangingRoutes(scope, service, guard, guards.callerOf);
 }
 
 function addReadingRoutes(scope: FastifyInstance, { keyStore, baseUrl }: Service, guard: Guard) {
@@ -59,9 +60,14 @@ function listAnswer(
   return { value, nextLink: next === undefined ? null : nextLink };
 }
 
-function addMakingRoutes(scope: FastifyInstance, { keyStore, baseUrl }: Service, guard: Guard) {
-  const add = (key: NewKey, event: 'key-created' | 'key-imported') => {
-    const added = keyStore.add(key, event);
+function addMakingRoutes(
+  scope: FastifyInstance,
+  { keyStore, baseUrl }: Service,
+  guard: Guard,
+  callerOf: Guards['callerOf'],
+) {
+  const add = (key: NewKey, event: 'key-created' | 'key-imported', request: FastifyRequest) => {
+    const added = keyStore.add(key, event, callerOf(request));
     key.material.secret.fill(0);
     return keyBundle(added, baseUrl());
   };
@@ -72,7 +78,7 @@ function addMakingRoutes(scope: FastifyInstance, { keyStore, baseUrl }: Service,
     const properties = newProperties(body);
     const operations = operationsOf(kty, body.key_ops);
     const material = await generateKey({ kty, keySize, curve });
-    return add({ name, kty, material, operations, ...properties }, 'key-created');
+    return add({ name, kty, material, operations, ...properties }, 'key-created', request);
   });
   both(scope, 'PUT', '/keys/:name', guard, async (request) => {
     const { name } = readRequest(KeyPathSchema, request.params);
@@ -81,21 +87,26 @@ function addMakingRoutes(scope: FastifyInstance, { keyStore, baseUrl }: Service,
     const properties = newProperties(body);
     const operations = operationsOf(kty, key_ops);
     const material = importKey(kty, body.key);
-    return add({ name, kty, material, operations, ...properties }, 'key-imported');
+    return add({ name, kty, material, operations, ...properties }, 'key-imported', request);
   });
 }
 
-function addChangingRoutes(scope: FastifyInstance, { keyStore, baseUrl }: Service, guard: Guard) {
+function addChangingRoutes(
+  scope: FastifyInstance,
+  { keyStore, baseUrl }: Service,
+  guard: Guard,
+  callerOf: Guards['callerOf'],
+) {
   const update = async (request: FastifyRequest) => {
     const { name, version } = readRequest(KeyPathSchema, request.params);
     const changes = readChanges(readRequest(UpdateSchema, request.body));
-    return keyBundle(keyStore.update(name, version, changes), baseUrl());
+    return keyBundle(keyStore.update(name, version, changes, callerOf(request)), baseUrl());
   };
   both(scope, 'PATCH', '/keys/:name', guard, update);
   both(scope, 'PATCH', '/keys/:name/:version', guard, update);
   both(scope, 'DELETE', '/keys/:name', guard, async (request) => {
     const { name } = readRequest(KeyPathSchema, request.params);
-    return keyBundle(keyStore.remove(name), baseUrl());
+    return keyBundle(keyStore.remove(name, callerOf(request)), baseUrl());
   });
 }
 

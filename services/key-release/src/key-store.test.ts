@@ -55,9 +55,14 @@ describe('key store', () => {
   test('keeps keys, versions and policies over a restart', () => {
     const first = keyOf('kek');
     const second = keyOf('kek');
-    const old = store.add(first, 'key-created');
-    store.add(second, 'key-created');
-    store.update('kek', undefined, { policy: { ...policy, data: 'e30x' }, tags: { use: 'test' } });
+    const old = store.add(first, 'key-created', 'admin');
+    store.add(second, 'key-created', 'admin');
+    store.update(
+      'kek',
+      undefined,
+      { policy: { ...policy, data: 'e30x' }, tags: { use: 'test' } },
+      'admin',
+    );
     database.close();
     open();
     expect(Buffer.from(store.secretOf(store.find('kek'))).equals(second.material.secret)).toBe(
@@ -71,7 +76,7 @@ describe('key store', () => {
   });
 
   test('lists the newest version of each name, in pages', () => {
-    for (const name of ['b', 'a', 'c', 'a']) store.add(keyOf(name), 'key-created');
+    for (const name of ['b', 'a', 'c', 'a']) store.add(keyOf(name), 'key-created', 'admin');
     expect(store.list('', 2).map((key) => key.name)).toEqual(['a', 'b']);
     expect(store.list('b', 2).map((key) => key.name)).toEqual(['c']);
     const newest = store.versions('a', 0, 25).at(-1)?.version;
@@ -88,15 +93,15 @@ describe('key store', () => {
     ['another public half', `UPDATE key_versions SET public_key = '{"n":"x"}'`],
     ['another name', "UPDATE key_versions SET name = 'other'"],
   ])('a database that was edited opens nothing: %s', (_name, sql) => {
-    const { version } = store.add(keyOf('kek'), 'key-created');
+    const { version } = store.add(keyOf('kek'), 'key-created', 'admin');
     database.exec(sql.replace('VERSION', version));
     const [found] = store.list('', 1);
     expect(found && thrown(() => store.secretOf(found))).toBe('ERR_STORE_SEALED');
   });
 
   test('secret bytes of one key do not open in the place of another', () => {
-    store.add(keyOf('one'), 'key-created');
-    store.add(keyOf('two'), 'key-created');
+    store.add(keyOf('one'), 'key-created', 'admin');
+    store.add(keyOf('two'), 'key-created', 'admin');
     database.exec(
       "UPDATE key_versions SET wrapped = (SELECT wrapped FROM key_versions WHERE name = 'one')",
     );
@@ -105,38 +110,40 @@ describe('key store', () => {
   });
 
   test('an immutable policy stays, and may be set to what it is', () => {
-    store.add(keyOf('kek', { policy: { ...policy, immutable: true } }), 'key-created');
+    store.add(keyOf('kek', { policy: { ...policy, immutable: true } }), 'key-created', 'admin');
     const set = (changed: typeof policy) => () =>
-      store.update('kek', undefined, { policy: changed });
+      store.update('kek', undefined, { policy: changed }, 'admin');
     expect(thrown(set({ ...policy, data: 'e30x', immutable: true }))).toBe('ERR_POLICY_IMMUTABLE');
     expect(thrown(set(policy))).toBe('ERR_POLICY_IMMUTABLE');
     expect(thrown(set({ ...policy, immutable: true }))).toBeUndefined();
   });
 
   test('a key that may not leave takes no policy', () => {
-    store.add(keyOf('kek', { exportable: false, policy: null }), 'key-created');
-    expect(thrown(() => store.update('kek', undefined, { policy }))).toBe('ERR_REQUEST_INVALID');
+    store.add(keyOf('kek', { exportable: false, policy: null }), 'key-created', 'admin');
+    expect(thrown(() => store.update('kek', undefined, { policy }, 'admin'))).toBe(
+      'ERR_REQUEST_INVALID',
+    );
   });
 
   test('a deleted key is gone with its secret bytes, and its name may be used again', () => {
     const before = keyOf('kek');
-    const { version } = store.add(before, 'key-created');
-    store.remove('kek');
+    const { version } = store.add(before, 'key-created', 'admin');
+    store.remove('kek', 'admin');
     expect(thrown(() => store.find('kek'))).toBe('ERR_KEY_NOT_FOUND');
     expect(thrown(() => store.find('kek', version))).toBe('ERR_KEY_NOT_FOUND');
-    expect(thrown(() => store.remove('kek'))).toBe('ERR_KEY_NOT_FOUND');
+    expect(thrown(() => store.remove('kek', 'admin'))).toBe('ERR_KEY_NOT_FOUND');
     const rows = database.prepare('SELECT wrapped FROM key_versions').all();
     expect(rows).toMatchObject([{ wrapped: null }]);
-    const { version: next } = store.add(keyOf('kek'), 'key-created');
+    const { version: next } = store.add(keyOf('kek'), 'key-created', 'admin');
     expect(next).not.toBe(version);
   });
 
   test('every change is one audit entry; a change that failed is none', () => {
     const log = createAuditLog(database, 'west', clock);
-    store.add(keyOf('kek'), 'key-created');
-    store.update('kek', undefined, { enabled: false });
-    store.remove('kek');
-    thrown(() => store.update('kek', undefined, { enabled: true }));
+    store.add(keyOf('kek'), 'key-created', 'admin');
+    store.update('kek', undefined, { enabled: false }, 'admin');
+    store.remove('kek', 'admin');
+    thrown(() => store.update('kek', undefined, { enabled: true }, 'admin'));
     const events = log.read(0, 10).map(({ entry }) => /"event":"([a-z-]+)"/.exec(entry)?.[1]);
     expect(events).toEqual(['key-created', 'key-updated', 'key-deleted']);
     expect(log.verify().entries).toBe(3);
@@ -168,8 +175,8 @@ describe('key store', () => {
   test('no secret byte is in any file in a form that can be read', () => {
     const key = keyOf('kek');
     const secret = Buffer.from(key.material.secret);
-    store.add(key, 'key-created');
-    store.update('kek', undefined, { tags: { a: 'b' } });
+    store.add(key, 'key-created', 'admin');
+    store.update('kek', undefined, { tags: { a: 'b' } }, 'admin');
     const files = readdirSync(folder).map((name) => readFileSync(join(folder, name)));
     const texts = ['hex', 'base64', 'base64url'] as const;
     for (const bytes of files) {

@@ -57,8 +57,11 @@ export type KeyChanges = Partial<
   KeyAttributes & Pick<KeyVersion, 'operations' | 'tags'> & { readonly policy: StoredPolicy }
 >;
 
+/** Who asks for a change, for its audit entry: a caller of the configuration of access. */
+type Asking = string | undefined;
+
 export interface KeyStore {
-  add(key: NewKey, event: 'key-created' | 'key-imported'): KeyVersion;
+  add(key: NewKey, event: 'key-created' | 'key-imported', by: Asking): KeyVersion;
   /** @throws ERR_KEY_NOT_FOUND */
   find(name: string, version?: string): KeyVersion;
   /** Newest version of each name, by name. */
@@ -66,9 +69,9 @@ export interface KeyStore {
   /** Versions of a name, oldest first. @throws ERR_KEY_NOT_FOUND */
   versions(name: string, after: number, limit: number): KeyVersion[];
   /** @throws ERR_KEY_NOT_FOUND, ERR_POLICY_IMMUTABLE, ERR_REQUEST_INVALID */
-  update(name: string, version: string | undefined, changes: KeyChanges): KeyVersion;
+  update(name: string, version: string | undefined, changes: KeyChanges, by: Asking): KeyVersion;
   /** Wipes the secret bytes of all versions; for good. @throws ERR_KEY_NOT_FOUND */
-  remove(name: string): KeyVersion;
+  remove(name: string, by: Asking): KeyVersion;
   /** The secret bytes, for the caller to wipe. @throws ERR_STORE_SEALED */
   secretOf(key: KeyVersion): Uint8Array;
 }
@@ -103,7 +106,7 @@ export function createKeyStore(options: KeyStoreOptions): KeyStore {
       find(name);
       return rows.versions(name, after, limit);
     },
-    add: ({ material, ...wanted }, event) =>
+    add: ({ material, ...wanted }, event, by) =>
       transaction(database, () => {
         const version = randomBytes(VERSION_BYTES).toString('hex');
         const times = { created: seconds(), updated: seconds() };
@@ -111,10 +114,11 @@ export function createKeyStore(options: KeyStoreOptions): KeyStore {
         const key = { ...wanted, ...times, version, publicKey, sequence: 0 };
         rows.insert(key, atRest.wrap(material.secret, contextOf(owner, key)));
         if (key.policy) rows.setPolicy(version, key.policy, times.created);
-        auditLog.append({ event, key: key.name, version, ...policyFacts(key.policy) });
+        const facts = { key: key.name, version, ...callerFact(by), ...policyFacts(key.policy) };
+        auditLog.append({ event, ...facts });
         return find(key.name, version);
       }),
-    update: (name, version, changes) =>
+    update: (name, version, changes, by) =>
       transaction(database, () => {
         const before = find(name, version);
         if (changes.policy) demandSettable(before, changes.policy);
@@ -125,14 +129,14 @@ export function createKeyStore(options: KeyStoreOptions): KeyStore {
         if (changes.policy) rows.setPolicy(after.version, changes.policy, after.updated);
         const details = Object.keys(changes).sort();
         const event = { event: 'key-updated', key: name, version: after.version, details } as const;
-        auditLog.append({ ...event, ...policyFacts(changes.policy ?? null) });
+        auditLog.append({ ...event, ...callerFact(by), ...policyFacts(changes.policy ?? null) });
         return find(name, after.version);
       }),
-    remove: (name) =>
+    remove: (name, by) =>
       transaction(database, () => {
         const key = find(name);
         rows.wipe(name, seconds());
-        auditLog.append({ event: 'key-deleted', key: name });
+        auditLog.append({ event: 'key-deleted', key: name, ...callerFact(by) });
         return key;
       }),
   };
@@ -156,6 +160,10 @@ function demandSettable(key: KeyVersion, policy: StoredPolicy): void {
   if (!key.policy?.immutable) return;
   if (policy.data === key.policy.data && policy.immutable) return;
   throw new StrongroomError('ERR_POLICY_IMMUTABLE', { key: key.name });
+}
+
+function callerFact(by: Asking): { caller?: string } {
+  return by === undefined ? {} : { caller: by };
 }
 
 function policyFacts(policy: StoredPolicy | null): { policySha256?: string } {

@@ -34,6 +34,8 @@ export interface ReleaseRequest {
   /** Echoed in the signed answer, so that the caller knows it for fresh. */
   readonly nonce: string | undefined;
   readonly apiVersion: string;
+  /** Who asks, as the configuration of access names the caller. */
+  readonly caller: string | undefined;
 }
 
 export interface ReleaseService {
@@ -169,6 +171,7 @@ function releaseEvent(
 ): AuditEvent {
   return {
     event: 'key-released',
+    ...callerFact(request),
     key: key.name,
     version: key.version,
     policySha256: sha256(Buffer.from(key.policy?.data ?? '', 'base64url')),
@@ -187,12 +190,17 @@ function auditRefusal(error: unknown, request: ReleaseRequest, { auditLog }: Rel
   const unmet = error instanceof StrongroomError ? error.facts['unmet'] : undefined;
   auditLog.append({
     event: 'release-refused',
+    ...callerFact(request),
     key: request.name,
     ...(request.version === undefined ? {} : { version: request.version }),
     code,
     ...(Array.isArray(unmet) ? { details: unmet.map(String) } : {}),
     tokenSha256: sha256(request.token),
   });
+}
+
+function callerFact({ caller }: ReleaseRequest): { caller?: string } {
+  return caller === undefined ? {} : { caller };
 }
 
 function sha256(data: Uint8Array | string): string {

@@ -51,10 +51,15 @@ function fullService(more: Partial<ReleaseService> = {}) {
 }
 
 async function ask(service: ReleaseService): Promise<unknown> {
-  const request = { name: 'kek', version: undefined, nonce: undefined, apiVersion: '7.4' };
+  const request = { name: 'kek', version: undefined, nonce: undefined, caller: 'worker' };
   const algorithm = 'RSA_AES_KEY_WRAP_256';
   const asked = releaseKey(
-    { ...request, algorithm, token: await authority.token(workerClaims(transport.publicKey)) },
+    {
+      ...request,
+      apiVersion: '7.4',
+      algorithm,
+      token: await authority.token(workerClaims(transport.publicKey)),
+    },
     service,
   );
   return await asked.catch((error: unknown) => error);

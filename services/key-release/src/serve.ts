@@ -6,14 +6,15 @@ import { createHttpServer, listen } from '@strongroom/runtime/http';
 import { createLogger, type Logger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
-import { createAccess, parseTokenFile } from './access.ts';
 import { createAtRest } from './at-rest.ts';
+import { createAttempts } from './attempts.ts';
 import { createAuditLog } from './audit-log.ts';
 import { jwksUrlsOf, parseAuthorities } from './authorities.ts';
 import { openDatabase } from './database.ts';
 import { addRoutes } from './http.ts';
 import { createKeyStore } from './key-store.ts';
 import { readMasterKey } from './master-key.ts';
+import { readAccess } from './read-access.ts';
 import { openReleaseIdentity } from './release-identity.ts';
 import type { ReleaseService } from './release-key.ts';
 import type { Settings } from './settings.ts';
@@ -27,18 +28,17 @@ export async function serve(
   clock: Clock = systemClock,
   logger: Logger = createLogger('key-release', { level: settings.logLevel }),
 ): Promise<{ url: string; port: number }> {
-  const access = createAccess({
-    release: parseTokenFile(await readTextFile(settings.accessTokenFile), 'access-token-file'),
-    administer: parseTokenFile(await readTextFile(settings.adminTokenFile), 'admin-token-file'),
-  });
+  const { guards, clientCertificates } = await readAccess(settings, clock);
   let baseUrl = settings.publicUrl ?? '';
   const service = await openService(settings, context, clock, () => baseUrl);
   warn(service, logger);
   const metrics = createMetrics('key-release');
-  const tls = await readTls(settings);
+  const tls = await readTls(settings, clientCertificates);
+  const attempts = createAttempts({ auditLog: service.auditLog, guards, clock });
+  context.onShutdown(() => attempts.flush());
   const ready = () => service.auditLog.head().entries > 0;
   const app = createHttpServer({ service: 'key-release', logger, metrics, ready, ...tls });
-  addRoutes(app, { owner: settings.owner, service, access, logger, metrics });
+  addRoutes(app, { owner: settings.owner, service, guards, attempts, logger, metrics });
   context.onShutdown(() => app.close());
   const address = await listen(app, settings.host, settings.port);
   baseUrl ||= named(address.url, settings.host);
@@ -82,7 +82,11 @@ function warn({ authorities }: ReleaseService, logger: Logger): void {
   }
 }
 
-async function readTls({ tlsCert, tlsKey }: Settings) {
+async function readTls(
+  { tlsCert, tlsKey }: Settings,
+  clientCertificates: { ca: string | undefined } | undefined,
+) {
   if (tlsCert === undefined || tlsKey === undefined) return {};
-  return { tls: { cert: await readTextFile(tlsCert), key: await readTextFile(tlsKey) } };
+  const own = { cert: await readTextFile(tlsCert), key: await readTextFile(tlsKey) };
+  return { tls: { ...own, ...(clientCertificates ? { clientCertificates } : {}) } };
 }

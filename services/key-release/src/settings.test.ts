@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { codeOf } from '@strongroom/protocol/errors';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseTokenFile } from './access.ts';
+import { sha256 } from './access.ts';
+import { parseAccessFile, parseTokenFile } from './access-file.ts';
 import { jwksUrlsOf, parseAuthorities } from './authorities.ts';
 import { readMasterKey } from './master-key.ts';
 import { readSettings } from './settings.ts';
@@ -41,6 +42,7 @@ describe('readSettings', () => {
     ['a level that is none', [...complete, '--log-level', 'loud']],
     ['a certificate without its key', [...complete, '--tls-cert', 'cert.pem']],
     ['a URL with a slash at the end', [...complete, '--public-url', 'https://keys.example/']],
+    ['no callers', complete.filter((word) => !word.endsWith('token-file'))],
     ...complete.flatMap((word, index): [string, string[]][] =>
       word.startsWith('--') ? [[`no ${word}`, complete.toSpliced(index, 2)]] : [],
     ),
@@ -91,10 +93,61 @@ describe('files', () => {
 
   test('tokens come one a line, and a short one is refused', () => {
     const tokens = ['a'.repeat(22), 'b'.repeat(43)];
-    expect(parseTokenFile(` ${tokens.join('\r\n')}\n\n`, 'x')).toEqual(tokens);
+    const rules = parseTokenFile(` ${tokens.join('\r\n')}\n\n`, 'x', 'audit');
+    expect(rules).toMatchObject([
+      { name: 'x-1', rights: ['audit'], tokenSha256: sha256('a'.repeat(22)) },
+      { name: 'x-2', rights: ['audit'], tokenSha256: sha256('b'.repeat(43)) },
+    ]);
     for (const text of ['', '\n', 'a'.repeat(21), `${tokens[0]}\nshort`, 'with space '.repeat(9)]) {
-      expect(codeOfThrown(() => parseTokenFile(text, 'x'))).toBe('ERR_CONFIG_INVALID');
+      expect(codeOfThrown(() => parseTokenFile(text, 'x', 'release'))).toBe('ERR_CONFIG_INVALID');
     }
+  });
+});
+
+describe('the access file', () => {
+  const digest = 'a'.repeat(64);
+  const issuer = 'https://login.example';
+  const keys = [{ kty: 'RSA', n: 'n'.repeat(512), e: 'AQAB' }];
+  const caller = { name: 'worker', rights: ['release'], tokenSha256: digest };
+  const known = { ...caller, tokenSha256: undefined };
+  const oidc = { issuer, subject: 'worker' };
+
+  test('names callers by token, identity provider and certificate, and has a default rate', () => {
+    const callers = [
+      caller,
+      { ...known, name: 'b', oidc: { ...oidc, claims: { role: 'x' } } },
+      { ...known, name: 'c', certificate: { spkiSha256: digest } },
+      { ...known, name: 'd', certificate: { subject: { CN: 'worker' } } },
+    ];
+    const issuers = [{ issuer, audience: 'vault', jwks: 'https://login.example/keys' }];
+    const file = { issuers, callers, certificateAuthorities: 'PEM' };
+    expect(parseAccessFile(JSON.stringify(file))).toEqual({
+      ...JSON.parse(JSON.stringify(file)),
+      rate: { requestsPerSecond: 200, burst: 2_000 },
+    });
+  });
+
+  test.each<[string, unknown]>([
+    ['a list', [caller]],
+    ['nobody', { callers: [] }],
+    ['an unknown member', { callers: [caller], more: 1 }],
+    ['an unknown right', { callers: [{ ...caller, rights: ['read-private'] }] }],
+    ['no right', { callers: [{ ...caller, rights: [] }] }],
+    ['nothing to be known by', { callers: [known] }],
+    ['two ways to be known', { callers: [{ ...caller, certificate: { spkiSha256: digest } }] }],
+    ['a token instead of its digest', { callers: [{ ...caller, tokenSha256: 'secret' }] }],
+    ['one name twice', { callers: [caller, caller] }],
+    ['an issuer that is not listed', { callers: [{ ...known, oidc }] }],
+    ['a subject without an authority', { callers: [{ ...known, certificate: { subject: {} } }] }],
+    ['an issuer without keys', { callers: [caller], issuers: [{ issuer, audience: 'x' }] }],
+    ['an issuer without audience', { callers: [caller], issuers: [{ issuer, keys }] }],
+    ['an endless rate', { callers: [caller], rate: { requestsPerSecond: 0, burst: 1 } }],
+  ])('refuses %s', (_name, file) => {
+    expect(codeOfThrown(() => parseAccessFile(JSON.stringify(file)))).toBe('ERR_CONFIG_INVALID');
+  });
+
+  test('refuses what is no JSON', () => {
+    expect(codeOfThrown(() => parseAccessFile('{'))).toBe('ERR_CONFIG_INVALID');
   });
 });
 

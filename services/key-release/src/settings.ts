@@ -18,8 +18,10 @@ const OptionsSchema = z.strictObject({
   ),
   data: file,
   authorities: file,
-  accessTokenFile: file,
-  adminTokenFile: file,
+  access: z.exactOptional(file),
+  accessTokenFile: z.exactOptional(file),
+  adminTokenFile: z.exactOptional(file),
+  auditTokenFile: z.exactOptional(file),
   masterKeyFile: file,
   tlsCert: z.exactOptional(file),
   tlsKey: z.exactOptional(file),
@@ -64,8 +66,10 @@ function createProgram(start: (options: unknown) => void): Command {
       '--authorities <file>',
       'JSON list of {issuer, keys, platform}: whom to believe',
     )
-    .requiredOption('--access-token-file <file>', 'tokens that may release keys, one a line')
-    .requiredOption('--admin-token-file <file>', 'tokens that may administer keys, one a line')
+    .option('--access <file>', 'JSON of the callers: tokens, identity providers, certificates')
+    .option('--access-token-file <file>', 'tokens that may release keys, one a line')
+    .option('--admin-token-file <file>', 'tokens that may administer keys, one a line')
+    .option('--audit-token-file <file>', 'tokens that may read the audit log, one a line')
     .addOption(
       new Option('--master-key-file <file>', 'base64url of 32 bytes, mode 0600')
         .env(MASTER_KEY_VARIABLE)
@@ -83,6 +87,10 @@ function parseOptions(options: unknown): Settings {
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
+  }
+  const { access, accessTokenFile, adminTokenFile } = parsed.data;
+  if (access === undefined && (accessTokenFile === undefined || adminTokenFile === undefined)) {
+    throw usage('--access, or --access-token-file and --admin-token-file');
   }
   if ((parsed.data.tlsCert === undefined) !== (parsed.data.tlsKey === undefined)) {
     throw usage('--tls-cert and --tls-key belong together');

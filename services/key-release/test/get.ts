@@ -10,17 +10,20 @@ interface Question {
   readonly method?: string;
   readonly token?: string;
   readonly body?: string;
+  /** A client certificate and its key, as PEM. */
+  readonly certificate?: { readonly cert: string; readonly key: string };
 }
 
 /** One HTTPS request with exactly the bytes that the test names: no client corrects them. */
 export function get(url: string, ca: string, question: Question = {}): Promise<Answer> {
-  const { method = 'GET', token, body } = question;
+  const { method = 'GET', token, body, certificate } = question;
   const headers = {
     'content-type': 'application/json',
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
   };
+  const options = { ca, method, headers, agent: false as const, ...certificate };
   return new Promise((resolve, reject) => {
-    const asked = request(url, { ca, method, headers, agent: false }, (response) => {
+    const asked = request(url, options, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (part) => {

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { KeyClient } from '@azure/keyvault-keys';
 import { createLogger } from '@strongroom/runtime/logger';
+import type { Right } from '../src/access.ts';
+import { createAuditLog } from '../src/audit-log.ts';
+import { openDatabase } from '../src/database.ts';
 import { serve } from '../src/serve.ts';
 import { readSettings } from '../src/settings.ts';
 import { createTls } from './tls.ts';
@@ -16,13 +19,15 @@ export interface Vault {
   readonly folder: string;
   readonly ca: string;
   readonly authority: Authority;
-  readonly tokens: { readonly release: string; readonly administer: string };
+  readonly tokens: Readonly<Record<Right, string>>;
   readonly masterKey: Buffer;
   /** Everything that was logged, at the most verbose level. */
   log(): string;
-  client(right: 'release' | 'administer'): KeyClient;
+  client(right: Right): KeyClient;
   /** Stops it and starts it again on the same folder. */
   restart(): Promise<void>;
+  /** Every entry of the audit log; the service is stopped for the time of reading. */
+  entries(): Promise<Readonly<Record<string, unknown>>[]>;
   stop(): Promise<void>;
 }
 
@@ -30,6 +35,8 @@ export interface VaultOptions {
   readonly platform?: 'amd' | 'simulated';
   /** Milliseconds that the service's clock goes before this machine's. */
   readonly ahead?: () => number;
+  /** The file of `--access`. */
+  readonly access?: object;
 }
 
 export async function startVault(options: VaultOptions = {}): Promise<Vault> {
@@ -40,6 +47,7 @@ export async function startVault(options: VaultOptions = {}): Promise<Vault> {
     ...prepared,
     log: running.log,
     restart: running.restart,
+    entries: () => running.stopped(() => readEntries(join(prepared.folder, 'data'))),
     client: (right) => createClient(running.url(), tokens[right], ca),
     stop: async () => {
       await running.stop();
@@ -56,7 +64,7 @@ export async function prepareVault(options: VaultOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'key-release-'));
   const authority = createAuthority();
   const secret = () => randomBytes(32).toString('base64url');
-  const tokens = { release: secret(), administer: secret() };
+  const tokens = { release: secret(), administer: secret(), audit: secret() };
   const masterKey = randomBytes(32);
   const tls = createTls('localhost');
   const trusted = { issuer: ISSUER, keys: [authority.publicKey] };
@@ -71,6 +79,10 @@ export async function prepareVault(options: VaultOptions = {}) {
     ...['--authorities', await file('authorities', JSON.stringify([{ ...trusted, ...platform }]))],
     ...['--access-token-file', await file('access', `${tokens.release}\n`)],
     ...['--admin-token-file', await file('admin', tokens.administer)],
+    ...['--audit-token-file', await file('audit', tokens.audit)],
+    ...(options.access
+      ? ['--access', await file('access.json', JSON.stringify(options.access))]
+      : []),
     ...['--master-key-file', await file('master', masterKey.toString('base64url'))],
     ...['--tls-cert', await file('cert', tls.cert), '--tls-key', await file('key', tls.key)],
   ];
@@ -87,7 +99,10 @@ async function run(args: readonly string[], ahead: () => number = () => 0) {
     },
   });
   const logger = createLogger('key-release', { level: 'debug', destination });
-  const clock = { now: () => Date.now() + ahead(), monotonic: () => performance.now() };
+  const clock = {
+    now: () => Date.now() + ahead(),
+    monotonic: () => performance.now() + ahead(),
+  };
   let closers: (() => Promise<void> | void)[] = [];
   let url = '';
   const start = async () => {
@@ -109,18 +124,39 @@ async function run(args: readonly string[], ahead: () => number = () => 0) {
       await stop();
       await start();
     },
+    stopped: async <T>(act: () => T): Promise<T> => {
+      await stop();
+      const result = act();
+      await start();
+      return result;
+    },
   };
 }
 
+function readEntries(folder: string): Readonly<Record<string, unknown>>[] {
+  const database = openDatabase(folder);
+  try {
+    const log = createAuditLog(database, 'west', { now: () => 0, monotonic: () => 0 });
+    return log.read(0, log.verify().entries).map(({ entry }) => JSON.parse(entry));
+  } finally {
+    database.close();
+  }
+}
+
 /** Azure's own client, told to trust our certificate authority and our host's name. */
-export function createClient(url: string, token: string, ca: string): KeyClient {
+export function createClient(
+  url: string,
+  token: string,
+  ca: string,
+  certificate?: { cert: string; key: string },
+): KeyClient {
   const getToken = async () => ({ token, expiresOnTimestamp: Date.now() + 3_600_000 });
   return new KeyClient(
     url,
     { getToken },
     {
       disableChallengeResourceVerification: true,
-      tlsOptions: { ca },
+      tlsOptions: { ca, ...certificate },
       retryOptions: { maxRetries: 0 },
     },
   );
