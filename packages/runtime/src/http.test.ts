@@ -53,7 +53,7 @@ describe('http server', () => {
     expect(answer.json().error.code).toBe('ERR_INTERNAL');
   });
 
-  it('reads JSON or nothing, and refuses what is nested too deeply before it is parsed', async () => {
+  it('reads JSON or nothing, and never parses what is nested too deeply', async () => {
     const echo = async (payload: string) => {
       const headers = { 'content-type': 'application/json' };
       const answer = await server().inject({ method: 'POST', url: '/echo', headers, payload });
@@ -66,6 +66,7 @@ describe('http server', () => {
     for (const text of [
       nested(33),
       '['.repeat(100_000),
+      '"\\'.repeat(100_000),
       '{"a":'.repeat(33),
       '{',
       '{"__proto__":1}',
