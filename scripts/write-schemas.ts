@@ -11,6 +11,13 @@ import { AttestationProofSchema } from '@strongroom/protocol/attestation-proof';
 import { CheckpointSchema } from '@strongroom/protocol/checkpoint';
 import { ContractSchema, SignedContractSchema } from '@strongroom/protocol/contract';
 import { EvidenceSchema, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
+import {
+  EvidenceAnswerSchema,
+  EvidenceChallengeSchema,
+  EvidenceClaimsSchema,
+  EvidenceRefusalSchema,
+  EvidenceStatementSchema,
+} from '@strongroom/protocol/evidence-answer';
 import { AggregateSealSchema } from '@strongroom/protocol/sealed-aggregate';
 import { BatchSealSchema, ManifestSchema } from '@strongroom/protocol/sealed-batch';
 import { z } from 'zod';
@@ -27,6 +34,14 @@ const DOCUMENTS = {
     AttestationProofSchema,
     'The value of a token record: what proves a worker.',
   ],
+  'evidence-challenge': [EvidenceChallengeSchema, 'A question to the running worker.'],
+  'evidence-answer': [EvidenceAnswerSchema, 'The answer to a challenge, on the log and over HTTP.'],
+  'evidence-claims': [
+    EvidenceClaimsSchema,
+    "What the report of an answer binds; a start's differ.",
+  ],
+  'evidence-statement': [EvidenceStatementSchema, 'Payload of the JWS `statement` of an answer.'],
+  'evidence-refusal': [EvidenceRefusalSchema, 'Unsigned: challenges that got no answer, and why.'],
   checkpoint: [CheckpointSchema, 'Plaintext of the checkpoint; only the vault sees it.'],
 } as const;
 

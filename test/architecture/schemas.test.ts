@@ -2,7 +2,10 @@ import {
   aggregateRecordShape,
   aggregatesTopic,
   batchRecordShape,
+  challengesTopic,
   datasetTopic,
+  evidenceRecordShape,
+  evidenceTopic,
   manifestRecordShape,
   plainRecordShape,
   quarantineTopic,
@@ -76,6 +79,9 @@ const shapes: readonly (readonly [message: string, shape: RecordShape, sealed: b
   ['token', plainRecordShape(contract, RECORD_TYPES.token, 'x'), false],
   ['checkpoint', plainRecordShape(contract, RECORD_TYPES.checkpoint, 'x'), false],
   ['quarantine', plainRecordShape(contract, RECORD_TYPES.quarantine, 'x'), false],
+  ['challenge', evidenceRecordShape(contract, 'challenge', 'x'), false],
+  ['evidence', evidenceRecordShape(contract, 'evidence', 'x'), false],
+  ['evidenceRefusal', evidenceRecordShape(contract, 'evidenceRefusal', 'x'), false],
 ];
 
 describe('asyncapi.yaml says what record.ts does', () => {
@@ -87,6 +93,8 @@ describe('asyncapi.yaml says what record.ts does', () => {
       datasetTopic(id, dataset, '{namespace}'),
       aggregatesTopic(id, '{namespace}'),
       quarantineTopic(id, '{namespace}'),
+      challengesTopic(id, '{namespace}'),
+      evidenceTopic(id, '{namespace}'),
     ]);
   });
 

@@ -507,6 +507,21 @@ describe('the challenge', () => {
     expect(found).toEqual(['reportData']);
   });
 
+  test('to a running worker and that of a start have claims of their own', async () => {
+    const { keys } = JSON.parse(new TextDecoder().decode(claims));
+    const purpose = 'strongroom/evidence/v1';
+    const onDemand = canonicalBytes({ contract, keys: [keys[1]], nonce, purpose });
+    const both = canonicalBytes({ contract, keys, nonce, purpose });
+    expect(await found({ ...answer, onDemand: true }, onDemand)).toEqual([]);
+    for (const wrong of [claims, both]) {
+      expect(await found({ ...answer, onDemand: true }, wrong)).toEqual(['contract', 'nonce']);
+    }
+    for (const wrong of [onDemand, both]) {
+      expect(await found(answer, wrong)).toEqual(['contract', 'nonce']);
+      expect(await found(undefined, wrong)).toEqual(['contract']);
+    }
+  });
+
   test('may be answered at once, and not with a mark before the claims', async () => {
     expect(await found({ ...answer, now: answer.issuedAt })).toEqual([]);
     const marked = Uint8Array.of(0xef, 0xbb, 0xbf, ...claims);

@@ -1,5 +1,6 @@
 import type { KillList } from '@strongroom/protocol/enclave-demands';
 import { RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
+import { EvidenceClaimsSchema } from '@strongroom/protocol/evidence-answer';
 import { appraiseCode, appraiseUvm } from './appraisal/code.ts';
 import {
   atLeast,
@@ -182,7 +183,7 @@ function appraiseBinding(
   const bound = bindsRuntimeClaims(facts, facts.runtimeClaims);
   const wrong = demand('ERR_REPORT_DATA_MISMATCH', 'reportData', true, bound);
   if (policy.contract === undefined && !challenge) return wrong;
-  const claims = readClaims(facts.runtimeClaims);
+  const claims = readClaims(facts.runtimeClaims, challenge);
   const age = challenge && challenge.now - challenge.issuedAt;
   const inTime = !challenge || (age !== undefined && age >= 0 && age <= challenge.ageMsMax);
   return [
@@ -197,11 +198,15 @@ function appraiseBinding(
   ];
 }
 
-function readClaims(bytes: Uint8Array): { contract: string; nonce: string } {
+function readClaims(
+  bytes: Uint8Array,
+  challenge: Challenge | undefined,
+): { contract: string; nonce: string } {
   const none = { contract: 'none', nonce: 'none' };
+  const claimsSchema = challenge?.onDemand ? EvidenceClaimsSchema : RuntimeClaimsSchema;
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    const parsed = RuntimeClaimsSchema.safeParse(JSON.parse(text));
+    const parsed = claimsSchema.safeParse(JSON.parse(text));
     return parsed.success ? parsed.data : none;
   } catch {
     return none;

@@ -186,6 +186,17 @@ describe('runtime claims of a token', () => {
     ['are not there', { 'x-ms-runtime': undefined }, 'ERR_TOKEN_INVALID'],
     ['are those of something else', { 'x-ms-runtime': { keys: [] } }, 'ERR_TOKEN_INVALID'],
     [
+      'are those of an answer to a challenge',
+      {
+        'x-ms-runtime': {
+          ...RUNTIME,
+          keys: [RUNTIME.keys[1]],
+          purpose: 'strongroom/evidence/v1',
+        },
+      },
+      'ERR_TOKEN_INVALID',
+    ],
+    [
       'hold a member more',
       { 'x-ms-runtime': { ...RUNTIME, 'client-payload': {} } },
       'ERR_TOKEN_INVALID',

@@ -281,6 +281,22 @@ export const ERRORS = {
     'as many authorities as the contract says are expected to attest one and the same worker',
     'Look at what each authority said; the ones that are named do not count, and why.',
   ),
+  ERR_CHALLENGE_MALFORMED: quarantine(
+    'a challenge is expected to be canonical JSON of a contract id and a nonce of 32 bytes',
+    'Ask with `strongroom evidence`, which makes challenges of the right form.',
+  ),
+  ERR_CHALLENGE_LIMIT: retry(
+    'challenges are expected to stay below the number that a worker answers in a minute',
+    'Ask again in a minute; whoever may write challenges can crowd out the others.',
+  ),
+  ERR_EVIDENCE_UNANSWERED: retry(
+    'the worker is expected to answer a challenge in time',
+    'Check that a worker runs under this contract and is ready, then ask again.',
+  ),
+  ERR_STATEMENT_INVALID: halt(
+    "the worker's statement is expected to be signed by the key that its fresh evidence binds",
+    'Treat the answer as forged or put together from two answers.',
+  ),
 
   // Key release
   ERR_CONTRACT_UNKNOWN: halt(

@@ -10,6 +10,12 @@ import {
 } from './limits.ts';
 import { Ed25519KeySchema, RsaKeySchema } from './public-key.ts';
 
+/** Signs aggregates and statements, one process life long. */
+export const AggregatesKeySchema = Ed25519KeySchema.extend({
+  kid: z.literal('aggregates'),
+  key_ops: z.tuple([z.literal('verify')]),
+});
+
 /**
  * What an attester claims about itself. The canonical bytes of this object are the runtime data of
  * the evidence: REPORT_DATA = SHA-256(bytes) ‖ 32 zero bytes, the binding that Microsoft Azure
@@ -23,11 +29,7 @@ export const RuntimeClaimsSchema = z.strictObject({
       kid: z.literal('transport'),
       key_ops: z.tuple([z.literal('encrypt')]),
     }),
-    /** Signs aggregates, one process life long. */
-    Ed25519KeySchema.extend({
-      kid: z.literal('aggregates'),
-      key_ops: z.tuple([z.literal('verify')]),
-    }),
+    AggregatesKeySchema,
   ]),
   nonce: Bytes32Schema,
   purpose: z.literal('strongroom/worker/v1'),
@@ -64,7 +66,7 @@ export const EvidenceSchema = z.strictObject({
   report: z.string(),
   /** VCEK or VLEK, then ASK or ASVK, then ARK. The ARK is a hint; roots are pinned. */
   certificateChain: z.string(),
-  /** Canonical bytes of RuntimeClaims. */
+  /** Canonical bytes of RuntimeClaims; of EvidenceClaims in the answer to a challenge. */
   runtimeClaims: z.string(),
   /** Of an Azure confidential VM, and there only. */
   vtpm: z.exactOptional(VtpmEvidenceSchema),

@@ -42,6 +42,20 @@ export const TPM_SIGNATURE_BYTES_MAX = 512;
 /** Those that were seen take 6 to 11 KB, with the signer's certificates. */
 export const UVM_ENDORSEMENT_BYTES_MAX = 24_576;
 export const MANIFEST_BYTES_MAX = 4_096;
+
+/** A challenge is 133 bytes long, always; what is much longer is none. */
+export const CHALLENGE_BYTES_MAX = 256;
+/** Answers a minute, to challenges of the log and of HTTP each: evidence takes the chip's time. */
+export const ANSWERS_PER_MINUTE_MAX = 30;
+/** Challenges that may wait for their answer; a platform makes one report at a time. */
+export const CHALLENGES_WAITING_MAX = 8;
+/** A statement names every dataset: 256 of them take some 60 KB. */
+export const STATEMENT_BYTES_MAX = 96 * 1024;
+/** Fresh evidence with all that a platform adds, a statement, and the proof of the start. */
+export const EVIDENCE_ANSWER_BYTES_MAX = 600_000;
+/** Nobody needs an old answer: the topics are kept for a day, and for so many bytes. */
+export const EVIDENCE_RETENTION_MS = 24 * 3_600_000;
+export const EVIDENCE_RETENTION_BYTES = 64 * 1024 * 1024;
 export const CHECKPOINT_BYTES_MAX = 512 * 1024;
 
 /** A segment: one wrapped secret, one asymmetric operation on each side. */
@@ -94,6 +108,12 @@ assert(CIPHERTEXT_BYTES_MAX + TAG_BYTES + AGGREGATE_SEAL_BYTES_MAX + 1_024 <= RE
 assert(MANIFEST_BYTES_MAX <= SEAL_BYTES_MAX);
 assert(CIPHERTEXT_BYTES_MAX <= PLAINTEXT_BYTES_MAX);
 assert(CHECKPOINT_BYTES_MAX < RECORD_BYTES_MAX);
+assert(EVIDENCE_ANSWER_BYTES_MAX < RECORD_BYTES_MAX);
+assert(
+  // The proof is text inside of text: its quotation marks and line ends are escaped once more.
+  2 * PROOF_BYTES_MAX + STATEMENT_BYTES_MAX + 3 * CERTIFICATE_CHAIN_CHARACTERS_MAX <
+    EVIDENCE_ANSWER_BYTES_MAX,
+);
 assert(ROWS_PER_BATCH_DEFAULT <= ROWS_PER_BATCH_MAX);
 assert(SEQUENCE_MAX < Number.MAX_SAFE_INTEGER);
 assert(Math.ceil(POLICY_BYTES_MAX / 3) * 4 + 4_096 <= HTTP_BODY_BYTES_MAX);

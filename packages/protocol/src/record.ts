@@ -18,6 +18,9 @@ export const RECORD_TYPES = {
   token: 'strongroom.token.v1',
   checkpoint: 'strongroom.checkpoint.v1',
   quarantine: 'strongroom.quarantine.v1',
+  challenge: 'strongroom.challenge.v1',
+  evidence: 'strongroom.evidence.v1',
+  evidenceRefusal: 'strongroom.evidence-refusal.v1',
 } as const;
 export type RecordType = (typeof RECORD_TYPES)[keyof typeof RECORD_TYPES];
 
@@ -80,13 +83,23 @@ export function plainRecordShape(contract: string, type: RecordType, id: string)
       ce_type: type,
       ce_source: `/contracts/${contract}`,
       ce_id: id,
-      'content-type': type === RECORD_TYPES.token ? PROOF_CONTENT_TYPE : MANIFEST_CONTENT_TYPE,
+      'content-type': type === RECORD_TYPES.token ? JSON_CONTENT_TYPE : MANIFEST_CONTENT_TYPE,
     },
   };
 }
 
-/** Canonical JSON. */
-export const PROOF_CONTENT_TYPE = 'application/json';
+/** Challenges and answers, both by the challenge's nonce; their value is canonical JSON. */
+export function evidenceRecordShape(
+  contract: string,
+  type: 'challenge' | 'evidence' | 'evidenceRefusal',
+  nonce: string,
+): RecordShape {
+  const { headers } = plainRecordShape(contract, RECORD_TYPES[type], nonce);
+  return { key: nonce, headers: { ...headers, 'content-type': JSON_CONTENT_TYPE } };
+}
+
+/** Of canonical JSON. */
+export const JSON_CONTENT_TYPE = 'application/json';
 export const ARROW_CONTENT_TYPE = 'application/vnd.apache.arrow.stream';
 export const MANIFEST_CONTENT_TYPE = 'application/jose';
 export const SEAL_HEADER = 'seal';
@@ -109,8 +122,23 @@ export function quarantineTopic(contract: ContractId, namespace = ''): string {
   return `${prefix(namespace)}${contract}.quarantine`;
 }
 
+/** Where anybody who may write to it asks the worker for evidence. */
+export function challengesTopic(contract: ContractId, namespace = ''): string {
+  return `${prefix(namespace)}${contract}.challenges`;
+}
+
+/** The worker's answers. */
+export function evidenceTopic(contract: ContractId, namespace = ''): string {
+  return `${prefix(namespace)}${contract}.evidence`;
+}
+
 /** No dataset may take the name of one of our own topics. */
-export const RESERVED_DATASET_IDS: readonly string[] = ['aggregates', 'quarantine'];
+export const RESERVED_DATASET_IDS: readonly string[] = [
+  'aggregates',
+  'quarantine',
+  'challenges',
+  'evidence',
+];
 
 function prefix(namespace: string): string {
   return namespace === '' ? '' : `${namespace}.`;

@@ -23,6 +23,7 @@ export {
   type VerifiedContract,
   verifyContract,
 } from './signed-contract.ts';
+export { verifyStatement } from './verify-statement.ts';
 
 const SEAL_CODES: JwsCodes = {
   malformed: 'ERR_SEAL_MALFORMED',

@@ -5,6 +5,7 @@ import { aggregatesTopic } from '@strongroom/protocol/record';
 import type { RecordLog, TransactionalWriter } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { Logger } from '@strongroom/runtime/logger';
+import type { EvidenceDesk } from './evidence-desk.ts';
 import type { Tally } from './tally.ts';
 import type { DoorRecord } from './vault/door.ts';
 import type { VaultDoor } from './vault-process.ts';
@@ -24,6 +25,8 @@ export interface WorkerOptions {
   readonly startVault: () => Promise<VaultDoor>;
   readonly connectLog: () => Promise<RecordLog>;
   readonly tally: Tally;
+  /** Where challenges for evidence are handed in. */
+  readonly evidence: EvidenceDesk;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly signal: AbortSignal;

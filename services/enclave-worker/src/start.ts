@@ -9,6 +9,8 @@ import { createHttpServer, listen } from '@strongroom/runtime/http';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import { EvidenceDesk } from './evidence-desk.ts';
+import { addEvidenceRoute } from './evidence-route.ts';
 import { runWorker, type WorkerSummary } from './lives.ts';
 import type { Settings } from './settings.ts';
 import { Tally } from './tally.ts';
@@ -29,6 +31,7 @@ export async function startWorker(
   const logger = createLogger('enclave-worker', { level: settings.logLevel });
   const metrics = createMetrics('worker');
   const tally = new Tally(metrics);
+  const evidence = new EvidenceDesk(systemClock, metrics);
   let isReady = false;
   const app = createHttpServer({
     service: 'enclave-worker',
@@ -37,6 +40,7 @@ export async function startWorker(
     ready: () => isReady,
     ...(choice.warning === undefined ? {} : { health: { warning: choice.warning } }),
   });
+  addEvidenceRoute(app, evidence);
   context.onShutdown(() => app.close());
   try {
     const address = await listen(app, settings.host, settings.port);
@@ -51,6 +55,7 @@ export async function startWorker(
       connectLog: () =>
         connectKafkaLog({ brokers: [...settings.brokers], clientId: 'strongroom-worker', logger }),
       tally,
+      evidence,
       clock: systemClock,
       logger,
       signal: context.signal,

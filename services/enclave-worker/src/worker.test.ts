@@ -16,6 +16,7 @@ import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation, type Row, TestStream } from '../test/owners.ts';
 import { startServices, type TestServices } from '../test/services.ts';
+import { EvidenceDesk } from './evidence-desk.ts';
 import type { WorkerOptions } from './life.ts';
 import { runWorker } from './lives.ts';
 import { Tally } from './tally.ts';
@@ -85,6 +86,7 @@ class World {
   }
 
   options(more: Partial<WorkerOptions> = {}): WorkerOptions {
+    const metrics = createMetrics('worker');
     return {
       signedContract: computation.signed,
       namespace: '',
@@ -99,7 +101,8 @@ class World {
       untilComplete: true,
       startVault: () => startVault({ logger, deadlineMs: 20_000 }),
       connectLog: async () => createMemoryLog(this.store),
-      tally: new Tally(createMetrics('worker')),
+      tally: new Tally(metrics),
+      evidence: new EvidenceDesk(systemClock, metrics),
       clock: systemClock,
       logger,
       signal: new AbortController().signal,
@@ -186,16 +189,20 @@ describe('a worker', () => {
     const world = new World();
     await world.publish('north', rowsOf(2, 20), 2 * HOUR_MS, true);
     await world.publish('south', rowsOf(2, 20), 2 * HOUR_MS, true);
-    let connections = 0;
+    let writers = 0;
     const connectLog = async () => {
       const log = createMemoryLog(world.store);
-      connections += 1;
-      if (connections > 1) return log;
+      const plain = log.transaction.bind(log);
       // The second commit: the first one announces the epoch.
-      return Object.assign(log, { transaction: failSecondCommit(log, when) });
+      const failing = failSecondCommit(log, when);
+      const transaction = (id: string) => {
+        writers += 1;
+        return writers === 1 ? failing(id) : plain(id);
+      };
+      return Object.assign(log, { transaction });
     };
     expect(await runWorker(world.options({ connectLog }))).toMatchObject({ done: true });
-    expect(connections).toBe(2);
+    expect(writers).toBe(2);
     const epoch = when === 'before' ? 1 : 0;
     expect(world.results('hourly')).toEqual([`analyst.${epoch}.0`, `analyst.${epoch}.1`]);
     expect(world.results('all')).toEqual([`analyst.${epoch}.0`]);

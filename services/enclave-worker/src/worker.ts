@@ -10,11 +10,13 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
 import {
   aggregatesTopic,
+  challengesTopic,
   datasetTopic,
   quarantineTopic,
   RECORD_TYPES,
 } from '@strongroom/protocol/record';
 import type { RecordLog } from '@strongroom/record-log/log';
+import { answeringChallenges, evidenceTopics } from './evidence-answers.ts';
 import { type Flow, runFlow } from './flow.ts';
 import { commit, type Life, type WorkerOptions } from './life.ts';
 import { collectEvidence, requestToken } from './quote.ts';
@@ -37,13 +39,16 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
     const { contract, contractId } = await openContract(vault, options);
     await prove(vault, contract, contractId, options);
     await createTopics(log, contract, contractId, options.namespace);
+    const challengesFrom = await log.endOffset(challengesTopic(contractId, options.namespace));
     // Fences an older worker, so that what is read next is the last that it wrote.
     const writer = await log.transaction(`strongroom-worker.${options.namespace}.${contractId}`);
     const restored = await restore(vault, log, aggregatesTopic(contractId, options.namespace));
     const life = { contract, contractId, vault, log, writer, epoch: restored.epoch };
     await announce(life, options);
     options.onReady(true);
-    const done = await runFlow(life, flowFrom(restored, life, options), options);
+    const flow = flowFrom(restored, life, options);
+    const compute = () => runFlow(life, flow, options);
+    const done = await answeringChallenges(life, challengesFrom, options, compute);
     return { done, epoch: restored.epoch };
   } finally {
     options.onReady(false);
@@ -110,6 +115,7 @@ async function createTopics(
     ...contract.datasets.map(({ id }) => ({ topic: datasetTopic(contractId, id, namespace) })),
     { topic: aggregatesTopic(contractId, namespace), ...kept },
     { topic: quarantineTopic(contractId, namespace) },
+    ...evidenceTopics({ contractId }, namespace),
   ]);
 }
 

@@ -143,6 +143,28 @@ describe('refusals', () => {
     });
   });
 
+  test('the answer to a challenge, whose nonce a stranger chose, under any policy', async () => {
+    const start = runtimeClaims(transport.publicKey);
+    const purpose = 'strongroom/evidence/v1';
+    const policy = policyFor('simulated');
+    const careless = {
+      ...policy,
+      anyOf: policy.anyOf.map((entry) => ({
+        ...entry,
+        allOf: entry.allOf.filter(({ claim }) => claim !== 'x-ms-runtime.purpose'),
+      })),
+    };
+    const options = { exportable: true, releasePolicy: encoded(careless) };
+    await vault.client('administer').createOctKey('careless', options);
+    for (const keys of [[start.keys[1]], start.keys]) {
+      const runtime = { ...start, keys, purpose };
+      const claims = { 'x-ms-runtime': runtime, 'x-ms-sevsnpvm-reportdata': reportDataOf(runtime) };
+      const token = await tokenOf(claims);
+      expect(await refusal('guarded', token)).toMatchObject({ code: 'ERR_POLICY_DENIED' });
+      expect(await refusal('careless', token)).toMatchObject({ code: 'ERR_TOKEN_INVALID' });
+    }
+  });
+
   test('a transport key that the report does not bind', async () => {
     const stranger = runtimeClaims(createTransportKey().publicKey);
     const relayed = await tokenOf({ 'x-ms-runtime': stranger });

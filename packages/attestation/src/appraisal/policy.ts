@@ -38,6 +38,11 @@ export interface Challenge {
   readonly issuedAt: number;
   readonly now: number;
   readonly ageMsMax: number;
+  /**
+   * The evidence answers a challenge to a running worker: its claims are `EvidenceClaims`. Else
+   * they are those of a worker's start, to which keys are released. One never passes as the other.
+   */
+  readonly onDemand?: true;
 }
 
 /**

@@ -62,6 +62,8 @@ export class DoorKeeper {
       case 'finish':
         vault.finish();
         return {};
+      case 'evidence':
+        return { answer: await vault.evidence(request.request.nonce) };
     }
   }
 }
@@ -98,6 +100,7 @@ const RequestSchema = z.discriminatedUnion('verb', [
   verbSchema('close', {}),
   verbSchema('checkpoint', {}),
   verbSchema('finish', {}),
+  verbSchema('evidence', { nonce: z.string() }),
 ]);
 type DoorRequest = z.infer<typeof RequestSchema>;
 

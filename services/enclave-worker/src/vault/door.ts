@@ -42,6 +42,8 @@ export interface DoorVerbs {
   checkpoint: { request: NoMembers; answer: NoMembers };
   /** Refuses to end while the owners' manifests name more than the log held. */
   finish: { request: NoMembers; answer: NoMembers };
+  /** Evidence on demand: claims with a stranger's nonce, and the statement that goes with them. */
+  evidence: { request: { nonce: string }; answer: StatementAnswer };
 }
 type NoMembers = Readonly<Record<never, never>>;
 export type DoorVerb = keyof DoorVerbs;
@@ -50,6 +52,15 @@ export interface Restored {
   readonly epoch: number;
   readonly from: readonly { readonly dataset: string; readonly offset: number }[];
   readonly done: boolean;
+}
+
+export interface StatementAnswer {
+  /** Canonical bytes of `EvidenceClaims`, base64url; good for no key release. */
+  readonly runtimeClaims: string;
+  /** A compact JWS. */
+  readonly statement: string;
+  /** The value of the token record that results name. */
+  readonly startupProof: string;
 }
 
 /** What became of one record. */

@@ -10,11 +10,19 @@ import { plainRecordShape, RECORD_TYPES, type RecordType } from '@strongroom/pro
 import { verifyContract } from '@strongroom/sealing/verify';
 import { checkpointHash, openCheckpoint, sealCheckpoint } from './checkpoint.ts';
 import { Computation } from './computation.ts';
-import type { Closing, DoorEntry, DoorRecord, EntryOutcome, Restored } from './door.ts';
+import type {
+  Closing,
+  DoorEntry,
+  DoorRecord,
+  EntryOutcome,
+  Restored,
+  StatementAnswer,
+} from './door.ts';
 import { Aggregator } from './engine/aggregate.ts';
 import { takeEntries } from './intake.ts';
 import { VaultKeys } from './keys.ts';
 import { type ResultProof, tokenHash } from './seal-aggregate.ts';
+import { answerChallenge, Refusals } from './statement.ts';
 import { DatasetStream } from './stream.ts';
 
 /**
@@ -29,6 +37,7 @@ export class Vault {
   readonly #aggregator: Aggregator;
   readonly #streams: ReadonlyMap<DatasetId, DatasetStream>;
   readonly #computation: Computation;
+  readonly #refusals = new Refusals();
   #token: string | undefined;
   #epoch = 0;
   #committedDone = false;
@@ -141,6 +150,7 @@ export class Vault {
       stream,
       lateBefore: this.#computation.lateBefore(dataset.id),
     });
+    this.#refusals.count(outcomes);
     const keepFrom = this.#computation.keepFrom(dataset.id);
     if (arrowBatches.length > 0 && keepFrom !== Number.POSITIVE_INFINITY) {
       await this.#aggregator.append(dataset.id, arrowBatches, keepFrom);
@@ -191,6 +201,21 @@ export class Vault {
   /** @throws ERR_STREAM_TRUNCATED when owners' manifests name more than was there */
   finish(): void {
     for (const stream of this.#streams.values()) stream.checkWhole();
+  }
+
+  /**
+   * Evidence on demand: what this vault says about itself now.
+   * @throws ERR_CHALLENGE_MALFORMED, ERR_TOKEN_INVALID before the start was proven
+   */
+  async evidence(nonce: string): Promise<StatementAnswer> {
+    return await answerChallenge(nonce, {
+      claims: this.#keys.claims,
+      signer: this.#keys.signer,
+      epoch: this.#epoch,
+      token: this.#demandToken(),
+      streams: [...this.#streams.values()],
+      refusals: this.#refusals,
+    });
   }
 
   close(): void {
