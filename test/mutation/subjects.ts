@@ -13,6 +13,7 @@ const BESIDE: Readonly<Record<string, readonly string[]>> = {
   'appraisal/mismatch.ts': ['appraise.test.ts'],
   'appraisal/versions.ts': ['appraise.test.ts'],
   'token.ts': ['token.test.ts', 'token-edges.test.ts'],
+  'jwks.ts': [],
   'binding.ts': ['appraise.test.ts'],
   'report.ts': ['report.test.ts', 'verify.test.ts'],
   'roots.ts': ['verify.test.ts', 'insecure.test.ts'],
@@ -22,6 +23,7 @@ const BESIDE: Readonly<Record<string, readonly string[]>> = {
   'snp/endorsement.ts': ['verify.test.ts'],
   'snp/layout.ts': ['report.test.ts', 'verify.test.ts'],
   'snp/policy.ts': ['snp/policy.test.ts', 'appraise.test.ts'],
+  'snp/report-signature.ts': ['verify.test.ts'],
   'snp/revocation.ts': ['snp/revocation.test.ts'],
   'snp/tcb.ts': ['snp/tcb.test.ts', 'verify.test.ts'],
   'x509/certificate.ts': ['x509/certificate.test.ts', 'snp/chain.test.ts'],
@@ -43,6 +45,10 @@ const EVERY_TEST = [
   'test/conformance/attestation.test.ts',
 ];
 
+const TOKEN_TESTS = ['attestation-tokens', 'attestation-key-sets', 'attestation'].map(
+  (name) => `test/conformance/${name}.test.ts`,
+);
+
 /** Paths from the root of the repository. */
 export const SUBJECTS: readonly string[] = Object.keys(BESIDE).map((name) => `${SOURCES}/${name}`);
 
@@ -50,7 +56,7 @@ export const SUBJECTS: readonly string[] = Object.keys(BESIDE).map((name) => `${
 export function testsFor(subject: string): readonly string[] {
   const name = subject.slice(SOURCES.length + 1);
   const beside = (BESIDE[name] ?? []).map((each) => `${SOURCES}/${each}`);
-  if (name === 'token.ts') return [...beside, 'test/conformance/attestation.test.ts'];
+  if (name === 'token.ts' || name === 'jwks.ts') return [...beside, ...TOKEN_TESTS];
   return [...new Set([...beside, ...EVERY_TEST])];
 }
 

@@ -1,4 +1,3 @@
-import { type KeyObject, verify } from 'node:crypto';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
 import type { Evidence } from '@strongroom/protocol/evidence';
@@ -25,6 +24,7 @@ import {
   parsePlatformInfo,
   parsePolicy,
 } from './snp/policy.ts';
+import { checkReportSignature, checkSignatureRange } from './snp/report-signature.ts';
 import { checkRevocation } from './snp/revocation.ts';
 import { type Product, parseTcb, productOfCpu, sameTcb, type Tcb } from './snp/tcb.ts';
 import { sameBytes } from './x509/certificate.ts';
@@ -99,10 +99,12 @@ export function verifyEvidence(evidence: Evidence, options: VerificationOptions)
   const product = checkProduct(report, chain);
   const tcb = checkTcbForm(report, product);
   const endorsement = checkEndorsement(report, chain, signer, tcb.reported);
-  checkSignatureRange(report);
+  checkSignatureRange(report.signature);
   const endorsementKey = checkChainSignatures(chain);
   const revocation = checkRevocation(chain, options);
-  checkReportSignature(received.report, report, endorsementKey);
+  // Over the bytes as received, never over a second writing of what was read from them.
+  const signed = received.report.subarray(0, SIGNED_BYTES);
+  checkReportSignature(signed, report.signature, endorsementKey);
   return new Verified({
     platform: options.roots.kind,
     product,
@@ -201,30 +203,6 @@ function checkEndorsement(
     if (!sameBytes(chipId, report.chipId)) throw refusal('chip-id');
   }
   return endorsement;
-}
-
-/** SEC 1 §4.1.4: 1 <= r, s < n. */
-function checkSignatureRange(report: SnpReport): void {
-  for (const part of [report.signature.r, report.signature.s]) {
-    const value = BigInt(`0x${Buffer.from(part.toReversed()).toString('hex')}`);
-    if (value === 0n || value >= P384_ORDER) {
-      throw new StrongroomError('ERR_REPORT_SIGNATURE', { check: 'range' });
-    }
-  }
-}
-
-/** The order of the group (FIPS 186-5, P-384): 192 ones and a lower half. */
-const P384_ORDER =
-  (((1n << 192n) - 1n) << 192n) | 0xc7634d81f4372ddf581a0db248b0a77aecec196accc52973n;
-
-/** Over the bytes as received, never over a second writing of what was read from them. */
-function checkReportSignature(bytes: Uint8Array, report: SnpReport, key: KeyObject): void {
-  const { r, s } = report.signature;
-  const signature = Buffer.concat([r.toReversed(), s.toReversed()]);
-  const signed = bytes.subarray(0, SIGNED_BYTES);
-  if (!verify('sha384', signed, { key, dsaEncoding: 'ieee-p1363' }, signature)) {
-    throw new StrongroomError('ERR_REPORT_SIGNATURE', { check: 'signature' });
-  }
 }
 
 /** Of any feed and version: which ones are good is the appraisal's question. */

@@ -46,7 +46,7 @@ export function javaVersion(text: string): number {
 export async function kafkaJars(onProgress: (line: string) => void): Promise<string> {
   const pom = await readFile(kafkaSettingsPath('pom.xml'));
   const version = createHash('sha256').update(pom).digest('hex').slice(0, 16);
-  const cache = join(cacheFolder(), 'strongroom');
+  const cache = cacheFolder();
   const folder = join(cache, `kafka-${version}`);
   if (await exists(folder)) return folder;
 
@@ -63,9 +63,11 @@ export async function kafkaJars(onProgress: (line: string) => void): Promise<str
   return folder;
 }
 
-function cacheFolder(): string {
+/** Where what is downloaded once stays, each in a folder named by what is in it. */
+export function cacheFolder(): string {
   const configured = process.env['XDG_CACHE_HOME'] ?? '';
-  return configured === '' ? join(homedir(), '.cache') : configured;
+  const base = configured === '' ? join(homedir(), '.cache') : configured;
+  return join(base, 'strongroom');
 }
 
 const FILES_PER_LINE = 10;
