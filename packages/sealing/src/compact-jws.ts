@@ -99,11 +99,7 @@ export function parseHeader(bytes: Uint8Array): JwsHeader | undefined {
  * much as the signature. ECDSA: full length and low s. Ed25519: OpenSSL itself refuses s >= L
  * (RFC 8032 §5.1.7).
  */
-export function isSignature(
-  signed: Uint8Array,
-  signature: Uint8Array,
-  key: SigningKey,
-): boolean {
+export function isSignature(signed: Uint8Array, signature: Uint8Array, key: SigningKey): boolean {
   const algorithm = signatureAlgorithmOf(key);
   const publicKey = importPublicKey(key);
   if (!isEcdsa(algorithm)) return verify(null, signed, publicKey, signature);
