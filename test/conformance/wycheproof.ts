@@ -81,7 +81,7 @@ export interface VectorGroup<Vector> {
 export function groupsOf<Vector>(
   folder: string,
   file: string,
-  schema: z.ZodType<Vector>,
+  vectorShape: z.ZodType<Vector>,
 ): VectorGroup<Vector>[] {
   const text = readFileSync(join(folder, `${file}_test.json`), 'utf8');
   const { testGroups } = z
@@ -89,6 +89,6 @@ export function groupsOf<Vector>(
     .parse(JSON.parse(text));
   return testGroups.map(({ tests, ...group }) => ({
     group,
-    vectors: tests.map((each) => schema.parse(each)),
+    vectors: tests.map((each) => vectorShape.parse(each)),
   }));
 }
