@@ -8,6 +8,11 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AttestationProofSchema } from '@strongroom/protocol/attestation-proof';
+import {
+  AuditConsistencySchema,
+  AuditHeadSchema,
+  AuditReceiptSchema,
+} from '@strongroom/protocol/audit';
 import { CheckpointSchema } from '@strongroom/protocol/checkpoint';
 import { ContractSchema, SignedContractSchema } from '@strongroom/protocol/contract';
 import { EvidenceSchema, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
@@ -42,6 +47,9 @@ const DOCUMENTS = {
   ],
   'evidence-statement': [EvidenceStatementSchema, 'Payload of the JWS `statement` of an answer.'],
   'evidence-refusal': [EvidenceRefusalSchema, 'Unsigned: challenges that got no answer, and why.'],
+  'audit-head': [AuditHeadSchema, 'Payload of the JWS over the size and root of an audit log.'],
+  'audit-receipt': [AuditReceiptSchema, 'Proof that an entry is in the log of a signed head.'],
+  'audit-consistency': [AuditConsistencySchema, 'Proof that a log only grew since a head.'],
   checkpoint: [CheckpointSchema, 'Plaintext of the checkpoint; only the vault sees it.'],
 } as const;
 

@@ -85,7 +85,11 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     files: /^services\/key-release\/src\//,
-    workspace: [/^(protocol|runtime)\//, /^attestation\/(?!insecure)/, /^sealing\/wrap$/],
+    workspace: [
+      /^(protocol|runtime)\//,
+      /^attestation\/(?!insecure)/,
+      /^sealing\/(wrap|audit|merkle|merkle-tree)$/,
+    ],
     forbidden: [/^kafkajs/],
     why: 'key release wraps keys and never opens or seals data',
   },
@@ -114,7 +118,7 @@ export const LAYERS: readonly Layer[] = [
     workspace: [
       /^(protocol|record-log|runtime)\//,
       /^attestation\/(?!insecure)/,
-      /^sealing\/(open|verify|identity)$/,
+      /^sealing\/(open|verify|identity|audit)$/,
     ],
     forbidden: [/^kafkajs/],
     why: 'the analyst opens what is addressed to it and seals nothing',
@@ -129,7 +133,7 @@ export const LAYERS: readonly Layer[] = [
     workspace: [
       /^(protocol|record-log|runtime)\//,
       /^attestation\/(?!insecure)/,
-      /^sealing\/(identity|sign|verify|wrap)$/,
+      /^sealing\/(identity|sign|verify|wrap|audit|merkle)$/,
     ],
     forbidden: [/^kafkajs/],
     why: 'the command handles contracts, identities and processes, never data',

@@ -376,8 +376,16 @@ export const ERRORS = {
     'Create a new version of the key with the new policy.',
   ),
   ERR_AUDIT_BROKEN: halt(
-    'the audit log is expected to be one unbroken chain of entries',
-    'Somebody changed the database: keep it as evidence and restore a backup.',
+    'the audit log is expected to hold every entry that was signed, unchanged and in order',
+    'Somebody changed or cut it from this sequence number on: keep it as evidence, ask its owner.',
+  ),
+  ERR_AUDIT_HEAD_INVALID: halt(
+    'the head of an audit log is expected to be signed by the service that keeps it',
+    "Treat it as forged; check that the release key is the one of the owner's contract.",
+  ),
+  ERR_RECEIPT_INVALID: halt(
+    'a receipt is expected to prove that its entry is in the log of its signed head',
+    'Treat it as forged; ask its owner for a proof of this entry.',
   ),
   ERR_SERVICE_UNREACHABLE: retry(
     'the service is expected to answer at its URL',

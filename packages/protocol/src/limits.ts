@@ -83,6 +83,11 @@ export const IDENTIFIER_CHARACTERS_MAX = 63;
 /** A result may have so many rows; a larger one is refused, not cut. */
 export const AGGREGATE_ROWS_MAX = 100_000;
 
+/** An entry names the conditions that a token missed; more of them are left out. */
+export const AUDIT_ENTRY_CHARACTERS_MAX = 65_536;
+/** Hashes of a proof: one for each level of a tree of 2^48 entries, and one more. */
+export const MERKLE_PROOF_HASHES_MAX = 49;
+
 export const HTTP_BODY_BYTES_MAX = 256 * 1024;
 export const HTTP_TIMEOUT_MS = 10_000;
 

@@ -2,7 +2,11 @@ import { verify } from 'node:crypto';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { parseCanonical } from '@strongroom/protocol/canonical-json';
 import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
-import { type SigningKey, signatureAlgorithmOf } from '@strongroom/protocol/public-key';
+import {
+  type IssuerKey,
+  type SigningKey,
+  signatureAlgorithmOf,
+} from '@strongroom/protocol/public-key';
 import { ECDSA_HASHES, ECDSA_SIGNATURE_BYTES, hasLowS, isEcdsa } from './ecdsa-low-s.ts';
 import { importPublicKey } from './public-keys.ts';
 
@@ -17,7 +21,7 @@ export interface JwsExpectation {
   readonly typ: string;
   /** Who must have signed; a header that names another is refused as a bad signature. */
   readonly kid: string;
-  readonly key: SigningKey;
+  readonly key: SigningKey | IssuerKey;
 }
 
 /** The three members that a protected header of ours has, no more and no fewer. */
@@ -99,9 +103,14 @@ export function parseHeader(bytes: Uint8Array): JwsHeader | undefined {
  * much as the signature. ECDSA: full length and low s. Ed25519: OpenSSL itself refuses s >= L
  * (RFC 8032 §5.1.7).
  */
-export function isSignature(signed: Uint8Array, signature: Uint8Array, key: SigningKey): boolean {
+export function isSignature(
+  signed: Uint8Array,
+  signature: Uint8Array,
+  key: SigningKey | IssuerKey,
+): boolean {
   const algorithm = signatureAlgorithmOf(key);
   const publicKey = importPublicKey(key);
+  if (algorithm === 'RS256') return verify('sha256', signed, publicKey, signature);
   if (!isEcdsa(algorithm)) return verify(null, signed, publicKey, signature);
   if (signature.length !== ECDSA_SIGNATURE_BYTES[algorithm]) return false;
   const from = { key: publicKey, dsaEncoding: 'ieee-p1363' as const };

@@ -1,16 +1,22 @@
-import { createHash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
-import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import type { ErrorCode } from '@strongroom/protocol/errors';
 import type { Clock } from '@strongroom/runtime/clock';
+import { brokenAt, readAuditLog } from '@strongroom/sealing/audit';
+import {
+  leafHash,
+  type MerkleNode,
+  type NodeAt,
+  nodesCompletedBy,
+} from '@strongroom/sealing/merkle';
+import type { MerkleTree } from '@strongroom/sealing/merkle-tree';
 import { z } from 'zod';
 import { transaction } from './database.ts';
 
 /**
- * Who asked for which key, and what came of it. Entries are only ever appended; each is hashed
- * together with the hash before it:
- *
- *   hash(n) = SHA-256( hash(n - 1) ‖ canonical JSON of entry n )     hash(0) = SHA-256( genesis )
+ * Who asked for which key, and what came of it. Entries are only ever appended; they are the leaves
+ * of a Merkle tree (RFC 6962) whose complete subtrees are kept beside them, so that an append and a
+ * proof cost a handful of hashes, however long the log is.
  *
  * An entry is on the disk before its effect leaves the service: a key operation and its entry are
  * one transaction, a release is answered after its entry was committed.
@@ -56,90 +62,94 @@ export interface AuditEvent {
   readonly transportKeySha256?: string;
 }
 
-interface AuditEntry {
-  readonly sequence: number;
-  readonly entry: string;
-  readonly hash: string;
-}
-
-interface AuditHead {
-  readonly entries: number;
-  readonly hash: string;
-}
-
 export interface AuditLog {
-  /** Durable when it returns, or when the transaction around it commits. */
-  append(event: AuditEvent): void;
-  head(): AuditHead;
-  /** @throws ERR_AUDIT_BROKEN with the first sequence number that is wrong */
-  verify(): AuditHead;
-  read(from: number, limit: number): AuditEntry[];
+  /**
+   * Durable when it returns, or when the transaction around it commits.
+   * @returns the entry's number, from 0
+   */
+  append(event: AuditEvent): number;
+  size(): number;
+  /** Canonical JSON, oldest first. */
+  read(from: number, limit: number): string[];
+  /** Hashes of complete subtrees. @throws ERR_AUDIT_BROKEN for one that should be there */
+  readonly nodeAt: NodeAt;
+  /** The tree, built anew from the entries. @throws ERR_AUDIT_BROKEN with the first wrong one */
+  verify(): MerkleTree;
 }
 
-const rowSchema = z.strictObject({
-  sequence: z.int(),
-  entry: z.string(),
-  hash: z.string(),
-});
-const headSchema = z.strictObject({ entries: z.int(), hash: z.string() });
-
-export function createAuditLog(database: DatabaseSync, owner: string, clock: Clock): AuditLog {
-  const insert = database.prepare('INSERT INTO audit_log (sequence, entry, hash) VALUES (?, ?, ?)');
-  const setHead = database.prepare(
-    'INSERT OR REPLACE INTO audit_head (id, entries, hash) VALUES (1, ?, ?)',
-  );
-  const getHead = database.prepare('SELECT entries, hash FROM audit_head WHERE id = 1');
+export function createAuditLog(database: DatabaseSync, clock: Clock): AuditLog {
+  const insert = database.prepare('INSERT INTO audit_log (sequence, entry) VALUES (?, ?)');
+  const newest = database.prepare('SELECT max(sequence) AS newest FROM audit_log');
   const page = database.prepare(
-    'SELECT sequence, entry, hash FROM audit_log WHERE sequence >= ? ORDER BY sequence LIMIT ?',
+    'SELECT entry FROM audit_log WHERE sequence >= ? ORDER BY sequence LIMIT ?',
   );
-  const genesis = sha256(`strongroom/audit/v1 ${owner}`);
-
-  const head = (): AuditHead =>
-    headSchema.optional().parse(getHead.get()) ?? { entries: 0, hash: genesis };
-  const read = (from: number, limit: number) => rowSchema.array().parse(page.all(from, limit));
+  const nodes = nodeRows(database);
+  const size = () => 1 + (NewestSchema.parse(newest.get()).newest ?? -1);
+  const read = (from: number, limit: number) =>
+    EntriesSchema.parse(page.all(from, limit)).map(({ entry }) => entry);
   return {
-    head,
+    size,
     read,
+    nodeAt: nodes.at,
     append: (event) =>
       transaction(database, () => {
-        const { entries, hash } = head();
-        const entry = canonicalText({ ...event, sequence: entries, at: clock.now() });
-        const next = chained(hash, entry);
-        insert.run(entries, entry, next);
-        setHead.run(entries + 1, next);
+        const sequence = size();
+        const bytes = canonicalBytes({ ...event, sequence, at: clock.now() });
+        insert.run(sequence, new TextDecoder().decode(bytes));
+        nodesCompletedBy(sequence, leafHash(bytes), nodes.at).forEach(nodes.insert);
+        return sequence;
       }),
-    verify: () => verifyChain(read, head(), genesis),
+    verify: () => {
+      const tree = readAuditLog(entriesOf(read));
+      compareNodes(tree, nodes);
+      return tree;
+    },
   };
 }
 
 const ENTRIES_PER_PAGE = 1_000;
 
-function verifyChain(read: AuditLog['read'], head: AuditHead, genesis: string): AuditHead {
-  let hash = genesis;
-  let sequence = 0;
-  for (let page = read(0, ENTRIES_PER_PAGE); page.length > 0; ) {
-    for (const row of page) {
-      hash = chained(hash, row.entry);
-      if (row.sequence !== sequence || row.hash !== hash)
-        throw new StrongroomError('ERR_AUDIT_BROKEN', { sequence });
-      sequence += 1;
+/** Every entry from the first on. */
+function* entriesOf(read: AuditLog['read']): Generator<string> {
+  for (let from = 0; ; from += ENTRIES_PER_PAGE) {
+    const page = read(from, ENTRIES_PER_PAGE);
+    yield* page;
+    if (page.length < ENTRIES_PER_PAGE) return;
+  }
+}
+
+/** Leaves first: an entry that was changed is named, not only its neighbourhood. */
+function compareNodes({ size, nodeAt }: MerkleTree, nodes: NodeRows): void {
+  for (let span = 1, level = 0; span <= size; span *= 2, level += 1) {
+    for (let position = 0; (position + 1) * span <= size; position += 1) {
+      if (Buffer.compare(nodeAt(level, position), nodes.at(level, position)) !== 0) {
+        throw brokenAt(position * span, 'node');
+      }
     }
-    page = read(sequence, ENTRIES_PER_PAGE);
+    if (level === 0 && nodes.leaves() !== size) throw brokenAt(size, 'truncated');
   }
-  if (sequence !== head.entries || hash !== head.hash) {
-    throw new StrongroomError('ERR_AUDIT_BROKEN', { sequence });
-  }
-  return head;
 }
 
-function chained(previous: string, entry: string): string {
-  return createHash('sha256').update(Buffer.from(previous, 'hex')).update(entry).digest('hex');
+type NodeRows = ReturnType<typeof nodeRows>;
+
+function nodeRows(database: DatabaseSync) {
+  const insert = database.prepare(
+    'INSERT INTO audit_nodes (level, position, hash) VALUES (?, ?, ?)',
+  );
+  const select = database.prepare('SELECT hash FROM audit_nodes WHERE level = ? AND position = ?');
+  const leaves = database.prepare('SELECT count(*) AS leaves FROM audit_nodes WHERE level = 0');
+  return {
+    insert: ({ level, index, hash }: MerkleNode) => insert.run(level, index, hash),
+    leaves: () => LeavesSchema.parse(leaves.get()).leaves,
+    at: (level: number, index: number): Uint8Array => {
+      const row = HashSchema.safeParse(select.get(level, index));
+      if (!row.success) throw brokenAt(index * 2 ** level, 'node');
+      return row.data.hash;
+    },
+  };
 }
 
-function canonicalText(value: object): string {
-  return new TextDecoder().decode(canonicalBytes(value));
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
+const NewestSchema = z.strictObject({ newest: z.int().nullable() });
+const EntriesSchema = z.array(z.strictObject({ entry: z.string() }));
+const LeavesSchema = z.strictObject({ leaves: z.int() });
+const HashSchema = z.strictObject({ hash: z.instanceof(Uint8Array) });

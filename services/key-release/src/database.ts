@@ -43,18 +43,22 @@ const TABLES = `
   CREATE INDEX IF NOT EXISTS policies_by_version ON policies (version, sequence);
   CREATE TABLE IF NOT EXISTS audit_log (
     sequence INTEGER PRIMARY KEY,
-    entry TEXT NOT NULL,
-    hash TEXT NOT NULL
+    entry TEXT NOT NULL
   ) STRICT;
-  CREATE TABLE IF NOT EXISTS audit_head (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    entries INTEGER NOT NULL,
-    hash TEXT NOT NULL
+  CREATE TABLE IF NOT EXISTS audit_nodes (
+    level INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (level, position)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS audit_heads (
+    size INTEGER PRIMARY KEY,
+    jws TEXT NOT NULL
   ) STRICT;
 `;
 
 export const DATABASE_FILE = 'key-release.db';
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 const PRIVATE_FILE = 0o600;
 
 /**

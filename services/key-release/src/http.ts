@@ -4,6 +4,7 @@ import type { Metrics } from '@strongroom/runtime/metrics';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { challengeOf } from './access.ts';
 import type { Attempts } from './attempts.ts';
+import { addAuditRoutes, signHeadsAfterAnswers } from './audit-routes.ts';
 import { warningsOf } from './authorities.ts';
 import { addErrorAnswers } from './error-answers.ts';
 import type { Guards } from './guard.ts';
@@ -36,6 +37,8 @@ export function addRoutes(app: FastifyInstance, options: HttpOptions): void {
     addErrorAnswers(scope, { challenge, logger, record: attempts.record });
     addReleaseRoutes(scope, options);
     addKeyRoutes(scope, service, guards);
+    addAuditRoutes(scope, service, guards.demand('audit'));
+    signHeadsAfterAnswers(scope, service, logger);
     done();
   });
 }
@@ -55,10 +58,11 @@ function addReleaseRoutes(scope: FastifyInstance, options: HttpOptions): void {
     const caller = guards.callerOf(request);
     const wanted = { name, version, token: target, algorithm: enc, nonce, apiVersion, caller };
     try {
-      const value = await releaseKey(wanted, service);
+      const released = await releaseKey(wanted, service);
       outcomes.inc({ outcome: 'released' });
       logger.info('key-released', { name });
-      return { value };
+      // Azure's clients read `value` and pass over the rest.
+      return released;
     } catch (error) {
       attempts.alreadyRecorded(error);
       outcomes.inc({ outcome: codeOf(error) ?? 'ERR_INTERNAL' });

@@ -20,7 +20,7 @@ let store: KeyStore;
 
 function open(key: Uint8Array = masterKey, owner = 'west') {
   database = openDatabase(folder);
-  const auditLog = createAuditLog(database, owner, clock);
+  const auditLog = createAuditLog(database, clock);
   const shared = { database, owner, atRest: createAtRest(key), auditLog, clock };
   store = createKeyStore(shared);
   return { auditLog, identity: () => openReleaseIdentity({ ...shared, hostname: 'localhost' }) };
@@ -139,14 +139,14 @@ describe('key store', () => {
   });
 
   test('every change is one audit entry; a change that failed is none', () => {
-    const log = createAuditLog(database, 'west', clock);
+    const log = createAuditLog(database, clock);
     store.add(keyOf('kek'), 'key-created', 'admin');
     store.update('kek', undefined, { enabled: false }, 'admin');
     store.remove('kek', 'admin');
     thrown(() => store.update('kek', undefined, { enabled: true }, 'admin'));
-    const events = log.read(0, 10).map(({ entry }) => /"event":"([a-z-]+)"/.exec(entry)?.[1]);
+    const events = log.read(0, 10).map((entry) => /"event":"([a-z-]+)"/.exec(entry)?.[1]);
     expect(events).toEqual(['key-created', 'key-updated', 'key-deleted']);
-    expect(log.verify().entries).toBe(3);
+    expect(log.verify().size).toBe(3);
   });
 
   test('one process at a time, and files that only its user can read', () => {

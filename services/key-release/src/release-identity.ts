@@ -11,6 +11,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { writeRsaCertificate } from '@strongroom/attestation/x509/write-certificate';
 import { der, sequence } from '@strongroom/attestation/x509/write-der';
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { RsaKeySchema } from '@strongroom/protocol/public-key';
 import type { Clock } from '@strongroom/runtime/clock';
@@ -29,6 +30,8 @@ export interface ReleaseIdentity {
   readonly publicKey: z.infer<typeof RsaKeySchema>;
   /** A compact JWS, RS256, in the shape of Azure Key Vault's release answer. */
   sign(payload: Readonly<Record<string, unknown>>): Promise<string>;
+  /** A compact JWS of ours: canonical payload, type and owner in the header, no certificate. */
+  signAs(typ: string, payload: Readonly<Record<string, unknown>>): Promise<string>;
 }
 
 export interface ReleaseIdentityOptions {
@@ -65,6 +68,10 @@ export async function openReleaseIdentity(
     sign: (payload) =>
       new CompactSign(new TextEncoder().encode(JSON.stringify(payload)))
         .setProtectedHeader(header)
+        .sign(privateKey),
+    signAs: (typ, payload) =>
+      new CompactSign(canonicalBytes(payload))
+        .setProtectedHeader({ alg: 'RS256', kid: options.owner, typ })
         .sign(privateKey),
   };
 }

@@ -12,12 +12,14 @@ import {
   type TokenClaims,
   verifyToken,
 } from '@strongroom/attestation/token';
+import type { AuditReceipt } from '@strongroom/protocol/audit';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { RuntimeClaims } from '@strongroom/protocol/evidence';
 import { RSA_BITS_MIN } from '@strongroom/protocol/limits';
 import type { Clock } from '@strongroom/runtime/clock';
 import { type ReleaseAlgorithm, wrapForRelease } from '@strongroom/sealing/wrap';
+import type { AuditHeads } from './audit-heads.ts';
 import type { AuditEvent, AuditLog } from './audit-log.ts';
 import { demandPlatform, type TrustedAuthority } from './authorities.ts';
 import { releaseAnswer } from './key-bundle.ts';
@@ -44,10 +46,16 @@ export interface ReleaseService {
   readonly jwks?: JwksSource;
   readonly keyStore: KeyStore;
   readonly auditLog: AuditLog;
+  readonly auditHeads: AuditHeads;
   readonly identity: ReleaseIdentity;
   readonly clock: Clock;
   /** As clients know it, without a slash at the end. */
   readonly baseUrl: () => string;
+}
+
+export interface KeyRelease {
+  readonly value: string;
+  readonly receipt: AuditReceipt;
 }
 
 /**
@@ -55,22 +63,26 @@ export interface ReleaseService {
  * to the key that the hardware's report binds, and signed by this service.
  * Everything between looking up the key and writing the audit entry happens in one turn of the
  * event loop: what was judged is what is released.
- * @returns a compact JWS
+ * @returns a compact JWS, and the proof that the release is in the audit log
  * @throws ERR_TOKEN_INVALID, ERR_ROOT_KIND, ERR_KEY_NOT_FOUND, ERR_KEY_DISABLED,
  *   ERR_MEASUREMENT_MISMATCH, ERR_POLICY_DENIED, ERR_REPORT_DATA_MISMATCH; each is in the audit log
  */
 export async function releaseKey(
   request: ReleaseRequest,
   service: ReleaseService,
-): Promise<string> {
+): Promise<KeyRelease> {
   try {
     const claims = await verifyRequester(request, service);
     const key = findReleasable(request, service);
     demandPolicy(key, claims);
     const worker = runtimeClaimsOf(claims);
     const wrapped = wrapSecret(key, worker, request, service);
-    service.auditLog.append(releaseEvent(key, claims, worker, request));
-    return await service.identity.sign(releaseAnswer(key, wrapped, request, service.baseUrl()));
+    const index = service.auditLog.append(releaseEvent(key, claims, worker, request));
+    const [value, receipt] = await Promise.all([
+      service.identity.sign(releaseAnswer(key, wrapped, request, service.baseUrl())),
+      service.auditHeads.receipt(index),
+    ]);
+    return { value, receipt };
   } catch (error) {
     auditRefusal(error, request, service);
     throw error;

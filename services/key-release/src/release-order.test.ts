@@ -34,7 +34,7 @@ function fullService(more: Partial<ReleaseService> = {}) {
       secretOf: () => Buffer.alloc(32, 1),
     },
     auditLog: {
-      ...{ head: unused, verify: unused, read: unused },
+      ...{ size: unused, verify: unused, read: unused, nodeAt: unused },
       append: () => {
         throw full;
       },
@@ -42,6 +42,11 @@ function fullService(more: Partial<ReleaseService> = {}) {
     identity: {
       publicKey: { kty: 'RSA', n: 'n', e: 'AQAB' },
       sign: async (payload) => String(signed.push(payload)),
+      signAs: unused,
+    },
+    auditHeads: {
+      ...{ newest: unused, consistency: unused, read: unused, verify: unused },
+      receipt: async (index) => ({ v: 1, index, entry: '', proof: [], head: '' }),
     },
     clock: { now: () => Date.now(), monotonic: () => 0 },
     baseUrl: () => 'https://localhost',

@@ -8,6 +8,7 @@ import { createMetrics } from '@strongroom/runtime/metrics';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
 import { createAtRest } from './at-rest.ts';
 import { createAttempts } from './attempts.ts';
+import { createAuditHeads } from './audit-heads.ts';
 import { createAuditLog } from './audit-log.ts';
 import { jwksUrlsOf, parseAuthorities } from './authorities.ts';
 import { openDatabase } from './database.ts';
@@ -36,7 +37,7 @@ export async function serve(
   const tls = await readTls(settings, clientCertificates);
   const attempts = createAttempts({ auditLog: service.auditLog, guards, clock });
   context.onShutdown(() => attempts.flush());
-  const ready = () => service.auditLog.head().entries > 0;
+  const ready = () => service.auditLog.size() > 0;
   const app = createHttpServer({ service: 'key-release', logger, metrics, ready, ...tls });
   addRoutes(app, { owner: settings.owner, service, guards, attempts, logger, metrics });
   context.onShutdown(() => app.close());
@@ -66,14 +67,16 @@ async function openService(
   await makePrivateFolder(settings.data);
   const database = openDatabase(settings.data);
   context.onShutdown(() => database.close());
-  const auditLog = createAuditLog(database, owner, clock);
-  auditLog.verify();
+  const auditLog = createAuditLog(database, clock);
+  const tree = auditLog.verify();
   const hostname = new URL(settings.publicUrl ?? `http://${settings.host}`).hostname;
   const shared = { database, owner, atRest, auditLog, clock };
   const identity = await openReleaseIdentity({ ...shared, hostname });
+  const auditHeads = createAuditHeads({ ...shared, identity });
+  await auditHeads.verify(tree);
   const jwks = createJwksSource({ urls: jwksUrlsOf(authorities), clock });
   const keyStore = createKeyStore(shared);
-  return { authorities, jwks, keyStore, auditLog, identity, clock, baseUrl };
+  return { authorities, jwks, keyStore, auditLog, auditHeads, identity, clock, baseUrl };
 }
 
 function warn({ authorities }: ReleaseService, logger: Logger): void {

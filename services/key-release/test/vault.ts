@@ -136,8 +136,8 @@ async function run(args: readonly string[], ahead: () => number = () => 0) {
 function readEntries(folder: string): Readonly<Record<string, unknown>>[] {
   const database = openDatabase(folder);
   try {
-    const log = createAuditLog(database, 'west', { now: () => 0, monotonic: () => 0 });
-    return log.read(0, log.verify().entries).map(({ entry }) => JSON.parse(entry));
+    const log = createAuditLog(database, { now: () => 0, monotonic: () => 0 });
+    return log.read(0, log.verify().size).map((entry) => JSON.parse(entry));
   } finally {
     database.close();
   }

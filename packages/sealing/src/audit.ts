@@ -1,0 +1,155 @@
+import {
+  AUDIT_HEAD_JWS_TYPE,
+  type AuditConsistency,
+  AuditConsistencySchema,
+  type AuditEntry,
+  AuditEntrySchema,
+  type AuditHead,
+  AuditHeadSchema,
+  AuditReceiptSchema,
+} from '@strongroom/protocol/audit';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { IssuerKey } from '@strongroom/protocol/public-key';
+import { verifyCompact } from './compact-jws.ts';
+import { isConsistent, isIncluded, leafHash, merkleRoot } from './merkle.ts';
+import { createMerkleTree, type MerkleTree } from './merkle-tree.ts';
+import { parsePayload } from './payload.ts';
+
+/** Checks what an owner's service says about its audit log: anybody can, without the service. */
+
+export interface AuditAuthor {
+  readonly owner: string;
+  /** The one that the contract pins. */
+  readonly releaseKey: IssuerKey;
+}
+
+const INVALID_HEAD = 'ERR_AUDIT_HEAD_INVALID';
+const HEAD_CODES = {
+  malformed: INVALID_HEAD,
+  algorithm: INVALID_HEAD,
+  signature: INVALID_HEAD,
+} as const;
+
+/** @throws ERR_AUDIT_HEAD_INVALID */
+export async function verifyAuditHead(jws: string, author: AuditAuthor): Promise<AuditHead> {
+  const { owner, releaseKey } = author;
+  const expected = { typ: AUDIT_HEAD_JWS_TYPE, kid: owner, key: releaseKey };
+  const head = parsePayload(
+    await verifyCompact(jws, expected, HEAD_CODES),
+    AuditHeadSchema,
+    INVALID_HEAD,
+  );
+  if (head.owner !== owner) throw new StrongroomError(INVALID_HEAD, { expected: owner });
+  return head;
+}
+
+export interface VerifiedReceipt {
+  readonly index: number;
+  readonly text: string;
+  readonly entry: AuditEntry;
+  readonly head: AuditHead;
+}
+
+/** @throws ERR_RECEIPT_INVALID, ERR_AUDIT_HEAD_INVALID */
+export async function verifyReceipt(value: unknown, author: AuditAuthor): Promise<VerifiedReceipt> {
+  const parsed = AuditReceiptSchema.safeParse(value);
+  if (!parsed.success) throw new StrongroomError('ERR_RECEIPT_INVALID', { check: 'shape' });
+  const { index, entry: text, proof, head: jws } = parsed.data;
+  const head = await verifyAuditHead(jws, author);
+  const leaf = leafHash(new TextEncoder().encode(text));
+  const { size } = head;
+  if (!isIncluded({ leaf, index, size, proof: proof.map(bytesOf), root: bytesOf(head.root) })) {
+    throw new StrongroomError('ERR_RECEIPT_INVALID', { check: 'inclusion', sequence: index });
+  }
+  const entry = readEntry(text, index);
+  if (!entry) throw new StrongroomError('ERR_RECEIPT_INVALID', { check: 'entry', sequence: index });
+  return { index, text, entry, head };
+}
+
+/**
+ * That the log which a service shows now begins with the one of a head remembered from before.
+ * @throws ERR_AUDIT_BROKEN, ERR_AUDIT_HEAD_INVALID
+ */
+export async function verifyConsistency(
+  value: unknown,
+  remembered: AuditHead,
+  author: AuditAuthor,
+): Promise<AuditHead> {
+  const parsed = AuditConsistencySchema.safeParse(value);
+  const head = parsed.success ? await verifyAuditHead(parsed.data.head, author) : undefined;
+  if (!parsed.success || !head || !followsFrom(parsed.data, remembered, head)) {
+    const facts = { check: 'consistency', remembered: remembered.size };
+    throw new StrongroomError('ERR_AUDIT_BROKEN', facts);
+  }
+  return head;
+}
+
+function followsFrom({ first, proof }: AuditConsistency, before: AuditHead, head: AuditHead) {
+  const roots = { firstRoot: bytesOf(before.root), root: bytesOf(head.root) };
+  const hashes = proof.map(bytesOf);
+  return first === before.size && isConsistent({ first, size: head.size, proof: hashes, ...roots });
+}
+
+/**
+ * The tree over a whole log whose entries are well formed and each in its place.
+ * @throws ERR_AUDIT_BROKEN with the first that is not
+ */
+export function readAuditLog(entries: Iterable<string>): MerkleTree {
+  const tree = createMerkleTree();
+  const utf8 = new TextEncoder();
+  for (const text of entries) {
+    if (!readEntry(text, tree.size)) throw brokenAt(tree.size, 'entry');
+    tree.add(leafHash(utf8.encode(text)));
+  }
+  return tree;
+}
+
+function readEntry(text: string, sequence: number): AuditEntry | undefined {
+  try {
+    const parsed = AuditEntrySchema.safeParse(JSON.parse(text));
+    return parsed.success && parsed.data.sequence === sequence ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Compares a log with heads that were signed over it, smallest first. A head that fits covers
+ * every entry before its size: so the newest decides, and only when it does not fit the first bad
+ * one is searched for, by halves.
+ * @param headAt gives a verified head; only those are asked for that decide
+ * @returns how many entries the newest covers
+ * @throws ERR_AUDIT_BROKEN: the first bad entry is `sequence`, or comes after it and lies before
+ *   `before`, where the first head that does not fit ends; `truncated` when entries are missing
+ */
+export async function checkHeads(
+  tree: MerkleTree,
+  count: number,
+  headAt: (index: number) => Promise<AuditHead>,
+): Promise<number> {
+  if (count === 0) return 0;
+  let bad = await headAt(count - 1);
+  if (isHeadOf(tree, bad)) return bad.size;
+  let covered = 0;
+  for (let [low, high] = [0, count - 1]; low < high; ) {
+    const middle = Math.floor((low + high) / 2);
+    const head = await headAt(middle);
+    if (isHeadOf(tree, head)) [low, covered] = [middle + 1, head.size];
+    else [high, bad] = [middle, head];
+  }
+  const isShort = bad.size > tree.size;
+  throw brokenAt(isShort ? tree.size : covered, isShort ? 'truncated' : 'head', bad.size);
+}
+
+function isHeadOf(tree: MerkleTree, { size, root }: AuditHead): boolean {
+  if (size > tree.size) return false;
+  return Buffer.from(merkleRoot(size, tree.nodeAt)).toString('hex') === root;
+}
+
+export function brokenAt(sequence: number, check: string, before = sequence + 1): StrongroomError {
+  return new StrongroomError('ERR_AUDIT_BROKEN', { sequence, before, check });
+}
+
+function bytesOf(hex: string): Uint8Array {
+  return Buffer.from(hex, 'hex');
+}
