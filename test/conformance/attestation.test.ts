@@ -196,6 +196,22 @@ describe.runIf(hasFixtures)('known-bad evidence', () => {
     expect(answer(evidence)).toBe('ERR_CERTIFICATE_CHAIN certificate-form');
   });
 
+  test('a report of version 2 that calls itself 3, and the reverse', () => {
+    const at = (file: string, leaf: Uint8Array, version: number) => {
+      const report = reportOf(file).slice();
+      report[0] = version;
+      return answer(evidenceOf(report, leaf, 'Milan'));
+    };
+    const older = leafOf('automata/output.vcek.der');
+    expect(at('automata/output.report.bin', older, 2)).toBe('accepted');
+    // Where the processor would stand there are zeros, which is no product.
+    const product = 'ERR_CERTIFICATE_CHAIN product-of-report';
+    expect(at('automata/output.report.bin', older, 3)).toBe(product);
+    const reserved = 'ERR_REPORT_MALFORMED reserved';
+    const { leaf } = golden('milan');
+    expect(at(`${GOLDEN}/milan_attestation_report.bin`, leaf, 2)).toBe(reserved);
+  });
+
   test('every report without a certificate that fits', () => {
     for (const { file } of indexedReports().filter(({ sig }) => sig === false)) {
       const evidence = evidenceOf(reportOf(file), golden('milan').leaf, 'Milan');

@@ -25,7 +25,7 @@ export async function sharedTestPlatform(): Promise<{
   folder: string;
   platform: SimulatedPlatform;
 }> {
-  const folder = join(tmpdir(), `strongroom-test-platform-v1-${userInfo().uid}`);
+  const folder = join(tmpdir(), `strongroom-test-platform-v2-${userInfo().uid}`);
   if (!(await isFresh(folder))) await makeShared(folder);
   return { folder, platform: await loadSimulatedPlatform(folder) };
 }

@@ -45,7 +45,8 @@ export function writeAuthority(options: {
     spki: spkiOf(options.publicKey),
     extensions: new Map([
       ['2.5.29.14', plain(der(TAGS.octetString, keyIdentifier(options.publicKey)))],
-      ['2.5.29.35', plain(sequence(der(contextTag(0, false), keyIdentifier(authority))))],
+      // AMD's root does not say who signed it.
+      ...(role === 'ark' ? [] : [pair('2.5.29.35', issuedBy(authority))]),
       ...authorityExtensions(usage, role === 'ark' ? undefined : 0),
       ['2.5.29.31', plain(crlAddress(role, product))],
       MARKER,
@@ -126,6 +127,11 @@ function crlAddress(role: AuthorityRole, product: Product): Uint8Array {
   const uri = latin(`https://kds.simulated.invalid/${kind}/v1/${product}/crl`);
   const name = der(contextTag(0), der(contextTag(6, false), uri));
   return sequence(sequence(der(contextTag(0), name)));
+}
+
+/** AuthorityKeyIdentifier with the identifier alone (RFC 5280 §4.2.1.1). */
+function issuedBy(authority: KeyObject): CertificateExtension {
+  return plain(sequence(der(contextTag(0, false), keyIdentifier(authority))));
 }
 
 function keyIdentifier(publicKey: KeyObject): Uint8Array {
