@@ -173,17 +173,26 @@ function checkTimes(
 
 /**
  * The claims of the worker inside a verified token. The binding to the report is checked once more:
- * an authority that copies claims without looking at REPORT_DATA must not be enough.
+ * an authority that copies claims without looking at REPORT_DATA must not be enough. In the token
+ * of an Azure confidential VM the bound bytes stand in the paravisor's runtime data.
  * @throws ERR_TOKEN_INVALID, ERR_REPORT_DATA_MISMATCH
  */
 export function runtimeClaimsOf(claims: TokenClaims): RuntimeClaims {
   const runtime = RuntimeClaimsSchema.safeParse(claims['x-ms-runtime']);
   if (!runtime.success) throw invalid('runtime-claims');
   const expected = Buffer.from(reportDataOf(canonicalBytes(runtime.data))).toString('hex');
-  if (claims['x-ms-sevsnpvm-reportdata'] !== expected) {
-    throw new StrongroomError('ERR_REPORT_DATA_MISMATCH');
-  }
+  if (boundDataOf(claims) !== expected) throw new StrongroomError('ERR_REPORT_DATA_MISMATCH');
   return runtime.data;
+}
+
+const UserDataSchema = z.looseObject({
+  'x-ms-runtime': z.looseObject({ 'user-data': z.string().regex(/^[0-9A-F]{128}$/) }),
+});
+
+function boundDataOf(claims: TokenClaims): unknown {
+  const tee = claims['x-ms-isolation-tee'];
+  if (tee === undefined) return claims['x-ms-sevsnpvm-reportdata'];
+  return UserDataSchema.safeParse(tee).data?.['x-ms-runtime']['user-data'].toLowerCase();
 }
 
 /** A member that occurs twice has two values for two readers: such JSON is refused. */

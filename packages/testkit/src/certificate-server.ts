@@ -24,6 +24,8 @@ export interface CertificateServerOptions {
   /** The first so many requests are answered like this. */
   readonly mischief?: readonly Mischief[];
   readonly retryAfter?: string;
+  /** DER by path: `/vcek/v1/Genoa/crl`. */
+  readonly revocationLists?: Readonly<Record<string, Uint8Array>>;
   /** `tcbm` of the cache's answer. */
   readonly tcbm?: string;
 }
@@ -73,8 +75,13 @@ function misbehave(
 function serve(
   { url = '', headers }: IncomingMessage,
   response: ServerResponse,
-  { certificateChain, tcbm }: CertificateServerOptions,
+  { certificateChain, tcbm, revocationLists }: CertificateServerOptions,
 ): void {
+  if (url.endsWith('/crl')) {
+    const list = revocationLists?.[url];
+    response.writeHead(list ? 200 : 404).end(list);
+    return;
+  }
   const split = certificateChain.indexOf('-----BEGIN', 1);
   const [leaf, authorities] = [certificateChain.slice(0, split), certificateChain.slice(split)];
   if (url === THIM_PATH && headers['metadata'] === 'true') {

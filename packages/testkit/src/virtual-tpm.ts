@@ -1,5 +1,6 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
+import { writeHclReport } from '@strongroom/attestation/azure/hcl-report';
 import type { Platform } from '@strongroom/attestation/platforms/platform';
 import type { RunProgram } from '@strongroom/attestation/platforms/run-program';
 import { StrongroomError } from '@strongroom/protocol/errors';
@@ -89,17 +90,9 @@ async function hclBlob(guest: Platform, publicKey: KeyObject, userData: Uint8Arr
   const reportData = new Uint8Array(64);
   reportData.set(createHash('sha256').update(runtime).digest());
   const { report } = await guest.quote(reportData);
-  const blob = Buffer.alloc(2_600);
-  blob.write('HCLA');
-  blob.writeUInt32LE(2, 4);
-  blob.writeUInt32LE(0x4c0 + 20 + runtime.length, 8);
-  blob.writeUInt32LE(2, 12);
-  blob.set(report, 0x20);
-  for (const [index, value] of [runtime.length + 20, 1, 2, 1, runtime.length].entries()) {
-    blob.writeUInt32LE(value, 0x4c0 + index * 4);
-  }
-  blob.set(runtime, 0x4d4);
-  return new Uint8Array(blob);
+  const blob = new Uint8Array(2_600);
+  blob.set(writeHclReport(report, runtime));
+  return blob;
 }
 
 /** TPMS_ATTEST of a quote. */

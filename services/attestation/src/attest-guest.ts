@@ -6,10 +6,10 @@ import {
 } from '@strongroom/attestation/azure/vm-evidence';
 import { vtpmEvidenceOf } from '@strongroom/attestation/azure/vtpm';
 import { reportDataOf } from '@strongroom/attestation/binding';
-import { verifyEvidence } from '@strongroom/attestation/verify';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { demandPolicy } from './appraisal.ts';
 import type { AttestContext } from './attest.ts';
+import { verifyWithLists } from './revocation.ts';
 import { nonceClaim, signToken } from './token.ts';
 
 /**
@@ -22,7 +22,7 @@ import { nonceClaim, signToken } from './token.ts';
 export async function attestGuest(body: unknown, context: AttestContext): Promise<string> {
   const { evidence, certificateChain, bound, nonce } = parseGuestRequest(body);
   const vm = checkAzureVmEvidence(evidence, demandOf(bound));
-  const verified = verifyEvidence(
+  const verified = await verifyWithLists(
     {
       report: encodeBase64url(vm.report),
       certificateChain,

@@ -1,10 +1,11 @@
 import type { AppraisalPolicy } from '@strongroom/attestation/appraise';
 import { claimsOf } from '@strongroom/attestation/claims';
 import type { RootSet } from '@strongroom/attestation/roots';
-import { type VerifiedEvidence, verifyEvidence } from '@strongroom/attestation/verify';
+import type { VerifiedEvidence } from '@strongroom/attestation/verify';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { demandPolicy } from './appraisal.ts';
 import { type AttestRequest, parseAttestRequest } from './request.ts';
+import { type Revocation, verifyWithLists } from './revocation.ts';
 import { nonceClaim, signToken, type TokenContext } from './token.ts';
 
 export interface AttestContext extends TokenContext {
@@ -12,6 +13,8 @@ export interface AttestContext extends TokenContext {
   readonly roots: RootSet;
   /** Demanded of every evidence; without one, whatever is genuine gets a token. */
   readonly policy?: AppraisalPolicy;
+  /** Without it no revocation list is looked at. */
+  readonly revocation?: Revocation;
 }
 
 /**
@@ -22,7 +25,7 @@ export interface AttestContext extends TokenContext {
  */
 export async function attest(body: unknown, context: AttestContext): Promise<string> {
   const request = parseAttestRequest(body);
-  const verified = verifyEvidence(request.evidence, context);
+  const verified = await verifyWithLists(request.evidence, context);
   checkInitTimeData(verified, request);
   if (context.policy) demandPolicy(verified, context.policy);
   const claims = claimsOf(verified, request.runtimeData, request.runtimeDataType);

@@ -8,6 +8,7 @@ import { createMetrics } from '@strongroom/runtime/metrics';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
 import { parseAppraisalPolicy } from './appraisal.ts';
 import { createAttestationServer } from './http.ts';
+import { openRevocation } from './revocation.ts';
 import type { Settings } from './settings.ts';
 import { openTokenSigner } from './signing-key.ts';
 
@@ -24,6 +25,7 @@ export async function serve(
     ...trust,
     ...(await readTls(settings)),
     ...(await readPolicy(settings)),
+    ...(await openRevocation(settings, trust.roots)),
     signer,
     clock: systemClock,
     logger,

@@ -33,6 +33,8 @@ describe('settings', () => {
     ['half of a TLS pair', ['start', '--data', 'd', '--tls-key', 'k']],
     ['a port out of range', ['start', '--data', 'd', '--port', '70000']],
     ['an issuer that is no URL', ['start', '--data', 'd', '--issuer', 'me']],
+    ['a mirror of what is not asked for', ['start', '--data', 'd', '--kds', 'https://k.example']],
+    ['lists that are half wanted', ['start', '--data', 'd', '--crl', 'sometimes']],
     ['an unknown log level', ['start', '--data', 'd', '--log-level', 'all']],
   ])('refuses %s', (_name, args) => {
     expect(codeFor(args)).toBe('ERR_USAGE');

@@ -3,6 +3,8 @@ import { LOG_LEVELS } from '@strongroom/runtime/logger';
 import { Command, CommanderError, Option } from 'commander';
 import { z } from 'zod';
 
+const CRL_MODES = ['optional', 'required'] as const;
+
 /** What the command line says. */
 export interface Settings {
   readonly host: string;
@@ -15,6 +17,12 @@ export interface Settings {
   readonly logLevel: string;
   /** File with the appraisal policy. */
   readonly policy?: string;
+  /** Ask for AMD's revocation lists; when they are required, no list means no token. */
+  readonly crl?: (typeof CRL_MODES)[number];
+  /** Origin of AMD's key distribution service, or of a mirror. */
+  readonly kds?: string;
+  readonly endorsementsCache?: string;
+  readonly endorsementsOffline?: string;
   /** File or folder with the public part of a simulated platform; only for main.insecure. */
   readonly roots?: string;
 }
@@ -30,6 +38,10 @@ const OptionsSchema = z.strictObject({
   tlsKey: z.exactOptional(z.string().min(1)),
   logLevel: z.enum(LOG_LEVELS),
   policy: z.exactOptional(z.string().min(1)),
+  crl: z.exactOptional(z.enum(CRL_MODES)),
+  kds: z.exactOptional(z.url({ protocol: /^https?$/ })),
+  endorsementsCache: z.exactOptional(z.string().min(1)),
+  endorsementsOffline: z.exactOptional(z.string().min(1)),
   roots: z.exactOptional(z.string().min(1)),
 });
 
@@ -67,6 +79,12 @@ function createProgram(simulated: boolean, start: (options: unknown) => void): C
     .option('--tls-cert <file>', 'PEM certificate chain')
     .option('--tls-key <file>', 'PEM private key')
     .option('--policy <file>', 'JSON: demands on every evidence; default: whatever is genuine')
+    .addOption(
+      new Option('--crl <when>', "look at AMD's revocation lists; default: no").choices(CRL_MODES),
+    )
+    .option('--kds <url>', "a mirror of AMD's key distribution service")
+    .option('--endorsements-cache <folder>', 'keeps revocation lists over restarts')
+    .option('--endorsements-offline <file>', 'bundle of lists (or such a folder); ask nobody')
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
     .action((options: unknown) => start(options));
   if (simulated) {
@@ -85,6 +103,10 @@ function parseOptions(options: unknown): Settings {
     throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
   }
   const { tlsCert, tlsKey, ...settings } = parsed.data;
+  const { crl, kds, endorsementsCache, endorsementsOffline } = settings;
+  if (crl === undefined && (kds ?? endorsementsCache ?? endorsementsOffline) !== undefined) {
+    throw usage('where lists come from means nothing without --crl');
+  }
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw usage('--tls-cert and --tls-key belong together');
   }

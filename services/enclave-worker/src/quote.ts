@@ -1,4 +1,6 @@
-import { reportDataOf } from '@strongroom/attestation/binding';
+import { writeGuestRequest } from '@strongroom/attestation/azure/guest-request';
+import { azureVmEvidenceOf } from '@strongroom/attestation/azure/vtpm';
+import { collectEvidence as collectFrom } from '@strongroom/attestation/platforms/collect-evidence';
 import type { Platform } from '@strongroom/attestation/platforms/platform';
 import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url';
 import { type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
@@ -8,35 +10,18 @@ import { type JsonAnswer, postJson } from './http-post.ts';
 
 /** From a platform to a token: a report that binds the vault's claims, judged by an authority. */
 
-/** What an attestation service is told beside the evidence itself. */
-export interface CollectedEvidence extends Evidence {
-  /** Of Azure's confidential containers: a COSE_Sign1 about the utility VM, base64url. */
-  readonly uvmEndorsement?: string;
-}
-
-/**
- * @param runtimeClaims base64url of their canonical bytes, as the vault gives them
- * @throws ERR_PLATFORM_UNAVAILABLE also for a platform whose evidence no authority here can judge
- */
+/** @param runtimeClaims base64url of their canonical bytes, as the vault gives them */
 export async function collectEvidence(
   platform: Platform,
   runtimeClaims: string,
-): Promise<CollectedEvidence> {
+): Promise<Evidence> {
+  return collectFrom(platform, claimsOf(runtimeClaims));
+}
+
+function claimsOf(runtimeClaims: string): Uint8Array {
   const claims = decodeBase64url(runtimeClaims);
-  if (!claims) throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { part: 'runtime claims' });
-  const quote = await platform.quote(reportDataOf(claims), claims);
-  if (quote.azureVm) {
-    // Its report binds the TPM's key and not our claims: as bare evidence it would be refused
-    // anyway, but with a code that blames the platform (docs/platforms.md).
-    const facts = { check: 'no-authority-for-vtpm', platform: platform.name };
-    throw new StrongroomError('ERR_PLATFORM_UNAVAILABLE', facts);
-  }
-  return {
-    report: encodeBase64url(quote.report),
-    certificateChain: quote.certificateChain,
-    runtimeClaims,
-    ...(quote.uvmEndorsement ? { uvmEndorsement: encodeBase64url(quote.uvmEndorsement) } : {}),
-  };
+  if (claims) return claims;
+  throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { part: 'runtime claims' });
 }
 
 const API_VERSION = '2022-08-01';
@@ -47,11 +32,14 @@ const API_VERSION = '2022-08-01';
  */
 export async function requestToken(
   issuer: string,
-  evidence: CollectedEvidence,
+  evidence: Evidence,
   options: { readonly ca?: string },
 ): Promise<string> {
-  const url = new URL(`${issuer}/attest/SevSnpVm?api-version=${API_VERSION}`);
-  const answer = await postJson(url, requestBody(evidence), options);
+  const [kind, body] = evidence.vtpm
+    ? ['AzureGuest', guestBody(evidence)]
+    : ['SevSnpVm', reportBody(evidence)];
+  const url = new URL(`${issuer}/attest/${kind}?api-version=${API_VERSION}`);
+  const answer = await postJson(url, body, options);
   const token = memberOf(answer.body, 'token');
   if (answer.status !== 200) throw refusal(answer, issuer);
   if (typeof token !== 'string' || token.length > TOKEN_BYTES_MAX) {
@@ -60,7 +48,16 @@ export async function requestToken(
   return token;
 }
 
-function requestBody(evidence: CollectedEvidence) {
+/** Our own authorities understand it; Microsoft's expects its client library's conversation. */
+function guestBody(evidence: Evidence) {
+  return writeGuestRequest({
+    evidence: azureVmEvidenceOf(evidence),
+    certificateChain: evidence.certificateChain,
+    bound: { runtimeData: claimsOf(evidence.runtimeClaims), dataType: 'JSON' },
+  });
+}
+
+function reportBody(evidence: Evidence) {
   const { report, certificateChain, runtimeClaims, uvmEndorsement } = evidence;
   const encoded = (text: string) => encodeBase64url(new TextEncoder().encode(text));
   const inner = {

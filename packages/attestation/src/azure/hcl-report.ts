@@ -20,6 +20,8 @@ export interface HclReport {
 /** The NV index is 2600 bytes long, older ones 2048. */
 export const HCL_REPORT_BYTES_MAX = 8_192;
 
+/** "HCLA". */
+const SIGNATURE = 0x48434c41;
 const HEADER_BYTES = 0x20;
 const REPORT_TYPE_SNP = 2;
 const RUNTIME_AT = HEADER_BYTES + REPORT_BYTES;
@@ -49,9 +51,26 @@ export function parseHclReport(blob: Uint8Array): HclReport {
   return { report, fields, runtimeData };
 }
 
+/** The blob in which a report and its runtime data, bound by SHA-256, lie in the NV index. */
+export function writeHclReport(report: Uint8Array, runtimeData: Uint8Array): Uint8Array {
+  const blob = new Uint8Array(RUNTIME_AT + RUNTIME_HEADER_BYTES + runtimeData.length);
+  const view = new DataView(blob.buffer);
+  const size = RUNTIME_HEADER_BYTES + runtimeData.length;
+  view.setUint32(0, SIGNATURE, false);
+  view.setUint32(4, 2, true);
+  view.setUint32(8, REPORT_BYTES + HEADER_BYTES + size, true);
+  view.setUint32(12, REPORT_TYPE_SNP, true);
+  blob.set(report, HEADER_BYTES);
+  for (const [index, value] of [size, 1, REPORT_TYPE_SNP, 1, runtimeData.length].entries()) {
+    view.setUint32(RUNTIME_AT + index * 4, value, true);
+  }
+  blob.set(runtimeData, RUNTIME_AT + RUNTIME_HEADER_BYTES);
+  return blob;
+}
+
 /** "HCLA", version, size of report and runtime data, request type, status, 12 reserved bytes. */
 function checkHeader(blob: Uint8Array, view: DataView): void {
-  if (view.getUint32(0, false) !== 0x48434c41) throw malformed('hcl-signature');
+  if (view.getUint32(0, false) !== SIGNATURE) throw malformed('hcl-signature');
   if (!HEADER_VERSIONS.includes(view.getUint32(4, true))) throw malformed('hcl-version');
   if (view.getUint32(12, true) !== REPORT_TYPE_SNP) throw malformed('hcl-request-type');
   if (view.getUint32(16, true) !== 0) throw malformed('hcl-status');

@@ -1,9 +1,13 @@
 import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { type VtpmEvidence, VtpmEvidenceSchema } from '@strongroom/protocol/evidence';
+import {
+  type Evidence,
+  type VtpmEvidence,
+  VtpmEvidenceSchema,
+} from '@strongroom/protocol/evidence';
 import { reportDataOf } from '../binding.ts';
 import { sameBytes } from '../x509/certificate.ts';
-import { parseHclReport, parseHclRuntimeData } from './hcl-report.ts';
+import { parseHclReport, parseHclRuntimeData, writeHclReport } from './hcl-report.ts';
 import { ALL_PCRS, bareSignature, verifyTpmQuote } from './tpm-quote.ts';
 import type { AzureVmEvidence } from './vm-evidence.ts';
 
@@ -55,5 +59,22 @@ export function vtpmEvidenceOf({ hclReport, quote, pcrs }: AzureVmEvidence): Vtp
     quote: encodeBase64url(quote.message),
     signature: encodeBase64url(bareSignature(quote.signature)),
     pcrs: pcrs.map((pcr) => Buffer.from(pcr).toString('hex')),
+  };
+}
+
+/**
+ * The same again in the form that an authority is asked with.
+ * @throws ERR_EVIDENCE_MALFORMED
+ */
+export function azureVmEvidenceOf({ report, vtpm }: Evidence): AzureVmEvidence {
+  const reportBytes = decodeBase64url(report);
+  if (!reportBytes || !vtpm) {
+    throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check: 'vtpm' });
+  }
+  const { runtimeData, quote, signature, pcrs } = decodeVtpm(vtpm);
+  return {
+    hclReport: writeHclReport(reportBytes, runtimeData),
+    quote: { message: quote, signature },
+    pcrs: pcrs.map((pcr) => new Uint8Array(Buffer.from(pcr, 'hex'))),
   };
 }

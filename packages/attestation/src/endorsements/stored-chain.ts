@@ -23,10 +23,16 @@ const StoredChainSchema = z.strictObject({
 });
 export type StoredChain = z.infer<typeof StoredChainSchema>;
 
+const BUNDLED_LIST_CHARACTERS_MAX = 128 * 1024;
+
 const BundleSchema = z.strictObject({
   v: z.literal(1),
   chains: z.array(StoredChainSchema).max(1_024),
+  /** DER in base64. */
+  revocationLists: z.exactOptional(z.array(z.base64().max(BUNDLED_LIST_CHARACTERS_MAX)).max(64)),
 });
+
+export type Bundle = z.infer<typeof BundleSchema>;
 
 export const BUNDLE_BYTES_MAX = 32 * 1024 * 1024;
 
@@ -63,12 +69,12 @@ export function parseStoredChain(text: string, endorsed: Endorsed): string | und
 }
 
 /**
- * `{"v": 1, "chains": […]}`, each as a cache's file has it.
+ * `{"v": 1, "chains": […], "revocationLists": […]}`, each chain as a cache's file has it.
  * @throws ERR_CONFIG_INVALID when the text is no bundle: an operator gave it
  */
-export function parseBundle(text: string): readonly StoredChain[] {
+export function parseBundle(text: string): Bundle {
   const parsed = BundleSchema.safeParse(parseJson(text));
-  if (parsed.success) return parsed.data.chains;
+  if (parsed.success) return parsed.data;
   const place = parsed.error.issues[0]?.path.join('.') || 'bundle';
   throw new StrongroomError('ERR_CONFIG_INVALID', { place });
 }

@@ -8,6 +8,8 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 export interface BoundedGetOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly bytesMax: number;
+  /** 4 unless said otherwise. */
+  readonly triesMax?: number;
   /** Waits so many milliseconds before the next try. */
   readonly wait?: (milliseconds: number) => Promise<unknown>;
   /** A whole number in [0, below): what spreads the tries of many workers. */
@@ -37,7 +39,7 @@ export async function boundedGet(url: string, options: BoundedGetOptions): Promi
   for (let attempt = 0; ; attempt += 1) {
     const answer = await getOnce(url, options);
     if (answer && !isTransient(answer.status)) return answer;
-    if (attempt + 1 === TRIES_MAX) break;
+    if (attempt + 1 >= (options.triesMax ?? TRIES_MAX)) break;
     await wait(pauseOf(attempt, answer?.retryAfter, options));
   }
   throw unavailable('no-answer', url);

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import {
   BUNDLE_BYTES_MAX,
+  type Bundle,
   chainOf,
   type Endorsed,
   parseBundle,
   parseStoredChain,
-  type StoredChain,
   storedChain,
   storedChainName,
 } from '../endorsements/stored-chain.ts';
@@ -29,18 +29,27 @@ export function createEndorsementCache(folder: string): ChainStore {
       return parseStoredChain(text, endorsed);
     },
     async keep(endorsed, certificateChain) {
-      const path = join(folder, storedChainName(endorsed));
-      const aside = `${path}.${randomUUID()}`;
       const text = `${JSON.stringify(storedChain(endorsed, certificateChain), null, 2)}\n`;
-      try {
-        await mkdir(folder, { recursive: true, mode: 0o700 });
-        await writeFile(aside, text, { flag: 'wx', mode: 0o600 });
-        await rename(aside, path);
-      } catch {
-        await rm(aside, { force: true }).catch(() => undefined);
-      }
+      await tryWrite(folder, storedChainName(endorsed), text);
     },
   };
+}
+
+/** Whole or not at all; that it could not be written is no failure. */
+export async function tryWrite(
+  folder: string,
+  name: string,
+  content: string | Uint8Array,
+): Promise<void> {
+  const path = join(folder, name);
+  const aside = `${path}.${randomUUID()}`;
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await writeFile(aside, content, { flag: 'wx', mode: 0o600 });
+    await rename(aside, path);
+  } catch {
+    await rm(aside, { force: true }).catch(() => undefined);
+  }
 }
 
 /**
@@ -48,7 +57,7 @@ export function createEndorsementCache(folder: string): ChainStore {
  * @throws ERR_FILE_UNREADABLE, ERR_CONFIG_INVALID, ERR_LIMIT_EXCEEDED
  */
 export async function readEndorsementBundle(path: string): Promise<ChainStore> {
-  const chains = await readChains(path);
+  const { chains } = await readBundle(path);
   return {
     find: async (endorsed) => {
       for (const each of chains) {
@@ -61,22 +70,31 @@ export async function readEndorsementBundle(path: string): Promise<ChainStore> {
   };
 }
 
-async function readChains(path: string): Promise<readonly StoredChain[]> {
+/**
+ * Of a folder: chains in `.json`, revocation lists in `.crl`.
+ * @throws ERR_FILE_UNREADABLE, ERR_CONFIG_INVALID, ERR_LIMIT_EXCEEDED
+ */
+export async function readBundle(path: string): Promise<Bundle> {
   try {
-    if (!(await stat(path)).isDirectory()) return parseBundle(await readBounded(path));
-    const names = (await readdir(path)).filter((name) => name.endsWith('.json'));
+    if (!(await stat(path)).isDirectory()) return parseBundle(await readBounded(path, 'utf8'));
+    const all = await readdir(path);
+    const lists: string[] = [];
+    for (const name of all.filter((each) => each.endsWith('.crl'))) {
+      lists.push(JSON.stringify(await readBounded(join(path, name), 'base64')));
+    }
+    const names = all.filter((name) => name.endsWith('.json'));
     const texts: string[] = [];
-    for (const name of names) texts.push(await readBounded(join(path, name)));
-    return parseBundle(`{"v":1,"chains":[${texts.join(',')}]}`);
+    for (const name of names) texts.push(await readBounded(join(path, name), 'utf8'));
+    return parseBundle(`{"v":1,"chains":[${texts}],"revocationLists":[${lists}]}`);
   } catch (error) {
     if (error instanceof StrongroomError) throw error;
     throw new StrongroomError('ERR_FILE_UNREADABLE', { path });
   }
 }
 
-async function readBounded(path: string): Promise<string> {
+async function readBounded(path: string, encoding: 'utf8' | 'base64'): Promise<string> {
   if ((await stat(path)).size > BUNDLE_BYTES_MAX) {
     throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'BUNDLE_BYTES_MAX' });
   }
-  return readFile(path, 'utf8');
+  return readFile(path, encoding);
 }

@@ -28,7 +28,13 @@ export function checkRevocation(
   return 'checked';
 }
 
-function checkList(list: RevocationList, { root }: EndorsementChain, now: number): void {
+/** @throws ERR_CERTIFICATE_CHAIN for a list that is not this root's, or not of this time */
+export function checkList(
+  list: RevocationList,
+  { root }: Pick<EndorsementChain, 'root'>,
+  now: number,
+): void {
+  if (!sameName(list.issuer, root.subject)) throw refusal('crl-missing');
   if (!maySignLists(root)) throw refusal('crl-authority');
   if (!isPssAlgorithm(list.signatureAlgorithm)) throw refusal('crl-algorithm');
   if (!isSignedBy(list, publicKeyOf(root))) throw refusal('crl-signature');
