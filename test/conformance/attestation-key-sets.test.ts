@@ -140,6 +140,37 @@ const SKIPPED: [name: string, entry: unknown, reason: string][] = [
   ['is nothing', null, 'shape'],
 ];
 
+/** No key of anybody: a modulus of so many bytes that begins with these. */
+const modulus = (bytes: number, ...first: number[]) => {
+  const number = Buffer.alloc(bytes, 0xff);
+  number.set(first);
+  return { ...GOOD, n: number.toString('base64url') };
+};
+const MODULI: [name: string, entry: typeof GOOD, reason: string | undefined][] = [
+  ['of 2047 bits', modulus(256, 0x7f), 'rsa-modulus'],
+  ['of 2048 bits', modulus(256, 0x80), undefined],
+  ['of 8192 bits', modulus(1_024), undefined],
+  ['of 8193 bits', modulus(1_025, 1), 'rsa-modulus'],
+  ['with a zero before it', modulus(257, 0), 'shape'],
+  ['of 8 bits and 256 zeros before them', modulus(257, ...new Uint8Array(256)), 'shape'],
+  ['of nothing but zeros', modulus(256, ...new Uint8Array(256)), 'shape'],
+  ['with another last letter', { ...GOOD, n: `${modulus(256).n.slice(0, -1)}x` }, 'shape'],
+  ['of one letter', { ...GOOD, n: 'A' }, 'shape'],
+];
+
+test.each(MODULI)('a modulus %s', (_name, entry, reason) => {
+  const { keys, skipped } = parseKeySet(JSON.stringify({ keys: [entry] }));
+  expect(skipped.map((each) => each.reason)).toEqual(reason === undefined ? [] : [reason]);
+  expect(keys).toHaveLength(reason === undefined ? 1 : 0);
+});
+
+test('a name is read up to 256 letters, and 64 of it are told', () => {
+  const set = (letters: number) =>
+    parseKeySet(JSON.stringify({ keys: [{ ...GOOD, kid: 'k'.repeat(letters) }] }));
+  expect(set(256).keys).toHaveLength(1);
+  expect(set(257).skipped).toEqual([{ kid: 'k'.repeat(64), reason: 'shape' }]);
+});
+
 describe('an entry of a key set', () => {
   test.each(SKIPPED)('that %s is left out, and the next one is not', (_name, entry, reason) => {
     const { keys, skipped } = parseKeySet(JSON.stringify({ keys: [entry, GOOD] }));
@@ -155,6 +186,10 @@ describe('an entry of a key set', () => {
   ])('that %s is read', (_name, more) => {
     const { keys } = parseKeySet(JSON.stringify({ keys: [{ ...GOOD, ...more }] }));
     expect(keys).toEqual([{ kty: 'RSA', n: GOOD.n, e: 'AQAB', kid: 'k' }]);
+  });
+
+  test('is one of 64 at most', () => {
+    expect(parseKeySet(JSON.stringify({ keys: Array(64).fill(GOOD) })).keys).toHaveLength(64);
   });
 
   test('that has the name of another one stays beside it', () => {

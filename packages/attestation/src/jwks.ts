@@ -1,4 +1,5 @@
 import { createPublicKey } from 'node:crypto';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import {
   type IssuerKey,
@@ -99,9 +100,10 @@ function certificateKey(text: string): IssuerKey | undefined {
 function weakness(publicKey: IssuerKey): string | undefined {
   if (publicKey.kty === 'EC') return importable(publicKey) ? undefined : 'not-on-curve';
   if (publicKey.e !== 'AQAB') return 'rsa-exponent';
-  const modulus = Buffer.from(publicKey.n, 'base64url');
-  const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
-  if (modulus.toString('base64url') !== publicKey.n) return 'shape';
+  // A number has one spelling, without zeros before it (RFC 7518 §2): they would count as bits.
+  const [first = 0, ...rest] = decodeBase64url(publicKey.n) ?? [];
+  if (first === 0) return 'shape';
+  const bits = rest.length * 8 + 32 - Math.clz32(first);
   return bits < MODULUS_BITS_MIN || bits > MODULUS_BITS_MAX ? 'rsa-modulus' : undefined;
 }
 
