@@ -71,6 +71,25 @@ describe.runIf(hasFixtures)('a recorded key set', () => {
     expect(naive.asymmetricKeyType).toBe('ec');
   });
 
+  test('an entry with members and a certificate has one key in both', () => {
+    const { keys } = parseKeySet(textOf(SETS.eus));
+    const [, entry] = z
+      .looseObject({ keys: z.array(z.looseObject({ kid: z.string() })) })
+      .parse(JSON.parse(textOf(SETS.eus))).keys;
+    const [first, second] = keys.map((each) => (each.kty === 'RSA' ? each.n : ''));
+    const answer = (members: object) => {
+      const set = parseKeySet(JSON.stringify({ keys: [{ ...entry, ...members }] }));
+      return set.skipped[0]?.reason ?? set.keys[0]?.kid;
+    };
+    expect(answer({ n: second, e: 'AQAB' })).toBe(entry?.kid);
+    expect(answer({ n: first, e: 'AQAB' })).toBe('two-keys');
+    expect(answer({ n: second, e: 'AQ' })).toBe('two-keys');
+    expect(answer({ n: '!', e: 'AQAB' })).toBe('no-key');
+    expect(answer({ n: second })).toBe('no-key');
+    expect(answer({ e: 'AQAB' })).toBe('no-key');
+    expect(answer({ crv: 'P-256' })).toBe('no-key');
+  });
+
   test("42: verifies its own tokens, and no other service's", async () => {
     const [weu, eus] = [parseKeySet(textOf(SETS.weu)).keys, parseKeySet(textOf(SETS.eus)).keys];
     expect(await checkOf(VM_TOKEN, weu)).toBe('accepted');

@@ -61,7 +61,9 @@ const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 /** @returns the key, or why it is not used */
 function readKey(entry: Entry): AuthorityKey | string {
   if (PRIVATE_MEMBERS.some((member) => member in entry)) return 'private';
-  const fromMembers = membersOf(entry);
+  const spelled = ['n', 'e', 'crv', 'x', 'y'].some((member) => member in entry);
+  const fromMembers = spelled ? membersOf(entry) : undefined;
+  if (spelled && !fromMembers) return 'no-key';
   const fromCertificate = entry.x5c ? certificateKey(entry.x5c[0] ?? '') : undefined;
   const found = fromMembers ?? fromCertificate;
   if (!found) return 'no-key';
@@ -76,7 +78,6 @@ function readKey(entry: Entry): AuthorityKey | string {
 }
 
 function membersOf({ kty, n, e, crv, x, y }: Entry): IssuerKey | undefined {
-  if (n === undefined && x === undefined) return undefined;
   const members = kty === 'RSA' ? { kty, n, e } : { kty, crv, x, y };
   return KeySchema.safeParse(members).data;
 }
