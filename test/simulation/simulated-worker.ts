@@ -93,9 +93,9 @@ export class SimulatedWorker {
         await vault.acceptRelease(owner, name, jws);
       }
     }
-    const token = `header.${runtimeClaims}.signature`;
-    this.#keys.set(createHash('sha256').update(token).digest('hex'), aggregates);
-    vault.acceptToken(token);
+    const proof = `{"tokens":["header.${runtimeClaims}.signature"],"v":1}`;
+    this.#keys.set(createHash('sha256').update(proof).digest('hex'), aggregates);
+    vault.acceptProof(proof);
     const newest = this.#committed.findLast(({ key }) => key === RECORD_TYPES.checkpoint);
     const { from } = await vault.restore(newest ? [new TextDecoder().decode(newest.value)] : []);
     this.#read = new Map(from.map(({ dataset, offset }) => [dataset, offset]));

@@ -51,7 +51,7 @@ export const AggregateSealSchema = z.strictObject({
   rows: z.int().min(0).max(AGGREGATE_ROWS_MAX),
   /** Groups that stayed under the minimum and were not disclosed. */
   suppressedGroups: CountSchema,
-  /** SHA-256 of the attestation token that proves the signing key. */
+  /** SHA-256 of the attestation proof that proves the signing key. */
   token: Sha256HexSchema,
   plaintextBytes: z.int().min(1).max(PLAINTEXT_BYTES_MAX),
   ciphertextSha256: Sha256HexSchema,

@@ -15,8 +15,8 @@ export interface WorkerOptions {
   readonly signedContract: unknown;
   readonly namespace: string;
   readonly platformFor: (contractId: ContractId) => Promise<Platform>;
-  /** An attestation service that the contract names; default: its first. */
-  readonly authority?: string;
+  /** Attestation services that the contract names; all of them when there is none here. */
+  readonly authorities: readonly string[];
   readonly accessTokenFor: (owner: string) => string;
   readonly ca?: string;
   readonly memoryMb: number;

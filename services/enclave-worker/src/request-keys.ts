@@ -11,7 +11,8 @@ export interface WantedKey {
 }
 
 export interface KeyRequestOptions {
-  readonly token: string;
+  /** Proves the worker: a token, or all that the contract asks for. */
+  readonly target: string;
   /** Echoed in the signed answer: the one inside the runtime claims. */
   readonly nonce: string;
   /** The bearer token for an owner's service. */
@@ -49,7 +50,7 @@ export async function requestKey(
   const client = keyClient(owner.keyRelease.url, owner.id, options);
   let value: unknown;
   try {
-    const released = await client.releaseKey(keyId, options.token, {
+    const released = await client.releaseKey(keyId, options.target, {
       algorithm: 'RSA_AES_KEY_WRAP_256',
       nonce: options.nonce,
     });

@@ -14,6 +14,7 @@ test('reads what a worker needs', () => {
     untilComplete: true,
     json: true,
     namespace: '',
+    attestation: [],
     port: 8490,
   });
 });
@@ -29,6 +30,7 @@ test.each([
   [['start']],
   [['start', '--contract', 'c', '--brokers', 'nowhere']],
   [[...base, '--port', 'x']],
+  [[...base, '--attestation', 'localhost']],
   [[...base, '--deadline', '-1']],
   [[...base, '--unknown']],
   [[...base, '--log-level', 'loud']],

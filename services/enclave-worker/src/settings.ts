@@ -12,7 +12,8 @@ export interface Settings {
   readonly contract: string;
   readonly brokers: readonly string[];
   readonly namespace: string;
-  readonly attestation?: string;
+  /** Only these authorities of the contract; all of them when empty. */
+  readonly attestation: readonly string[];
   /** Access tokens for key release: a file for every owner, or one for those without their own. */
   readonly accessTokenFiles: readonly { readonly party?: string; readonly path: string }[];
   readonly caFile?: string;
@@ -41,7 +42,7 @@ const OptionsSchema = z.strictObject({
   contract: text,
   brokers: z.string().regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'HOST:PORT, or several with commas'),
   namespace: z.string().regex(/^[a-z0-9-]{0,64}$/),
-  attestation: z.exactOptional(z.url({ protocol: /^https?$/ })),
+  attestation: z.array(z.url({ protocol: /^https?$/ })),
   accessTokenFile: z.array(text),
   caFile: z.exactOptional(text),
   host: text,
@@ -99,7 +100,12 @@ function createProgram(
     .requiredOption('--contract <file>', 'signed contract')
     .requiredOption('--brokers <list>', 'Kafka bootstrap servers; env KAFKA_BROKERS', brokers)
     .option('--namespace <name>', 'first part of every topic', '')
-    .option('--attestation <url>', 'attestation service; default: the first of the contract')
+    .option(
+      '--attestation <url>',
+      'ask only this attestation service of the contract; may be repeated',
+      (value: string, all: string[]) => [...all, value],
+      [],
+    )
     .option(
       '--access-token-file <[party=]file>',
       "bearer token for the owners' key release, or for one owner; may be repeated",

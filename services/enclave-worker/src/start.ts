@@ -80,7 +80,7 @@ async function readInputs(settings: Settings) {
   return {
     signedContract: parseJson(await readTextFile(contract)),
     accessTokenFor: (owner: string) => tokens.get(owner) ?? tokens.get(undefined) ?? '',
-    ...(attestation === undefined ? {} : { authority: attestation }),
+    authorities: attestation,
     ...(caFile === undefined ? {} : { ca: await readTextFile(caFile) }),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
   };

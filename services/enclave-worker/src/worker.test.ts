@@ -95,6 +95,7 @@ class World {
         const hostData = Buffer.from(contractId, 'hex');
         return platform.launch({ image: [new Uint8Array(1)], hostData });
       },
+      authorities: [],
       accessTokenFor: () => 'token',
       ca: services.ca,
       memoryMb: 128,

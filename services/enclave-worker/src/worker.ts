@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { proofBytes } from '@strongroom/protocol/attestation-proof';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import {
   type Contract,
@@ -16,10 +17,11 @@ import {
   RECORD_TYPES,
 } from '@strongroom/protocol/record';
 import type { RecordLog } from '@strongroom/record-log/log';
+import { collectProof } from './collect-proof.ts';
 import { answeringChallenges, evidenceTopics } from './evidence-answers.ts';
 import { type Flow, runFlow } from './flow.ts';
 import { commit, type Life, type WorkerOptions } from './life.ts';
-import { collectEvidence, requestToken } from './quote.ts';
+import { collectEvidence } from './quote.ts';
 import { requestKey, wantedKeys } from './request-keys.ts';
 import type { Restored } from './vault/door.ts';
 import type { VaultDoor } from './vault-process.ts';
@@ -70,7 +72,7 @@ async function openContract(
   return { contract: parseContractBytes(bytes), contractId };
 }
 
-/** Evidence -> token -> keys; the vault judges every key that arrives. */
+/** Evidence -> proof -> keys; the vault judges every key that arrives. */
 async function prove(
   vault: VaultDoor,
   contract: Contract,
@@ -80,28 +82,18 @@ async function prove(
   const { runtimeClaims, nonce } = (await vault.request('claims', {})).answer;
   const platform = await options.platformFor(contractId);
   const evidence = await collectEvidence(platform, runtimeClaims);
-  const authority = authorityOf(contract, options.authority);
+  options.logger.info('evidence-collected', { platform: platform.name });
+  const { proof, target } = await collectProof(evidence, contract, options);
+  await vault.request('proof', { proof: new TextDecoder().decode(proofBytes(proof)) });
   const network = options.ca === undefined ? {} : { ca: options.ca };
-  const token = await requestToken(authority, evidence, network);
-  options.logger.info('token-received', { platform: platform.name, url: authority });
-  await vault.request('token', { token });
   await Promise.all(
     wantedKeys(contract).map(async ({ owner, keyId }) => {
-      const request = { token, nonce, accessTokenFor: options.accessTokenFor, ...network };
+      const request = { target, nonce, accessTokenFor: options.accessTokenFor, ...network };
       const jws = await requestKey(partyOf(contract, owner), keyId, request);
       await vault.request('release', { owner, keyId, jws });
       options.logger.info('key-received', { party: owner, name: keyId });
     }),
   );
-}
-
-function authorityOf(contract: Contract, wanted: string | undefined): string {
-  const issuers = contract.enclave.authorities.map((authority) => authority.issuer);
-  const authority = issuers.find((issuer) => wanted === undefined || issuer === wanted);
-  if (authority === undefined) {
-    throw new StrongroomError('ERR_CONFIG_INVALID', { setting: '--attestation', issuers });
-  }
-  return authority;
 }
 
 async function createTopics(

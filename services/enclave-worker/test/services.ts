@@ -4,8 +4,9 @@ import { createServer, type Server } from 'node:https';
 import { toPem } from '@strongroom/attestation/x509/pem';
 import { writeRsaCertificate } from '@strongroom/attestation/x509/write-certificate';
 import { der, sequence } from '@strongroom/attestation/x509/write-der';
-import { decodeBase64url } from '@strongroom/protocol/base64url';
-import { parseCanonical } from '@strongroom/protocol/canonical-json';
+import { parseTarget } from '@strongroom/protocol/attestation-proof';
+import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url';
+import { canonicalBytes, parseCanonical } from '@strongroom/protocol/canonical-json';
 import { RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
 import { systemClock } from '@strongroom/runtime/clock';
 import type { Computation } from './owners.ts';
@@ -21,17 +22,19 @@ export interface TestServices {
   /** Counts of requests, by path. */
   readonly seen: Map<string, number>;
   refuse: { readonly path: RegExp; readonly status: number; readonly code: string } | undefined;
+  /** What the authorities answer instead of a token of theirs. */
+  forge: string | undefined;
   close(): Promise<void>;
 }
 
 export async function startServices(computation: () => Computation): Promise<TestServices> {
   const seen = new Map<string, number>();
-  const services: { refuse: TestServices['refuse'] } = { refuse: undefined };
+  const services: Lies = { refuse: undefined, forge: undefined };
   const tls = selfSigned();
   const server = createServer(tls, (request, response) => {
     const path = new URL(request.url ?? '', 'http://localhost').pathname;
     seen.set(path, (seen.get(path) ?? 0) + 1);
-    answer(request, path, computation(), services.refuse).then(
+    answer(request, path, computation, services).then(
       ({ status, headers, body }) => response.writeHead(status, headers).end(JSON.stringify(body)),
       () => response.writeHead(500).end(),
     );
@@ -79,22 +82,21 @@ function listening(server: Server): Promise<number> {
   });
 }
 
+type Lies = Pick<TestServices, 'refuse' | 'forge'>;
+
 async function answer(
   request: IncomingMessage,
   path: string,
-  computation: Computation,
-  refuse: TestServices['refuse'],
+  computation: () => Computation,
+  { refuse, forge }: Lies,
 ) {
   const json = { 'content-type': 'application/json' };
   if (refuse?.path.test(path) && request.headers.authorization !== undefined) {
     const body = { error: { code: 'Forbidden', innererror: { code: refuse.code } } };
     return { status: refuse.status, headers: json, body };
   }
-  if (path === '/attest/SevSnpVm') {
-    const { runtimeData } = await bodyOf(request);
-    // The claims are the token: enough for the release below to know the transport key.
-    return { status: 200, headers: json, body: { token: `e30.${runtimeData.data}.AA` } };
-  }
+  if (path.endsWith(ATTEST))
+    return { ...(await attest(request, path, { refuse, forge })), headers: json };
   const [, owner = '', , keyId = ''] = path.split('/');
   if (request.headers.authorization === undefined) {
     const resource = 'resource="https://vault.example"';
@@ -102,10 +104,35 @@ async function answer(
     return { status: 401, headers: { ...json, 'www-authenticate': challenge }, body: {} };
   }
   const { target, nonce } = await bodyOf(request);
-  const bytes = decodeBase64url(String(target).split('.')[1] ?? '') ?? new Uint8Array(0);
-  const [transport] = RuntimeClaimsSchema.parse(parseCanonical(bytes)).keys;
-  const value = await computation.release(owner, keyId, nonce, transport);
+  const [token = ''] = parseTarget(String(target)).tokens;
+  const [transport] = RuntimeClaimsSchema.parse(payloadOf(token)['x-ms-runtime']).keys;
+  const value = await computation().release(owner, keyId, nonce, transport);
   return { status: 200, headers: json, body: { value } };
+}
+
+const ATTEST = '/attest/SevSnpVm';
+
+/** An authority's name is the URL in front of its route. */
+async function attest(request: IncomingMessage, path: string, { refuse, forge }: Lies) {
+  if (refuse?.path.test(path)) {
+    return { status: refuse.status, body: { error: { code: refuse.code } } };
+  }
+  const { runtimeData } = await bodyOf(request);
+  if (forge !== undefined) return { status: 200, body: { token: forge } };
+  const bytes = decodeBase64url(runtimeData.data) ?? new Uint8Array(0);
+  const issuer = `https://${request.headers.host}${path.slice(0, -ATTEST.length)}`;
+  return { status: 200, body: { token: tokenOf(issuer, parseCanonical(bytes)) } };
+}
+
+/** What a worker can read of a token; nobody here verifies it. */
+export function tokenOf(iss: string, runtime: unknown): string {
+  const claims = canonicalBytes({ iss, 'x-ms-runtime': runtime });
+  return `e30.${encodeBase64url(claims)}.AA`;
+}
+
+function payloadOf(token: string): Record<string, unknown> {
+  const bytes = decodeBase64url(token.split('.')[1] ?? '');
+  return JSON.parse(new TextDecoder().decode(bytes));
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies of tests

@@ -36,8 +36,8 @@ export class DoorKeeper {
     switch (request.verb) {
       case 'claims':
         return { answer: vault.claims() };
-      case 'token':
-        vault.acceptToken(request.request.token);
+      case 'proof':
+        vault.acceptProof(request.request.proof);
         return {};
       case 'release': {
         const { owner, keyId, jws } = request.request;
@@ -92,7 +92,7 @@ const EntrySchema = z.strictObject({
 const RequestSchema = z.discriminatedUnion('verb', [
   verbSchema('open', { contract: z.unknown(), memoryMb: z.int().min(64) }),
   verbSchema('claims', {}),
-  verbSchema('token', { token: z.string() }),
+  verbSchema('proof', { proof: z.string() }),
   verbSchema('release', { owner: z.string(), keyId: z.string(), jws: z.string() }),
   verbSchema('restore', { checkpoints: z.array(z.string()) }),
   verbSchema('announce', {}),

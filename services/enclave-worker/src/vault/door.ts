@@ -23,13 +23,13 @@ export interface DoorVerbs {
   open: { request: { contract: unknown; memoryMb: number }; answer: { contractId: string } };
   /** The canonical bytes of the runtime claims, base64url, and the nonce inside them. */
   claims: { request: NoMembers; answer: { runtimeClaims: string; nonce: string } };
-  /** The attestation token that results will name. */
-  token: { request: { token: string }; answer: NoMembers };
+  /** What proves this worker, and results will name: an attestation proof's canonical JSON. */
+  proof: { request: { proof: string }; answer: NoMembers };
   /** An owner's answer to a key request. */
   release: { request: { owner: string; keyId: string; jws: string }; answer: NoMembers };
   /** Opens the newest of the checkpoints, or begins; says where to read from. */
   restore: { request: { checkpoints: readonly string[] }; answer: Restored };
-  /** The token and a checkpoint that claims the epoch, as records. */
+  /** The proof and a checkpoint that claims the epoch, as records. */
   announce: { request: NoMembers; answer: NoMembers };
   /** Takes records of one dataset's topic, in the log's order. */
   accept: {

@@ -25,7 +25,7 @@ export interface ResultProof {
   readonly contractId: ContractId;
   readonly signer: Signer;
   readonly epoch: number;
-  /** SHA-256 in hex of the attestation token. */
+  /** SHA-256 in hex of the attestation proof. */
   readonly token: string;
 }
 
@@ -101,6 +101,6 @@ async function sealFor(
   }
 }
 
-export function tokenHash(token: string): string {
-  return hash('sha256', token, 'hex');
+export function proofHash(proof: string): string {
+  return hash('sha256', proof, 'hex');
 }

@@ -88,7 +88,7 @@ class Session {
       }
       this.#read.set(id, 0);
     }
-    this.vault.acceptToken(TOKEN);
+    this.vault.acceptProof(PROOF);
     const checkpoints = this.results.filter(({ key }) => key === RECORD_TYPES.checkpoint);
     const jwes = checkpoints.map(({ value }) => new TextDecoder().decode(value));
     // The log's order says nothing, and anybody may append what is no checkpoint.
@@ -134,7 +134,7 @@ class Session {
         reader: PartyIdSchema.parse('analyst'),
         secretReader: analyst.reader ?? expect.fail('the analyst reads'),
         aggregateKey: aggregateKeyOf(this.vault),
-        tokenSha256: createHash('sha256').update(TOKEN).digest('hex'),
+        tokenSha256: createHash('sha256').update(PROOF).digest('hex'),
       });
       found.push({ seal, rows: rowsOf(plaintext) });
     }
@@ -142,7 +142,7 @@ class Session {
   }
 }
 
-const TOKEN = 'header.claims.signature';
+const PROOF = '{"tokens":["header.claims.signature"],"v":1}';
 
 function claimsOf(vault: Vault): RuntimeClaims {
   const bytes = decodeBase64url(vault.claims().runtimeClaims) ?? new Uint8Array(0);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { parseProof } from '@strongroom/protocol/attestation-proof';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import type { Checkpoint } from '@strongroom/protocol/checkpoint';
@@ -21,7 +22,7 @@ import type {
 import { Aggregator } from './engine/aggregate.ts';
 import { takeEntries } from './intake.ts';
 import { VaultKeys } from './keys.ts';
-import { type ResultProof, tokenHash } from './seal-aggregate.ts';
+import { proofHash, type ResultProof } from './seal-aggregate.ts';
 import { answerChallenge, Refusals } from './statement.ts';
 import { DatasetStream } from './stream.ts';
 
@@ -38,7 +39,7 @@ export class Vault {
   readonly #streams: ReadonlyMap<DatasetId, DatasetStream>;
   readonly #computation: Computation;
   readonly #refusals = new Refusals();
-  #token: string | undefined;
+  #attestationProof: string | undefined;
   #epoch = 0;
   #committedDone = false;
   #checkpoint = { sequence: 0, previous: '' };
@@ -78,9 +79,13 @@ export class Vault {
     return { runtimeClaims: encodeBase64url(canonicalBytes(claims)), nonce: claims.nonce };
   }
 
-  /** The token that proves this vault's keys; results name it. */
-  acceptToken(token: string): void {
-    this.#token = token;
+  /**
+   * What proves this vault's keys; results name it, and whoever reads them verifies it.
+   * @throws ERR_TOKEN_INVALID, ERR_LIMIT_EXCEEDED for what no reader could take for a proof
+   */
+  acceptProof(proof: string): void {
+    parseProof(new TextEncoder().encode(proof));
+    this.#attestationProof = proof;
   }
 
   /** @throws ERR_RELEASE_INVALID, ERR_PARTY_UNKNOWN */
@@ -128,10 +133,10 @@ export class Vault {
     }
   }
 
-  /** The first records of an epoch: the token, and a checkpoint that claims the epoch. */
+  /** The first records of an epoch: the proof, and a checkpoint that claims the epoch. */
   async announce(): Promise<DoorRecord[]> {
-    const token = this.#demandToken();
-    const record = this.#plainRecord(RECORD_TYPES.token, tokenHash(token), token);
+    const proof = this.#demandProof();
+    const record = this.#plainRecord(RECORD_TYPES.token, proofHash(proof), proof);
     return [record, await this.checkpoint()];
   }
 
@@ -228,13 +233,13 @@ export class Vault {
       contractId: this.#contractId,
       signer: this.#keys.signer,
       epoch: this.#epoch,
-      token: tokenHash(this.#demandToken()),
+      token: proofHash(this.#demandProof()),
     };
   }
 
-  #demandToken(): string {
-    if (this.#token === undefined) throw new StrongroomError('ERR_TOKEN_INVALID');
-    return this.#token;
+  #demandProof(): string {
+    if (this.#attestationProof === undefined) throw new StrongroomError('ERR_TOKEN_INVALID');
+    return this.#attestationProof;
   }
 
   #plainRecord(type: RecordType, id: string, text: string): DoorRecord {
