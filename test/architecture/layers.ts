@@ -88,10 +88,10 @@ export const LAYERS: readonly Layer[] = [
     workspace: [
       /^(protocol|runtime)\//,
       /^attestation\/(?!insecure)/,
-      /^sealing\/(wrap|audit|merkle|merkle-tree)$/,
+      /^sealing\/(wrap|verify|audit|merkle|merkle-tree)$/,
     ],
     forbidden: [/^kafkajs/],
-    why: 'key release wraps keys and never opens or seals data',
+    why: 'key release wraps keys, verifies contracts, and never opens or seals data',
   },
   {
     files: VAULT,

@@ -74,6 +74,8 @@ export const RSA_BITS_MIN = 3_072;
 export const RELEASE_RECIPIENT_BITS_MIN = 2_048;
 
 export const CONTRACT_BYTES_MAX = 1024 * 1024;
+/** In base64url, with a signature of every party. */
+export const SIGNED_CONTRACT_BYTES_MAX = 1536 * 1024;
 export const PARTIES_MAX = 64;
 export const DATASETS_MAX = 256;
 export const QUERIES_MAX = 256;
@@ -124,3 +126,4 @@ assert(SEQUENCE_MAX < Number.MAX_SAFE_INTEGER);
 assert(Math.ceil(POLICY_BYTES_MAX / 3) * 4 + 4_096 <= HTTP_BODY_BYTES_MAX);
 assert(TOKEN_BYTES_MAX < PROOF_BYTES_MAX && PROOF_BYTES_MAX < RECORD_BYTES_MAX);
 assert(Math.ceil(PROOF_BYTES_MAX / 3) * 4 + 4_096 <= HTTP_BODY_BYTES_MAX);
+assert(Math.ceil(CONTRACT_BYTES_MAX / 3) * 4 + PARTIES_MAX * 1_024 <= SIGNED_CONTRACT_BYTES_MAX);

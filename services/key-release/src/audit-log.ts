@@ -38,6 +38,7 @@ export interface AuditEvent {
     | 'random-read'
     | 'keys-read'
     | 'request-refused'
+    | 'contract-stored'
     | 'key-released'
     | 'release-refused';
   /** Who asked, as the configuration names the caller. */

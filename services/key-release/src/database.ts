@@ -41,6 +41,11 @@ const TABLES = `
     set_at INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX IF NOT EXISTS policies_by_version ON policies (version, sequence);
+  CREATE TABLE IF NOT EXISTS contracts (
+    id TEXT PRIMARY KEY,
+    signed TEXT NOT NULL,
+    stored INTEGER NOT NULL
+  ) STRICT;
   CREATE TABLE IF NOT EXISTS audit_log (
     sequence INTEGER PRIMARY KEY,
     entry TEXT NOT NULL

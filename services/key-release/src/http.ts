@@ -6,6 +6,7 @@ import { challengeOf } from './access.ts';
 import type { Attempts } from './attempts.ts';
 import { addAuditRoutes, signHeadsAfterAnswers } from './audit-routes.ts';
 import { warningsOf } from './authorities.ts';
+import { addContractRoutes } from './contract-routes.ts';
 import { addErrorAnswers } from './error-answers.ts';
 import type { Guards } from './guard.ts';
 import { ApiVersionSchema, KeyPathSchema, ReleaseSchema, readRequest } from './key-requests.ts';
@@ -37,6 +38,7 @@ export function addRoutes(app: FastifyInstance, options: HttpOptions): void {
     addErrorAnswers(scope, { challenge, logger, record: attempts.record });
     addReleaseRoutes(scope, options);
     addKeyRoutes(scope, service, guards);
+    addContractRoutes(scope, owner, service.contracts, guards.demand('administer'));
     addAuditRoutes(scope, service, guards.demand('audit'));
     signHeadsAfterAnswers(scope, service, logger);
     done();
@@ -56,7 +58,7 @@ function addReleaseRoutes(scope: FastifyInstance, options: HttpOptions): void {
     const { target, enc, nonce } = readRequest(ReleaseSchema, request.body);
     const apiVersion = readRequest(ApiVersionSchema, request.query);
     const caller = guards.callerOf(request);
-    const wanted = { name, version, token: target, algorithm: enc, nonce, apiVersion, caller };
+    const wanted = { name, version, target, algorithm: enc, nonce, apiVersion, caller };
     try {
       const released = await releaseKey(wanted, service);
       outcomes.inc({ outcome: 'released' });

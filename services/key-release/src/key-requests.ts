@@ -1,7 +1,7 @@
 import { compileReleasePolicy } from '@strongroom/attestation/release-policy';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { TOKEN_BYTES_MAX } from '@strongroom/protocol/limits';
+import { PROOF_BYTES_MAX } from '@strongroom/protocol/limits';
 import { RELEASE_ALGORITHMS } from '@strongroom/sealing/wrap';
 import { z } from 'zod';
 import { KEY_TYPES, type KeyType } from './key-material.ts';
@@ -87,8 +87,11 @@ export const UpdateSchema = z.strictObject({
   ...common,
 });
 
+/** A proof in base64url; a token has a limit of its own. */
+const TARGET_CHARACTERS_MAX = Math.ceil(PROOF_BYTES_MAX / 3) * 4;
+
 export const ReleaseSchema = z.strictObject({
-  target: z.string().min(1).max(TOKEN_BYTES_MAX),
+  target: z.string().min(1).max(TARGET_CHARACTERS_MAX),
   // What Azure takes when nothing is said.
   enc: z.enum(RELEASE_ALGORITHMS).default('CKM_RSA_AES_KEY_WRAP'),
   nonce: z.exactOptional(z.string().max(1_024)),

@@ -1,27 +1,28 @@
 import { createHash } from 'node:crypto';
+import { demandAgreement, type OneWorker, verifyTokens } from '@strongroom/attestation/agreement';
+import { demandOwnVerification } from '@strongroom/attestation/own-verification';
 import type { JwksSource } from '@strongroom/attestation/platforms/jwks-source';
-import {
-  compileReleasePolicy,
-  evaluatePolicy,
-  type Reason,
-} from '@strongroom/attestation/release-policy';
+import { compileReleasePolicy } from '@strongroom/attestation/release-policy';
+import type { RootSet } from '@strongroom/attestation/roots';
 import {
   type AuthorityKey,
   claimedSigner,
-  runtimeClaimsOf,
   type TokenClaims,
   verifyToken,
 } from '@strongroom/attestation/token';
+import { type AttestationProof, parseTarget } from '@strongroom/protocol/attestation-proof';
 import type { AuditReceipt } from '@strongroom/protocol/audit';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { RuntimeClaims } from '@strongroom/protocol/evidence';
+import { independent } from '@strongroom/protocol/guards';
 import { RSA_BITS_MIN } from '@strongroom/protocol/limits';
 import type { Clock } from '@strongroom/runtime/clock';
 import { type ReleaseAlgorithm, wrapForRelease } from '@strongroom/sealing/wrap';
 import type { AuditHeads } from './audit-heads.ts';
 import type { AuditEvent, AuditLog } from './audit-log.ts';
 import { demandPlatform, type TrustedAuthority } from './authorities.ts';
+import type { ContractStore } from './contract-store.ts';
 import { releaseAnswer } from './key-bundle.ts';
 import type { KeyStore, KeyVersion } from './key-store.ts';
 import type { ReleaseIdentity } from './release-identity.ts';
@@ -30,8 +31,8 @@ export interface ReleaseRequest {
   readonly name: string;
   /** The newest one when it is absent. */
   readonly version: string | undefined;
-  /** The attestation token, a compact JWT. */
-  readonly token: string;
+  /** An attestation token, as Azure takes it, or an attestation proof. */
+  readonly target: string;
   readonly algorithm: ReleaseAlgorithm;
   /** Echoed in the signed answer, so that the caller knows it for fresh. */
   readonly nonce: string | undefined;
@@ -45,6 +46,10 @@ export interface ReleaseService {
   /** For authorities whose keys are not pinned but fetched from a pinned URL. */
   readonly jwks?: JwksSource;
   readonly keyStore: KeyStore;
+  /** What raw evidence is held to. */
+  readonly contracts: ContractStore;
+  /** Whose platform raw evidence has to be of. */
+  readonly roots: RootSet;
   readonly auditLog: AuditLog;
   readonly auditHeads: AuditHeads;
   readonly identity: ReleaseIdentity;
@@ -65,19 +70,21 @@ export interface KeyRelease {
  * event loop: what was judged is what is released.
  * @returns a compact JWS, and the proof that the release is in the audit log
  * @throws ERR_TOKEN_INVALID, ERR_ROOT_KIND, ERR_KEY_NOT_FOUND, ERR_KEY_DISABLED,
- *   ERR_MEASUREMENT_MISMATCH, ERR_POLICY_DENIED, ERR_REPORT_DATA_MISMATCH; each is in the audit log
+ *   ERR_MEASUREMENT_MISMATCH, ERR_POLICY_DENIED, ERR_AGREEMENT_MISSING, ERR_CONTRACT_UNKNOWN, and
+ *   what own verification throws; each is in the audit log
  */
 export async function releaseKey(
   request: ReleaseRequest,
   service: ReleaseService,
 ): Promise<KeyRelease> {
   try {
-    const claims = await verifyRequester(request, service);
+    const proof = parseTarget(request.target);
+    const worker = await verifyRequester(proof, service);
     const key = findReleasable(request, service);
-    demandPolicy(key, claims);
-    const worker = runtimeClaimsOf(claims);
-    const wrapped = wrapSecret(key, worker, request, service);
-    const index = service.auditLog.append(releaseEvent(key, claims, worker, request));
+    const isVerified = verifyRaw(proof, worker, service);
+    const claims = demandPolicy(key, worker, isVerified);
+    const wrapped = wrapSecret(key, worker.runtime, request, service);
+    const index = service.auditLog.append(releaseEvent(key, claims, worker.runtime, request));
     const [value, receipt] = await Promise.all([
       service.identity.sign(releaseAnswer(key, wrapped, request, service.baseUrl())),
       service.auditHeads.receipt(index),
@@ -89,17 +96,23 @@ export async function releaseKey(
   }
 }
 
-async function verifyRequester(
-  request: ReleaseRequest,
-  service: ReleaseService,
-): Promise<TokenClaims> {
-  const { issuer, kid } = claimedSigner(request.token);
-  const authority = service.authorities.find((each) => each.issuer === issuer);
-  if (!authority) throw new StrongroomError('ERR_TOKEN_INVALID', { check: 'issuer' });
-  const authorities = [{ issuer, keys: await keysOf(authority, kid, service) }];
-  const claims = await verifyToken(request.token, { authorities, clock: service.clock });
-  demandPlatform(authority, claims);
-  return claims;
+/** Each token for itself; an authority that has a key of another one is that one again. */
+function verifyRequester(proof: AttestationProof, service: ReleaseService): Promise<OneWorker> {
+  const counted: { keys: readonly AuthorityKey[] }[] = [];
+  return verifyTokens(proof.tokens, async (token) => {
+    const { issuer, kid } = claimedSigner(token);
+    const authority = service.authorities.find((each) => each.issuer === issuer);
+    if (!authority) throw new StrongroomError('ERR_TOKEN_INVALID', { check: 'issuer' });
+    const keys = await keysOf(authority, kid, service);
+    const { clock } = service;
+    const claims = await verifyToken(token, { authorities: [{ issuer, keys }], clock });
+    demandPlatform(authority, claims);
+    if (independent([...counted, { keys }]).length === counted.length) {
+      throw new StrongroomError('ERR_TOKEN_INVALID', { check: 'shared-key' });
+    }
+    counted.push({ keys });
+    return claims;
+  });
 }
 
 /** @throws ERR_SERVICE_UNREACHABLE: without the authority's keys nothing is believed */
@@ -123,29 +136,33 @@ function findReleasable(request: ReleaseRequest, { keyStore, clock }: ReleaseSer
   return key;
 }
 
-function demandPolicy(key: KeyVersion, claims: TokenClaims): void {
-  const facts = { key: key.name, authority: claims.iss };
+/**
+ * Evidence that is shown has to hold, whatever the policy asks for.
+ * @returns false where none was shown
+ */
+function verifyRaw(
+  { evidence }: AttestationProof,
+  { runtime }: OneWorker,
+  { contracts, roots, clock }: ReleaseService,
+): boolean {
+  if (evidence === undefined) return false;
+  const contract = contracts.contractOf(runtime.contract);
+  const facts = { contract, contractId: runtime.contract };
+  demandOwnVerification(evidence, runtime, { ...facts, roots, clock });
+  return true;
+}
+
+function demandPolicy(
+  key: KeyVersion,
+  worker: OneWorker,
+  isVerified: boolean,
+): readonly TokenClaims[] {
   if (!key.policy) {
-    throw new StrongroomError('ERR_POLICY_DENIED', { ...facts, unmet: ['the key has no policy'] });
+    const unmet = ['the key has no policy'];
+    throw new StrongroomError('ERR_POLICY_DENIED', { key: key.name, unmet });
   }
   const policy = compileReleasePolicy(Buffer.from(key.policy.data, 'base64url').toString());
-  const verdict = evaluatePolicy(policy, claims);
-  if (verdict.granted) return;
-  const missed = verdict.reasons.filter((reason) => !reason.met);
-  const otherCode = missed.length > 0 && missed.every(isMeasurement);
-  const code = otherCode ? 'ERR_MEASUREMENT_MISMATCH' : 'ERR_POLICY_DENIED';
-  throw new StrongroomError(code, { ...facts, unmet: missed.map(sentenceOf) });
-}
-
-const MEASUREMENT = 'x-ms-sevsnpvm-launchmeasurement';
-
-function isMeasurement({ claim }: Reason): boolean {
-  return claim === MEASUREMENT || claim === `x-ms-isolation-tee.${MEASUREMENT}`;
-}
-
-/** Claims are what the requester itself brought; no secret is among them. */
-function sentenceOf({ claim, operator, expected, found }: Reason): string {
-  return `${claim} ${operator} ${expected}, found ${found ?? 'no such claim'}`;
+  return demandAgreement(policy, worker, isVerified);
 }
 
 function wrapSecret(
@@ -177,37 +194,42 @@ function demandTransportKey(worker: RuntimeClaims) {
 
 function releaseEvent(
   key: KeyVersion,
-  claims: TokenClaims,
+  tokens: readonly TokenClaims[],
   worker: RuntimeClaims,
   request: ReleaseRequest,
 ): AuditEvent {
+  const [first] = tokens;
   return {
     event: 'key-released',
     ...callerFact(request),
     key: key.name,
     version: key.version,
     policySha256: sha256(Buffer.from(key.policy?.data ?? '', 'base64url')),
-    authority: claims.iss,
-    platform: String(claims['x-ms-attestation-type']),
-    measurement: String(claims[MEASUREMENT]),
+    authority: tokens.map((claims) => claims.iss).join(' '),
+    platform: String(first?.['x-ms-attestation-type']),
+    measurement: String(first?.['x-ms-sevsnpvm-launchmeasurement']),
     contract: worker.contract,
-    tokenSha256: sha256(request.token),
+    tokenSha256: sha256(request.target),
     transportKeySha256: sha256(worker.keys[0].n),
   };
 }
 
+/** What a refusal tells its requester in detail is what the audit log keeps. */
+const DETAILS = ['unmet', 'mismatches', 'refused'] as const;
+
 function auditRefusal(error: unknown, request: ReleaseRequest, { auditLog }: ReleaseService): void {
   const code = codeOf(error);
   if (code === undefined) return;
-  const unmet = error instanceof StrongroomError ? error.facts['unmet'] : undefined;
+  const facts = error instanceof StrongroomError ? error.facts : {};
+  const details = DETAILS.flatMap((name) => facts[name] ?? []).map(String);
   auditLog.append({
     event: 'release-refused',
     ...callerFact(request),
     key: request.name,
     ...(request.version === undefined ? {} : { version: request.version }),
     code,
-    ...(Array.isArray(unmet) ? { details: unmet.map(String) } : {}),
-    tokenSha256: sha256(request.token),
+    ...(details.length > 0 ? { details } : {}),
+    tokenSha256: sha256(request.target),
   });
 }
 

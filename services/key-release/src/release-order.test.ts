@@ -1,3 +1,4 @@
+import { AMD_ROOTS } from '@strongroom/attestation/roots';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { expect, test } from 'vitest';
 import { createAuthority, ISSUER, policyFor, workerClaims } from '../test/token.ts';
@@ -39,6 +40,8 @@ function fullService(more: Partial<ReleaseService> = {}) {
         throw full;
       },
     },
+    contracts: { add: unused, find: unused, contractOf: unused },
+    roots: AMD_ROOTS,
     identity: {
       publicKey: { kty: 'RSA', n: 'n', e: 'AQAB' },
       sign: async (payload) => String(signed.push(payload)),
@@ -63,7 +66,7 @@ async function ask(service: ReleaseService): Promise<unknown> {
       ...request,
       apiVersion: '7.4',
       algorithm,
-      token: await authority.token(workerClaims(transport.publicKey)),
+      target: await authority.token(workerClaims(transport.publicKey)),
     },
     service,
   );

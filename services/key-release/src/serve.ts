@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { createJwksSource } from '@strongroom/attestation/platforms/jwks-source';
+import type { RootSet } from '@strongroom/attestation/roots';
 import { type Clock, systemClock } from '@strongroom/runtime/clock';
 import { makePrivateFolder, readTextFile } from '@strongroom/runtime/files';
 import { createHttpServer, listen } from '@strongroom/runtime/http';
@@ -11,6 +12,7 @@ import { createAttempts } from './attempts.ts';
 import { createAuditHeads } from './audit-heads.ts';
 import { createAuditLog } from './audit-log.ts';
 import { jwksUrlsOf, parseAuthorities } from './authorities.ts';
+import { createContractStore } from './contract-store.ts';
 import { openDatabase } from './database.ts';
 import { addRoutes } from './http.ts';
 import { createKeyStore } from './key-store.ts';
@@ -25,13 +27,14 @@ type Context = Pick<ServiceContext, 'onShutdown'>;
 /** Starts the service; it answers when this resolves. The clock and the logger are for tests. */
 export async function serve(
   settings: Settings,
+  roots: RootSet,
   context: Context,
   clock: Clock = systemClock,
   logger: Logger = createLogger('key-release', { level: settings.logLevel }),
 ): Promise<{ url: string; port: number }> {
   const { guards, clientCertificates } = await readAccess(settings, clock);
   let baseUrl = settings.publicUrl ?? '';
-  const service = await openService(settings, context, clock, () => baseUrl);
+  const service = await openService(settings, roots, context, clock, () => baseUrl);
   warn(service, logger);
   const metrics = createMetrics('key-release');
   const tls = await readTls(settings, clientCertificates);
@@ -57,6 +60,7 @@ function named(url: string, host: string): string {
 /** Everything behind the routes. A log that does not verify stops the start. */
 async function openService(
   settings: Settings,
+  roots: RootSet,
   context: Context,
   clock: Clock,
   baseUrl: () => string,
@@ -76,7 +80,9 @@ async function openService(
   await auditHeads.verify(tree);
   const jwks = createJwksSource({ urls: jwksUrlsOf(authorities), clock });
   const keyStore = createKeyStore(shared);
-  return { authorities, jwks, keyStore, auditLog, auditHeads, identity, clock, baseUrl };
+  const contracts = createContractStore(database, auditLog, clock);
+  const parts = { authorities, jwks, keyStore, contracts, roots, auditLog, auditHeads };
+  return { ...parts, identity, clock, baseUrl };
 }
 
 function warn({ authorities }: ReleaseService, logger: Logger): void {

@@ -25,13 +25,16 @@ const codeOfThrown = (act: () => unknown) => {
 
 describe('readSettings', () => {
   test('reads every option, and listens on this machine only unless told otherwise', () => {
-    expect(readSettings(complete)).toEqual({
+    expect(readSettings(complete, false)).toEqual({
       ...{ owner: 'west', host: '127.0.0.1', port: 8470, data: '/tmp/west', logLevel: 'info' },
       ...{ authorities: 'authorities', accessTokenFile: 'access-token-file' },
       ...{ adminTokenFile: 'admin-token-file', masterKeyFile: 'master-key-file' },
     });
     const more = [...complete, '--public-url', 'https://keys.west.example', '--port', '0'];
-    expect(readSettings(more)).toMatchObject({ publicUrl: 'https://keys.west.example', port: 0 });
+    expect(readSettings(more, false)).toMatchObject({
+      publicUrl: 'https://keys.west.example',
+      port: 0,
+    });
   });
 
   test.each([
@@ -47,7 +50,7 @@ describe('readSettings', () => {
       word.startsWith('--') ? [[`no ${word}`, complete.toSpliced(index, 2)]] : [],
     ),
   ])('refuses %s', (_name, args) => {
-    expect(codeOfThrown(() => readSettings(args))).toBe('ERR_USAGE');
+    expect(codeOfThrown(() => readSettings(args, false))).toBe('ERR_USAGE');
   });
 });
 

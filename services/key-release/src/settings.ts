@@ -26,6 +26,8 @@ const OptionsSchema = z.strictObject({
   tlsCert: z.exactOptional(file),
   tlsKey: z.exactOptional(file),
   logLevel: z.enum(LOG_LEVELS),
+  /** Only for main.insecure. */
+  roots: z.exactOptional(file),
 });
 
 const MASTER_KEY_VARIABLE = 'STRONGROOM_MASTER_KEY_FILE';
@@ -35,9 +37,9 @@ const MASTER_KEY_VARIABLE = 'STRONGROOM_MASTER_KEY_FILE';
  * @returns undefined when help was asked for and printed
  * @throws ERR_USAGE with the argument that is wrong
  */
-export function readSettings(args: readonly string[]): Settings | undefined {
+export function readSettings(args: readonly string[], simulated: boolean): Settings | undefined {
   let settings: Settings | undefined;
-  const program = createProgram((options) => {
+  const program = createProgram(simulated, (options) => {
     settings = parseOptions(options);
   });
   try {
@@ -49,14 +51,14 @@ export function readSettings(args: readonly string[]): Settings | undefined {
   return settings;
 }
 
-function createProgram(start: (options: unknown) => void): Command {
+function createProgram(simulated: boolean, start: (options: unknown) => void): Command {
   const program = new Command('key-release')
     .description("An owner's keys, released to attested code only, in Azure Key Vault's REST shape")
     .exitOverride()
     .configureOutput({ outputError: () => undefined });
-  program
+  const command = program
     .command('start')
-    .description('hold the keys of one owner')
+    .description(`hold the keys of one owner${simulated ? '; believe a SIMULATED platform' : ''}`)
     .requiredOption('--owner <party>', 'whose keys these are: a party of the contract')
     .option('--host <name>', 'address to listen on', '127.0.0.1')
     .option('--port <number>', 'port to listen on; 0 picks a free one', '8470')
@@ -79,6 +81,12 @@ function createProgram(start: (options: unknown) => void): Command {
     .option('--tls-key <file>', 'PEM private key')
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
     .action((options: unknown) => start(options));
+  if (simulated) {
+    command.requiredOption(
+      '--roots <path>',
+      'public roots of the simulated platform, or its folder',
+    );
+  }
   return program;
 }
 

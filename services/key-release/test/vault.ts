@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { KeyClient } from '@azure/keyvault-keys';
+import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
 import { createLogger } from '@strongroom/runtime/logger';
 import type { Right } from '../src/access.ts';
 import { createAuditLog } from '../src/audit-log.ts';
@@ -33,6 +34,10 @@ export interface Vault {
 
 export interface VaultOptions {
   readonly platform?: 'amd' | 'simulated';
+  /** Beside the one at ISSUER. */
+  readonly authorities?: readonly { readonly issuer: string; readonly keys: readonly unknown[] }[];
+  /** Whose raw evidence is believed; AMD's unless said otherwise. */
+  readonly roots?: RootSet;
   /** Milliseconds that the service's clock goes before this machine's. */
   readonly ahead?: () => number;
   /** The file of `--access`. */
@@ -42,7 +47,7 @@ export interface VaultOptions {
 export async function startVault(options: VaultOptions = {}): Promise<Vault> {
   const prepared = await prepareVault(options);
   const { tokens, ca } = prepared;
-  const running = await run(prepared.args, options.ahead);
+  const running = await run(prepared.args, options);
   return {
     ...prepared,
     log: running.log,
@@ -67,8 +72,9 @@ export async function prepareVault(options: VaultOptions = {}) {
   const tokens = { release: secret(), administer: secret(), audit: secret() };
   const masterKey = randomBytes(32);
   const tls = createTls('localhost');
-  const trusted = { issuer: ISSUER, keys: [authority.publicKey] };
   const platform = options.platform === undefined ? {} : { platform: options.platform };
+  const own = { issuer: ISSUER, keys: [authority.publicKey] };
+  const trusted = [own, ...(options.authorities ?? [])].map((each) => ({ ...each, ...platform }));
   const file = async (name: string, text: string) => {
     await writeFile(join(folder, name), text, { mode: 0o600 });
     return join(folder, name);
@@ -76,7 +82,7 @@ export async function prepareVault(options: VaultOptions = {}) {
   const args = [
     ...['start', '--owner', 'west', '--port', '0', '--host', 'localhost'],
     ...['--data', join(folder, 'data'), '--log-level', 'debug'],
-    ...['--authorities', await file('authorities', JSON.stringify([{ ...trusted, ...platform }]))],
+    ...['--authorities', await file('authorities', JSON.stringify(trusted))],
     ...['--access-token-file', await file('access', `${tokens.release}\n`)],
     ...['--admin-token-file', await file('admin', tokens.administer)],
     ...['--audit-token-file', await file('audit', tokens.audit)],
@@ -90,7 +96,8 @@ export async function prepareVault(options: VaultOptions = {}) {
   return { folder, authority, tokens, masterKey, args, remove, ca: tls.ca };
 }
 
-async function run(args: readonly string[], ahead: () => number = () => 0) {
+async function run(args: readonly string[], options: VaultOptions) {
+  const { ahead = () => 0, roots = AMD_ROOTS } = options;
   const lines: string[] = [];
   const destination = new Writable({
     write: (chunk, _encoding, done) => {
@@ -106,10 +113,10 @@ async function run(args: readonly string[], ahead: () => number = () => 0) {
   let closers: (() => Promise<void> | void)[] = [];
   let url = '';
   const start = async () => {
-    const settings = readSettings(args);
+    const settings = readSettings(args, false);
     if (!settings) throw new Error('no settings');
     const onShutdown = (close: () => Promise<void> | void) => closers.unshift(close);
-    url = (await serve(settings, { onShutdown }, clock, logger)).url;
+    url = (await serve(settings, roots, { onShutdown }, clock, logger)).url;
   };
   const stop = async () => {
     for (const close of closers) await close();

@@ -9,6 +9,10 @@ const SNP = 'x-ms-sevsnpvm-';
 const VM = 'x-ms-azurevm-';
 const VM_CONFIGURATION = 'x-ms-runtime.vm-configuration.';
 
+/** No token is believed about these two: who judges a token adds them (`demandAgreement`). */
+export const OWN_VERIFICATION_CLAIM = 'x-strongroom-own-verification';
+export const AGREEING_CLAIM = 'x-strongroom-agreeing-authorities';
+
 /** Microsoft Azure Attestation's claims of an SEV-SNP container or VM, and Strongroom's own. */
 const CLAIM_TYPES: ReadonlyMap<string, ClaimType> = new Map<string, ClaimType>([
   ['iss', 'string'],
@@ -53,6 +57,8 @@ const CLAIM_TYPES: ReadonlyMap<string, ClaimType> = new Map<string, ClaimType>([
   ['x-ms-runtime.nonce', 'string'],
   ['x-ms-runtime.purpose', 'string'],
   ['x-ms-runtime.client-payload.nonce', 'string'],
+  [OWN_VERIFICATION_CLAIM, 'string'],
+  [AGREEING_CLAIM, 'integer'],
   ['x-strongroom-platform', 'string'],
   ['x-strongroom-product', 'string'],
   ['x-strongroom-signing-key', 'string'],

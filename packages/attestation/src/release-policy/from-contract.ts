@@ -2,8 +2,9 @@ import type { Contract, EnclaveContract } from '@strongroom/protocol/contract';
 import { ENCLAVE_DEMANDS, type TcbFloor } from '@strongroom/protocol/enclave-demands';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
+import { agreementOf } from '@strongroom/protocol/guards';
 import { POLICY_BYTES_MAX, POLICY_CONDITIONS_MAX } from '@strongroom/protocol/limits';
-import { NESTED } from './claim-types.ts';
+import { AGREEING_CLAIM, NESTED, OWN_VERIFICATION_CLAIM } from './claim-types.ts';
 
 /** A release policy as JSON: always flat, since Azure's pages disagree on nesting. */
 export interface ReleasePolicy {
@@ -38,8 +39,8 @@ export const DENY_ALL_POLICY: ReleasePolicy = {
  * `minimumTcb` names the product lines that are accepted, each with its floors; the numbers of one
  * line mean nothing on another, so an entry demands the line as well. When it is empty any line
  * passes without floors. Azure's own tokens do not tell the line: with floors they are refused.
- * @throws ERR_POLICY_MALFORMED when the contract demands what no token shows, for that would be a
- * demand that nobody enforces; ERR_LIMIT_EXCEEDED when the contract's lists multiply to more than a
+ * @throws ERR_POLICY_MALFORMED when the contract demands what no token shows and has nobody look at
+ * the report itself, for that would be a demand that nobody enforces; ERR_LIMIT_EXCEEDED when the contract's lists multiply to more than a
  * policy may hold
  */
 export function releasePolicyFor(
@@ -47,7 +48,7 @@ export function releasePolicyFor(
   contractId: ContractId,
 ): ReleasePolicy {
   const { enclave } = contract;
-  refuseUnenforced(enclave);
+  if (enclave.ownVerification !== true) refuseUnenforced(enclave);
   const anyOf = enclave.authorities.flatMap(({ issuer }) =>
     enclave.measurements.flatMap((measurement) => {
       const tee = measurement.pcrs ? NESTED : '';
@@ -62,6 +63,7 @@ export function releasePolicyFor(
             equals('x-ms-runtime.purpose', 'strongroom/worker/v1'),
             ...product,
             ...complianceConditions(enclave),
+            ...guardConditions(enclave),
           ],
         })),
       );
@@ -145,6 +147,18 @@ function floorConditions(floor: TcbFloor | undefined, tee: string): ClaimConditi
 function complianceConditions({ uvm, ownVerification }: EnclaveContract): ClaimCondition[] {
   if (!uvm || ownVerification === true) return [];
   return [equals('x-ms-compliance-status', 'azure-compliant-uvm')];
+}
+
+/**
+ * Claims that only our own key release adds (`demandAgreement`): an Azure vault, which counts no
+ * authorities and reads no report, never has them and releases nothing.
+ */
+function guardConditions(enclave: EnclaveContract): ClaimCondition[] {
+  const agreement = agreementOf(enclave);
+  return [
+    ...(enclave.ownVerification === true ? [equals(OWN_VERIFICATION_CLAIM, 'accepted')] : []),
+    ...(agreement > 1 ? [atLeast(AGREEING_CLAIM, agreement)] : []),
+  ];
 }
 
 function equals(claim: string, value: string | number): ClaimCondition {

@@ -1,0 +1,43 @@
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import type { Contract } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { Evidence, RuntimeClaims } from '@strongroom/protocol/evidence';
+import { appraisalPolicyFor } from './appraisal/policy.ts';
+import { appraiseEvidence, type Mismatch } from './appraise.ts';
+import { type VerificationOptions, verifyEvidence } from './verify.ts';
+import { sameBytes } from './x509/certificate.ts';
+
+/**
+ * Verifies raw evidence oneself and holds it to everything that the contract demands of the
+ * machine, instead of taking an authority's word for it.
+ * @param runtime what the tokens beside the evidence say about the worker
+ * @throws what `verifyEvidence` throws; ERR_REPORT_DATA_MISMATCH for the evidence of another worker
+ *   or an older start; the code of a mismatch, or ERR_APPRAISAL_REFUSED for several, with all
+ *   mismatches as sentences
+ */
+export function demandOwnVerification(
+  evidence: Evidence,
+  runtime: RuntimeClaims,
+  {
+    contract,
+    contractId,
+    ...options
+  }: VerificationOptions & { contract: Contract; contractId: string },
+): void {
+  const verified = verifyEvidence(evidence, options);
+  if (!sameBytes(verified.facts.runtimeClaims, canonicalBytes(runtime))) {
+    throw new StrongroomError('ERR_REPORT_DATA_MISMATCH', { check: 'runtime-claims-of-tokens' });
+  }
+  const verdict = appraiseEvidence(verified, appraisalPolicyFor(contract, contractId));
+  if (!verdict.accepted) throw refusal(verdict.mismatches);
+}
+
+function refusal(mismatches: readonly [Mismatch, ...Mismatch[]]): StrongroomError {
+  const [{ code }] = mismatches;
+  const isOne = mismatches.every((each) => each.code === code);
+  return new StrongroomError(isOne ? code : 'ERR_APPRAISAL_REFUSED', {
+    mismatches: mismatches.map(
+      (each) => `${each.claim}: expected ${each.expected}, found ${each.found} (${each.code})`,
+    ),
+  });
+}

@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import type { DatabaseSync } from 'node:sqlite';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
+import {
+  type Contract,
+  parseContractBytes,
+  type SignedContract,
+  SignedContractSchema,
+} from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { ContractId } from '@strongroom/protocol/fields';
+import type { Clock } from '@strongroom/runtime/clock';
+import { z } from 'zod';
+import type { AuditLog } from './audit-log.ts';
+import { transaction } from './database.ts';
+
+/**
+ * Contracts that raw evidence is held to, by their id, which is the hash of what they say: an
+ * edited row is no longer the contract that a release policy names.
+ */
+export interface ContractStore {
+  /** @param signed a file whose signatures were verified; storing it again changes nothing */
+  add(contractId: ContractId, signed: SignedContract): void;
+  /** @throws ERR_CONTRACT_UNKNOWN */
+  find(contractId: ContractId): SignedContract;
+  /** @throws ERR_CONTRACT_UNKNOWN, ERR_STORE_SEALED for an edited row */
+  contractOf(contractId: ContractId): Contract;
+}
+
+const RowSchema = z.strictObject({ signed: z.string() });
+
+export function createContractStore(
+  database: DatabaseSync,
+  auditLog: AuditLog,
+  clock: Clock,
+): ContractStore {
+  const get = database.prepare('SELECT signed FROM contracts WHERE id = ?');
+  const insert = database.prepare('INSERT INTO contracts (id, signed, stored) VALUES (?, ?, ?)');
+  const read = (contractId: ContractId): SignedContract | undefined => {
+    const row = RowSchema.optional().parse(get.get(contractId));
+    return row && SignedContractSchema.parse(JSON.parse(row.signed));
+  };
+  const find = (contractId: ContractId): SignedContract => {
+    const signed = read(contractId);
+    if (!signed) throw new StrongroomError('ERR_CONTRACT_UNKNOWN', { contract: contractId });
+    return signed;
+  };
+  return {
+    find,
+    add: (contractId, signed) =>
+      transaction(database, () => {
+        if (read(contractId)) return;
+        insert.run(contractId, JSON.stringify(signed), Math.floor(clock.now() / 1_000));
+        auditLog.append({ event: 'contract-stored', contract: contractId });
+      }),
+    contractOf: (contractId) => {
+      const bytes = decodeBase64url(find(contractId).payload) ?? new Uint8Array(0);
+      if (createHash('sha256').update(bytes).digest('hex') === contractId) {
+        return parseContractBytes(bytes);
+      }
+      throw new StrongroomError('ERR_STORE_SEALED', { contract: contractId });
+    },
+  };
+}
