@@ -72,7 +72,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     files:
-      /^services\/(attestation|key-release|enclave-worker)\/src\/(main|main\.sidecar|print-measurement)\.insecure\.ts$/,
+      /^services\/(analyst|attestation|key-release|enclave-worker)\/src\/(main|main\.sidecar|print-measurement)\.insecure\.ts$/,
     workspace: [/^(protocol|attestation|record-log|runtime)\//],
     forbidden: [/^kafkajs/],
     why: 'only *.insecure.ts entries load the simulator',

@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { systemClock } from '@strongroom/runtime/clock';
@@ -12,10 +13,16 @@ import { createResultWriter, FORMATS, type Format } from './result-writer.ts';
 import { showResults } from './show-results.ts';
 import { readSignedContract } from './signed-contract-file.ts';
 
+/** Reads the roots of a simulated platform; only `main.insecure` has one. */
+export type SimulatedRoots = (path: string) => RootSet;
+
 /** `strongroom analyst read`: options, wiring, exit code. */
-export async function runAnalyst(args: readonly string[]): Promise<void> {
+export async function runAnalyst(
+  args: readonly string[],
+  simulatedRoots?: SimulatedRoots,
+): Promise<void> {
   try {
-    await analystCommand().parseAsync(args, { from: 'user' });
+    await analystCommand(simulatedRoots).parseAsync(args, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return;
     failCommand(asUsageError(error), args.includes('--json'));
@@ -36,13 +43,14 @@ interface Options {
   readonly json?: boolean;
   readonly tryAll?: boolean;
   readonly logLevel: string;
+  readonly roots?: string;
 }
 
-function analystCommand(): Command {
+function analystCommand(simulatedRoots: SimulatedRoots | undefined): Command {
   const program = new Command('strongroom analyst')
     .exitOverride()
     .configureOutput({ outputError: () => undefined });
-  program
+  const command = program
     .command('read')
     .description('verify the proof of results, open them, show them')
     .requiredOption('--contract <file>', 'signed contract')
@@ -65,7 +73,16 @@ function analystCommand(): Command {
       new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn'),
     )
     .addHelpText('after', EXAMPLE)
-    .action(read);
+    .action((options: Options) => {
+      const { roots } = options;
+      return read(options, simulatedRoots && roots ? simulatedRoots(roots) : AMD_ROOTS);
+    });
+  if (simulatedRoots) {
+    command.requiredOption(
+      '--roots <path>',
+      'public roots of the SIMULATED platform, or its folder',
+    );
+  }
   return program;
 }
 
@@ -74,7 +91,7 @@ Example:
   strongroom analyst read --contract contract.json --identity authority.identity.json \\
     --brokers localhost:9092 --query daily-delay --proof`;
 
-async function read(options: Options): Promise<void> {
+async function read(options: Options, roots: RootSet): Promise<void> {
   const stopping = new AbortController();
   onStopSignal(() => stopping.abort());
   const brokers = brokerList(options.brokers);
@@ -102,6 +119,7 @@ async function read(options: Options): Promise<void> {
       ...who,
       log,
       clock: systemClock,
+      roots,
       signal: stopping.signal,
       follow: options.follow === true,
       tryAll: options.tryAll === true,

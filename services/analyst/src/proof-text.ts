@@ -7,9 +7,10 @@ export function proofFacts(result: VerifiedResult) {
   return {
     token: {
       sha256: proof.token,
-      issuer: proof.issuer,
+      issuers: proof.issuers,
       issuedAt: new Date(proof.issuedAt).toISOString(),
     },
+    evidence: proof.isOwnVerified ? 'verified by this reader' : 'not demanded',
     platform: proof.platform,
     measurement: { name: proof.measurementName, sha384: proof.measurement },
     contract: proof.contract,
@@ -53,7 +54,8 @@ export function proofLines(result: VerifiedResult): string[] {
   const issued = new Date(proof.issuedAt).toISOString();
   return [
     'verified  token -> key -> signature -> contract, then opened; no gap, no older epoch',
-    `token     issued by ${proof.issuer} at ${issued}, sha256 ${proof.token}`,
+    `token     issued by ${proof.issuers.join(' and ')} at ${issued}, sha256 ${proof.token}`,
+    `evidence  ${proof.isOwnVerified ? 'verified here too' : 'not looked at: not demanded'}`,
     `platform  ${proof.platform}${hardware}`,
     `code      ${proof.measurementName}, measurement ${proof.measurement}`,
     `contract  ${proof.contract}`,

@@ -1,33 +1,41 @@
 import { createHash } from 'node:crypto';
+import { demandAgreement, type OneWorker, verifyTokens } from '@strongroom/attestation/agreement';
+import { demandOwnVerification } from '@strongroom/attestation/own-verification';
 import {
   type CompiledPolicy,
   compileReleasePolicy,
-  evaluatePolicy,
   releasePolicyFor,
 } from '@strongroom/attestation/release-policy';
-import { runtimeClaimsOf, type TokenClaims, verifyToken } from '@strongroom/attestation/token';
+import type { RootSet } from '@strongroom/attestation/roots';
+import { type TokenClaims, verifyToken } from '@strongroom/attestation/token';
+import { parseProof } from '@strongroom/protocol/attestation-proof';
 import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import {
   CLOCK_SKEW_SECONDS_MAX,
-  TOKEN_BYTES_MAX,
+  PROOF_BYTES_MAX,
   TOKENS_REMEMBERED_MAX,
 } from '@strongroom/protocol/limits';
 import type { SigningKey } from '@strongroom/protocol/public-key';
 import type { Clock } from '@strongroom/runtime/clock';
 
 /**
- * What a token proves: at the moment of its issue, code of this measurement held the key that
+ * What a proof proves: at the moment of its issue, code of this measurement held the key that
  * signs results, under this contract. The key never leaves that process, so what it signed later
- * was made by that code too. Therefore an expired token is accepted for reading, however old the
+ * was made by that code too. Therefore expired tokens are accepted for reading, however old the
  * result is: expiry limits whom owners release keys to, not what has been proven. What must hold is
- * that the token was issued in the past and was valid at its own moment of issue.
+ * that the tokens were issued in the past and were valid at their own moments of issue.
  */
 export interface WorkerProof {
+  /** SHA-256 of the proof, by which seals name it. */
   readonly token: string;
-  readonly issuer: string;
+  /** The authorities that agree. */
+  readonly issuers: readonly string[];
+  /** When the last of them said so. */
   readonly issuedAt: number;
+  /** The raw evidence was verified and appraised by this reader itself. */
+  readonly isOwnVerified: boolean;
   readonly platform: string;
   readonly measurement: string;
   /** The contract's name for the measurement. */
@@ -41,12 +49,14 @@ export interface ProofOptions {
   readonly contract: Contract;
   readonly contractId: ContractId;
   readonly clock: Clock;
+  /** Whose platform raw evidence has to be of. */
+  readonly roots: RootSet;
 }
 
-/** The tokens that have been seen on the log, by the hash that seals name them with. */
+/** The proofs that have been seen on the log, by the hash that seals name them with. */
 export interface TokenShelf {
-  /** Checks a token; what is wrong with it is told by whoever asks for it. */
-  add(token: Uint8Array): Promise<void>;
+  /** Checks a proof; what is wrong with it is told by whoever asks for it. */
+  add(proof: Uint8Array): Promise<void>;
   /** @throws ERR_AGGREGATE_PROOF when it was not seen, else what `proveWorker` threw */
   proofOf(tokenSha256: string): WorkerProof;
 }
@@ -55,12 +65,12 @@ export function createTokenShelf(options: ProofOptions): TokenShelf {
   const policy = policyOf(options);
   const proofs = new Map<string, WorkerProof | StrongroomError>();
   return {
-    async add(token) {
-      if (token.length > TOKEN_BYTES_MAX) return;
-      const hash = createHash('sha256').update(token).digest('hex');
+    async add(proof) {
+      if (proof.length > PROOF_BYTES_MAX) return;
+      const hash = createHash('sha256').update(proof).digest('hex');
       if (proofs.has(hash)) return;
-      proofs.set(hash, await proofOrError(token, hash, policy, options));
-      // A log that floods its readers with tokens costs itself its readers, not their memory.
+      proofs.set(hash, await proofOrError(proof, hash, policy, options));
+      // A log that floods its readers with proofs costs itself its readers, not their memory.
       const [oldest] = proofs.keys();
       if (proofs.size > TOKENS_REMEMBERED_MAX && oldest !== undefined) proofs.delete(oldest);
     },
@@ -81,13 +91,13 @@ function policyOf({ contract, contractId }: ProofOptions): CompiledPolicy {
 }
 
 async function proofOrError(
-  token: Uint8Array,
+  proof: Uint8Array,
   hash: string,
   policy: CompiledPolicy,
   options: ProofOptions,
 ): Promise<WorkerProof | StrongroomError> {
   try {
-    return await proveWorker(new TextDecoder().decode(token), hash, policy, options);
+    return await proveWorker(proof, hash, policy, options);
   } catch (error) {
     if (error instanceof StrongroomError) return error;
     throw error;
@@ -96,35 +106,48 @@ async function proofOrError(
 
 /**
  * @throws ERR_TOKEN_INVALID, ERR_REPORT_DATA_MISMATCH, ERR_ROOT_KIND, ERR_MEASUREMENT_MISMATCH,
- *   ERR_CONTRACT_MISMATCH, ERR_APPRAISAL_REFUSED with the claims that did not meet the contract
+ *   ERR_CONTRACT_MISMATCH, ERR_AGREEMENT_MISSING, ERR_APPRAISAL_REFUSED with what does not meet the
+ *   contract, and what own verification throws
  */
 async function proveWorker(
-  jwt: string,
+  bytes: Uint8Array,
   hash: string,
   policy: CompiledPolicy,
-  { contract, contractId, clock }: ProofOptions,
+  options: ProofOptions,
 ): Promise<WorkerProof> {
-  const { authorities } = contract.enclave;
-  const claims = await verifyToken(jwt, { authorities, clock, expired: 'accepted' });
-  checkMomentOfIssue(claims);
-  checkPlatform(claims, contract);
-  const { name, sha384 } = measurementOf(claims, contract);
-  const runtime = runtimeClaimsOf(claims);
+  const { contract, contractId } = options;
+  const { tokens, evidence } = parseProof(bytes);
+  const worker = await verifyTokens(tokens, (jwt) => verifyOne(jwt, options));
+  const { runtime } = worker;
   if (runtime.contract !== contractId) {
     throw new StrongroomError('ERR_CONTRACT_MISMATCH', { found: runtime.contract });
   }
-  checkPolicy(claims, policy);
+  if (evidence) {
+    demandOwnVerification(evidence, runtime, { ...options, clock: momentOfIssue(worker) });
+  }
+  const agreeing = demandPolicy(policy, worker, evidence !== undefined);
+  const { name, sha384 } = measurementOf(agreeing[0] ?? worker.tokens[0], contract);
   const { kty, crv, x } = runtime.keys[1];
   return {
     token: hash,
-    issuer: claims.iss,
-    issuedAt: claims.iat * 1_000,
+    issuers: agreeing.map(({ iss }) => iss),
+    issuedAt: Math.max(...agreeing.map(({ iat }) => iat)) * 1_000,
+    isOwnVerified: evidence !== undefined,
     platform: contract.enclave.platform,
     measurement: sha384,
     measurementName: name,
     contract: contractId,
     aggregatesKey: { kty, crv, x },
   };
+}
+
+async function verifyOne(jwt: string, { contract, clock }: ProofOptions): Promise<TokenClaims> {
+  const { authorities } = contract.enclave;
+  const claims = await verifyToken(jwt, { authorities, clock, expired: 'accepted' });
+  checkMomentOfIssue(claims);
+  checkPlatform(claims, contract);
+  measurementOf(claims, contract);
+  return claims;
 }
 
 /** `verifyToken` has refused a token from the future and one that ends before it begins. */
@@ -152,9 +175,21 @@ function measurementOf(claims: TokenClaims, { enclave }: Contract) {
   return reference;
 }
 
-function checkPolicy(claims: TokenClaims, policy: CompiledPolicy): void {
-  const { granted, reasons } = evaluatePolicy(policy, claims);
-  if (granted) return;
-  const mismatches = reasons.filter((reason) => !reason.met).map((reason) => reason.claim);
-  throw new StrongroomError('ERR_APPRAISAL_REFUSED', { mismatches });
+/**
+ * Certificates are judged as of then, as tokens are: of several moments the last, which no authority
+ * can move into the future.
+ */
+function momentOfIssue({ tokens }: OneWorker): { now(): number } {
+  const issuedAt = Math.max(...tokens.map(({ iat }) => iat)) * 1_000;
+  return { now: () => issuedAt };
+}
+
+/** A reader is refused nothing: for it an unmet policy is evidence that was not agreed on. */
+function demandPolicy(policy: CompiledPolicy, worker: OneWorker, isVerified: boolean) {
+  try {
+    return demandAgreement(policy, worker, isVerified);
+  } catch (error) {
+    if (!(error instanceof StrongroomError) || error.code !== 'ERR_POLICY_DENIED') throw error;
+    throw new StrongroomError('ERR_APPRAISAL_REFUSED', error.facts);
+  }
 }

@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { AMD_ROOTS } from '@strongroom/attestation/roots';
 import { codeOf, type ErrorCode } from '@strongroom/protocol/errors';
 import { aggregatesTopic, SEAL_HEADER } from '@strongroom/protocol/record';
 import type { LogRecord } from '@strongroom/record-log/log';
@@ -19,7 +20,15 @@ beforeEach(async () => {
 async function readAll(changes: Partial<ReadAggregatesOptions> = {}): Promise<string[]> {
   const { contract, contractId, authority, log, clock } = scene;
   const seen: string[] = [];
-  const options = { contract, contractId, identity: authority, log, clock, ...changes };
+  const options = {
+    contract,
+    contractId,
+    identity: authority,
+    log,
+    clock,
+    roots: AMD_ROOTS,
+    ...changes,
+  };
   try {
     for await (const reading of readAggregates(options)) {
       if (reading.kind === 'refused') seen.push(reading.code);
@@ -52,7 +61,7 @@ describe('reads', () => {
     const worker = await scene.worker();
     await publish(worker.tokenRecord, worker.seal());
     const { contract, contractId, authority, log, clock } = scene;
-    const options = { contract, contractId, identity: authority, log, clock };
+    const options = { contract, contractId, identity: authority, log, clock, roots: AMD_ROOTS };
     const [reading] = await collect(readAggregates(options));
     const result = reading?.kind === 'result' ? reading.result : undefined;
     expect(result?.columns.map(({ name, cells }) => [name, cells])).toEqual([
@@ -60,7 +69,8 @@ describe('reads', () => {
       ['flights', [10n, 2n ** 60n]],
     ]);
     expect(result?.proof).toMatchObject({
-      issuer: 'https://attest.example',
+      issuers: ['https://attest.example'],
+      isOwnVerified: false,
       issuedAt: NOW,
       platform: 'simulated',
       measurement: MEASURED,
@@ -106,7 +116,15 @@ describe('reads', () => {
     await publish(worker.tokenRecord, worker.seal());
     const stopping = new AbortController();
     const { contract, contractId, authority, log, clock } = scene;
-    const read = { contract, contractId, identity: authority, log, clock, follow: true };
+    const read = {
+      contract,
+      contractId,
+      identity: authority,
+      log,
+      clock,
+      roots: AMD_ROOTS,
+      follow: true,
+    };
     const seen: number[] = [];
     for await (const reading of readAggregates({ ...read, signal: stopping.signal })) {
       if (reading.kind === 'result') seen.push(reading.result.seal.emission);
@@ -121,7 +139,15 @@ test('waits for a topic that the worker has not made yet', async () => {
   const { contract, contractId, authority, clock } = scene;
   const log = createMemoryLog();
   const worker = await scene.worker();
-  const read = { contract, contractId, identity: authority, log, clock, follow: true };
+  const read = {
+    contract,
+    contractId,
+    identity: authority,
+    log,
+    clock,
+    roots: AMD_ROOTS,
+    follow: true,
+  };
   const reading = readAggregates(read)[Symbol.asyncIterator]().next();
   await new Promise((resolve) => setTimeout(resolve, 50));
   await log.createTopics([{ topic: aggregatesTopic(contractId) }]);

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { RootSet } from '@strongroom/attestation/roots';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
@@ -17,6 +18,8 @@ export interface ReadAggregatesOptions {
   readonly identity: PartyIdentity;
   readonly log: RecordLog;
   readonly clock: Clock;
+  /** Whose platform raw evidence has to be of, where the contract wants readers to look at it. */
+  readonly roots: RootSet;
   readonly namespace?: string;
   /** Only this query. */
   readonly query?: string;

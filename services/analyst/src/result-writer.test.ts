@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { AMD_ROOTS } from '@strongroom/attestation/roots';
 import type { Query } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
 import {
@@ -43,7 +44,7 @@ async function resultsOf(...tables: readonly Table[]): Promise<VerifiedResult[]>
     await scene.append(await worker.seal({ emission, table }));
   }
   const { contract, contractId, authority, log, clock } = scene;
-  const options = { contract, contractId, identity: authority, log, clock };
+  const options = { contract, contractId, identity: authority, log, clock, roots: AMD_ROOTS };
   const readings = await collect(readAggregates(options));
   return readings.map((reading) => {
     if (reading.kind === 'refused') throw reading.error;

@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream';
+import { AMD_ROOTS } from '@strongroom/attestation/roots';
 import { codeOf } from '@strongroom/protocol/errors';
 import { createLogger } from '@strongroom/runtime/logger';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -23,7 +24,15 @@ async function shown(changes: Partial<ShowResultsOptions> = {}) {
     },
   });
   const ending = showResults({
-    ...{ contract, contractId, identity: authority, log, clock, queries: contract.queries },
+    ...{
+      contract,
+      contractId,
+      identity: authority,
+      log,
+      clock,
+      roots: AMD_ROOTS,
+      queries: contract.queries,
+    },
     logger: createLogger('analyst', { destination }),
     writer: {
       write: async ({ seal }) => {

@@ -1,5 +1,6 @@
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { reportDataOf } from '@strongroom/attestation/binding';
+import { createProof, proofBytes } from '@strongroom/protocol/attestation-proof';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { type Contract, parseContract, partyOf } from '@strongroom/protocol/contract';
@@ -52,7 +53,7 @@ export interface Scene {
 }
 
 interface SceneWorker {
-  readonly jwt: string;
+  readonly proof: string;
   readonly tokenRecord: LogRecord;
   seal(changes?: SealChanges): Promise<LogRecord>;
 }
@@ -209,12 +210,13 @@ async function createWorker(options: WorkerOptions): Promise<SceneWorker> {
   })
     .setProtectedHeader({ alg: 'ES256', typ: 'JWT' })
     .sign(isKey(signingKey) ? signingKey : options.issuer);
-  const value = new TextEncoder().encode(jwt);
+  const proof = new TextDecoder().decode(proofBytes(createProof([jwt])));
+  const value = new TextEncoder().encode(proof);
   const tokenShape = plainRecordShape(contractId, RECORD_TYPES.token, 'token');
   return {
-    jwt,
+    proof,
     tokenRecord: { ...tokenShape, value },
-    seal: (seal = {}) => sealResult(options, signer, jwt, seal),
+    seal: (seal = {}) => sealResult(options, signer, proof, seal),
   };
 }
 
@@ -225,7 +227,7 @@ function isKey(value: unknown): value is KeyObject {
 async function sealResult(
   { contract, contractId }: WorkerOptions,
   signer: Signer,
-  jwt: string,
+  proof: string,
   changes: SealChanges,
 ): Promise<LogRecord> {
   const { emission = 0, epoch = 0, table = flightsTable(emission) } = changes;
@@ -256,7 +258,7 @@ async function sealResult(
         inputs: ['north', 'south'].map(inputOf),
         rows: table.numRows,
         suppressedGroups: 1,
-        token: createHash('sha256').update(jwt).digest('hex'),
+        token: createHash('sha256').update(proof).digest('hex'),
         ...parts,
         ...changes.seal,
       }),

@@ -35,7 +35,7 @@ const VERBS: readonly ServiceVerb[] = [
     folder: 'key-release',
     nounText: "an owner's key release service",
     verbText: 'hold keys and release them to attested code only',
-    simulable: false,
+    simulable: true,
   },
   {
     noun: 'attestation',
@@ -51,7 +51,7 @@ const VERBS: readonly ServiceVerb[] = [
     folder: 'analyst',
     nounText: 'results',
     verbText: 'verify the proof of results, open them, show them',
-    simulable: false,
+    simulable: true,
   },
 ];
 
