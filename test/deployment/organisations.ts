@@ -11,7 +11,7 @@ import { createIdentity, parseIdentity } from '@strongroom/sealing/identity';
 import { signContract } from '@strongroom/sealing/sign';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { createRunAuthority, type RunAuthority } from './certificates.ts';
-import { httpsGetJson } from './https-get.ts';
+import { httpsGetJson, httpsPutJson } from './https-json.ts';
 import {
   type DeploymentPlan,
   type PublicParts,
@@ -40,6 +40,7 @@ export interface Agreement {
 }
 
 interface Vault extends VaultParts {
+  readonly adminToken: string;
   readonly client: KeyClient;
 }
 
@@ -63,14 +64,17 @@ export async function setUp(
   const accessToken = plan.secrets?.accessToken() ?? randomBytes(32).toString('base64url');
   await writeFile(accessTokenFile(folders), accessToken, { mode: 0o600 });
   await createSimulatedPlatform(platformFolder(folders));
-  const authority = await startAttestation(processes, folders);
-  const vaults = await startVaults(processes, folders, plan, authority);
+  const names = ['attestation', 'attestation-second'];
+  const authorities = await Promise.all(
+    names.map((name) => startAttestation(processes, folders, name)),
+  );
+  const vaults = await startVaults(processes, folders, plan, authorities);
   const { texts, ...publicKeys } = await createIdentities(folders, plan);
   const measurement = await measureWorker(processes);
   say(`reference measurement ${measurement.slice(0, 16)}…`);
-  const parts = { ...publicKeys, vaults, measurement, authority };
+  const parts = { ...publicKeys, vaults, measurement, authorities };
   const agreement = await agreeOnContract(plan, parts, texts);
-  await allowRelease(vaults, agreement);
+  await allowRelease(vaults, agreement, folders);
   say(`contract ${agreement.contractId.slice(0, 16)}… signed by ${Object.keys(texts).length}`);
   return agreement;
 }
@@ -87,17 +91,17 @@ export function identityFile(folders: Folders, party: string): string {
   return path.join(folders.secrets, `${party}.identity.json`);
 }
 
-/** The simulated platform's attestation service: it says so in every token. */
-async function startAttestation(processes: Processes, folders: Folders) {
+/** An attestation service for the simulated platform: it says so in every token. */
+async function startAttestation(processes: Processes, folders: Folders, name: string) {
   const url = `https://localhost:${await freePort()}`;
   await processes.startService(
-    'attestation',
+    name,
     'services/attestation/src/main.insecure.ts',
     [
       'start',
       ...['--port', new URL(url).port, '--issuer', url, '--roots', platformFolder(folders)],
-      ...['--data', path.join(folders.run, 'attestation')],
-      ...(await tlsFiles(folders, 'attestation')),
+      ...['--data', path.join(folders.run, name)],
+      ...(await tlsFiles(folders, name)),
     ],
     { url, ca: folders.authority.caPem },
   );
@@ -110,11 +114,12 @@ async function startVaults(
   processes: Processes,
   folders: Folders,
   plan: DeploymentPlan,
-  authority: PublicParts['authority'],
+  trusted: PublicParts['authorities'],
 ): Promise<Record<string, Vault>> {
   const authorities = path.join(folders.run, 'authorities.json');
   // Tokens about a simulated platform are believed only where an owner names it.
-  await writeFile(authorities, JSON.stringify([{ ...authority, platform: 'simulated' }]));
+  const simulated = trusted.map((each) => ({ ...each, platform: 'simulated' }));
+  await writeFile(authorities, JSON.stringify(simulated));
   const vaults = await Promise.all(
     plan.owners.map(async (owner): Promise<[string, Vault]> => {
       return [owner, await startVault(processes, folders, plan, { owner, authorities })];
@@ -139,10 +144,10 @@ async function startVault(
   await writeFile(secret('master-key'), encoded, { mode: 0o600 });
   await processes.startService(
     `key-release-${owner}`,
-    'services/key-release/src/main.ts',
+    'services/key-release/src/main.insecure.ts',
     [
       'start',
-      ...['--owner', owner, '--port', new URL(url).port],
+      ...['--owner', owner, '--port', new URL(url).port, '--roots', platformFolder(folders)],
       ...['--data', path.join(folders.run, `key-release-${owner}`)],
       ...['--authorities', authorities, '--master-key-file', secret('master-key')],
       ...['--access-token-file', accessTokenFile(folders)],
@@ -154,7 +159,7 @@ async function startVault(
   const client = keyClient(url, adminToken, folders.authority.caPem);
   const wrappingKey = await createKeys(client, plan.secrets?.stateShare(owner));
   const service = await httpsGetJson(`${url}/.well-known/strongroom`, folders.authority.caPem);
-  return { url, client, releaseKey: service['releaseKey'], wrappingKey };
+  return { url, client, adminToken, releaseKey: service['releaseKey'], wrappingKey };
 }
 
 /** Through Azure's own client; returns the public half of the key encryption key. */
@@ -206,13 +211,16 @@ async function agreeOnContract(
   return { signed: signed as SignedContract, contract, contractId };
 }
 
-/** Each owner derives its release policy from the contract that it signed. */
+/** Each owner gives its service the contract that it signed, and the policy that follows. */
 async function allowRelease(
   vaults: Readonly<Record<string, Vault>>,
-  { contract, contractId }: Agreement,
+  { signed, contract, contractId }: Agreement,
+  folders: Folders,
 ): Promise<void> {
   const releasePolicy = encodedPolicy(releasePolicyFor(contract, contractId));
-  for (const { client } of Object.values(vaults)) {
+  for (const { url, client, adminToken } of Object.values(vaults)) {
+    const options = { ca: folders.authority.caPem, token: adminToken };
+    await httpsPutJson(`${url}/contracts/${contractId}`, signed, options);
     for (const name of [WRAPPING_KEY_ID, STATE_SHARE_ID]) {
       const { properties } = await client.getKey(name);
       await client.updateKeyProperties(name, properties.version ?? '', { releasePolicy });

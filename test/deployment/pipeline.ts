@@ -15,7 +15,7 @@ import type { Finished, Processes, RunningProcess } from './processes.ts';
 
 const WORKER = 'services/enclave-worker/src/main.insecure.ts';
 const PRODUCER = 'services/producer/src/main.ts';
-const ANALYST = 'services/analyst/src/main.ts';
+const ANALYST = 'services/analyst/src/main.insecure.ts';
 
 export interface WorkerSummary {
   readonly rowsCounted: number;
@@ -109,7 +109,8 @@ export async function readAs(
   { name = `analyst-${party}`, more = [] }: { name?: string; more?: readonly string[] } = {},
 ): Promise<Finished> {
   const who = ['--identity', identityFile(deployment.folders, party)];
-  const args = ['read', ...common(deployment), ...who, ...more];
+  const roots = ['--roots', platformFolder(deployment.folders)];
+  const args = ['read', ...common(deployment), ...who, ...roots, ...more];
   return await deployment.processes.start(name, ANALYST, args).done;
 }
 

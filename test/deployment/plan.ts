@@ -17,7 +17,12 @@ export interface PublicParts {
   readonly readingKeys: Readonly<Record<string, unknown>>;
   readonly vaults: Readonly<Record<string, VaultParts>>;
   readonly measurement: string;
-  readonly authority: { readonly issuer: string; readonly keys: readonly unknown[] };
+  readonly authorities: readonly PlannedAuthority[];
+}
+
+export interface PlannedAuthority {
+  readonly issuer: string;
+  readonly keys: readonly unknown[];
 }
 
 export interface VaultParts {
@@ -62,7 +67,10 @@ export function enclaveOf(parts: PublicParts): unknown {
     platform: 'simulated',
     measurements: [{ name: 'this checkout', sha384: parts.measurement }],
     minimumTcb: {},
-    authorities: [parts.authority],
+    authorities: parts.authorities,
+    // Every guard that there is: both authorities, and the owners' and readers' own look.
+    agreement: parts.authorities.length,
+    ownVerification: true,
   };
 }
 

@@ -3,7 +3,7 @@ import { createWriteStream, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { httpsGet } from './https-get.ts';
+import { httpsGet } from './https-json.ts';
 
 /** Starts the services as a person would, one process each, and watches what they use. */
 

@@ -1,5 +1,6 @@
 import { type Contract, ownersOf, type Query } from '@strongroom/protocol/contract';
 import { ENCLAVE_DEMANDS } from '@strongroom/protocol/enclave-demands';
+import { agreementOf } from '@strongroom/protocol/guards';
 import { printable } from '@strongroom/runtime/printable';
 import type { ReadContract, SignatureState } from '@strongroom/sealing/verify';
 
@@ -91,11 +92,34 @@ function durationText(milliseconds: number): string {
   return `${milliseconds} ms`;
 }
 
+/** How many have to be deceived or dishonest before a key leaves or a forged result is believed. */
+function guardLines(enclave: Contract['enclave']): string[] {
+  const agreement = agreementOf(enclave);
+  const count = enclave.authorities.length;
+  const told =
+    count === 1
+      ? 'the one attestation authority must attest the worker'
+      : `${agreement} of ${count} attestation authorities must attest the same worker`;
+  if (enclave.ownVerification === true) {
+    return [
+      `guards: ${told},`,
+      '  and every owner and reader verifies the report itself: no authority can lie alone',
+    ];
+  }
+  return [
+    `guards: ${told}; nobody else looks at the report:`,
+    agreement === 1
+      ? '  one dishonest authority is enough to get the keys'
+      : `  ${agreement} dishonest authorities together are enough to get the keys`,
+  ];
+}
+
 function enclaveLines(contract: Contract): string[] {
   const { platform, measurements, authorities, minimumTcb } = contract.enclave;
   return [
     `platform: ${platform}${platform === 'simulated' ? ' (NOT HARDWARE: proves nothing)' : ''}`,
     ...measurements.map((each) => `accepts ${each.name}: ${each.sha384}`),
+    ...guardLines(contract.enclave),
     ...authorities.map((each) => `attested by ${each.issuer} (${each.keys.length} keys)`),
     ...Object.entries(minimumTcb).map(
       ([product, floor]) =>

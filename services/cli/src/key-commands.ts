@@ -1,10 +1,18 @@
 import type { JsonWebKey, KeyClient, KeyProperties, KeyVaultKey } from '@azure/keyvault-keys';
-import { compileReleasePolicy, DENY_ALL_POLICY } from '@strongroom/attestation/release-policy';
+import {
+  compileReleasePolicy,
+  DENY_ALL_POLICY,
+  releasePolicyFor,
+} from '@strongroom/attestation/release-policy';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
+import { SignedContractSchema } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { readTextFile } from '@strongroom/runtime/files';
+import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
+import { readJsonFile } from './contract-draft.ts';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
+import { uploadContract } from './upload-contract.ts';
 import { askVault, connectVault, type VaultOptions } from './vault-client.ts';
 
 const RSA_BITS = 3_072;
@@ -33,10 +41,16 @@ export function addKeyCommands(program: Command): void {
   }).action(showKey);
   const policy = nounCommand(keys, 'policy', 'under which conditions a key is released');
   vaultCommand(policy, 'set', 'set the release policy of a key', {
-    example: `strongroom key policy set ${vault} --name flights-north --policy policy.json`,
+    example: `strongroom key policy set ${vault} --name flights-north --contract contract.json`,
     named: true,
   })
-    .requiredOption('--policy <file>', 'policy, as `strongroom policy from-contract` makes it')
+    .addOption(
+      new Option(
+        '--contract <file>',
+        'signed contract: its policy; own verification needs it there',
+      ).conflicts('policy'),
+    )
+    .option('--policy <file>', 'policy, as `strongroom policy from-contract` makes it')
     .action(setPolicy);
   vaultCommand(policy, 'show', 'print the release policy of a key', {
     example: `strongroom key policy show ${vault} --name flights-north`,
@@ -104,8 +118,13 @@ async function getKey(options: NamedOptions): Promise<KeyVaultKey> {
   return askVault(options.vault, () => client.getKey(options.name));
 }
 
-async function setPolicy(options: NamedOptions & { policy: string }): Promise<void> {
-  const text = await readTextFile(options.policy);
+interface SetPolicyOptions extends NamedOptions {
+  readonly policy?: string;
+  readonly contract?: string;
+}
+
+async function setPolicy(options: SetPolicyOptions): Promise<void> {
+  const text = await policyText(options);
   compileReleasePolicy(text);
   const client = await connectVault(options);
   const releasePolicy = { encodedPolicy: new TextEncoder().encode(text) };
@@ -114,6 +133,21 @@ async function setPolicy(options: NamedOptions & { policy: string }): Promise<vo
     return client.updateKeyProperties(options.name, properties.version ?? '', { releasePolicy });
   });
   printResult(options.json, keyFacts(updated), `policy of ${options.name} is set`);
+}
+
+/** Of a contract with own verification the service is given the contract first. */
+async function policyText(options: SetPolicyOptions): Promise<string> {
+  if (options.policy !== undefined) return readTextFile(options.policy);
+  if (options.contract === undefined) {
+    throw new StrongroomError('ERR_USAGE', { problem: 'either --contract or --policy is missing' });
+  }
+  const signed = await readJsonFile(options.contract);
+  const { contract, contractId } = await verifyContract(signed);
+  const policy = JSON.stringify(releasePolicyFor(contract, contractId));
+  if (contract.enclave.ownVerification === true) {
+    await uploadContract(options, contractId, SignedContractSchema.parse(signed));
+  }
+  return policy;
 }
 
 async function showPolicy(options: NamedOptions): Promise<void> {

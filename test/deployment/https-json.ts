@@ -1,4 +1,4 @@
-import { get } from 'node:https';
+import { get, request } from 'node:https';
 
 /** GET over TLS under the run's own certificate authority; undefined when nobody answers. */
 export async function httpsGet(
@@ -22,4 +22,19 @@ export async function httpsGetJson(url: string, ca: string): Promise<Record<stri
   const answer = await httpsGet(url, ca);
   if (answer?.status !== 200) throw new Error(`${url} answered ${answer?.status ?? 'nothing'}`);
   return JSON.parse(answer.body);
+}
+
+export async function httpsPutJson(
+  url: string,
+  body: unknown,
+  { ca, token }: { ca: string; token: string },
+): Promise<void> {
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
+  const status = await new Promise<number>((resolve, reject) => {
+    const sent = request(url, { method: 'PUT', headers, ca }, (answer) => {
+      answer.resume().on('end', () => resolve(answer.statusCode ?? 0));
+    });
+    sent.on('error', reject).end(JSON.stringify(body));
+  });
+  if (status !== 200) throw new Error(`${url} answered ${status}`);
 }
