@@ -176,8 +176,8 @@ function measurementOf(claims: TokenClaims, { enclave }: Contract) {
 }
 
 /**
- * Certificates are judged as of then, as tokens are: of several moments the last, which no authority
- * can move into the future.
+ * Certificates are judged as of then, as tokens are: of several moments the last, which no
+ * authority can move into the future.
  */
 function momentOfIssue({ tokens }: OneWorker): { now(): number } {
   const issuedAt = Math.max(...tokens.map(({ iat }) => iat)) * 1_000;

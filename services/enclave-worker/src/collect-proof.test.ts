@@ -22,6 +22,7 @@ const EVIDENCE = {
   report: 'AAAA',
   certificateChain: 'PEM',
   runtimeClaims: encodeBase64url(canonicalBytes(RUNTIME)),
+  uvmEndorsement: 'AAAA',
 };
 const issuer = (name: string) => `${services.url}/${name}`;
 const token = (name: string) => tokenOf(issuer(name), RUNTIME);
@@ -34,9 +35,8 @@ async function collect(names: readonly string[], guards: object = {}, more: obje
   const logger: Logger = { debug: quiet, info: quiet, warn, error: quiet };
   const authorities = names.map((name) => ({ issuer: issuer(name), keys: [] }));
   const contract = { enclave: { authorities, ...guards } } as unknown as Contract;
-  const evidence = { ...EVIDENCE, uvmEndorsement: 'AAAA' };
   const options = { authorities: [], ca: services.ca, logger, ...more };
-  return { ...(await collectProof(evidence, contract, options)), warnings };
+  return { ...(await collectProof(EVIDENCE, contract, options)), warnings };
 }
 
 const refusal = (promise: Promise<unknown>) =>

@@ -8,10 +8,11 @@ import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import type { Contract } from '@strongroom/protocol/contract';
 import { codeOf, dispositionOf, StrongroomError } from '@strongroom/protocol/errors';
+import type { Evidence } from '@strongroom/protocol/evidence';
 import { agreementOf, needsWholeProof } from '@strongroom/protocol/guards';
 import { z } from 'zod';
 import type { WorkerOptions } from './life.ts';
-import { type CollectedEvidence, requestToken } from './quote.ts';
+import { requestToken } from './quote.ts';
 
 /** From evidence to a proof: a token of every authority that the contract names. */
 
@@ -30,7 +31,7 @@ export interface CollectedProof {
  * ERR_AGREEMENT_MISSING
  */
 export async function collectProof(
-  evidence: CollectedEvidence,
+  evidence: Evidence,
   { enclave }: Contract,
   options: Options,
 ): Promise<CollectedProof> {
@@ -56,7 +57,7 @@ export async function collectProof(
     throw tooFew(tokens.length, agreementOf(enclave), issuers, failures);
   }
   if (!needsWholeProof(enclave)) return { proof: createProof(tokens), target: first };
-  const proof = createProof(tokens, enclave.ownVerification ? rawEvidence(evidence) : undefined);
+  const proof = createProof(tokens, enclave.ownVerification ? evidence : undefined);
   return { proof, target: proofTarget(proof) };
 }
 
@@ -76,7 +77,7 @@ const ClaimsSchema = z.looseObject({ 'x-ms-runtime': z.unknown() });
  * A token about another worker would make the proof contradict itself, and one in another name take
  * the place of a true one; both are set aside. Who verifies the proof is told nothing by this.
  */
-function demandOwn(token: string, issuer: string, { runtimeClaims }: CollectedEvidence): void {
+function demandOwn(token: string, issuer: string, { runtimeClaims }: Evidence): void {
   const payload = decodeBase64url(token.split('.')[1] ?? '');
   let isOwn = false;
   try {
@@ -105,8 +106,4 @@ function tooFew(
     return code === undefined ? [] : [`${issuer} ${code}`];
   });
   return new StrongroomError('ERR_AGREEMENT_MISSING', { agreement, agreed, refused });
-}
-
-function rawEvidence({ uvmEndorsement: _forAuthorities, ...evidence }: CollectedEvidence) {
-  return evidence;
 }

@@ -5,8 +5,8 @@ import { SIGNED_CONTRACT_BYTES_MAX } from '@strongroom/protocol/limits';
 import { verifyContract } from '@strongroom/sealing/verify';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import type { Guard } from './access.ts';
 import type { ContractStore } from './contract-store.ts';
+import type { Guard } from './guard.ts';
 import { readRequest } from './key-requests.ts';
 
 const PathSchema = z.strictObject({ id: ContractIdSchema });

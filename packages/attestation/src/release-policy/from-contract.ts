@@ -40,8 +40,8 @@ export const DENY_ALL_POLICY: ReleasePolicy = {
  * line mean nothing on another, so an entry demands the line as well. When it is empty any line
  * passes without floors. Azure's own tokens do not tell the line: with floors they are refused.
  * @throws ERR_POLICY_MALFORMED when the contract demands what no token shows and has nobody look at
- * the report itself, for that would be a demand that nobody enforces; ERR_LIMIT_EXCEEDED when the contract's lists multiply to more than a
- * policy may hold
+ * the report itself, for that would be a demand that nobody enforces; ERR_LIMIT_EXCEEDED when the
+ * contract's lists multiply to more than a policy may hold
  */
 export function releasePolicyFor(
   contract: Pick<Contract, 'enclave'>,
