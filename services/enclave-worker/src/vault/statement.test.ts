@@ -32,7 +32,7 @@ const HOURLY = {
   window: { kind: 'tumbling', sizeMs: HOUR_MS },
   latenessMs: 0,
 } satisfies Pick<Query, 'id' | 'sql' | 'relations' | 'window' | 'latenessMs'>;
-const PROOF = 'header.claims.signature';
+const PROOF = '{"tokens":["header.claims.signature"],"v":1}';
 const nonceOf = () => randomBytes(32).toString('base64url');
 
 let computation: Computation;
@@ -54,7 +54,7 @@ async function startVault(checkpoints: readonly string[] = []): Promise<Vault> {
       await vault.acceptRelease(owner, name, jws);
     }
   }
-  vault.acceptToken(PROOF);
+  vault.acceptProof(PROOF);
   await vault.restore(checkpoints);
   return vault;
 }
@@ -161,7 +161,7 @@ describe('what a vault says about itself', () => {
     const keeper = new DoorKeeper();
     const open = { verb: 'open', request: { contract: computation.signed, memoryMb: 128 } };
     await keeper.serve(open, []);
-    await keeper.serve({ verb: 'token', request: { token: PROOF } }, []);
+    await keeper.serve({ verb: 'proof', request: { proof: PROOF } }, []);
     const ask = (request: object) => keeper.serve({ verb: 'evidence', request }, []);
     const { message, blobs } = await ask({ nonce: nonceOf() });
     expect(blobs).toEqual([]);

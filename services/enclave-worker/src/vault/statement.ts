@@ -12,7 +12,7 @@ import {
 import { AGGREGATE_KID } from '@strongroom/sealing/open-aggregate';
 import type { Signer } from '@strongroom/sealing/sign';
 import type { EntryOutcome, StatementAnswer } from './door.ts';
-import { tokenHash } from './seal-aggregate.ts';
+import { proofHash } from './seal-aggregate.ts';
 import type { DatasetStream } from './stream.ts';
 
 /** What the vault knows of itself when it is asked. */
@@ -22,7 +22,7 @@ export interface Situation {
   readonly signer: Signer;
   readonly epoch: number;
   /** The value of the token record that results name. */
-  readonly token: string;
+  readonly startupProof: string;
   readonly streams: readonly DatasetStream[];
   readonly refusals: Refusals;
 }
@@ -35,7 +35,7 @@ export interface Situation {
  */
 export async function answerChallenge(
   nonce: string,
-  { claims, signer, epoch, token, streams, refusals }: Situation,
+  { claims, signer, epoch, startupProof, streams, refusals }: Situation,
 ): Promise<StatementAnswer> {
   const { contract, keys } = claims;
   const asked = { contract, keys: [keys[1]], nonce, purpose: EVIDENCE_PURPOSE };
@@ -48,7 +48,7 @@ export async function answerChallenge(
     contract,
     nonce,
     epoch,
-    token: tokenHash(token),
+    token: proofHash(startupProof),
     datasets: streams.map(datasetOf),
     refusals: refusals.byCode(),
   });
@@ -56,7 +56,7 @@ export async function answerChallenge(
   return {
     runtimeClaims: encodeBase64url(canonicalBytes(evidenceClaims.data)),
     statement: await signer.sign(canonicalBytes(statement), header),
-    startupProof: token,
+    startupProof,
   };
 }
 

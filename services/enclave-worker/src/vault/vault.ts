@@ -217,7 +217,7 @@ export class Vault {
       claims: this.#keys.claims,
       signer: this.#keys.signer,
       epoch: this.#epoch,
-      token: this.#demandToken(),
+      startupProof: this.#demandProof(),
       streams: [...this.#streams.values()],
       refusals: this.#refusals,
     });
