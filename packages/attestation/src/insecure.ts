@@ -8,7 +8,7 @@ export {
   simulatedRoots,
 } from './insecure/deployment.ts';
 export { measureImage } from './insecure/image.ts';
-export { SCENARIOS } from './insecure/scenarios.ts';
+export { SCENARIOS, VARIANTS } from './insecure/scenarios.ts';
 export {
   createSimulatedPlatform,
   type LaunchOptions,

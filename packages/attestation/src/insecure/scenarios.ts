@@ -23,6 +23,17 @@ export const SCENARIOS = {
   'no-alias-check': { platformInfo: 0x5n },
 } as const satisfies Record<string, Partial<LaunchOptions>>;
 
+/** Launches that are as good as any, in every form that a verifier must read. */
+export const VARIANTS = {
+  milan: { product: 'Milan' },
+  genoa: { product: 'Genoa' },
+  turin: { product: 'Turin' },
+  'version-2': { version: 2 },
+  'version-3': { version: 3 },
+  'version-5': { version: 5 },
+  'turin-version-5': { product: 'Turin', version: 5 },
+} as const satisfies Record<string, Partial<LaunchOptions>>;
+
 /** Boot loader 9, SNP 20, microcode 80 on a Genoa: before EntrySign was closed. */
 function oldTcb(): Partial<LaunchOptions> {
   const old = { bootLoader: 9, snp: 20, microcode: 80 };
