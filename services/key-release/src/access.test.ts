@@ -20,6 +20,7 @@ const ecJwk = ec.publicKey.export({ format: 'jwk' });
 const keys = [
   { kty: 'RSA' as const, n: String(rsaJwk.n), e: 'AQAB', kid: 'r1' },
   { kty: 'EC' as const, crv: 'P-256' as const, x: String(ecJwk.x), y: String(ecJwk.y), kid: 'e1' },
+  { kty: 'RSA' as const, n: String(rsaJwk.n), e: 'AQAB', kid: 'p1', alg: 'PS256' as const },
 ];
 const jwks = { keysOf: () => Promise.reject(new StrongroomError('ERR_TOKEN_INVALID')) };
 const issuers = [
@@ -73,6 +74,10 @@ describe('a bearer token', () => {
 
   test('of an identity provider is known by issuer, subject and claims', async () => {
     expect(await identify(`Bearer ${await signed()}`)).toBe('worker');
+    const byPss = await signed({}, { alg: 'PS256', kid: 'p1' });
+    expect(await identify(`Bearer ${byPss}`)).toBe('worker');
+    const byPkcs1 = await signed({}, { kid: 'p1' });
+    expect(await identify(`Bearer ${byPkcs1}`)).toBe('ERR_UNAUTHENTICATED');
     expect(await identify(`Bearer ${await signed({}, { typ: 'at+jwt' })}`)).toBe('worker');
     expect(await identify(`Bearer ${await signed({ aud: ['x', 'vault'] })}`)).toBe('worker');
     expect(await identify(`Bearer ${await signed({}, { alg: 'PS256' })}`)).toBe('worker');

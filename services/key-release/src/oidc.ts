@@ -76,8 +76,11 @@ async function fetchedKeys(jwks: JwksSource, issuer: string, kid: string | undef
   }
 }
 
+/** One that its key set names for one algorithm (RFC 7517 §4.4) is used with no other. */
 function algorithmsOf(publicKey: AuthorityKey): readonly string[] {
-  return ALGORITHMS[publicKey.kty === 'RSA' ? 'RSA' : publicKey.crv] ?? [];
+  const { alg } = publicKey;
+  const all = ALGORITHMS[publicKey.kty === 'RSA' ? 'RSA' : publicKey.crv] ?? [];
+  return alg === undefined ? all : all.filter((each) => each === alg);
 }
 
 /** @returns undefined when another key may have signed it */
