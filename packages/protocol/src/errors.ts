@@ -297,6 +297,18 @@ export const ERRORS = {
     "the worker's statement is expected to be signed by the key that its fresh evidence binds",
     'Treat the answer as forged or put together from two answers.',
   ),
+  ERR_ATTESTATION_POLICY_MALFORMED: halt(
+    "the attestation policy is expected to follow Azure Attestation's grammar 1.0, 1.1 or 1.2",
+    'Correct the line and column that are named; the policy that was in force stays in force.',
+  ),
+  ERR_ATTESTATION_POLICY_SIGNATURE: halt(
+    'the attestation policy is expected to be signed with a policy management certificate',
+    'Sign it with a key whose certificate the service was started with.',
+  ),
+  ERR_ATTESTATION_DENIED: halt(
+    'the claims of the evidence are expected to be permitted by the attestation policy',
+    'Read the policy with GET /policies; a rule that cannot be evaluated denies as well.',
+  ),
 
   // Key release
   ERR_CONTRACT_UNKNOWN: halt(

@@ -109,6 +109,12 @@ export const POLICY_CONDITIONS_MAX = 2_048;
 export const POLICY_DEPTH_MAX = 8;
 export const POLICY_TEXT_CHARACTERS_MAX = 1_024;
 
+/** An attestation policy; Azure's longest published one has 10 KB. */
+export const ATTESTATION_POLICY_BYTES_MAX = 64 * 1024;
+export const ATTESTATION_POLICY_RULES_MAX = 512;
+/** What rules may add up to: each can repeat what the one before it made. */
+export const ATTESTATION_POLICY_CLAIMS_MAX = 4_096;
+
 assert(CIPHERTEXT_BYTES_MAX + TAG_BYTES + HEADER_BYTES_MAX <= RECORD_BYTES_MAX);
 assert(SEAL_BYTES_MAX < HEADER_BYTES_MAX);
 assert(CIPHERTEXT_BYTES_MAX + TAG_BYTES + AGGREGATE_SEAL_BYTES_MAX + 1_024 <= RECORD_BYTES_MAX);
@@ -127,3 +133,7 @@ assert(Math.ceil(POLICY_BYTES_MAX / 3) * 4 + 4_096 <= HTTP_BODY_BYTES_MAX);
 assert(TOKEN_BYTES_MAX < PROOF_BYTES_MAX && PROOF_BYTES_MAX < RECORD_BYTES_MAX);
 assert(Math.ceil(PROOF_BYTES_MAX / 3) * 4 + 4_096 <= HTTP_BODY_BYTES_MAX);
 assert(Math.ceil(CONTRACT_BYTES_MAX / 3) * 4 + PARTIES_MAX * 1_024 <= SIGNED_CONTRACT_BYTES_MAX);
+assert(
+  Math.ceil((Math.ceil(ATTESTATION_POLICY_BYTES_MAX / 3) * 4) / 3) * 4 + 16_384 <=
+    HTTP_BODY_BYTES_MAX,
+);

@@ -1,0 +1,435 @@
+/**
+ * Policies that Microsoft publishes for Azure Attestation (policy-examples, policy-version-1-0 to
+ * 1-2, claim-rule-functions, claim-rule-grammar, author-sign-policy, tpm-attestation-sample-policies
+ * of its documentation), with the claims to judge them by and the right outcome.
+ */
+export type Value = string | number | boolean;
+
+export interface PublishedPolicy {
+  readonly name: string;
+  readonly text: string;
+  /** Claims of the service by type. */
+  readonly claims: Readonly<Record<string, Value>>;
+  /** What is issued by type, `denied`, or where the text is broken. */
+  readonly outcome: Readonly<Record<string, Value>> | 'denied' | { readonly broken: string };
+}
+
+const broken = (place: string) => ({ broken: place });
+
+const SGX_CLAIMS = {
+  'x-ms-sgx-is-debuggable': false,
+  'x-ms-sgx-product-id': 1,
+  'x-ms-sgx-svn': 0,
+  'x-ms-sgx-mrsigner': 'ab',
+  'x-ms-sgx-mrenclave': 'cd',
+  'x-ms-attestation-type': 'sgx',
+};
+
+const SGX_CUSTOM = `version= 1.0;
+authorizationrules
+{
+       [ type=="x-ms-sgx-is-debuggable", value==false ]
+        && [ type=="x-ms-sgx-product-id", value==1 ]
+        && [ type=="x-ms-sgx-svn", value>= 0 ]
+        && [ type=="x-ms-sgx-mrsigner", value=="ab"]
+    => permit();
+};
+issuancerules {
+c:[type=="x-ms-sgx-mrsigner"] => issue(type="my-signer", value=c.value);
+};`;
+
+const SGX_DEFAULT = `version= 1.1;
+configurationrules{
+	=> issueproperty(type="x-ms-sgx-tcbidentifier", value="azuredefault");
+};
+authorizationrules{
+	=> permit();
+};
+issuancerules{
+	c:[type=="x-ms-sgx-is-debuggable"] => issue(type="is-debuggable", value=c.value);
+	c:[type=="x-ms-sgx-mrsigner"] => issue(type="sgx-mrsigner", value=c.value);
+	c:[type=="x-ms-sgx-mrenclave"] => issue(type="sgx-mrenclave", value=c.value);
+	c:[type=="x-ms-sgx-product-id"] => issue(type="product-id", value=c.value);
+	c:[type=="x-ms-sgx-svn"] => issue(type="svn", value=c.value);
+	c:[type=="x-ms-attestation-type"] => issue(type="tee", value=c.value);
+};`;
+
+const BOOT_CLAIMS = {
+  aikValidated: true,
+  secureBootEnabled: true,
+  bootDebuggingDisabled: true,
+  vbsEnabled: true,
+  notWinPE: true,
+  notSafeMode: true,
+};
+
+const TPM_10 = `version=1.0;
+
+authorizationrules { 
+    => permit();
+};
+
+issuancerules
+{
+[type=="aikValidated", value==true]&& 
+[type=="secureBootEnabled", value==true] &&
+[type=="bootDebuggingDisabled", value==true] && 
+[type=="vbsEnabled", value==true] && 
+[type=="notWinPE", value==true] && 
+[type=="notSafeMode", value==true] => issue(type="PlatformAttested", value=true);
+};`;
+
+const TPM_11 = `version=1.1;
+
+configurationrules{
+=> issueproperty(type = "required_pcr_mask", value = 15);
+=> issueproperty(type = "require_valid_aik_cert", value = false);
+};
+
+authorizationrules { 
+    => permit();
+};
+
+issuancerules
+{
+[type=="aikValidated", value==true]&& 
+[type=="secureBootEnabled", value==true] &&
+[type=="bootDebuggingDisabled", value==true] && 
+[type=="notSafeMode", value==true] => issue(type="PlatformAttested", value=true);
+
+[type=="aikValidated", value==false]&& 
+[type=="secureBootEnabled", value==true] &&
+[type=="bootDebuggingDisabled", value==true] && 
+[type=="notSafeMode", value==true] => issue(type="PlatformAttested", value=false);
+};`;
+
+const issuing = (rules: string) =>
+  `version=1.2;\nauthorizationrules { \n  => permit();\n};\nissuancerules\n{\n${rules}\n};\n`;
+
+const SECURE_BOOT = issuing(`
+c:[type == "events", issuer=="AttestationService"] => add(type = "efiConfigVariables", value = JmesPath(c.value, "Events[?EventTypeString == 'EV_EFI_VARIABLE_DRIVER_CONFIG' && ProcessedData.VariableGuid == '8BE4DF61-93CA-11D2-AA0D-00E098032B8C']"));
+
+c:[type=="efiConfigVariables", issuer="AttestationPolicy"]=> issue(type = "secureBootEnabled", value = JsonToClaimValue(JmesPath(c.value, "[?ProcessedData.UnicodeName == 'SecureBoot'] | length(@) == \`1\` && @[0].ProcessedData.VariableData == 'AQ'")));
+![type=="secureBootEnabled", issuer=="AttestationPolicy"] => issue(type="secureBootEnabled", value=false);`);
+
+const secureBootEvent = (data: string) => ({
+  EventTypeString: 'EV_EFI_VARIABLE_DRIVER_CONFIG',
+  PcrIndex: 7,
+  ProcessedData: {
+    VariableGuid: '8BE4DF61-93CA-11D2-AA0D-00E098032B8C',
+    UnicodeName: 'SecureBoot',
+    VariableData: data,
+  },
+});
+const boundary = (PcrIndex: number, EVENT_TRUSTBOUNDARY: object, EventSeq = 1) => ({
+  EventTypeString: 'EV_EVENT_TAG',
+  PcrIndex,
+  EventSeq,
+  ProcessedData: { EVENT_TRUSTBOUNDARY },
+});
+const events = (...list: readonly object[]) => ({ events: JSON.stringify({ Events: list }) });
+
+const BOOL_PROPERTIES = `c:[type=="events", issuer=="AttestationService"] => add(type="boolProperties", value=JmesPath(c.value, "Events[? EventTypeString == 'EV_EVENT_TAG' && (PcrIndex == \`12\` || PcrIndex == \`13\` || PcrIndex == \`19\` || PcrIndex == \`20\`)].ProcessedData.EVENT_TRUSTBOUNDARY"));`;
+
+const CODE_INTEGRITY = issuing(`// Retrieve bool properties
+${BOOL_PROPERTIES}
+c:[type=="boolProperties", issuer=="AttestationPolicy"] => add(type="codeIntegrityEnabledSet", value=JsonToClaimValue(JmesPath(c.value, "[*].EVENT_CODEINTEGRITY")));
+c:[type=="codeIntegrityEnabledSet", issuer=="AttestationPolicy"] => issue(type="codeIntegrityEnabled", value=ContainsOnlyValue(c.value, true));
+![type=="codeIntegrityEnabled", issuer=="AttestationPolicy"] => issue(type="codeIntegrityEnabled", value=false);`);
+
+const BITLOCKER = issuing(`// Bitlocker Boot Status, The first non zero measurement or zero.
+c:[type=="events", issuer=="AttestationService"] => add(type="srtmDrtmEventPcr", value=JmesPath(c.value, "Events[? EventTypeString == 'EV_EVENT_TAG' && (PcrIndex == \`12\` || PcrIndex == \`19\`)].ProcessedData.EVENT_TRUSTBOUNDARY"));
+c:[type=="srtmDrtmEventPcr", issuer=="AttestationPolicy"] => issue(type="bitlockerStatus", value=JsonToClaimValue(JmesPath(c.value, "[*].EVENT_BITLOCKER_UNLOCK | @[? Value != \`0\`].Value | @[0]")));
+![type=="bitlockerStatus"] => issue(type="bitlockerStatus", value=0);`);
+
+const ELAM = issuing(`${BOOL_PROPERTIES}
+c:[type=="boolProperties", issuer=="AttestationPolicy"] => issue(type="elamDriverLoaded", value=JsonToClaimValue(JmesPath(c.value, "[*].EVENT_LOADEDMODULE_AGGREGATION[] | [? EVENT_IMAGEVALIDATED == \`true\` && (equals_ignore_case(EVENT_FILEPATH, '\\\\windows\\\\system32\\\\drivers\\\\wdboot.sys') || equals_ignore_case(EVENT_FILEPATH, '\\\\windows\\\\system32\\\\drivers\\\\wd\\\\wdboot.sys'))] | @ != \`null\`")));
+![type=="elamDriverLoaded", issuer=="AttestationPolicy"] => issue(type="elamDriverLoaded", value=false);`);
+
+const BOOT_MANAGER = issuing(`// Find the first EV_SEPARATOR in PCR 12, 13, Or 14
+c:[type=="events", issuer=="AttestationService"] => add(type="evSeparatorSeq", value=JmesPath(c.value, "Events[? EventTypeString == 'EV_SEPARATOR' && (PcrIndex == \`12\` || PcrIndex == \`13\` || PcrIndex == \`14\`)] | @[0].EventSeq"));
+c:[type=="evSeparatorSeq", value != "null", issuer=="AttestationPolicy"] => add(type="beforeEvSepClause", value=AppendString(AppendString("Events[? EventSeq < \`", c.value), "\`"));
+[type=="evSeparatorSeq", value=="null", issuer=="AttestationPolicy"] => add(type="beforeEvSepClause", value="Events[? \`true\` ");
+c:[type=="beforeEvSepClause", issuer=="AttestationPolicy"] => add(type="bootMgrSvnSeqQuery", value=AppendString(c.value, " && EventTypeString == 'EV_EVENT_TAG' && PcrIndex == \`12\` && ProcessedData.EVENT_TRUSTBOUNDARY.EVENT_APPLICATION_SVN] | @[0].EventSeq"));
+c1:[type=="bootMgrSvnSeqQuery", issuer=="AttestationPolicy"] && c2:[type=="events", issuer=="AttestationService"] => add(type="bootMgrSvnSeq", value=JmesPath(c2.value, c1.value));
+c:[type=="bootMgrSvnSeq", value!="null", issuer=="AttestationPolicy"] => add(type="bootMgrSvnQuery", value=AppendString(AppendString("Events[? EventSeq == \`", c.value), "\`].ProcessedData.EVENT_TRUSTBOUNDARY.EVENT_APPLICATION_SVN | @[0]"));
+c1:[type=="bootMgrSvnQuery", issuer=="AttestationPolicy"] && c2:[type=="events", issuer=="AttestationService"] => issue(type="bootMgrSvn", value=JsonToClaimValue(JmesPath(c2.value, c1.value)));`);
+
+const DRTM = issuing(`
+    c:[type=="events", issuer=="AttestationService"] => add(type="validDrtmStateAuthEvent", value=JmesPath(c.value, "Events[? EventTypeString == 'EV_EVENT_TAG' && PcrIndex == \`20\` && ProcessedData.EVENT_TRUSTBOUNDARY.EVENT_DRTM_STATE_AUTH.SignatureValid != \`null\`] | length(@) == \`1\` && @[0] | @.{EventSeq:EventSeq, SignatureValid:ProcessedData.EVENT_TRUSTBOUNDARY.EVENT_DRTM_STATE_AUTH.SignatureValid}"));
+
+    // Check if Signature is valid in extracted state auth events
+    c:[type=="validDrtmStateAuthEvent", issuer=="AttestationPolicy"] => issue(type="drtmMleValid", value=JsonToClaimValue(JmesPath(c.value, "SignatureValid")));
+    ![type=="drtmMleValid", issuer=="AttestationPolicy"] => issue(type="drtmMleValid", value=false);
+
+    [type=="drtmMleValid", value==true, issuer=="AttestationPolicy"] &&
+    c:[type=="validDrtmStateAuthEvent", issuer=="AttestationPolicy"] => add(type="validDrtmStateAuthEventSeq", value=JmesPath(c.value, "EventSeq"));
+
+    [type=="drtmMleValid", value==true, issuer=="AttestationPolicy"] &&
+    c:[type=="validDrtmStateAuthEventSeq", issuer=="AttestationPolicy"] => add(type="smmQuery", value=AppendString(AppendString("Events[? EventTypeString == 'EV_EVENT_TAG' && PcrIndex == \`20\` && EventSeq < \`", c.value), "\`].ProcessedData.EVENT_DRTM_SMM | length(@) == \`1\` && @[0] | @.Value"));
+
+    [type=="drtmMleValid", value==true, issuer=="AttestationPolicy"] &&
+    c1:[type=="smmQuery", issuer=="AttestationPolicy"] &&
+    c2:[type=="events", issuer=="AttestationService"] => issue(type="smmLevel", value=JsonToClaimValue(JmesPath(c2.value, c1.value)));`);
+
+const drtm = (valid: boolean) =>
+  events(
+    {
+      EventTypeString: 'EV_EVENT_TAG',
+      PcrIndex: 20,
+      EventSeq: 4,
+      ProcessedData: { EVENT_DRTM_SMM: { Value: 30 } },
+    },
+    boundary(20, { EVENT_DRTM_STATE_AUTH: { SignatureValid: valid } }, 9),
+  );
+
+const PCR_HASHES = `version=1.2;
+
+authorizationrules
+{    
+    c:[type == "pcrs", issuer=="AttestationService"] =>  add(type="pcr0Validated", value=JsonToClaimValue(JmesPath(c.value, "PCRs[? Index == \`0\`].Digests.SHA256 | @[0] =='4c833b1c361fceffd8dc0f81eec76081b71e1a0eb2193caed0b6e1c7735ec33e' ")));
+    c:[type == "pcrs", issuer=="AttestationService"] =>  add(type="pcr1Validated", value=JsonToClaimValue(JmesPath(c.value, "PCRs[? Index == \`1\`].Digests.SHA256 | @[0] =='8c25e3be6ad6f5bd33c9ae40d5d5461e88c1a7366df0c9ee5c7e5ff40d3d1d0e' ")));
+
+    [type=="pcr0Validated", value==true] &&
+    [type=="pcr1Validated", value==true] => permit();
+};
+
+issuancerules
+{
+};`;
+
+const pcrs = (first: string) => ({
+  pcrs: JSON.stringify({
+    PCRs: [
+      { Index: 0, Digests: { SHA256: first } },
+      {
+        Index: 1,
+        Digests: { SHA256: '8c25e3be6ad6f5bd33c9ae40d5d5461e88c1a7366df0c9ee5c7e5ff40d3d1d0e' },
+      },
+    ],
+  }),
+});
+
+const VBS = `version=1.2;
+
+authorizationrules { 
+    [type=="vsmReportPresent", value==true] &&
+    [type=="enclaveAuthorId", value=="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] &&
+    [type=="enclaveImageId", value=="AQEAAAAAAAAAAAAAAAAAAA"] &&
+    [type=="enclaveSvn", value>=0] =>  permit();
+};
+
+issuancerules
+{
+};`;
+
+const VBS_CLAIMS = {
+  vsmReportPresent: true,
+  enclaveAuthorId: 'A'.repeat(43),
+  enclaveImageId: 'AQEAAAAAAAAAAAAAAAAAAA',
+  enclaveSvn: 0,
+};
+
+/** From "How to author an attestation policy": both of its rules end without a semicolon. */
+const AUTHORING_SAMPLE = `version=1.0;
+authorizationrules
+{
+    c:[type="secureBootEnabled", issuer=="AttestationService"]=> permit()
+};
+
+issuancerules
+{
+    c:[type="secureBootEnabled", issuer=="AttestationService"]=> issue(claim=c)
+    c:[type="notSafeMode", issuer=="AttestationService"]=> issue(claim=c)
+};`;
+
+const AUTHORED = `version=1.0;
+authorizationrules
+{
+[type=="secureBootEnabled", value==true, issuer=="AttestationService"]=>permit();
+};
+
+issuancerules
+{
+=> issue(type="SecurityLevelValue", value=100);
+};`;
+
+const HASH = '4c833b1c361fceffd8dc0f81eec76081b71e1a0eb2193caed0b6e1c7735ec33e';
+const ELAM_FILE = '\\Windows\\System32\\drivers\\WD\\WdBoot.sys';
+const elam = (path: string) =>
+  events(
+    boundary(12, {
+      EVENT_LOADEDMODULE_AGGREGATION: [{ EVENT_IMAGEVALIDATED: true, EVENT_FILEPATH: path }],
+    }),
+  );
+
+export const PUBLISHED: readonly PublishedPolicy[] = [
+  { name: 'SGX, custom', text: SGX_CUSTOM, claims: SGX_CLAIMS, outcome: { 'my-signer': 'ab' } },
+  {
+    name: 'SGX, custom, a debuggable enclave',
+    text: SGX_CUSTOM,
+    claims: { ...SGX_CLAIMS, 'x-ms-sgx-is-debuggable': true },
+    outcome: 'denied',
+  },
+  {
+    name: 'SGX, custom, with its place holders',
+    text: SGX_CUSTOM.replace('value==1 ', 'value==<product-id> '),
+    claims: SGX_CLAIMS,
+    outcome: broken('5:58'),
+  },
+  {
+    name: 'SGX, default',
+    text: SGX_DEFAULT,
+    claims: SGX_CLAIMS,
+    outcome: {
+      'is-debuggable': false,
+      'sgx-mrsigner': 'ab',
+      'sgx-mrenclave': 'cd',
+      'product-id': 1,
+      svn: 0,
+      tee: 'sgx',
+    },
+  },
+  {
+    name: 'SGX, default of 2020, with its curly quotes',
+    text: 'Version= 1.0;\nauthorizationrules\n{\n\tc:[type==”$is-debuggable”] => permit();\n};',
+    claims: {},
+    outcome: broken('4:11'),
+  },
+  { name: 'TPM 1.0', text: TPM_10, claims: BOOT_CLAIMS, outcome: { PlatformAttested: true } },
+  {
+    name: 'TPM 1.0 in safe mode',
+    text: TPM_10,
+    claims: { ...BOOT_CLAIMS, notSafeMode: false },
+    outcome: {},
+  },
+  { name: 'TPM 1.1', text: TPM_11, claims: BOOT_CLAIMS, outcome: { PlatformAttested: true } },
+  {
+    name: 'TPM 1.1 without a valid AIK',
+    text: TPM_11,
+    claims: { ...BOOT_CLAIMS, aikValidated: false },
+    outcome: { PlatformAttested: false },
+  },
+  { name: 'authoring, as published', text: AUTHORING_SAMPLE, claims: {}, outcome: broken('5:1') },
+  {
+    name: 'authoring, first steps',
+    text: 'version=1.0;\nauthorizationrules\n{\n=>deny();\n};\n\nissuancerules\n{\n};',
+    claims: {},
+    outcome: 'denied',
+  },
+  {
+    name: 'authoring, last step',
+    text: AUTHORED,
+    claims: BOOT_CLAIMS,
+    outcome: { SecurityLevelValue: 100 },
+  },
+  {
+    name: 'authoring, last step without secure boot',
+    text: AUTHORED,
+    claims: { secureBootEnabled: false },
+    outcome: 'denied',
+  },
+  {
+    name: 'secure boot',
+    text: SECURE_BOOT,
+    claims: events(secureBootEvent('AQ')),
+    outcome: { secureBootEnabled: true },
+  },
+  {
+    name: 'secure boot, off',
+    text: SECURE_BOOT,
+    claims: events(secureBootEvent('AA')),
+    outcome: { secureBootEnabled: false },
+  },
+  {
+    name: 'secure boot, no events',
+    text: SECURE_BOOT,
+    claims: {},
+    outcome: { secureBootEnabled: false },
+  },
+  {
+    name: 'code integrity',
+    text: CODE_INTEGRITY,
+    claims: events(boundary(12, { EVENT_CODEINTEGRITY: true }), boundary(13, {})),
+    outcome: { codeIntegrityEnabled: true },
+  },
+  {
+    name: 'code integrity, once off',
+    text: CODE_INTEGRITY,
+    claims: events(
+      boundary(12, { EVENT_CODEINTEGRITY: true }),
+      boundary(20, { EVENT_CODEINTEGRITY: false }),
+    ),
+    outcome: { codeIntegrityEnabled: false },
+  },
+  {
+    name: 'BitLocker',
+    text: BITLOCKER,
+    claims: events(
+      boundary(12, { EVENT_BITLOCKER_UNLOCK: { Value: 0 } }),
+      boundary(19, { EVENT_BITLOCKER_UNLOCK: { Value: 2 } }),
+    ),
+    outcome: { bitlockerStatus: 2 },
+  },
+  { name: 'BitLocker, off', text: BITLOCKER, claims: events(), outcome: { bitlockerStatus: 0 } },
+  { name: 'ELAM', text: ELAM, claims: elam(ELAM_FILE), outcome: { elamDriverLoaded: true } },
+  { name: 'ELAM, no events', text: ELAM, claims: {}, outcome: { elamDriverLoaded: false } },
+  {
+    name: 'boot manager, before a separator',
+    text: BOOT_MANAGER,
+    claims: events(
+      boundary(12, { EVENT_APPLICATION_SVN: 5 }, 3),
+      { EventTypeString: 'EV_SEPARATOR', PcrIndex: 12, EventSeq: 4 },
+      boundary(12, { EVENT_APPLICATION_SVN: 6 }, 5),
+    ),
+    outcome: { bootMgrSvn: 5 },
+  },
+  {
+    name: 'boot manager, without a separator',
+    text: BOOT_MANAGER,
+    claims: events(boundary(12, { EVENT_APPLICATION_SVN: 7 }, 3)),
+    outcome: { bootMgrSvn: 7 },
+  },
+  {
+    name: 'System Guard',
+    text: DRTM,
+    claims: drtm(true),
+    outcome: { drtmMleValid: true, smmLevel: 30 },
+  },
+  {
+    name: 'System Guard, not signed',
+    text: DRTM,
+    claims: drtm(false),
+    outcome: { drtmMleValid: false },
+  },
+  { name: 'PCR hashes', text: PCR_HASHES, claims: pcrs(HASH), outcome: {} },
+  { name: 'PCR hashes, another', text: PCR_HASHES, claims: pcrs('00'), outcome: 'denied' },
+  { name: 'VBS enclave', text: VBS, claims: VBS_CLAIMS, outcome: {} },
+  {
+    name: 'VBS enclave of another author',
+    text: VBS,
+    claims: { ...VBS_CLAIMS, enclaveAuthorId: 'B' },
+    outcome: 'denied',
+  },
+  {
+    name: 'PCR value with an escaped literal',
+    text: issuing(
+      '=> add(type="pcrMatchesExpectedValue", value=true);\nc:[type == "pcrs", issuer=="AttestationService"] && c1:[type=="pcrMatchesExpectedValue", value==JsonToClaimValue(JmesPath(c.value, "PCRs[? Index == `0`].Digests.SHA1 | @[0] == `\\"KCk6Ow\\"`"))] => issue(claim = c1);',
+    ),
+    claims: { pcrs: JSON.stringify({ PCRs: [{ Index: 0, Digests: { SHA1: 'KCk6Ow' } }] }) },
+    outcome: { pcrMatchesExpectedValue: true },
+  },
+  {
+    name: 'grammar: the same name from client and service',
+    text: `version=1.0;authorizationrules{=>permit();};issuancerules{
+F1:[type=="OSName" , issuer=="CustomClaim"] && 
+[type=="OSName" , issuer=="AttestationService", value== F1.value ] 
+=> issueproperty(type="report_validity_in_minutes", value=440);
+F1:[type=="OSName" , issuer=="CustomClaim"] && 
+C2:[type=="OSName" , issuer=="AttestationService", value== F1.value ] 
+=> issue(claim = C2);
+};`,
+    claims: { OSName: 'Linux' },
+    outcome: {},
+  },
+];
