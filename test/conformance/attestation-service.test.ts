@@ -8,7 +8,9 @@ import { createMetrics } from '@strongroom/runtime/metrics';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { createAdmin } from '../../services/attestation/src/admin.ts';
 import { createAttestationServer } from '../../services/attestation/src/http.ts';
+import { openPolicyStore } from '../../services/attestation/src/policy-store.ts';
 import { openTokenSigner } from '../../services/attestation/src/signing-key.ts';
 import {
   authoritiesOf,
@@ -32,6 +34,8 @@ beforeAll(async () => {
   app = createAttestationServer({
     roots: AMD_ROOTS,
     signer: await openTokenSigner(folder, MARCH_2026),
+    policies: await openPolicyStore(folder),
+    admin: createAdmin([]),
     clock: MARCH_2026,
     issuer: () => 'https://attest.example',
     logger: createLogger('test', { level: 'silent' }),

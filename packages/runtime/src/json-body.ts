@@ -16,10 +16,15 @@ export function addJsonBodies(app: FastifyInstance): void {
     { parseAs: 'string' },
     (request, text, done) => {
       if (text === '') return done(null, undefined);
-      if (depthOf(text) > DEPTH_MAX) return done(badRequest());
+      if (isTooDeep(text)) return done(badRequest());
       return parse(request, text, done);
     },
   );
+}
+
+/** Whether a text is nested deeper than any request of ours, without parsing it. */
+export function isTooDeep(text: string): boolean {
+  return depthOf(text) > DEPTH_MAX;
 }
 
 /** The deepest nesting of brackets outside of strings, in one pass, whether it is JSON or not. */

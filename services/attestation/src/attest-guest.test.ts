@@ -14,17 +14,20 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AttestContext } from './attest.ts';
 import { attestGuest } from './attest-guest.ts';
+import { openPolicyStore, type PolicyStore } from './policy-store.ts';
 import { openTokenSigner, type TokenSigner } from './signing-key.ts';
 
 const CLAIMS = new TextEncoder().encode('{"contract":"c","keys":[]}');
 let folder: string;
 let signer: TokenSigner;
+let policies: PolicyStore;
 let simulated: RootSet;
 let request: GuestRequest;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'strongroom-guest-'));
   signer = await openTokenSigner(folder, systemClock);
+  policies = await openPolicyStore(folder);
   const shared = await sharedTestPlatform();
   simulated = simulatedRoots(shared.folder);
   const options = { image: [new Uint8Array(10)], hostData: new Uint8Array(32) };
@@ -43,6 +46,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const contextOf = (more: Partial<AttestContext> = {}): AttestContext => ({
   roots: simulated,
   signer,
+  policies,
   clock: systemClock,
   issuer: () => 'https://attest.example',
   ...more,

@@ -9,15 +9,17 @@ import { reportDataOf } from '@strongroom/attestation/binding';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { demandPolicy } from './appraisal.ts';
 import type { AttestContext } from './attest.ts';
+import { issueToken } from './issue-token.ts';
 import { verifyWithLists } from './revocation.ts';
-import { nonceClaim, signToken } from './token.ts';
+import { nonceClaim } from './token.ts';
 
 /**
  * Evidence of an Azure confidential VM in, signed token out: the report binds the TPM's key, the
  * TPM's quote over all PCRs binds the runtime data or answers the challenge. Runtime data has to
  * stand in the hardware's report as well (docs/adr/0009-azure-confidential-vm.md).
  * @throws ERR_EVIDENCE_MALFORMED, ERR_REPORT_*, ERR_VTPM_EVIDENCE, ERR_CERTIFICATE_CHAIN,
- * ERR_ROOT_KIND, and with a policy ERR_MEASUREMENT_MISMATCH, ERR_APPRAISAL_REFUSED
+ * ERR_ROOT_KIND, and with a policy ERR_MEASUREMENT_MISMATCH, ERR_APPRAISAL_REFUSED,
+ * ERR_ATTESTATION_DENIED
  */
 export async function attestGuest(body: unknown, context: AttestContext): Promise<string> {
   const { evidence, certificateChain, bound, nonce } = parseGuestRequest(body);
@@ -32,7 +34,8 @@ export async function attestGuest(body: unknown, context: AttestContext): Promis
     context,
   );
   if (context.policy) demandPolicy(verified, context.policy);
-  return signToken({ ...guestClaims(verified, vm, bound), ...nonceClaim(nonce) }, context);
+  const claims = { ...guestClaims(verified, vm, bound), ...nonceClaim(nonce) };
+  return issueToken(claims, context.policies.current('AzureGuest'), context);
 }
 
 function demandOf(bound: GuestRequest['bound']): AzureVmDemand {

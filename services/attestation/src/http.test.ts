@@ -16,7 +16,9 @@ import { createMetrics } from '@strongroom/runtime/metrics';
 import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { exportJWK, generateKeyPair } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createAdmin } from './admin.ts';
 import { createAttestationServer } from './http.ts';
+import { openPolicyStore, type PolicyStore } from './policy-store.ts';
 import { openTokenSigner, type TokenSigner } from './signing-key.ts';
 
 const ISSUER = 'https://attest.example';
@@ -25,6 +27,7 @@ const CONTRACT = 'ab'.repeat(32);
 
 let folder: string;
 let signer: TokenSigner;
+let policies: PolicyStore;
 let simulated: RootSet;
 let claims: Uint8Array;
 let report: Uint8Array;
@@ -33,6 +36,7 @@ let chain: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'strongroom-attestation-'));
   signer = await openTokenSigner(folder, systemClock);
+  policies = await openPolicyStore(folder);
   const shared = await sharedTestPlatform();
   simulated = simulatedRoots(shared.folder);
   claims = canonicalBytes(await runtimeClaims());
@@ -67,6 +71,8 @@ function server(roots: RootSet = simulated, more: { policy?: AppraisalPolicy } =
     ...more,
     roots,
     signer,
+    policies,
+    admin: createAdmin([]),
     warning: 'simulated',
     clock: systemClock,
     issuer: () => ISSUER,
@@ -204,8 +210,13 @@ describe('attestation service', () => {
 
   test.each([
     ['no JSON', '{', 'ERR_JSON_MALFORMED'],
-    ['an unknown member', { draftPolicyForAttestation: '' }, 'ERR_EVIDENCE_MALFORMED'],
+    ['an unknown member', { draftPolicy: '' }, 'ERR_EVIDENCE_MALFORMED'],
     ['no report', { report: '' }, 'ERR_EVIDENCE_MALFORMED'],
+    ['half of the padding', { initTimeData: { data: 'AA=' } }, 'ERR_EVIDENCE_MALFORMED'],
+    ['padding that is not needed', { initTimeData: { data: 'AAAA=' } }, 'ERR_EVIDENCE_MALFORMED'],
+    ['too much padding', { initTimeData: { data: 'AA===' } }, 'ERR_EVIDENCE_MALFORMED'],
+    ['a member twice', '{"nonce":"a","nonce":"b"}', 'ERR_JSON_MALFORMED'],
+    ['deep JSON', `${'['.repeat(33)}${']'.repeat(33)}`, 'ERR_JSON_MALFORMED'],
     ['base64 instead of base64url', { report: '+/+/' }, 'ERR_EVIDENCE_MALFORMED'],
   ])('refuses %s', async (_name, more, code) => {
     const answer = await post(server(), typeof more === 'string' ? more : body({ more }));

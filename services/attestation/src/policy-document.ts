@@ -29,18 +29,24 @@ const HeaderSchema = z.looseObject({ alg: z.enum(['none', 'RS256']) });
 const PayloadSchema = z.strictObject({ AttestationPolicy: z.string() });
 const RSA_BITS_MIN = 2_048;
 
-/** @throws ERR_CERTIFICATE_CHAIN, ERR_CONFIG_INVALID for another key than RSA from 2048 bits */
+/** @throws ERR_CONFIG_INVALID for what is no certificate of an RSA key from 2048 bits */
 export function readPolicyCertificates(pem: string): PolicyCertificate[] {
-  const certificates = parsePemCertificates(pem).map((der) => {
-    const publicKey = publicKeyOf(parseCertificate(der));
-    const { kty, n, e } = publicKey.export({ format: 'jwk' });
-    const bits = publicKey.asymmetricKeyDetails?.modulusLength ?? 0;
-    if (kty !== 'RSA' || bits < RSA_BITS_MIN) throw notUsable();
-    const x5c = [Buffer.from(der).toString('base64')];
-    return { publicKey, jwk: { kty, n, e, alg: 'RS256', use: 'sig', x5c } };
-  });
-  if (certificates.length === 0) throw notUsable();
-  return certificates;
+  try {
+    const certificates = parsePemCertificates(pem).map(readPolicyCertificate);
+    if (certificates.length > 0) return certificates;
+  } catch (error) {
+    if (!(error instanceof StrongroomError)) throw error;
+  }
+  throw notUsable();
+}
+
+function readPolicyCertificate(der: Uint8Array): PolicyCertificate {
+  const publicKey = publicKeyOf(parseCertificate(der));
+  const { kty, n, e } = publicKey.export({ format: 'jwk' });
+  const bits = publicKey.asymmetricKeyDetails?.modulusLength ?? 0;
+  if (kty !== 'RSA' || bits < RSA_BITS_MIN) throw notUsable();
+  const x5c = [Buffer.from(der).toString('base64')];
+  return { publicKey, jwk: { kty, n, e, alg: 'RS256', use: 'sig', x5c } };
 }
 
 /**
@@ -100,9 +106,9 @@ async function signerOf(
   certificates: readonly PolicyCertificate[],
 ): Promise<PolicyCertificate> {
   for (const certificate of certificates) {
-    const verified = await compactVerify(jws, certificate.publicKey, { algorithms: ['RS256'] }).catch(
-      () => undefined,
-    );
+    const verified = await compactVerify(jws, certificate.publicKey, {
+      algorithms: ['RS256'],
+    }).catch(() => undefined);
     if (verified) return certificate;
   }
   throw unsigned('signature');

@@ -37,12 +37,12 @@ export interface PolicyStore {
   /** @throws what readPolicyDocument throws; ERR_FILE_UNWRITABLE, ERR_DISK_FULL */
   set(type: AttestationType, jws: string): Promise<PolicyDocument>;
   /** Back to the default. @throws as `set` */
-  reset(type: AttestationType, jws: string): Promise<PolicyDocument>;
+  reset(type: AttestationType, jws: string): Promise<void>;
 }
 
 /**
- * Opens the folder. Policies are read again as if they were set now: one that no longer is signed as
- * it has to be, or no longer parses, stops the start.
+ * Opens the folder. Policies are read again as if they were set now: one that no longer is signed
+ * as it has to be, or no longer parses, stops the start.
  * @throws ERR_CONFIG_INVALID, ERR_FILE_*
  */
 export async function openPolicyStore(
@@ -73,7 +73,6 @@ export async function openPolicyStore(
         await rm(pathOf(folder, type), { force: true });
         await syncFolder(folder);
         documents.delete(type);
-        return fallback;
       });
     },
   };

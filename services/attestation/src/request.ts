@@ -1,15 +1,21 @@
 import { createHash } from 'node:crypto';
+import { repeatedMember } from '@strongroom/attestation/release-policy/repeated-member';
 import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { Evidence } from '@strongroom/protocol/evidence';
+import { isTooDeep } from '@strongroom/runtime/json-body';
 import { z } from 'zod';
 
 /** The body of Microsoft Azure Attestation's `POST /attest/SevSnpVm`, as clients really send it. */
 
-/** Azure's clients differ in padding; everything else about base64url stays strict. */
+/**
+ * Azure's clients write base64url with the right padding or with none; everything else about it
+ * stays strict.
+ */
 const bytes = z.string().transform((text, context) => {
-  const decoded = decodeBase64url(text.replace(/={1,2}$/, ''));
-  if (decoded) return decoded;
+  const padded = text.endsWith('=');
+  const decoded = decodeBase64url(padded ? text.replace(/={1,2}$/, '') : text);
+  if (decoded && (!padded || text.length % 4 === 0)) return decoded;
   context.addIssue({ code: 'custom', message: 'base64url was expected' });
   return z.NEVER;
 });
@@ -25,6 +31,8 @@ const RequestSchema = z.strictObject({
   runtimeData: z.strictObject({ data: bytes, dataType: z.enum(['JSON', 'Binary']) }),
   initTimeData: z.exactOptional(OptionalDataSchema),
   nonce: z.exactOptional(z.union([z.string().max(256), z.int()])),
+  /** A JWS without a signature; clients write an empty text for none. */
+  draftPolicyForAttestation: z.exactOptional(z.string()),
 });
 
 const ReportSchema = z.strictObject({
@@ -42,6 +50,7 @@ export interface AttestRequest {
   readonly initTimeHash?: string;
   /** Echoed. A number comes back as the digits that were sent. */
   readonly nonce?: string;
+  readonly draftPolicy?: string;
 }
 
 /** @throws ERR_EVIDENCE_MALFORMED with the first place that is wrong */
@@ -61,19 +70,26 @@ export function parseAttestRequest(body: unknown): AttestRequest {
       ? { initTimeHash: createHash('sha256').update(initTime).digest('hex') }
       : {}),
     ...(request.nonce === undefined ? {} : { nonce: String(request.nonce) }),
+    ...(request.draftPolicyForAttestation
+      ? { draftPolicy: request.draftPolicyForAttestation }
+      : {}),
   };
 }
 
 /**
- * JSON of a request. Azure's sidecar sends its nonce as a number beyond 2^53, of which a double
+ * JSON of a request, nested no deeper than any request is: that is looked at before it is parsed.
+ * Azure's sidecar sends its nonce as a number beyond 2^53, of which a double
  * keeps only the beginning: such a number is read as the text of its digits.
  */
 export function parseRequestText(text: string): unknown {
+  if (isTooDeep(text)) throw new StrongroomError('ERR_JSON_MALFORMED', { check: 'depth' });
   try {
-    return JSON.parse(text, digitsOfLargeNumbers);
+    const value: unknown = JSON.parse(text, digitsOfLargeNumbers);
+    if (repeatedMember(text) === undefined) return value;
   } catch {
     throw new StrongroomError('ERR_JSON_MALFORMED');
   }
+  throw new StrongroomError('ERR_JSON_MALFORMED', { check: 'repeated-member' });
 }
 
 function digitsOfLargeNumbers(_name: string, value: unknown, context?: { source?: string }) {
@@ -83,7 +99,7 @@ function digitsOfLargeNumbers(_name: string, value: unknown, context?: { source?
 
 function parseJson(encoded: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(encoded));
+    return parseRequestText(new TextDecoder('utf-8', { fatal: true }).decode(encoded));
   } catch {
     throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check: 'report' });
   }

@@ -6,8 +6,11 @@ import { listen } from '@strongroom/runtime/http';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import { type Admin, createAdmin, parseAdminTokens } from './admin.ts';
 import { parseAppraisalPolicy } from './appraisal.ts';
 import { createAttestationServer } from './http.ts';
+import { type PolicyCertificate, readPolicyCertificates } from './policy-document.ts';
+import { openPolicyStore } from './policy-store.ts';
 import { openRevocation } from './revocation.ts';
 import type { Settings } from './settings.ts';
 import { openTokenSigner } from './signing-key.ts';
@@ -26,6 +29,8 @@ export async function serve(
     ...(await readTls(settings)),
     ...(await readPolicy(settings)),
     ...(await openRevocation(settings, trust.roots)),
+    policies: await openPolicyStore(settings.data, await readCertificates(settings)),
+    admin: await readAdmin(settings),
     signer,
     clock: systemClock,
     logger,
@@ -46,4 +51,14 @@ async function readPolicy({ policy }: Settings): Promise<{ policy?: AppraisalPol
 async function readTls({ tls }: Settings): Promise<{ tls?: { cert: string; key: string } }> {
   if (tls === undefined) return {};
   return { tls: { cert: await readTextFile(tls.certFile), key: await readTextFile(tls.keyFile) } };
+}
+
+async function readCertificates({ policyCertificates }: Settings): Promise<PolicyCertificate[]> {
+  if (policyCertificates === undefined) return [];
+  return readPolicyCertificates(await readTextFile(policyCertificates));
+}
+
+async function readAdmin({ adminTokenFile }: Settings): Promise<Admin> {
+  if (adminTokenFile === undefined) return createAdmin([]);
+  return createAdmin(parseAdminTokens(await readTextFile(adminTokenFile)));
 }

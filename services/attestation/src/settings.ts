@@ -11,7 +11,7 @@ export interface Settings {
   readonly port: number;
   /** The `iss` of tokens; the service's own URL when it is absent. */
   readonly issuer?: string;
-  /** Holds the signing key. */
+  /** Holds the signing key and the attestation policies. */
   readonly data: string;
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   readonly logLevel: string;
@@ -23,6 +23,10 @@ export interface Settings {
   readonly kds?: string;
   readonly endorsementsCache?: string;
   readonly endorsementsOffline?: string;
+  /** File with the tokens that may change attestation policies; nobody may without it. */
+  readonly adminTokenFile?: string;
+  /** PEM file; with it an attestation policy has to be signed by one of these certificates. */
+  readonly policyCertificates?: string;
   /** File or folder with the public part of a simulated platform; only for main.insecure. */
   readonly roots?: string;
 }
@@ -42,6 +46,8 @@ const OptionsSchema = z.strictObject({
   kds: z.exactOptional(z.url({ protocol: /^https?$/ })),
   endorsementsCache: z.exactOptional(z.string().min(1)),
   endorsementsOffline: z.exactOptional(z.string().min(1)),
+  adminTokenFile: z.exactOptional(z.string().min(1)),
+  policyCertificates: z.exactOptional(z.string().min(1)),
   roots: z.exactOptional(z.string().min(1)),
 });
 
@@ -75,7 +81,7 @@ function createProgram(simulated: boolean, start: (options: unknown) => void): C
     .option('--host <name>', 'address to listen on', '127.0.0.1')
     .option('--port <number>', 'port to listen on; 0 picks a free one', '8480')
     .option('--issuer <url>', "the iss of tokens; default: the service's own URL")
-    .requiredOption('--data <folder>', 'holds the signing key')
+    .requiredOption('--data <folder>', 'holds the signing key and the policies')
     .option('--tls-cert <file>', 'PEM certificate chain')
     .option('--tls-key <file>', 'PEM private key')
     .option('--policy <file>', 'JSON: demands on every evidence; default: whatever is genuine')
@@ -85,6 +91,8 @@ function createProgram(simulated: boolean, start: (options: unknown) => void): C
     .option('--kds <url>', "a mirror of AMD's key distribution service")
     .option('--endorsements-cache <folder>', 'keeps revocation lists over restarts')
     .option('--endorsements-offline <file>', 'bundle of lists (or such a folder); ask nobody')
+    .option('--admin-token-file <file>', 'tokens that may set attestation policies, one a line')
+    .option('--policy-certificates <file>', 'PEM: attestation policies must be signed by these')
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
     .action((options: unknown) => start(options));
   if (simulated) {

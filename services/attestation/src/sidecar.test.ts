@@ -16,7 +16,9 @@ import { createMetrics } from '@strongroom/runtime/metrics';
 import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { decodeJwt } from 'jose';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createAdmin } from './admin.ts';
 import { createAttestationServer } from './http.ts';
+import { openPolicyStore } from './policy-store.ts';
 import { createSidecarServer } from './sidecar.ts';
 import { readSidecarSettings } from './sidecar-settings.ts';
 import { requestMaaToken } from './sidecar-token.ts';
@@ -57,6 +59,8 @@ async function attestationService(): Promise<string> {
   const app = createAttestationServer({
     roots,
     signer: await openTokenSigner(folder, systemClock),
+    policies: await openPolicyStore(folder),
+    admin: createAdmin([]),
     clock: systemClock,
     logger,
     metrics: createMetrics('attestation'),

@@ -56,7 +56,7 @@ function byType(claims: readonly Claim[]): Record<string, ClaimValue | ClaimValu
   return Object.fromEntries(
     [...values].map(([type, [first, ...more]]) => {
       const all = [first, ...more].flatMap((claim) => (claim ? [claim.value] : []));
-      return [type, all.length === 1 ? all[0] ?? '' : all];
+      return [type, all.length === 1 ? (all[0] ?? '') : all];
     }),
   );
 }

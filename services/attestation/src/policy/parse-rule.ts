@@ -1,6 +1,6 @@
 import type { Cursor } from './cursor.ts';
-import { type ExpressionScope, parseExpression, propertyOf } from './parse-expression.ts';
 import { isReserved } from './names.ts';
+import { type ExpressionScope, parseExpression, propertyOf } from './parse-expression.ts';
 import { demandPropertyRule } from './properties.ts';
 import {
   type Action,
