@@ -1,7 +1,11 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 /**
  * Policies that Microsoft publishes for Azure Attestation (policy-examples, policy-version-1-0 to
- * 1-2, claim-rule-functions, claim-rule-grammar, author-sign-policy, tpm-attestation-sample-policies
- * of its documentation), with the claims to judge them by and the right outcome.
+ * 1-2, claim-rule-functions, claim-rule-grammar, author-sign-policy and
+ * tpm-attestation-sample-policies of its documentation), with claims and the right outcome. Those
+ * with long queries lie in the folder of this name, since a query is one line.
  */
 export type Value = string | number | boolean;
 
@@ -12,6 +16,11 @@ export interface PublishedPolicy {
   readonly claims: Readonly<Record<string, Value>>;
   /** What is issued by type, `denied`, or where the text is broken. */
   readonly outcome: Readonly<Record<string, Value>> | 'denied' | { readonly broken: string };
+}
+
+function textOf(name: string): string {
+  const folder = join(import.meta.dirname, 'attestation-policies');
+  return readFileSync(join(folder, `${name}.txt`), 'utf8');
 }
 
 const broken = (place: string) => ({ broken: place });
@@ -103,14 +112,7 @@ issuancerules
 [type=="notSafeMode", value==true] => issue(type="PlatformAttested", value=false);
 };`;
 
-const issuing = (rules: string) =>
-  `version=1.2;\nauthorizationrules { \n  => permit();\n};\nissuancerules\n{\n${rules}\n};\n`;
-
-const SECURE_BOOT = issuing(`
-c:[type == "events", issuer=="AttestationService"] => add(type = "efiConfigVariables", value = JmesPath(c.value, "Events[?EventTypeString == 'EV_EFI_VARIABLE_DRIVER_CONFIG' && ProcessedData.VariableGuid == '8BE4DF61-93CA-11D2-AA0D-00E098032B8C']"));
-
-c:[type=="efiConfigVariables", issuer="AttestationPolicy"]=> issue(type = "secureBootEnabled", value = JsonToClaimValue(JmesPath(c.value, "[?ProcessedData.UnicodeName == 'SecureBoot'] | length(@) == \`1\` && @[0].ProcessedData.VariableData == 'AQ'")));
-![type=="secureBootEnabled", issuer=="AttestationPolicy"] => issue(type="secureBootEnabled", value=false);`);
+const SECURE_BOOT = textOf('secure-boot');
 
 const secureBootEvent = (data: string) => ({
   EventTypeString: 'EV_EFI_VARIABLE_DRIVER_CONFIG',
@@ -129,48 +131,15 @@ const boundary = (PcrIndex: number, EVENT_TRUSTBOUNDARY: object, EventSeq = 1) =
 });
 const events = (...list: readonly object[]) => ({ events: JSON.stringify({ Events: list }) });
 
-const BOOL_PROPERTIES = `c:[type=="events", issuer=="AttestationService"] => add(type="boolProperties", value=JmesPath(c.value, "Events[? EventTypeString == 'EV_EVENT_TAG' && (PcrIndex == \`12\` || PcrIndex == \`13\` || PcrIndex == \`19\` || PcrIndex == \`20\`)].ProcessedData.EVENT_TRUSTBOUNDARY"));`;
+const CODE_INTEGRITY = textOf('code-integrity');
 
-const CODE_INTEGRITY = issuing(`// Retrieve bool properties
-${BOOL_PROPERTIES}
-c:[type=="boolProperties", issuer=="AttestationPolicy"] => add(type="codeIntegrityEnabledSet", value=JsonToClaimValue(JmesPath(c.value, "[*].EVENT_CODEINTEGRITY")));
-c:[type=="codeIntegrityEnabledSet", issuer=="AttestationPolicy"] => issue(type="codeIntegrityEnabled", value=ContainsOnlyValue(c.value, true));
-![type=="codeIntegrityEnabled", issuer=="AttestationPolicy"] => issue(type="codeIntegrityEnabled", value=false);`);
+const BITLOCKER = textOf('bitlocker');
 
-const BITLOCKER = issuing(`// Bitlocker Boot Status, The first non zero measurement or zero.
-c:[type=="events", issuer=="AttestationService"] => add(type="srtmDrtmEventPcr", value=JmesPath(c.value, "Events[? EventTypeString == 'EV_EVENT_TAG' && (PcrIndex == \`12\` || PcrIndex == \`19\`)].ProcessedData.EVENT_TRUSTBOUNDARY"));
-c:[type=="srtmDrtmEventPcr", issuer=="AttestationPolicy"] => issue(type="bitlockerStatus", value=JsonToClaimValue(JmesPath(c.value, "[*].EVENT_BITLOCKER_UNLOCK | @[? Value != \`0\`].Value | @[0]")));
-![type=="bitlockerStatus"] => issue(type="bitlockerStatus", value=0);`);
+const ELAM = textOf('elam');
 
-const ELAM = issuing(`${BOOL_PROPERTIES}
-c:[type=="boolProperties", issuer=="AttestationPolicy"] => issue(type="elamDriverLoaded", value=JsonToClaimValue(JmesPath(c.value, "[*].EVENT_LOADEDMODULE_AGGREGATION[] | [? EVENT_IMAGEVALIDATED == \`true\` && (equals_ignore_case(EVENT_FILEPATH, '\\\\windows\\\\system32\\\\drivers\\\\wdboot.sys') || equals_ignore_case(EVENT_FILEPATH, '\\\\windows\\\\system32\\\\drivers\\\\wd\\\\wdboot.sys'))] | @ != \`null\`")));
-![type=="elamDriverLoaded", issuer=="AttestationPolicy"] => issue(type="elamDriverLoaded", value=false);`);
+const BOOT_MANAGER = textOf('boot-manager');
 
-const BOOT_MANAGER = issuing(`// Find the first EV_SEPARATOR in PCR 12, 13, Or 14
-c:[type=="events", issuer=="AttestationService"] => add(type="evSeparatorSeq", value=JmesPath(c.value, "Events[? EventTypeString == 'EV_SEPARATOR' && (PcrIndex == \`12\` || PcrIndex == \`13\` || PcrIndex == \`14\`)] | @[0].EventSeq"));
-c:[type=="evSeparatorSeq", value != "null", issuer=="AttestationPolicy"] => add(type="beforeEvSepClause", value=AppendString(AppendString("Events[? EventSeq < \`", c.value), "\`"));
-[type=="evSeparatorSeq", value=="null", issuer=="AttestationPolicy"] => add(type="beforeEvSepClause", value="Events[? \`true\` ");
-c:[type=="beforeEvSepClause", issuer=="AttestationPolicy"] => add(type="bootMgrSvnSeqQuery", value=AppendString(c.value, " && EventTypeString == 'EV_EVENT_TAG' && PcrIndex == \`12\` && ProcessedData.EVENT_TRUSTBOUNDARY.EVENT_APPLICATION_SVN] | @[0].EventSeq"));
-c1:[type=="bootMgrSvnSeqQuery", issuer=="AttestationPolicy"] && c2:[type=="events", issuer=="AttestationService"] => add(type="bootMgrSvnSeq", value=JmesPath(c2.value, c1.value));
-c:[type=="bootMgrSvnSeq", value!="null", issuer=="AttestationPolicy"] => add(type="bootMgrSvnQuery", value=AppendString(AppendString("Events[? EventSeq == \`", c.value), "\`].ProcessedData.EVENT_TRUSTBOUNDARY.EVENT_APPLICATION_SVN | @[0]"));
-c1:[type=="bootMgrSvnQuery", issuer=="AttestationPolicy"] && c2:[type=="events", issuer=="AttestationService"] => issue(type="bootMgrSvn", value=JsonToClaimValue(JmesPath(c2.value, c1.value)));`);
-
-const DRTM = issuing(`
-    c:[type=="events", issuer=="AttestationService"] => add(type="validDrtmStateAuthEvent", value=JmesPath(c.value, "Events[? EventTypeString == 'EV_EVENT_TAG' && PcrIndex == \`20\` && ProcessedData.EVENT_TRUSTBOUNDARY.EVENT_DRTM_STATE_AUTH.SignatureValid != \`null\`] | length(@) == \`1\` && @[0] | @.{EventSeq:EventSeq, SignatureValid:ProcessedData.EVENT_TRUSTBOUNDARY.EVENT_DRTM_STATE_AUTH.SignatureValid}"));
-
-    // Check if Signature is valid in extracted state auth events
-    c:[type=="validDrtmStateAuthEvent", issuer=="AttestationPolicy"] => issue(type="drtmMleValid", value=JsonToClaimValue(JmesPath(c.value, "SignatureValid")));
-    ![type=="drtmMleValid", issuer=="AttestationPolicy"] => issue(type="drtmMleValid", value=false);
-
-    [type=="drtmMleValid", value==true, issuer=="AttestationPolicy"] &&
-    c:[type=="validDrtmStateAuthEvent", issuer=="AttestationPolicy"] => add(type="validDrtmStateAuthEventSeq", value=JmesPath(c.value, "EventSeq"));
-
-    [type=="drtmMleValid", value==true, issuer=="AttestationPolicy"] &&
-    c:[type=="validDrtmStateAuthEventSeq", issuer=="AttestationPolicy"] => add(type="smmQuery", value=AppendString(AppendString("Events[? EventTypeString == 'EV_EVENT_TAG' && PcrIndex == \`20\` && EventSeq < \`", c.value), "\`].ProcessedData.EVENT_DRTM_SMM | length(@) == \`1\` && @[0] | @.Value"));
-
-    [type=="drtmMleValid", value==true, issuer=="AttestationPolicy"] &&
-    c1:[type=="smmQuery", issuer=="AttestationPolicy"] &&
-    c2:[type=="events", issuer=="AttestationService"] => issue(type="smmLevel", value=JsonToClaimValue(JmesPath(c2.value, c1.value)));`);
+const DRTM = textOf('system-guard');
 
 const drtm = (valid: boolean) =>
   events(
@@ -183,20 +152,7 @@ const drtm = (valid: boolean) =>
     boundary(20, { EVENT_DRTM_STATE_AUTH: { SignatureValid: valid } }, 9),
   );
 
-const PCR_HASHES = `version=1.2;
-
-authorizationrules
-{    
-    c:[type == "pcrs", issuer=="AttestationService"] =>  add(type="pcr0Validated", value=JsonToClaimValue(JmesPath(c.value, "PCRs[? Index == \`0\`].Digests.SHA256 | @[0] =='4c833b1c361fceffd8dc0f81eec76081b71e1a0eb2193caed0b6e1c7735ec33e' ")));
-    c:[type == "pcrs", issuer=="AttestationService"] =>  add(type="pcr1Validated", value=JsonToClaimValue(JmesPath(c.value, "PCRs[? Index == \`1\`].Digests.SHA256 | @[0] =='8c25e3be6ad6f5bd33c9ae40d5d5461e88c1a7366df0c9ee5c7e5ff40d3d1d0e' ")));
-
-    [type=="pcr0Validated", value==true] &&
-    [type=="pcr1Validated", value==true] => permit();
-};
-
-issuancerules
-{
-};`;
+const PCR_HASHES = textOf('pcr-hashes');
 
 const pcrs = (first: string) => ({
   pcrs: JSON.stringify({
@@ -413,9 +369,7 @@ export const PUBLISHED: readonly PublishedPolicy[] = [
   },
   {
     name: 'PCR value with an escaped literal',
-    text: issuing(
-      '=> add(type="pcrMatchesExpectedValue", value=true);\nc:[type == "pcrs", issuer=="AttestationService"] && c1:[type=="pcrMatchesExpectedValue", value==JsonToClaimValue(JmesPath(c.value, "PCRs[? Index == `0`].Digests.SHA1 | @[0] == `\\"KCk6Ow\\"`"))] => issue(claim = c1);',
-    ),
+    text: textOf('pcr-value'),
     claims: { pcrs: JSON.stringify({ PCRs: [{ Index: 0, Digests: { SHA1: 'KCk6Ow' } }] }) },
     outcome: { pcrMatchesExpectedValue: true },
   },

@@ -14,7 +14,9 @@ import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import { azureVmOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createAdmin } from '../../services/attestation/src/admin.ts';
 import { createAttestationServer } from '../../services/attestation/src/http.ts';
+import { openPolicyStore } from '../../services/attestation/src/policy-store.ts';
 import { openTokenSigner } from '../../services/attestation/src/signing-key.ts';
 import { collectEvidence, requestToken } from '../../services/enclave-worker/src/quote.ts';
 
@@ -54,6 +56,8 @@ beforeAll(async () => {
   app = createAttestationServer({
     roots: simulatedRoots(shared.folder),
     signer,
+    policies: await openPolicyStore(folder),
+    admin: createAdmin([]),
     clock: systemClock,
     issuer: () => ISSUER,
     logger: createLogger('test', { level: 'silent' }),

@@ -294,7 +294,7 @@ describe('with policy management certificates', () => {
     expect((await attest()).claims).not.toHaveProperty('x-ms-policy-signer');
   });
 
-  test('a policy on the disk that is no longer signed, or was changed, stops the start', async () => {
+  test('a policy on the disk that is not signed, or was changed, stops the start', async () => {
     const first = await server();
     await first.put(unsignedPolicy(DENYING));
     await expect(server(pem).catch(codeOf)).resolves.toBe('ERR_CONFIG_INVALID');
