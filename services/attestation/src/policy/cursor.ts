@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Token } from './lex.ts';
 import { malformed } from './tree.ts';
 
@@ -13,7 +14,7 @@ export interface Cursor {
 export function createCursor(tokens: readonly Token[]): Cursor {
   let index = 0;
   const end = tokens.at(-1);
-  if (!end) throw new TypeError('tokens are expected to end with their end');
+  assert(end, 'readTokens() ends with the end');
   const next = () => tokens[index] ?? end;
   const take = () => {
     const token = next();
