@@ -12,7 +12,7 @@ const CASES = [
   ...numbered('S', 9),
   ...numbered('L', 8),
   ...numbered('D', 23),
-  ...numbered('B', 6),
+  ...numbered('B', 7),
 ];
 const ROW = /^\| ([PMSLDB]?\d+) +\| .+? \| `([^`]+)` +\| (.+?) +\|$/gm;
 
