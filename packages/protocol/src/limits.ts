@@ -93,6 +93,10 @@ export const MERKLE_PROOF_HASHES_MAX = 49;
 export const HTTP_BODY_BYTES_MAX = 256 * 1024;
 export const HTTP_TIMEOUT_MS = 10_000;
 
+/** How long a deleted key can be recovered: Azure's own period. */
+export const DELETED_KEY_DAYS = 90;
+/** Of a key with all its versions; about a thousand of RSA-4096. */
+export const BACKUP_BYTES_MAX = 4 * 1024 * 1024;
 /** Azure limits software keys to 2,000 requests in 10 s; a caller of key release likewise. */
 export const CALLER_REQUESTS_PER_SECOND = 200;
 export const CALLER_REQUESTS_BURST = 2_000;

@@ -42,6 +42,18 @@ const ROUTES: readonly (readonly [Right, string, string])[] = [
   ['administer', 'PUT', '/keys/none'],
   ['administer', 'PATCH', '/keys/none'],
   ['administer', 'DELETE', '/keys/none'],
+  ['administer', 'POST', '/keys/none/rotate'],
+  ['administer', 'GET', '/keys/none/rotationpolicy'],
+  ['administer', 'PUT', '/keys/none/rotationpolicy'],
+  ['administer', 'POST', '/keys/none/backup'],
+  ['administer', 'POST', '/keys/restore'],
+  ['administer', 'GET', '/deletedkeys'],
+  ['administer', 'GET', '/deletedkeys/none'],
+  ['administer', 'POST', '/deletedkeys/none/recover'],
+  ['administer', 'DELETE', '/deletedkeys/none'],
+  ['administer', 'POST', '/rng'],
+  ['administer', 'POST', `/keys/none/${'0'.repeat(32)}/decrypt`],
+  ['administer', 'GET', '/keys/none/attestation'],
   ['release', 'POST', '/keys/none/release'],
   ['release', 'POST', `/keys/none/${'0'.repeat(32)}/release`],
 ];
@@ -61,7 +73,7 @@ type Credentials = Parameters<typeof get>[2];
 const ask = async (method: string, path: string, credentials: Credentials) => {
   const body = method === 'GET' || method === 'DELETE' ? {} : { body: '{}' };
   const answer = await get(`${vault.url}${path}`, vault.ca, { method, ...body, ...credentials });
-  const code = JSON.parse(answer.body).error?.innererror?.code;
+  const code = JSON.parse(answer.body || '{}').error?.innererror?.code;
   return { status: answer.status, code, challenge: answer.headers['www-authenticate'] };
 };
 

@@ -29,7 +29,7 @@ const TABLES = `
     created INTEGER NOT NULL,
     updated INTEGER NOT NULL,
     deleted INTEGER,
-    wrapped BLOB
+    wrapped BLOB NOT NULL
   ) STRICT;
   CREATE INDEX IF NOT EXISTS key_versions_by_name ON key_versions (name, sequence);
   CREATE TABLE IF NOT EXISTS policies (
@@ -45,6 +45,17 @@ const TABLES = `
     id TEXT PRIMARY KEY,
     signed TEXT NOT NULL,
     stored INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS purged_keys (
+    name TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    purged INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS rotation_policies (
+    name TEXT PRIMARY KEY,
+    policy TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS audit_log (
     sequence INTEGER PRIMARY KEY,

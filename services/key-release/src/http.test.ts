@@ -93,7 +93,7 @@ describe('shapes', () => {
     for (const path of ['/keys/share', '/keys/share/', '/keys/share/?api%2Dversion=7.5']) {
       expect((await ask('GET', path)).json).toMatchObject({
         key: { kty: 'oct', key_ops: ['encrypt', 'decrypt', 'wrapKey', 'unwrapKey'] },
-        attributes: { enabled: true, exportable: true, recoveryLevel: 'Purgeable' },
+        attributes: { enabled: true, exportable: true, recoveryLevel: 'Recoverable+Purgeable' },
         tags: { use: 'state' },
         release_policy: { immutable: false },
       });

@@ -3,6 +3,7 @@ import type { Logger } from '@strongroom/runtime/logger';
 import type { Metrics } from '@strongroom/runtime/metrics';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { challengeOf } from './access.ts';
+import type { KeyService } from './admin-route.ts';
 import type { Attempts } from './attempts.ts';
 import { addAuditRoutes, signHeadsAfterAnswers } from './audit-routes.ts';
 import { warningsOf } from './authorities.ts';
@@ -15,7 +16,7 @@ import { type ReleaseService, releaseKey } from './release-key.ts';
 
 export interface HttpOptions {
   readonly owner: string;
-  readonly service: ReleaseService;
+  readonly service: ReleaseService & KeyService;
   readonly guards: Guards;
   readonly attempts: Attempts;
   readonly logger: Logger;

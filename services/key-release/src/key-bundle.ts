@@ -1,5 +1,8 @@
+import { DELETED_KEY_DAYS } from '@strongroom/protocol/limits';
+import { purgeTimeOf } from './deleted-keys.ts';
 import type { KeyVersion } from './key-store.ts';
 import type { ReleaseRequest } from './release-key.ts';
+import type { StoredRotationPolicy } from './rotation.ts';
 
 /** How keys look in Azure Key Vault's REST answers. */
 
@@ -15,6 +18,47 @@ export function keyBundle(key: KeyVersion, baseUrl: string) {
 
 export function keyItem(key: KeyVersion, kid: string) {
   return { kid, attributes: attributesOf(key), tags: key.tags };
+}
+
+export function deletedBundle(key: KeyVersion, baseUrl: string) {
+  return { ...keyBundle(key, baseUrl), ...deletionOf(key, baseUrl) };
+}
+
+export function deletedItem(key: KeyVersion, baseUrl: string) {
+  return { ...keyItem(key, keyUrl(key, baseUrl)), ...deletionOf(key, baseUrl) };
+}
+
+function deletionOf({ name, deleted }: KeyVersion, baseUrl: string) {
+  const deletedDate = deleted ?? 0;
+  return {
+    recoveryId: `${baseUrl}/deletedkeys/${name}`,
+    deletedDate,
+    scheduledPurgeDate: purgeTimeOf(deletedDate),
+  };
+}
+
+const ACTION_NAMES = { rotate: 'Rotate', notify: 'Notify' } as const;
+
+export function rotationAnswer(name: string, policy: StoredRotationPolicy, baseUrl: string) {
+  const { lifetimeActions, attributes, created, updated } = policy;
+  return {
+    id: `${baseUrl}/keys/${name}/rotationpolicy`,
+    lifetimeActions: lifetimeActions.map(({ trigger, action }) => ({
+      trigger,
+      action: { type: ACTION_NAMES[action.type] },
+    })),
+    attributes: { ...attributes, ...(created === null ? {} : { created, updated }) },
+  };
+}
+
+export function listAnswer(
+  value: readonly object[],
+  url: string,
+  maxresults: number,
+  next: string | number | undefined,
+) {
+  const nextLink = `${url}?maxresults=${maxresults}&$skiptoken=${next}`;
+  return { value, nextLink: next === undefined ? null : nextLink };
 }
 
 export function keyUrl(key: KeyVersion, baseUrl: string): string {
@@ -38,9 +82,8 @@ function attributesOf(key: KeyVersion) {
     ...(expires === null ? {} : { exp: expires }),
     created,
     updated,
-    // Deleting is for good: there is nothing to recover.
-    recoveryLevel: 'Purgeable',
-    recoverableDays: 0,
+    recoveryLevel: 'Recoverable+Purgeable',
+    recoverableDays: DELETED_KEY_DAYS,
     exportable,
   };
 }

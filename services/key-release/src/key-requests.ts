@@ -97,6 +97,11 @@ export const ReleaseSchema = z.strictObject({
   nonce: z.exactOptional(z.string().max(1_024)),
 });
 
+export const RestoreSchema = z.strictObject({ value: z.string().min(1) });
+
+/** Azure gives 128 bytes at most. */
+export const RandomSchema = z.strictObject({ count: z.int().min(1).max(128) });
+
 export const KeyPathSchema = z.strictObject({
   name: KeyNameSchema,
   version: z.exactOptional(VersionSchema),
@@ -125,6 +130,14 @@ export function readRequest<T>(shape: z.ZodType<T>, value: unknown): T {
   const member = issue?.path.map(String).join('.') || '(body)';
   // Messages of zod quote names of unknown members, and no values.
   throw new StrongroomError('ERR_REQUEST_INVALID', { member, expected: issue?.message ?? '' });
+}
+
+/** @throws ERR_REQUEST_INVALID */
+export function readBytes(text: string, member: string): Uint8Array {
+  const bytes = decodeBase64url(text);
+  if (bytes) return bytes;
+  const expected = 'base64url without padding';
+  throw new StrongroomError('ERR_REQUEST_INVALID', { member, expected });
 }
 
 const DEFAULT_OPERATIONS: Readonly<Record<string, readonly string[]>> = {

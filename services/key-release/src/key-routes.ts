@@ -1,6 +1,18 @@
+import { randomBytes } from 'node:crypto';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { BACKUP_BYTES_MAX } from '@strongroom/protocol/limits';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Guard, Guards } from './guard.ts';
-import { keyBundle, keyItem, keyUrl, versionUrl } from './key-bundle.ts';
+import { type AddAdminRoute, adminRoutes, type KeyService } from './admin-route.ts';
+import { addDeletedKeyRoutes } from './deleted-key-routes.ts';
+import type { Guards } from './guard.ts';
+import {
+  keyBundle,
+  keyItem,
+  keyUrl,
+  listAnswer,
+  rotationAnswer,
+  versionUrl,
+} from './key-bundle.ts';
 import { generateKey, importKey } from './key-material.ts';
 import {
   CreateSchema,
@@ -9,33 +21,40 @@ import {
   ListQuerySchema,
   newProperties,
   operationsOf,
+  RandomSchema,
+  RestoreSchema,
+  readBytes,
   readChanges,
   readRequest,
   UpdateSchema,
 } from './key-requests.ts';
 import type { NewKey } from './key-store.ts';
-import type { ReleaseService } from './release-key.ts';
-
-type Service = Pick<ReleaseService, 'keyStore' | 'baseUrl'>;
+import { RotationPolicySchema, rotateKey } from './rotation.ts';
 
 /** What an administrator may do: everything but see or release a private key. */
-export function addKeyRoutes(scope: FastifyInstance, service: Service, guards: Guards): void {
-  const guard = guards.demand('administer');
-  addReadingRoutes(scope, service, guard);
-  addMakingRoutes(scope, service, guard, guards.callerOf);
-  addChangingRoutes(scope, service, guard, guards.callerOf);
+export function addKeyRoutes(scope: FastifyInstance, service: KeyService, guards: Guards): void {
+  const add = adminRoutes(scope, service, guards);
+  addReadingRoutes(add, service);
+  addMakingRoutes(add, service);
+  addChangingRoutes(add, service);
+  addRotationRoutes(add, service);
+  addBackupRoutes(add, service);
+  addDeletedKeyRoutes(add, service);
+  addUnofferedRoutes(add, service);
 }
 
-function addReadingRoutes(scope: FastifyInstance, { keyStore, baseUrl }: Service, guard: Guard) {
-  both(scope, 'GET', '/keys', guard, async (request) => {
+const pathOf = (request: FastifyRequest) => readRequest(KeyPathSchema, request.params);
+
+function addReadingRoutes(add: AddAdminRoute, { keyStore, baseUrl }: KeyService): void {
+  add('GET', '/keys', async (request) => {
     const { maxresults, $skiptoken } = readRequest(ListQuerySchema, request.query);
     const keys = keyStore.list($skiptoken, maxresults);
     const items = keys.map((key) => keyItem(key, keyUrl(key, baseUrl())));
     const next = keys.length === maxresults ? keys.at(-1)?.name : undefined;
     return listAnswer(items, `${baseUrl()}/keys`, maxresults, next);
   });
-  both(scope, 'GET', '/keys/:name/versions', guard, async (request) => {
-    const { name } = readRequest(KeyPathSchema, request.params);
+  add('GET', '/keys/:name/versions', async (request) => {
+    const { name } = pathOf(request);
     const { maxresults, $skiptoken } = readRequest(ListQuerySchema, request.query);
     const keys = keyStore.versions(name, Number($skiptoken) || 0, maxresults);
     const items = keys.map((key) => keyItem(key, versionUrl(key, baseUrl())));
@@ -43,80 +62,100 @@ function addReadingRoutes(scope: FastifyInstance, { keyStore, baseUrl }: Service
     return listAnswer(items, `${baseUrl()}/keys/${name}/versions`, maxresults, next);
   });
   const readOne = async (request: FastifyRequest) => {
-    const { name, version } = readRequest(KeyPathSchema, request.params);
+    const { name, version } = pathOf(request);
     return keyBundle(keyStore.find(name, version), baseUrl());
   };
-  both(scope, 'GET', '/keys/:name', guard, readOne);
-  both(scope, 'GET', '/keys/:name/:version', guard, readOne);
+  add('GET', '/keys/:name', readOne);
+  add('GET', '/keys/:name/:version', readOne);
 }
 
-function listAnswer(
-  value: readonly object[],
-  url: string,
-  maxresults: number,
-  next: string | number | undefined,
-) {
-  const nextLink = `${url}?maxresults=${maxresults}&$skiptoken=${next}`;
-  return { value, nextLink: next === undefined ? null : nextLink };
-}
-
-function addMakingRoutes(
-  scope: FastifyInstance,
-  { keyStore, baseUrl }: Service,
-  guard: Guard,
-  callerOf: Guards['callerOf'],
-) {
-  const add = (key: NewKey, event: 'key-created' | 'key-imported', request: FastifyRequest) => {
-    const added = keyStore.add(key, event, callerOf(request));
-    key.material.secret.fill(0);
-    return keyBundle(added, baseUrl());
+function addMakingRoutes(add: AddAdminRoute, { keyStore, auditLog, baseUrl }: KeyService): void {
+  const store = (key: NewKey, event: 'key-created' | 'key-imported', by: string | undefined) => {
+    try {
+      return keyBundle(keyStore.add(key, event, by), baseUrl());
+    } finally {
+      key.material.secret.fill(0);
+    }
   };
-  both(scope, 'POST', '/keys/:name/create', guard, async (request) => {
-    const { name } = readRequest(KeyPathSchema, request.params);
+  add('POST', '/keys/:name/create', async (request, by) => {
+    const { name } = pathOf(request);
     const body = readRequest(CreateSchema, request.body);
     const { kty, key_size: keySize, crv: curve } = body;
     const properties = newProperties(body);
     const operations = operationsOf(kty, body.key_ops);
     const material = await generateKey({ kty, keySize, curve });
-    return add({ name, kty, material, operations, ...properties }, 'key-created', request);
+    return store({ name, kty, material, operations, ...properties }, 'key-created', by);
   });
-  both(scope, 'PUT', '/keys/:name', guard, async (request) => {
-    const { name } = readRequest(KeyPathSchema, request.params);
+  add('PUT', '/keys/:name', async (request, by) => {
+    const { name } = pathOf(request);
     const body = readRequest(ImportSchema, request.body);
     const { kty, key_ops } = body.key;
     const properties = newProperties(body);
     const operations = operationsOf(kty, key_ops);
     const material = importKey(kty, body.key);
-    return add({ name, kty, material, operations, ...properties }, 'key-imported', request);
+    return store({ name, kty, material, operations, ...properties }, 'key-imported', by);
+  });
+  add('POST', '/rng', async (request, by) => {
+    const { count } = readRequest(RandomSchema, request.body);
+    auditLog.append({ event: 'random-read', count, ...(by === undefined ? {} : { caller: by }) });
+    return { value: randomBytes(count).toString('base64url') };
   });
 }
 
-function addChangingRoutes(
-  scope: FastifyInstance,
-  { keyStore, baseUrl }: Service,
-  guard: Guard,
-  callerOf: Guards['callerOf'],
-) {
-  const update = async (request: FastifyRequest) => {
-    const { name, version } = readRequest(KeyPathSchema, request.params);
+function addChangingRoutes(add: AddAdminRoute, { keyStore, baseUrl }: KeyService): void {
+  const update = async (request: FastifyRequest, by: string | undefined) => {
+    const { name, version } = pathOf(request);
     const changes = readChanges(readRequest(UpdateSchema, request.body));
-    return keyBundle(keyStore.update(name, version, changes, callerOf(request)), baseUrl());
+    return keyBundle(keyStore.update(name, version, changes, by), baseUrl());
   };
-  both(scope, 'PATCH', '/keys/:name', guard, update);
-  both(scope, 'PATCH', '/keys/:name/:version', guard, update);
-  both(scope, 'DELETE', '/keys/:name', guard, async (request) => {
-    const { name } = readRequest(KeyPathSchema, request.params);
-    return keyBundle(keyStore.remove(name, callerOf(request)), baseUrl());
+  add('PATCH', '/keys/:name', update);
+  add('PATCH', '/keys/:name/:version', update);
+}
+
+function addRotationRoutes(add: AddAdminRoute, service: KeyService): void {
+  const { keyStore, rotationPolicies, clock, baseUrl } = service;
+  const seconds = () => Math.floor(clock.now() / 1_000);
+  add('POST', '/keys/:name/rotate', async (request, by) => {
+    const { name } = pathOf(request);
+    return keyBundle(await rotateKey(name, { keyStore, rotationPolicies, seconds }, by), baseUrl());
+  });
+  add('GET', '/keys/:name/rotationpolicy', async (request) => {
+    const { name } = keyStore.find(pathOf(request).name);
+    return rotationAnswer(name, rotationPolicies.find(name), baseUrl());
+  });
+  add('PUT', '/keys/:name/rotationpolicy', async (request, by) => {
+    const { name } = keyStore.find(pathOf(request).name);
+    const policy = readRequest(RotationPolicySchema, request.body);
+    return rotationAnswer(name, rotationPolicies.set(name, policy, by), baseUrl());
   });
 }
 
-/** Azure's client asks for `/keys/{name}/` when it names no version. */
-function both(
-  scope: FastifyInstance,
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
-  url: string,
-  guard: Guard,
-  handler: (request: FastifyRequest) => Promise<object>,
-): void {
-  for (const spelled of [url, `${url}/`]) scope.route({ method, url: spelled, ...guard, handler });
+function addBackupRoutes(add: AddAdminRoute, { keyBackups, baseUrl }: KeyService): void {
+  add('POST', '/keys/:name/backup', async (request, by) => {
+    const backup = keyBackups.backup(pathOf(request).name, by);
+    return { value: Buffer.from(backup).toString('base64url') };
+  });
+  const restore = async (request: FastifyRequest, by: string | undefined) => {
+    const { value } = readRequest(RestoreSchema, request.body);
+    return keyBundle(keyBackups.restore(readBytes(value, 'value'), by), baseUrl());
+  };
+  add('POST', '/keys/restore', restore, { bodyLimit: 2 * BACKUP_BYTES_MAX });
+}
+
+/** Azure's names of what a vault does with a key in its place; here nothing does. */
+const UNOFFERED = ['encrypt', 'decrypt', 'sign', 'verify', 'wrapkey', 'unwrapkey'] as const;
+
+function addUnofferedRoutes(add: AddAdminRoute, { keyStore }: KeyService): void {
+  const refuse = (operation: string) => async (request: FastifyRequest) => {
+    const { name, version } = pathOf(request);
+    keyStore.find(name, version);
+    throw new StrongroomError('ERR_OPERATION_NOT_OFFERED', { key: name, operation });
+  };
+  for (const each of UNOFFERED) {
+    add('POST', `/keys/:name/${each}`, refuse(each));
+    add('POST', `/keys/:name/:version/${each}`, refuse(each));
+  }
+  // An HSM would attest where the key is; this is none.
+  add('GET', '/keys/:name/attestation', refuse('attestation'));
+  add('GET', '/keys/:name/:version/attestation', refuse('attestation'));
 }

@@ -24,6 +24,7 @@ const RowSchema = z
     tags: json.pipe(z.record(z.string(), z.string())),
     created: z.int(),
     updated: z.int(),
+    deleted: z.int().nullable(),
     content_type: z.string().nullable(),
     data: z.string().nullable(),
     immutable: flag.nullable(),
@@ -39,24 +40,52 @@ const RowSchema = z
 
 const COLUMNS = `
   k.sequence, k.name, k.version, k.kty, k.public_key, k.operations, k.enabled, k.not_before,
-  k.expires, k.exportable, k.tags, k.created, k.updated, p.content_type, p.data, p.immutable
+  k.expires, k.exportable, k.tags, k.created, k.updated, k.deleted,
+  p.content_type, p.data, p.immutable
   FROM key_versions k LEFT JOIN policies p ON p.sequence =
-    (SELECT max(sequence) FROM policies WHERE policies.version = k.version)
-  WHERE k.deleted IS NULL`;
+    (SELECT max(sequence) FROM policies WHERE policies.version = k.version)`;
+const LIVING = `SELECT ${COLUMNS} WHERE k.deleted IS NULL`;
+const DELETED = `SELECT ${COLUMNS} WHERE k.deleted IS NOT NULL`;
+/** A name's versions are deleted and recovered together. */
+const NEWEST_OF_EACH = `AND k.name > ? AND k.sequence =
+  (SELECT max(sequence) FROM key_versions o WHERE o.name = k.name) ORDER BY k.name LIMIT ?`;
+
+const WrappedSchema = z.strictObject({ wrapped: z.instanceof(Uint8Array) });
 
 export function keyRows(database: DatabaseSync) {
+  return { ...readingRows(database), ...writingRows(database) };
+}
+
+function readingRows(database: DatabaseSync) {
   const prepare = (sql: string) => database.prepare(sql);
-  const newest = prepare(`SELECT ${COLUMNS} AND k.name = ? ORDER BY k.sequence DESC LIMIT 1`);
-  const byVersion = prepare(`SELECT ${COLUMNS} AND k.name = ? AND k.version = ?`);
+  const newest = prepare(`${LIVING} AND k.name = ? ORDER BY k.sequence DESC LIMIT 1`);
+  const deletedNewest = prepare(`${DELETED} AND k.name = ? ORDER BY k.sequence DESC LIMIT 1`);
+  const byVersion = prepare(`${LIVING} AND k.name = ? AND k.version = ?`);
   const versions = prepare(
-    `SELECT ${COLUMNS} AND k.name = ? AND k.sequence > ? ORDER BY k.sequence LIMIT ?`,
+    `${LIVING} AND k.name = ? AND k.sequence > ? ORDER BY k.sequence LIMIT ?`,
   );
-  const newestOfEach = prepare(
-    `SELECT ${COLUMNS} AND k.name > ? AND k.sequence =
-       (SELECT max(sequence) FROM key_versions o WHERE o.name = k.name AND o.deleted IS NULL)
-     ORDER BY k.name LIMIT ?`,
-  );
+  const everyVersion = prepare(`SELECT ${COLUMNS} WHERE k.name = ? ORDER BY k.sequence`);
+  const newestOfEach = prepare(`${LIVING} ${NEWEST_OF_EACH}`);
+  const deletedOfEach = prepare(`${DELETED} ${NEWEST_OF_EACH}`);
   const wrapped = prepare('SELECT wrapped FROM key_versions WHERE version = ?');
+  const one = (row: unknown) => RowSchema.optional().parse(row);
+  const many = (found: unknown) => RowSchema.array().parse(found);
+  return {
+    newest: (name: string) => one(newest.get(name)),
+    deletedNewest: (name: string) => one(deletedNewest.get(name)),
+    byVersion: (name: string, version: string) => one(byVersion.get(name, version)),
+    versions: (name: string, after: number, limit: number) =>
+      many(versions.all(name, after, limit)),
+    /** Living or deleted, oldest first. */
+    everyVersion: (name: string) => many(everyVersion.all(name)),
+    newestOfEach: (after: string, limit: number) => many(newestOfEach.all(after, limit)),
+    deletedOfEach: (after: string, limit: number) => many(deletedOfEach.all(after, limit)),
+    wrapped: (version: string) => WrappedSchema.parse(wrapped.get(version)).wrapped,
+  };
+}
+
+function writingRows(database: DatabaseSync) {
+  const prepare = (sql: string) => database.prepare(sql);
   const insert = prepare(
     `INSERT INTO key_versions (name, version, kty, public_key, operations, enabled, not_before,
        expires, exportable, tags, created, updated, wrapped)
@@ -64,23 +93,17 @@ export function keyRows(database: DatabaseSync) {
   );
   const change = prepare(
     `UPDATE key_versions SET operations = ?, enabled = ?, not_before = ?, expires = ?, tags = ?,
-       updated = ?, wrapped = ? WHERE version = ?`,
+       updated = ?, deleted = ?, wrapped = ? WHERE version = ?`,
   );
   const setPolicy = prepare(
     'INSERT INTO policies (version, content_type, data, immutable, set_at) VALUES (?, ?, ?, ?, ?)',
   );
-  const wipe = prepare(
-    'UPDATE key_versions SET deleted = ?, wrapped = NULL WHERE name = ? AND deleted IS NULL',
+  const erasePolicies = prepare(
+    'DELETE FROM policies WHERE version IN (SELECT version FROM key_versions WHERE name = ?)',
   );
-  const one = (row: unknown) => RowSchema.optional().parse(row);
-  const many = (found: unknown) => RowSchema.array().parse(found);
+  const eraseRotation = prepare('DELETE FROM rotation_policies WHERE name = ?');
+  const erase = prepare('DELETE FROM key_versions WHERE name = ?');
   return {
-    newest: (name: string) => one(newest.get(name)),
-    byVersion: (name: string, version: string) => one(byVersion.get(name, version)),
-    versions: (name: string, after: number, limit: number) =>
-      many(versions.all(name, after, limit)),
-    newestOfEach: (after: string, limit: number) => many(newestOfEach.all(after, limit)),
-    wrapped: (version: string) => z.instanceof(Uint8Array).parse(wrapped.get(version)?.['wrapped']),
     insert: (key: KeyVersion, bytes: Uint8Array) =>
       insert.run(
         ...[key.name, key.version, key.kty, JSON.stringify(key.publicKey)],
@@ -90,10 +113,15 @@ export function keyRows(database: DatabaseSync) {
     change: (key: KeyVersion, bytes: Uint8Array) =>
       change.run(
         ...[JSON.stringify(key.operations), Number(key.enabled), key.notBefore, key.expires],
-        ...[JSON.stringify(key.tags), key.updated, bytes, key.version],
+        ...[JSON.stringify(key.tags), key.updated, key.deleted, bytes, key.version],
       ),
     setPolicy: (version: string, policy: StoredPolicy, at: number) =>
       setPolicy.run(version, policy.contentType, policy.data, Number(policy.immutable), at),
-    wipe: (name: string, at: number) => wipe.run(at, name),
+    /** SQLite overwrites what it deletes (`secure_delete`). */
+    erase: (name: string) => {
+      erasePolicies.run(name);
+      eraseRotation.run(name);
+      erase.run(name);
+    },
   };
 }

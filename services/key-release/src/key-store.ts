@@ -1,6 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { AtRest } from './at-rest.ts';
@@ -8,12 +7,11 @@ import type { AuditLog } from './audit-log.ts';
 import { transaction } from './database.ts';
 import type { KeyMaterial, KeyType } from './key-material.ts';
 import { keyRows } from './key-rows.ts';
+import { callerFact, createSealedRows, policyFact } from './sealed-rows.ts';
 
 /**
  * An owner's keys. A name has versions, and the newest one answers when none is named; a version
- * has the newest of its policies. Secret bytes are in the database in wrapped form only, bound to
- * everything that decides over their release: whoever edits a policy, a version or a flag in the
- * file makes the key unusable and nothing else.
+ * has the newest of its policies. What was deleted is in `deleted-keys.ts`.
  */
 export interface StoredPolicy {
   readonly contentType: string;
@@ -40,6 +38,8 @@ export interface KeyVersion extends KeyAttributes {
   readonly tags: Readonly<Record<string, string>>;
   readonly created: number;
   readonly updated: number;
+  /** When it was deleted, in seconds; null while it lives. */
+  readonly deleted: number | null;
   readonly policy: StoredPolicy | null;
 }
 
@@ -60,8 +60,21 @@ export type KeyChanges = Partial<
 /** Who asks for a change, for its audit entry: a caller of the configuration of access. */
 type Asking = string | undefined;
 
+/** Made before the transaction of a rotation: what of it depends on nothing that can change. */
+interface NextVersion {
+  readonly material: KeyMaterial;
+  /** Seconds since 1970. */
+  readonly expires: number | null;
+}
+
 export interface KeyStore {
+  /** @throws ERR_KEY_DELETED while a deleted key of this name can be recovered */
   add(key: NewKey, event: 'key-created' | 'key-imported', by: Asking): KeyVersion;
+  /**
+   * A new version with everything of the newest one but its material.
+   * @throws ERR_KEY_NOT_FOUND, ERR_REQUEST_INVALID when the newest one is of another kind by now
+   */
+  rotate(name: string, next: NextVersion, by: Asking): KeyVersion;
   /** @throws ERR_KEY_NOT_FOUND */
   find(name: string, version?: string): KeyVersion;
   /** Newest version of each name, by name. */
@@ -70,8 +83,6 @@ export interface KeyStore {
   versions(name: string, after: number, limit: number): KeyVersion[];
   /** @throws ERR_KEY_NOT_FOUND, ERR_POLICY_IMMUTABLE, ERR_REQUEST_INVALID */
   update(name: string, version: string | undefined, changes: KeyChanges, by: Asking): KeyVersion;
-  /** Wipes the secret bytes of all versions; for good. @throws ERR_KEY_NOT_FOUND */
-  remove(name: string, by: Asking): KeyVersion;
   /** The secret bytes, for the caller to wipe. @throws ERR_STORE_SEALED */
   secretOf(key: KeyVersion): Uint8Array;
 }
@@ -85,70 +96,88 @@ export interface KeyStoreOptions {
 }
 
 const VERSION_BYTES = 16;
+const newVersion = () => randomBytes(VERSION_BYTES).toString('hex');
 
 export function createKeyStore(options: KeyStoreOptions): KeyStore {
   const { database, owner, atRest, auditLog, clock } = options;
   const rows = keyRows(database);
+  const sealed = createSealedRows(atRest, owner, rows);
   const seconds = () => Math.floor(clock.now() / 1_000);
 
-  const secretOf = (key: KeyVersion) =>
-    atRest.unwrap(rows.wrapped(key.version), contextOf(owner, key));
-  const find = (name: string, version?: string): KeyVersion => {
-    const key = version === undefined ? rows.newest(name) : rows.byVersion(name, version);
-    if (!key) throw new StrongroomError('ERR_KEY_NOT_FOUND', { key: name });
-    return key;
+  const find = (name: string, version?: string): KeyVersion =>
+    existing(name, version === undefined ? rows.newest(name) : rows.byVersion(name, version));
+  const insert = (
+    { material, ...wanted }: NewKey,
+    event: 'key-created' | 'key-imported' | 'key-rotated',
+    by: Asking,
+  ): KeyVersion => {
+    const version = newVersion();
+    const times = { created: seconds(), updated: seconds(), deleted: null };
+    const key = { ...wanted, ...times, version, publicKey: { ...material.publicKey }, sequence: 0 };
+    rows.insert(key, sealed.wrap(key, material.secret));
+    if (key.policy) rows.setPolicy(version, key.policy, times.created);
+    auditLog.append({
+      event,
+      key: key.name,
+      version,
+      ...callerFact(by),
+      ...policyFact(key.policy),
+    });
+    return find(key.name, version);
   };
   return {
     find,
-    secretOf,
+    secretOf: (key) => sealed.unwrap(key, rows.wrapped(key.version)),
     list: (after, limit) => rows.newestOfEach(after, limit),
     versions: (name, after, limit) => {
       find(name);
       return rows.versions(name, after, limit);
     },
-    add: ({ material, ...wanted }, event, by) =>
+    add: (key, event, by) =>
       transaction(database, () => {
-        const version = randomBytes(VERSION_BYTES).toString('hex');
-        const times = { created: seconds(), updated: seconds() };
-        const publicKey = { ...material.publicKey };
-        const key = { ...wanted, ...times, version, publicKey, sequence: 0 };
-        rows.insert(key, atRest.wrap(material.secret, contextOf(owner, key)));
-        if (key.policy) rows.setPolicy(version, key.policy, times.created);
-        const facts = { key: key.name, version, ...callerFact(by), ...policyFacts(key.policy) };
-        auditLog.append({ event, ...facts });
-        return find(key.name, version);
+        if (rows.deletedNewest(key.name)) {
+          throw new StrongroomError('ERR_KEY_DELETED', { key: key.name });
+        }
+        return insert(key, event, by);
+      }),
+    rotate: (name, { material, expires }, by) =>
+      transaction(database, () => {
+        const { kty, operations, enabled, exportable, tags, policy, publicKey } = find(name);
+        demandSameKind(publicKey, material.publicKey);
+        const same = { kty, operations, enabled, exportable, tags, policy };
+        return insert({ ...same, name, material, notBefore: null, expires }, 'key-rotated', by);
       }),
     update: (name, version, changes, by) =>
       transaction(database, () => {
         const before = find(name, version);
         if (changes.policy) demandSettable(before, changes.policy);
         const after = { ...before, ...changes, updated: seconds() };
-        const secret = secretOf(before);
-        rows.change(after, atRest.wrap(secret, contextOf(owner, after)));
-        secret.fill(0);
+        sealed.change(before, after);
         if (changes.policy) rows.setPolicy(after.version, changes.policy, after.updated);
-        const details = Object.keys(changes).sort();
-        const event = { event: 'key-updated', key: name, version: after.version, details } as const;
-        auditLog.append({ ...event, ...callerFact(by), ...policyFacts(changes.policy ?? null) });
+        const facts = { version: after.version, details: Object.keys(changes).sort() };
+        const policy = policyFact(changes.policy ?? null);
+        auditLog.append({
+          event: 'key-updated',
+          key: name,
+          ...facts,
+          ...callerFact(by),
+          ...policy,
+        });
         return find(name, after.version);
-      }),
-    remove: (name, by) =>
-      transaction(database, () => {
-        const key = find(name);
-        rows.wipe(name, seconds());
-        auditLog.append({ event: 'key-deleted', key: name, ...callerFact(by) });
-        return key;
       }),
   };
 }
 
-/** Everything that a release depends on; see at the top. */
-function contextOf(owner: string, key: Omit<KeyVersion, 'sequence' | 'updated'>): string {
-  const { name, version, kty, publicKey, exportable, policy } = key;
-  const { enabled, notBefore, expires } = key;
-  const bound = { name, version, kty, publicKey, exportable, policy, enabled, notBefore, expires };
-  const context = canonicalBytes({ purpose: 'strongroom/key-at-rest/v1', owner, ...bound });
-  return new TextDecoder().decode(context);
+function existing(name: string, key: KeyVersion | undefined): KeyVersion {
+  if (!key) throw new StrongroomError('ERR_KEY_NOT_FOUND', { key: name });
+  return key;
+}
+
+/** Between making the material and storing it, somebody may have made a version of another kind. */
+function demandSameKind(before: KeyMaterial['publicKey'], next: KeyMaterial['publicKey']): void {
+  if (before.crv === next.crv && before.n?.length === next.n?.length) return;
+  const expected = 'the kind of the newest version, which changed meanwhile';
+  throw new StrongroomError('ERR_REQUEST_INVALID', { member: 'kty', expected });
 }
 
 /** Azure: immutable "can never be undone"; setting the same policy again changes nothing. */
@@ -160,14 +189,4 @@ function demandSettable(key: KeyVersion, policy: StoredPolicy): void {
   if (!key.policy?.immutable) return;
   if (policy.data === key.policy.data && policy.immutable) return;
   throw new StrongroomError('ERR_POLICY_IMMUTABLE', { key: key.name });
-}
-
-function callerFact(by: Asking): { caller?: string } {
-  return by === undefined ? {} : { caller: by };
-}
-
-function policyFacts(policy: StoredPolicy | null): { policySha256?: string } {
-  if (!policy) return {};
-  const bytes = Buffer.from(policy.data, 'base64url');
-  return { policySha256: createHash('sha256').update(bytes).digest('hex') };
 }

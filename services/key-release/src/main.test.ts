@@ -89,6 +89,8 @@ test('killed at any moment: no key has left without an entry in the log', async 
         if (answer?.value) released += 1;
       }
     });
+    const before = released;
+    while (released === before) await sleep(5);
     await sleep(delay);
     child.kill('SIGKILL');
     await Promise.all([exitCode(child), ...asking]);

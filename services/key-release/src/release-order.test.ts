@@ -17,7 +17,7 @@ function fullService(more: Partial<ReleaseService> = {}) {
   const key: KeyVersion = {
     ...{ sequence: 1, name: 'kek', version: 'a'.repeat(32), kty: 'oct', publicKey: {}, tags: {} },
     ...{ operations: [], enabled: true, exportable: true, notBefore: null, expires: null },
-    ...{ created: 0, updated: 0 },
+    ...{ created: 0, updated: 0, deleted: null },
     policy: {
       contentType: 'application/json',
       data: Buffer.from(JSON.stringify(policyFor('simulated'))).toString('base64url'),
@@ -30,7 +30,7 @@ function fullService(more: Partial<ReleaseService> = {}) {
   const service: ReleaseService = {
     authorities: [{ issuer: ISSUER, keys: [authority.publicKey], platform: 'simulated' }],
     keyStore: {
-      ...{ add: unused, list: unused, versions: unused, update: unused, remove: unused },
+      ...{ add: unused, list: unused, versions: unused, update: unused, rotate: unused },
       find: () => key,
       secretOf: () => Buffer.alloc(32, 1),
     },

@@ -7,6 +7,7 @@ import { createHttpServer, listen } from '@strongroom/runtime/http';
 import { createLogger, type Logger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import type { KeyService } from './admin-route.ts';
 import { createAtRest } from './at-rest.ts';
 import { createAttempts } from './attempts.ts';
 import { createAuditHeads } from './audit-heads.ts';
@@ -14,12 +15,16 @@ import { createAuditLog } from './audit-log.ts';
 import { jwksUrlsOf, parseAuthorities } from './authorities.ts';
 import { createContractStore } from './contract-store.ts';
 import { openDatabase } from './database.ts';
+import { createDeletedKeys } from './deleted-keys.ts';
+import { startHousekeeping } from './housekeeping.ts';
 import { addRoutes } from './http.ts';
+import { createKeyBackups } from './key-backup.ts';
 import { createKeyStore } from './key-store.ts';
 import { readMasterKey } from './master-key.ts';
 import { readAccess } from './read-access.ts';
 import { openReleaseIdentity } from './release-identity.ts';
 import type { ReleaseService } from './release-key.ts';
+import { createRotationPolicies } from './rotation.ts';
 import type { Settings } from './settings.ts';
 
 type Context = Pick<ServiceContext, 'onShutdown'>;
@@ -43,6 +48,7 @@ export async function serve(
   const ready = () => service.auditLog.size() > 0;
   const app = createHttpServer({ service: 'key-release', logger, metrics, ready, ...tls });
   addRoutes(app, { owner: settings.owner, service, guards, attempts, logger, metrics });
+  context.onShutdown(await startHousekeeping({ ...service, logger }));
   context.onShutdown(() => app.close());
   const address = await listen(app, settings.host, settings.port);
   baseUrl ||= named(address.url, settings.host);
@@ -64,7 +70,7 @@ async function openService(
   context: Context,
   clock: Clock,
   baseUrl: () => string,
-): Promise<ReleaseService> {
+): Promise<ReleaseService & KeyService> {
   const { owner } = settings;
   const authorities = parseAuthorities(await readTextFile(settings.authorities));
   const atRest = createAtRest(await readMasterKey(settings.masterKeyFile));
@@ -79,9 +85,14 @@ async function openService(
   const auditHeads = createAuditHeads({ ...shared, identity });
   await auditHeads.verify(tree);
   const jwks = createJwksSource({ urls: jwksUrlsOf(authorities), clock });
-  const keyStore = createKeyStore(shared);
+  const keys = {
+    keyStore: createKeyStore(shared),
+    deletedKeys: createDeletedKeys(shared),
+    keyBackups: createKeyBackups(shared),
+    rotationPolicies: createRotationPolicies(shared),
+  };
   const contracts = createContractStore(database, auditLog, clock);
-  const parts = { authorities, jwks, keyStore, contracts, roots, auditLog, auditHeads };
+  const parts = { authorities, jwks, ...keys, contracts, roots, auditLog, auditHeads };
   return { ...parts, identity, clock, baseUrl };
 }
 

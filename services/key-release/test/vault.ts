@@ -156,6 +156,7 @@ export function createClient(
   token: string,
   ca: string,
   certificate?: { cert: string; key: string },
+  serviceVersion?: string,
 ): KeyClient {
   const getToken = async () => ({ token, expiresOnTimestamp: Date.now() + 3_600_000 });
   return new KeyClient(
@@ -165,6 +166,7 @@ export function createClient(
       disableChallengeResourceVerification: true,
       tlsOptions: { ca, ...certificate },
       retryOptions: { maxRetries: 0 },
+      ...(serviceVersion === undefined ? {} : { serviceVersion }),
     },
   );
 }
