@@ -1,11 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { RootSet } from '@strongroom/attestation/roots';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { aggregatesTopic, RECORD_TYPES } from '@strongroom/protocol/record';
+import { awaitTopic } from '@strongroom/record-log/await-topic';
 import type { LogEntry, RecordLog } from '@strongroom/record-log/log';
-import { LogError } from '@strongroom/record-log/log-error';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { PartyIdentity } from '@strongroom/sealing/identity';
 import { createHistory } from './history.ts';
@@ -93,28 +92,9 @@ async function* entriesOf(options: ReadAggregatesOptions): AsyncGenerator<LogEnt
   const { contractId, namespace, follow = false, signal } = options;
   const topic = aggregatesTopic(contractId, namespace);
   const reading = { untilEnd: !follow, ...(signal === undefined ? {} : { signal }) };
-  if (follow) await untilTopicExists(options.log, topic, signal);
+  if (follow) await awaitTopic(options.log, topic, signal);
   for await (const entries of options.log.read([{ topic, offset: 0 }], reading)) yield* entries;
 }
-
-const TOPIC_POLL_MS = 500;
-
-/** Whoever follows may come before the worker, which makes the topic. */
-async function untilTopicExists(log: RecordLog, topic: string, signal?: AbortSignal) {
-  while (!signal?.aborted) {
-    try {
-      await log.endOffset(topic);
-      return;
-    } catch (error) {
-      if (!(error instanceof LogError) || error.facts['reason'] !== NO_TOPIC) throw error;
-    }
-    const waiting = signal === undefined ? {} : { signal };
-    await delay(TOPIC_POLL_MS, undefined, waiting).catch(() => undefined);
-  }
-}
-
-/** Kafka's name for it. */
-const NO_TOPIC = 'UNKNOWN_TOPIC_OR_PARTITION';
 
 async function openOrRefuse(
   entry: LogEntry,

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { addCompletionCommand } from './completion.ts';
 import { addContractCommands } from './contract-commands.ts';
 import { addErrorsCommands } from './errors-command.ts';
+import { addEvidenceCommand } from './evidence-command.ts';
 import { addIdentityCommands } from './identity-commands.ts';
 import { addKafkaCommands } from './kafka-commands.ts';
 import { addKeyCommands } from './key-commands.ts';
@@ -41,6 +42,7 @@ export function createProgram(): Command {
   addMeasureCommand(program);
   addKafkaCommands(program);
   addServiceCommands(program);
+  addEvidenceCommand(program);
   addErrorsCommands(program);
   addCompletionCommand(program);
   addVersionCommand(program);

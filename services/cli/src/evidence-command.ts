@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import {
+  type EvidenceChallenge,
+  EvidenceChallengeSchema,
+} from '@strongroom/protocol/evidence-answer';
+import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { systemClock } from '@strongroom/runtime/clock';
+import { verifyContract } from '@strongroom/sealing/verify';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { askOverHttp, askOverLog, type Reply } from './ask-worker.ts';
+import { readJsonFile } from './contract-draft.ts';
+import { rootsFor } from './evidence-platform.ts';
+import { evidenceFacts, evidenceLines } from './evidence-text.ts';
+import { codeOfRefusal, type Judgement, judgeAnswer, type Question } from './judge-answer.ts';
+import { leafCommand, printResult } from './leaf-command.ts';
+
+const TIMEOUT_SECONDS = '30';
+
+/** `strongroom evidence`: where is the data now, and is it what we agreed on? */
+export function addEvidenceCommand(program: Command): void {
+  leafCommand(
+    program,
+    'evidence',
+    'ask the running worker for fresh evidence and judge it; exit code 0 only if it is as agreed',
+    'strongroom evidence --contract contract.json --brokers localhost:9092',
+  )
+    .requiredOption('--contract <file>', 'signed contract')
+    .option('--nonce <base64url>', '32 bytes, never used before; random ones by default')
+    .addOption(
+      new Option('--brokers <list>', 'ask through Kafka, HOST:PORT,…').env('KAFKA_BROKERS'),
+    )
+    .option('--namespace <name>', 'prefix of the topics', '')
+    .option('--worker <url>', "ask the worker's own HTTP address instead")
+    .option(
+      '--timeout <seconds>',
+      'how long to wait for an answer',
+      seconds,
+      seconds(TIMEOUT_SECONDS),
+    )
+    .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder')
+    .action(askForEvidence);
+}
+
+interface EvidenceOptions {
+  readonly contract: string;
+  readonly nonce?: string;
+  readonly brokers?: string;
+  readonly namespace: string;
+  readonly worker?: string;
+  readonly timeout: number;
+  readonly simulatedRoots?: string;
+  readonly json?: boolean;
+}
+
+async function askForEvidence(options: EvidenceOptions): Promise<void> {
+  const { contract, contractId } = await verifyContract(await readJsonFile(options.contract));
+  const roots = rootsFor(contract, options.simulatedRoots);
+  const challenge = challengeOf(contractId, options.nonce);
+  const question: Question = {
+    ...{ contract, contractId, nonce: challenge.nonce, roots, clock: systemClock },
+    ...{ askedAt: systemClock.monotonic(), ageMsMax: options.timeout * 1_000 },
+  };
+  const judgement = await firstAccepted(challenge, question, options);
+  const facts = evidenceFacts(judgement, question);
+  printResult(options.json, facts, evidenceLines(facts).join('\n'));
+  if (judgement.accepted) return;
+  const mismatches = judgement.mismatches.map(({ claim }) => claim);
+  throw new StrongroomError(codeOfRefusal(judgement.mismatches), { mismatches });
+}
+
+function challengeOf(contract: string, nonce = randomBytes(32).toString('base64url')) {
+  const challenge = EvidenceChallengeSchema.safeParse({ contract, nonce });
+  if (challenge.success) return challenge.data;
+  throw new StrongroomError('ERR_USAGE', { problem: '--nonce: base64url of 32 bytes' });
+}
+
+/**
+ * The first answer that is accepted: anybody can put a bad one before it, so only the end of the
+ * waiting makes a refusal of it.
+ * @throws ERR_EVIDENCE_UNANSWERED, what the way there throws
+ */
+async function firstAccepted(
+  challenge: EvidenceChallenge,
+  question: Question,
+  options: EvidenceOptions,
+): Promise<Judgement> {
+  const signal = AbortSignal.timeout(question.ageMsMax);
+  let refused: Judgement | undefined;
+  let hint: string | undefined;
+  for await (const reply of repliesTo(challenge, options, signal)) {
+    if (reply.kind === 'refusal') {
+      hint = reply.code;
+      continue;
+    }
+    const judgement = await judgeAnswer(reply.value, question);
+    if (judgement.accepted) return judgement;
+    refused = judgement;
+  }
+  if (refused) return refused;
+  const told = hint === undefined ? {} : { worker: hint };
+  throw new StrongroomError('ERR_EVIDENCE_UNANSWERED', { seconds: options.timeout, ...told });
+}
+
+async function* repliesTo(
+  challenge: EvidenceChallenge,
+  { worker, brokers, namespace }: EvidenceOptions,
+  signal: AbortSignal,
+): AsyncGenerator<Reply> {
+  if (worker !== undefined) return yield* askOverHttp(worker, challenge, signal);
+  const list = (brokers ?? '').split(',');
+  if (!list.every((each) => /^\S+:[0-9]{1,5}$/.test(each))) {
+    const problem = '--worker URL, or --brokers or KAFKA_BROKERS: HOST:PORT, several with commas';
+    throw new StrongroomError('ERR_USAGE', { problem });
+  }
+  const log = await connectKafkaLog({ brokers: list, clientId: 'strongroom-evidence' });
+  try {
+    yield* askOverLog(log, namespace, challenge, signal);
+  } finally {
+    await log.close();
+  }
+}
+
+const TIMEOUT_SECONDS_MAX = 3_600;
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= TIMEOUT_SECONDS_MAX)) {
+    throw new InvalidArgumentError(`seconds above 0, at most ${TIMEOUT_SECONDS_MAX}`);
+  }
+  return value;
+}
