@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { WorkerProof } from '@strongroom/attestation/worker-proof';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
@@ -8,7 +9,7 @@ import type { PartyIdentity } from '@strongroom/sealing/identity';
 import { claimedAggregate, openAggregate } from '@strongroom/sealing/open';
 import { type Table, tableFromIPC } from 'apache-arrow';
 import type { History } from './history.ts';
-import type { TokenShelf, WorkerProof } from './proof.ts';
+import type { TokenShelf } from './proof.ts';
 import { columnsOf, type ResultColumn } from './result-columns.ts';
 
 /** A result that was proven and opened, and what it was proven with. */

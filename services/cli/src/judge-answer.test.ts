@@ -7,6 +7,7 @@ import {
   simulatedRoots,
 } from '@strongroom/attestation/insecure';
 import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
+import { createProof, proofBytes } from '@strongroom/protocol/attestation-proof';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { type Contract, contractBytes, parseContract } from '@strongroom/protocol/contract';
 import type { ErrorCode } from '@strongroom/protocol/errors';
@@ -120,13 +121,23 @@ class TestWorker {
     return { contract: this.contractId, keys, nonce, purpose: 'strongroom/worker/v1' };
   }
 
-  startupProof(change: object = {}, by = authority.privateKey): Promise<string> {
+  async startupProof(change: object = {}, by = authority.privateKey): Promise<string> {
     const runtime = this.startClaims;
     const reportData = Buffer.from(reportDataOf(canonicalBytes(runtime))).toString('hex');
-    const times = { iss: ISSUER, iat: IAT, nbf: IAT, exp: IAT + 600, jti: 'a1' };
-    const claims = { 'x-ms-runtime': runtime, 'x-ms-sevsnpvm-reportdata': reportData };
-    const payload = { ...times, ...claims, ...change };
-    return new SignJWT(payload).setProtectedHeader({ alg: 'RS256', typ: 'JWT' }).sign(by);
+    const payload = {
+      ...{ iss: ISSUER, iat: IAT, nbf: IAT, exp: IAT + 600, jti: 'a1' },
+      'x-ms-attestation-type': 'sevsnpvm-simulated',
+      'x-strongroom-platform': 'simulated',
+      'x-ms-sevsnpvm-hostdata': this.contractId,
+      'x-ms-sevsnpvm-launchmeasurement': measureImage(IMAGE),
+      'x-ms-runtime': runtime,
+      'x-ms-sevsnpvm-reportdata': reportData,
+      ...change,
+    };
+    const jwt = await new SignJWT(payload)
+      .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })
+      .sign(by);
+    return new TextDecoder().decode(proofBytes(createProof([jwt])));
   }
 
   async answer(
@@ -355,12 +366,21 @@ describe('the proof of the start', () => {
     ['of an authority that the contract does not name', { iss: 'https://other.example' }],
     ['from the future', { iat: 4_000_000_000, nbf: 4_000_000_000, exp: 4_000_000_600 }],
     ['that was never valid', { exp: IAT - 1 }],
-    ['that is about an answer and no start', { 'x-ms-runtime': { purpose: EVIDENCE_PURPOSE } }],
+    ['that has no runtime claims of a start', { 'x-ms-runtime': { purpose: EVIDENCE_PURPOSE } }],
   ])('%s is refused', async (_name, change) => {
     const nonce = nonceOf();
     const worker = new TestWorker();
     const answer = await worker.answer(nonce, { proof: await worker.startupProof(change) });
     expect(await found(answer, questionOf(nonce))).toEqual([['ERR_TOKEN_INVALID', 'startupProof']]);
+  });
+
+  test('about other code than the contract names is refused', async () => {
+    const nonce = nonceOf();
+    const worker = new TestWorker();
+    const proof = await worker.startupProof({ 'x-ms-sevsnpvm-launchmeasurement': 'ab'.repeat(48) });
+    expect(await found(await worker.answer(nonce, { proof }), questionOf(nonce))).toEqual([
+      ['ERR_MEASUREMENT_MISMATCH', 'startupProof'],
+    ]);
   });
 
   test('by a key that the contract does not name is refused', async () => {
