@@ -112,6 +112,8 @@ export const POLICY_CONDITIONS_MAX = 2_048;
 /** Lists inside lists of one authority. */
 export const POLICY_DEPTH_MAX = 8;
 export const POLICY_TEXT_CHARACTERS_MAX = 1_024;
+/** Of comparing two policies; those of the largest contract have 157 entries each. */
+export const POLICY_COMPARISON_STEPS_MAX = 40_000;
 
 /** An attestation policy; Azure's longest published one has 10 KB. */
 export const ATTESTATION_POLICY_BYTES_MAX = 64 * 1024;

@@ -16,7 +16,7 @@ export interface PolicyVerdict {
   readonly reasons: readonly Reason[];
 }
 
-type Claims = Readonly<Record<string, unknown>>;
+export type Claims = Readonly<Record<string, unknown>>;
 
 /**
  * Judges the claims of a *verified* token. No claim is converted: a claim of another type than the
@@ -30,50 +30,53 @@ export function evaluatePolicy(policy: CompiledPolicy, claims: Claims): PolicyVe
     .map((entry) => judge(entry.rule, claims));
   const best = nearest(judged);
   if (best === undefined) return { granted: false, reasons: [wrongIssuer(policy, issuer)] };
-  return { granted: best.missed === 0, reasons: best.reasons };
+  return { granted: best.missed === 0, reasons: best.findings.map(reasonOf) };
 }
 
-interface Judgement {
+/** One condition and the claim that it was held against. */
+export interface Finding {
+  readonly condition: Condition;
+  /** The claim's value, unchanged; undefined when it is missing. */
+  readonly found: unknown;
+  readonly met: boolean;
+}
+
+export interface Judgement {
   /** How many conditions would have to come true; 0 = the rule is met. */
   readonly missed: number;
-  readonly reasons: readonly Reason[];
+  /** Of an `anyOf` only those of the part that came nearest. */
+  readonly findings: readonly Finding[];
 }
 
-function judge(rule: Rule, claims: Claims): Judgement {
+export function judge(rule: Rule, claims: Claims): Judgement {
   if (rule.kind === 'condition') {
-    const reason = test(rule, claims);
-    return { missed: reason.met ? 0 : 1, reasons: [reason] };
+    const found = lookUp(claims, rule.path);
+    const met = meets(rule, found);
+    return { missed: met ? 0 : 1, findings: [{ condition: rule, found, met }] };
   }
   const parts = rule.rules.map((part) => judge(part, claims));
   if (rule.kind === 'anyOf') return nearest(parts) ?? DENIED;
   if (parts.length === 0) return DENIED;
   return {
     missed: parts.reduce((sum, part) => sum + part.missed, 0),
-    reasons: parts.flatMap((part) => part.reasons),
+    findings: parts.flatMap((part) => part.findings),
   };
 }
 
 /** The compiler refuses empty lists; should one ever get here, it denies. */
-const DENIED: Judgement = { missed: Number.POSITIVE_INFINITY, reasons: [] };
+const DENIED: Judgement = { missed: Number.POSITIVE_INFINITY, findings: [] };
 
-function nearest(judged: readonly Judgement[]): Judgement | undefined {
-  return judged.reduce<Judgement | undefined>(
+/** The first one of those that miss least. */
+export function nearest<Judged extends Judgement>(judged: readonly Judged[]): Judged | undefined {
+  return judged.reduce<Judged | undefined>(
     (best, each) => (best === undefined || each.missed < best.missed ? each : best),
     undefined,
   );
 }
 
-function test(condition: Condition, claims: Claims): Reason {
-  const found = lookUp(claims, condition.path);
+function reasonOf({ condition, found, met }: Finding): Reason {
   const { place, claim, operator, expected } = condition;
-  return {
-    place,
-    claim,
-    operator,
-    expected: String(expected),
-    found: describe(found),
-    met: meets(condition, found),
-  };
+  return { place, claim, operator, expected: String(expected), found: describe(found), met };
 }
 
 function meets(condition: Condition, found: unknown): boolean {
@@ -105,7 +108,7 @@ function inOrder(found: number, operator: OrderOperator, expected: number): bool
 }
 
 /** Own members of plain objects only: no prototype, no list index, no length. */
-function lookUp(claims: Claims, path: readonly string[]): unknown {
+export function lookUp(claims: Claims, path: readonly string[]): unknown {
   let value: unknown = claims;
   for (const name of path) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
