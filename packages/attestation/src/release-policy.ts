@@ -8,13 +8,14 @@ export {
   compileReleasePolicy,
   type Operator,
 } from './release-policy/compile.ts';
+export { diffContracts, type IdentifiedContract } from './release-policy/contract-diff.ts';
 export { diffLines, diffPolicies, type PolicyDiff, type Relation } from './release-policy/diff.ts';
 export { evaluatePolicy, type PolicyVerdict, type Reason } from './release-policy/evaluate.ts';
 export {
   demandLines,
   explainToken,
-  type TokenExplanation,
   tokenLines,
+  withoutAddedClaims,
 } from './release-policy/explain.ts';
 export {
   DENY_ALL_POLICY,

@@ -323,6 +323,10 @@ export const ERRORS = {
     'the claims of the token are expected to meet the release policy',
     'The requester is not what the owner agreed to; no key was released.',
   ),
+  ERR_POLICY_WEAKER: halt(
+    'the new policy is expected to release to no token that the old one refuses',
+    'Read what changes; set the new policy only if that was agreed on.',
+  ),
   ERR_KEY_NOT_FOUND: halt(
     'the key is expected to exist in this key release service',
     "Check the key's name in the contract and in the service.",

@@ -22,7 +22,17 @@ export function nounCommand(parent: Command, noun: string, description: string):
 
 /** Data of a command: one JSON line, or text for a person. */
 export function printResult(json: boolean | undefined, value: unknown, text: string): void {
-  process.stdout.write(json ? `${JSON.stringify(value)}\n` : `${text}\n`);
+  process.stdout.write(json ? `${jsonLine(value)}\n` : `${text}\n`);
+}
+
+/** JSON leaves these as they are, and a terminal obeys them: C1, and what reorders a line. */
+const OBEYED = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replace(
+    OBEYED,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** What a person should know but a pipe should not get. */

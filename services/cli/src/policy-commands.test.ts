@@ -34,37 +34,112 @@ async function tokenFile(claims: object): Promise<string> {
   return at('token.jwt');
 }
 
+const explain = (...options: string[]) =>
+  strongroomInside('policy', 'explain', '--policy', at('policy.json'), ...options);
+
 describe('policy explain', () => {
+  test('says what the policy demands, and exits with 0', async () => {
+    const ended = await explain();
+    expect(ended).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(ended.stdout).toBe(
+      `A token of ${ISSUER} in which all of this holds:\n` +
+        `  - measurement of the launched code (${MEASUREMENT}) must be "${'ab'.repeat(48)}"\n` +
+        '  - privilege level of the code (x-ms-sevsnpvm-vmpl) must be at most 1\n',
+    );
+    const { data } = await inside('policy', 'explain', '--policy', at('policy.json'));
+    expect(data.demands).toEqual(ended.stdout.trimEnd().split('\n'));
+  });
+
   test('says yes claim by claim, and that the signature was not checked', async () => {
     const claims = { iss: ISSUER, [MEASUREMENT]: 'ab'.repeat(48), 'x-ms-sevsnpvm-vmpl': 0 };
-    const explain = ['policy', 'explain', '--policy', at('policy.json')];
-    const ended = await strongroomInside(...explain, '--token', await tokenFile(claims));
+    const ended = await explain('--token', await tokenFile(claims));
     expect(ended.exitCode).toBe(0);
-    expect(ended.stdout).toContain('yes x-ms-sevsnpvm-vmpl must be at most 1: it is 0');
-    expect(ended.stdout).toContain('the key would be released (the signature');
+    expect(ended.stdout).toContain('(x-ms-sevsnpvm-vmpl) must be at most 1: it is 0');
+    expect(ended.stdout).toContain('The key would be released (the signature');
   });
 
   test('names what is missing and what is wrong', async () => {
-    const claims = { iss: ISSUER, [MEASUREMENT]: 'cd'.repeat(48) };
-    const explain = ['policy', 'explain', '--policy', at('policy.json')];
-    const token = ['--token', await tokenFile(claims)];
-    const ended = await strongroomInside(...explain, ...token);
+    const token = ['--token', await tokenFile({ iss: ISSUER, [MEASUREMENT]: 'cd'.repeat(48) })];
+    const ended = await explain(...token);
     expect(ended.exitCode).toBe(77);
-    expect(ended.stdout).toContain(`NO  ${MEASUREMENT} must be ${'ab'.repeat(48)}: it is cdcd`);
-    expect(ended.stdout).toContain('NO  x-ms-sevsnpvm-vmpl must be at most 1: it is missing');
+    expect(ended.stdout).toMatch(/NO {2}measurement .* must be "(ab){48}": it is "(cd){48}"\n/);
+    expect(ended.stdout).toContain('(x-ms-sevsnpvm-vmpl) must be at most 1: it is missing');
+    expect(ended.stdout).toContain('The key would NOT be released');
     expect(ended.stderr).toMatch(/^error ERR_POLICY_DENIED: /);
-    const { data, code } = await inside(...explain, ...token);
+    const explained = ['policy', 'explain', '--policy', at('policy.json'), ...token];
+    const { data, code } = await inside(...explained);
     expect(code).toBe('ERR_POLICY_DENIED');
-    expect(data).toMatchObject({ granted: false });
+    expect(data).toMatchObject({ granted: false, nearest: 'anyOf[0]', ways: 1 });
+    expect(data.claims.map(({ met }: { met: boolean }) => met)).toEqual([true, false, false]);
+  });
+
+  test('believes no token about what only key release can say, but a file of claims', async () => {
+    const claims = { iss: ISSUER, 'x-strongroom-own-verification': 'accepted' };
+    const condition = { claim: 'x-strongroom-own-verification', equals: 'accepted' };
+    const policy = { version: '1.0.0', anyOf: [{ authority: ISSUER, allOf: [condition] }] };
+    await writeFile(at('own.json'), JSON.stringify(policy));
+    await writeFile(at('claims.json'), JSON.stringify(claims));
+    const own = ['policy', 'explain', '--policy', at('own.json')];
+    expect((await inside(...own, '--token', await tokenFile(claims))).exitCode).toBe(77);
+    expect((await inside(...own, '--claims', at('claims.json'))).exitCode).toBe(0);
+  });
+
+  test('does not let a token write on the terminal', async () => {
+    const rude = '\u001b[2J\u009b31m\u202e\n'.repeat(10_000);
+    const token = await tokenFile({ iss: rude, [MEASUREMENT]: rude });
+    const ended = await explain('--token', token);
+    expect(ended.stdout).toMatch(/^[ -~\n]{1,4000}$/);
+    expect(ended.stderr).toMatch(/^[ -~\n]{1,1000}$/);
+    const json = await explain('--token', token, '--json');
+    expect(json.stdout).toMatch(/^[ -~\n]{1,4000}$/);
   });
 
   test('refuses what is no token and what is no policy', async () => {
-    const explain = (policy: string, token: string) =>
-      inside('policy', 'explain', '--policy', at(policy), '--token', at(token));
+    const codeFor = async (policy: string, ...options: string[]) =>
+      (await inside('policy', 'explain', '--policy', at(policy), ...options)).code;
     await writeFile(at('no-token'), 'abc');
-    expect((await explain('policy.json', 'no-token')).code).toBe('ERR_TOKEN_INVALID');
-    await tokenFile({ iss: ISSUER });
-    expect((await explain('token.jwt', 'token.jwt')).code).toBe('ERR_POLICY_MALFORMED');
+    await writeFile(at('list.json'), '[]');
+    const token = await tokenFile({ iss: ISSUER });
+    expect(await codeFor('policy.json', '--token', at('no-token'))).toBe('ERR_TOKEN_INVALID');
+    expect(await codeFor('token.jwt', '--token', token)).toBe('ERR_POLICY_MALFORMED');
+    expect(await codeFor('policy.json', '--claims', at('list.json'))).toBe('ERR_JSON_MALFORMED');
+    expect(await codeFor('policy.json', '--claims', token)).toBe('ERR_JSON_MALFORMED');
+    const both = ['--token', token, '--claims', at('list.json')];
+    expect(await codeFor('policy.json', ...both)).toBe('ERR_USAGE');
+  });
+});
+
+describe('policy diff', () => {
+  const weaker = structuredClone(POLICY);
+  weaker.anyOf[0]?.allOf.splice(1);
+
+  test('compares policies, and refuses a weaker one only when told to', async () => {
+    await writeFile(at('weaker.json'), JSON.stringify(weaker));
+    const files = [at('policy.json'), at('weaker.json')];
+    const ended = await strongroomInside('policy', 'diff', ...files);
+    expect(ended).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(ended.stdout).toBe(
+      'WEAKER: the new one releases to every token of the old one, and to more\n' +
+        '  - privilege level of the code (x-ms-sevsnpvm-vmpl) need no longer be at most 1: weaker\n',
+    );
+    const refused = await inside('policy', 'diff', ...files, '--refuse-weaker');
+    expect(refused).toMatchObject({ exitCode: 77, code: 'ERR_POLICY_WEAKER' });
+    expect(refused.facts).toEqual({ relation: 'weaker' });
+    expect(refused.data.gained).toMatchObject({ iss: ISSUER });
+    for (const pair of [files.toReversed(), [files[0] ?? '', files[0] ?? '']]) {
+      const { exitCode } = await inside('policy', 'diff', ...pair, '--refuse-weaker');
+      expect(exitCode).toBe(0);
+    }
+  });
+
+  test('says what is wrong with a file that is neither', async () => {
+    await writeFile(at('neither.json'), '{"payload":1}');
+    await writeFile(at('no.json'), '{');
+    const codeFor = async (file: string) =>
+      (await inside('policy', 'diff', at('policy.json'), at(file))).code;
+    expect(await codeFor('neither.json')).toBe('ERR_CONTRACT_MALFORMED');
+    expect(await codeFor('no.json')).toBe('ERR_POLICY_MALFORMED');
+    expect(await codeFor('missing.json')).toBe('ERR_FILE_UNREADABLE');
   });
 });
 

@@ -1,17 +1,18 @@
 import {
   compileReleasePolicy,
-  evaluatePolicy,
-  type Reason,
+  demandLines,
+  diffLines,
+  explainToken,
   releasePolicyFor,
+  tokenLines,
 } from '@strongroom/attestation/release-policy';
-import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
-import { printable } from '@strongroom/runtime/printable';
 import { verifyContract } from '@strongroom/sealing/verify';
-import type { Command } from 'commander';
-import { isObject, readJsonFile } from './contract-draft.ts';
-import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
+import { type Command, Option } from 'commander';
+import { readJsonFile } from './contract-draft.ts';
+import { leafCommand, nounCommand, printNotice, printResult } from './leaf-command.ts';
+import { diffFiles, readClaims } from './policy-files.ts';
 
 /** `strongroom policy …`: release policies in Azure's grammar. */
 export function addPolicyCommands(program: Command): void {
@@ -28,12 +29,28 @@ export function addPolicyCommands(program: Command): void {
   leafCommand(
     policy,
     'explain',
-    'say claim by claim whether a policy lets a token have a key; exit code 0 only if so',
+    'say what a policy demands and why a token meets it or not (exit code 0 or 77)',
     'strongroom policy explain --policy policy.json --token token.jwt',
   )
     .requiredOption('--policy <file>', 'release policy')
-    .requiredOption('--token <file>', 'attestation token; its signature is NOT checked here')
+    .addOption(
+      new Option(
+        '--token <file>',
+        'attestation token; its signature is NOT checked here',
+      ).conflicts('claims'),
+    )
+    .option('--claims <file>', 'claims as a JSON object, taken as they are')
     .action(explain);
+  leafCommand(
+    policy,
+    'diff',
+    'say what changes when a policy, or the policy of a contract, follows another',
+    'strongroom policy diff old.json new.json --refuse-weaker',
+  )
+    .argument('<old>', 'policy or contract; signatures are not needed')
+    .argument('<new>', 'policy or contract')
+    .option('--refuse-weaker', 'exit code 77 unless the new one is the same or stronger')
+    .action(diff);
 }
 
 interface FromContractOptions {
@@ -56,51 +73,41 @@ async function fromContract(options: FromContractOptions): Promise<void> {
 
 interface ExplainOptions {
   readonly policy: string;
-  readonly token: string;
+  readonly token?: string;
+  readonly claims?: string;
   readonly json?: boolean;
 }
 
 async function explain(options: ExplainOptions): Promise<void> {
   const policy = compileReleasePolicy(await readTextFile(options.policy));
-  const claims = claimsIn((await readTextFile(options.token)).trim());
-  const verdict = evaluatePolicy(policy, claims);
-  const word = verdict.granted ? 'the key would be released' : 'the key would NOT be released';
-  const lines = verdict.reasons.map(reasonLine);
+  const demands = demandLines(policy);
+  const claims = await readClaims(options);
+  if (claims === undefined) {
+    printResult(options.json, { demands }, demands.join('\n'));
+    return;
+  }
+  const token = explainToken(policy, claims);
+  const word = token.granted ? 'The key would be released' : 'The key would NOT be released';
   const note = '(the signature and age of the token were not checked)';
-  printResult(options.json, verdict, [...lines, `${word} ${note}`].join('\n'));
-  if (!verdict.granted) {
-    const mismatches = verdict.reasons.filter(({ met }) => !met).map(({ claim }) => claim);
+  const lines = [...demands, '', ...tokenLines(token), '', `${word} ${note}.`];
+  printResult(options.json, { demands, ...token }, lines.join('\n'));
+  if (!token.granted) {
+    const mismatches = token.claims.filter(({ met }) => !met).map(({ claim }) => claim);
     throw new StrongroomError('ERR_POLICY_DENIED', { mismatches });
   }
 }
 
-const OPERATOR_WORDS: Readonly<Record<Reason['operator'], string>> = {
-  equals: 'must be',
-  notEquals: 'must not be',
-  less: 'must be less than',
-  lessOrEquals: 'must be at most',
-  greater: 'must be more than',
-  greaterOrEquals: 'must be at least',
-  exists: 'existence must be',
-};
-
-function reasonLine({ claim, operator, expected, found, met }: Reason): string {
-  const is = found === null ? 'it is missing' : `it is ${found}`;
-  return printable(
-    `${met ? 'yes' : 'NO '} ${claim} ${OPERATOR_WORDS[operator]} ${expected}: ${is}`,
-  );
+interface DiffOptions {
+  readonly refuseWeaker?: boolean;
+  readonly json?: boolean;
 }
 
-/** The payload of a compact JWT, read and not believed. */
-function claimsIn(jwt: string): Record<string, unknown> {
-  const [, payload = ''] = jwt.split('.');
-  const bytes = decodeBase64url(payload);
-  let claims: unknown;
-  try {
-    claims = JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    throw new StrongroomError('ERR_TOKEN_INVALID', { check: 'form' });
+async function diff(old: string, now: string, options: DiffOptions): Promise<void> {
+  const { notices, ...found } = await diffFiles(old, now);
+  for (const notice of notices) printNotice(notice);
+  printResult(options.json, found, diffLines(found).join('\n'));
+  const { relation } = found;
+  if (options.refuseWeaker && relation !== 'same' && relation !== 'stronger') {
+    throw new StrongroomError('ERR_POLICY_WEAKER', { relation });
   }
-  if (!isObject(claims)) throw new StrongroomError('ERR_TOKEN_INVALID', { check: 'claims' });
-  return claims;
 }

@@ -79,6 +79,16 @@ const TABLE: [string, object[], object[], string, string[]][] = [
     [`no longer accepted: issuer of the token (iss) "${B}": stronger`],
   ],
   [
+    'one authority less and a floor that falls',
+    [allOf(A, ...genoa(84)), allOf(B, ...genoa(84))],
+    [allOf(A, ...genoa(80))],
+    'incomparable',
+    [
+      `on "Genoa" the floor of the ${MICROCODE} falls from 84 (0x54) to 80 (0x50): weaker`,
+      `on "Genoa" no longer accepted: issuer of the token (iss) "${B}": stronger`,
+    ],
+  ],
+  [
     'an entry that says nothing new',
     [allOf(A, FOREIGN_LESS), allOf(B, x({ equals: 1 }))],
     [allOf(A, FOREIGN_LESS), allOf(A, { claim: 'n', less: 3 }), allOf(B, x({ equals: 2 }))],

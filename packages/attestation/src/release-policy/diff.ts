@@ -66,18 +66,11 @@ function changesOf(old: readonly Way[], now: readonly Way[]): string[] {
   const [gone, come] = [without(old, now), without(now, old)];
   if (gone.length * come.length > POLICY_COMPARISON_STEPS_MAX) return [TOO_MANY];
   const pairs = nearestPairs(gone, come);
-  const [paired, partners] = [
-    new Set(pairs.map(([left]) => left)),
-    new Set(pairs.map(([, right]) => right)),
-  ];
+  const paired = new Set(pairs.flat());
   const changes = [
     ...pairs.flatMap(([left, right]) => pairChanges(left, right)),
-    ...gone
-      .filter((way) => !paired.has(way))
-      .map((way) => aloneText(way, now, 'no longer accepted', 'stronger')),
-    ...come
-      .filter((way) => !partners.has(way))
-      .map((way) => aloneText(way, old, 'accepted too', 'weaker')),
+    ...loneChanges(gone, old, now, paired, { what: 'no longer accepted', effect: 'stronger' }),
+    ...loneChanges(come, now, old, paired, { what: 'accepted too', effect: 'weaker' }),
   ];
   return [...new Set(changes)];
 }
@@ -164,19 +157,33 @@ function floorOf(set: ValueSet): number | undefined {
   return isFloor && isWithin(integerSet(least, MOST), set) ? least : undefined;
 }
 
-/** A way that came or went, by what sets it apart from the nearest one on the other side. */
-function aloneText(way: Way, others: readonly Way[], what: string, effect: Relation): string {
-  const partner = others.reduce<Way>(
-    (best, each) => (differing(way, each).length < differing(way, best).length ? each : best),
-    new Map(),
-  );
-  const isRedundant = coverage([way], others).kind === 'covered';
-  const parts = differing(way, partner).map((claim) =>
-    way.has(claim)
-      ? `${claimText(claim)} ${valuesText(claim, way.get(claim))}`
-      : `no demand on the ${claimText(claim)}`,
-  );
-  return `${onProduct(way, partner)}${what}: ${parts.join(', ')}: ${isRedundant ? 'no difference, another way accepts it' : effect}`;
+/** A way that came or went is told by what sets it apart from the nearest one that stays. */
+function loneChanges(
+  changed: readonly Way[],
+  side: readonly Way[],
+  others: readonly Way[],
+  paired: ReadonlySet<Way>,
+  { what, effect }: { what: string; effect: Relation },
+): string[] {
+  const lone = changed.filter((way) => !paired.has(way));
+  const staying = side.filter((way) => !lone.includes(way));
+  return lone.map((way) => {
+    const nearest = nearestWay(way, staying.length > 0 ? staying : others);
+    const parts = differing(way, nearest).map((claim) =>
+      way.has(claim)
+        ? `${claimText(claim)} ${valuesText(claim, way.get(claim))}`
+        : `no demand on the ${claimText(claim)}`,
+    );
+    const isRedundant = coverage([way], others).kind === 'covered';
+    const does = isRedundant ? 'no difference, another way accepts it' : effect;
+    return `${onProduct(way, nearest)}${what}: ${parts.join(', ')}: ${does}`;
+  });
+}
+
+function nearestWay(way: Way, others: readonly Way[]): Way {
+  const counted = others.map((other) => ({ other, count: differing(way, other).length }));
+  const [best] = counted.sort((one, another) => one.count - another.count);
+  return best?.other ?? new Map();
 }
 
 function valuesText(claim: string, set: ValueSet | undefined): string {

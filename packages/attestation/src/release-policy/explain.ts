@@ -1,3 +1,4 @@
+import { AGREEING_CLAIM, OWN_VERIFICATION_CLAIM } from './claim-types.ts';
 import type { CompiledPolicy, Condition, PolicyEntry, Rule } from './compile.ts';
 import { waysOf } from './entailment.ts';
 import { type Claims, type Finding, judge, lookUp, nearest } from './evaluate.ts';
@@ -101,6 +102,12 @@ export function explainToken(policy: CompiledPolicy, claims: Claims): TokenExpla
   };
 }
 
+/** As key release does: what a token says of claims that no token may carry is not heard. */
+export function withoutAddedClaims(claims: Claims): Claims {
+  const added = [OWN_VERIFICATION_CLAIM, AGREEING_CLAIM];
+  return Object.fromEntries(Object.entries(claims).filter(([name]) => !added.includes(name)));
+}
+
 function issuerFinding({ place, authority }: PolicyEntry, claims: Claims): Finding {
   const found = lookUp(claims, ['iss']);
   const condition: Condition = {
@@ -113,9 +120,10 @@ function issuerFinding({ place, authority }: PolicyEntry, claims: Claims): Findi
 function explainFinding({ condition, found, met }: Finding): ClaimExplanation {
   const { place, claim } = condition;
   const off = met ? undefined : distance(condition, found);
-  const is = found === undefined ? 'it is missing' : `it is ${valueText(claim, found)}`;
+  const value = found === undefined ? 'missing' : valueText(claim, found);
+  const isRepeated = met && (condition.operator === 'equals' || found === undefined);
   const why = met ? '' : missText(condition, found, off);
-  const sentence = `${demandText(condition)}: ${is}${why}`;
+  const sentence = `${demandText(condition)}: it is${isRepeated ? '' : ` ${value}${why}`}`;
   return { place, claim, met, sentence, ...(off === undefined ? {} : { off }) };
 }
 

@@ -1,3 +1,4 @@
+import { AGREEING_CLAIM, OWN_VERIFICATION_CLAIM } from './claim-types.ts';
 import type { Condition } from './compile.ts';
 import { quoted } from './quoted.ts';
 
@@ -31,11 +32,8 @@ const CLAIM_WORDS: ReadonlyMap<string, string> = new Map([
   ['x-ms-runtime.purpose', 'purpose that the code states'],
   ['x-strongroom-platform', 'platform that was verified'],
   ['x-strongroom-product', 'product line of the processor'],
-  [
-    'x-strongroom-own-verification',
-    "verdict of the owner's own verification, which no token carries",
-  ],
-  ['x-strongroom-agreeing-authorities', 'number of authorities that agree, which no token carries'],
+  [OWN_VERIFICATION_CLAIM, "verdict of the owner's own verification, which no token carries"],
+  [AGREEING_CLAIM, 'number of authorities that agree, which no token carries'],
 ]);
 
 const NESTED = 'x-ms-isolation-tee.';
