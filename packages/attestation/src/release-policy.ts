@@ -14,6 +14,8 @@ export { evaluatePolicy, type PolicyVerdict, type Reason } from './release-polic
 export {
   demandLines,
   explainToken,
+  SUPPOSED_GUARDS,
+  type TokenExplanation,
   tokenLines,
   withoutAddedClaims,
 } from './release-policy/explain.ts';

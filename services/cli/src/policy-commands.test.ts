@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createProof, proofBytes } from '@strongroom/protocol/attestation-proof';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inside, strongroomInside } from '../test/run-strongroom.ts';
 
@@ -28,14 +29,27 @@ const POLICY = {
 };
 
 /** A token whose signature nobody checks here. */
-async function tokenFile(claims: object): Promise<string> {
+function tokenOf(claims: object): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  await writeFile(at('token.jwt'), `${part({ alg: 'RS256' })}.${part(claims)}.AAAA\n`);
+  return `${part({ alg: 'RS256' })}.${part(claims)}.AAAA`;
+}
+
+async function tokenFile(claims: object): Promise<string> {
+  await writeFile(at('token.jwt'), `${tokenOf(claims)}\n`);
   return at('token.jwt');
 }
 
 const explain = (...options: string[]) =>
   strongroomInside('policy', 'explain', '--policy', at('policy.json'), ...options);
+
+const explained = (token: string) => [
+  'policy',
+  'explain',
+  '--policy',
+  at('policy.json'),
+  '--token',
+  at(token),
+];
 
 describe('policy explain', () => {
   test('says what the policy demands, and exits with 0', async () => {
@@ -55,7 +69,7 @@ describe('policy explain', () => {
     const ended = await explain('--token', await tokenFile(claims));
     expect(ended.exitCode).toBe(0);
     expect(ended.stdout).toContain('(x-ms-sevsnpvm-vmpl) must be at most 1: it is 0');
-    expect(ended.stdout).toContain('The key would be released (the signature');
+    expect(ended.stdout).toContain('The key would be released (signature');
   });
 
   test('names what is missing and what is wrong', async () => {
@@ -66,11 +80,12 @@ describe('policy explain', () => {
     expect(ended.stdout).toContain('(x-ms-sevsnpvm-vmpl) must be at most 1: it is missing');
     expect(ended.stdout).toContain('The key would NOT be released');
     expect(ended.stderr).toMatch(/^error ERR_POLICY_DENIED: /);
-    const explained = ['policy', 'explain', '--policy', at('policy.json'), ...token];
-    const { data, code } = await inside(...explained);
+    const { data, code } = await inside(...explained('token.jwt'));
     expect(code).toBe('ERR_POLICY_DENIED');
-    expect(data).toMatchObject({ granted: false, nearest: 'anyOf[0]', ways: 1 });
-    expect(data.claims.map(({ met }: { met: boolean }) => met)).toEqual([true, false, false]);
+    const [token1] = data.tokens;
+    expect(data.granted).toBe(false);
+    expect(token1).toMatchObject({ granted: false, nearest: 'anyOf[0]', ways: 1 });
+    expect(token1.claims.map(({ met }: { met: boolean }) => met)).toEqual([true, false, false]);
   });
 
   test('believes no token about what only key release can say, but a file of claims', async () => {
@@ -82,10 +97,35 @@ describe('policy explain', () => {
     const own = ['policy', 'explain', '--policy', at('own.json')];
     expect((await inside(...own, '--token', await tokenFile(claims))).exitCode).toBe(77);
     expect((await inside(...own, '--claims', at('claims.json'))).exitCode).toBe(0);
+    const supposed = ['--token', await tokenFile({ iss: ISSUER }), '--suppose-guards'];
+    const ended = await strongroomInside(...own, ...supposed);
+    expect(ended.exitCode).toBe(0);
+    expect(ended.stdout).toContain('its guards were supposed to agree');
+  });
+
+  test('explains every token of a proof, and takes the nearest for its reasons', async () => {
+    const other = 'https://other.example';
+    const claims = { [MEASUREMENT]: 'ab'.repeat(48), 'x-ms-sevsnpvm-vmpl': 1 };
+    const proof = async (...vmpls: number[]) => {
+      const tokens = [ISSUER, other].map((iss, index) =>
+        tokenOf({ ...claims, iss, 'x-ms-sevsnpvm-vmpl': vmpls[index] }),
+      );
+      const bytes = proofBytes(createProof(tokens));
+      await writeFile(at('proof.json'), bytes);
+      await writeFile(at('target'), Buffer.from(bytes).toString('base64url'));
+    };
+    await proof(3, 3);
+    const { data, facts } = await inside(...explained('proof.json'));
+    expect(data.tokens).toHaveLength(2);
+    expect(facts.mismatches).toEqual(['x-ms-sevsnpvm-vmpl']);
+    await proof(0, 3);
+    for (const file of ['proof.json', 'target']) {
+      expect((await inside(...explained(file))).data.granted).toBe(true);
+    }
   });
 
   test('does not let a token write on the terminal', async () => {
-    const rude = '\u001b[2J\u009b31m\u202e\n'.repeat(10_000);
+    const rude = '\u001b[2J\u009b31m\u202e\n'.repeat(1_000);
     const token = await tokenFile({ iss: rude, [MEASUREMENT]: rude });
     const ended = await explain('--token', token);
     expect(ended.stdout).toMatch(/^[ -~\n]{1,4000}$/);

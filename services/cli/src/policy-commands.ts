@@ -4,6 +4,7 @@ import {
   diffLines,
   explainToken,
   releasePolicyFor,
+  type TokenExplanation,
   tokenLines,
 } from '@strongroom/attestation/release-policy';
 import { StrongroomError } from '@strongroom/protocol/errors';
@@ -12,7 +13,7 @@ import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
 import { readJsonFile } from './contract-draft.ts';
 import { leafCommand, nounCommand, printNotice, printResult } from './leaf-command.ts';
-import { diffFiles, readClaims } from './policy-files.ts';
+import { type ClaimsOptions, diffFiles, readClaims } from './policy-files.ts';
 
 /** `strongroom policy …`: release policies in Azure's grammar. */
 export function addPolicyCommands(program: Command): void {
@@ -36,9 +37,10 @@ export function addPolicyCommands(program: Command): void {
     .addOption(
       new Option(
         '--token <file>',
-        'attestation token; its signature is NOT checked here',
+        'attestation token or proof; its signature is NOT checked here',
       ).conflicts('claims'),
     )
+    .option('--suppose-guards', 'as if own verification accepted and all authorities agreed')
     .option('--claims <file>', 'claims as a JSON object, taken as they are')
     .action(explain);
   leafCommand(
@@ -71,30 +73,38 @@ async function fromContract(options: FromContractOptions): Promise<void> {
   printResult(options.json, { policy: options.out }, `policy: ${options.out}`);
 }
 
-interface ExplainOptions {
+interface ExplainOptions extends ClaimsOptions {
   readonly policy: string;
-  readonly token?: string;
-  readonly claims?: string;
   readonly json?: boolean;
 }
 
 async function explain(options: ExplainOptions): Promise<void> {
   const policy = compileReleasePolicy(await readTextFile(options.policy));
   const demands = demandLines(policy);
-  const claims = await readClaims(options);
-  if (claims === undefined) {
+  const tokens = (await readClaims(options)).map((claims) => explainToken(policy, claims));
+  const [first, ...others] = tokens;
+  if (!first) {
     printResult(options.json, { demands }, demands.join('\n'));
     return;
   }
-  const token = explainToken(policy, claims);
-  const word = token.granted ? 'The key would be released' : 'The key would NOT be released';
-  const note = '(the signature and age of the token were not checked)';
-  const lines = [...demands, '', ...tokenLines(token), '', `${word} ${note}.`];
-  printResult(options.json, { demands, ...token }, lines.join('\n'));
-  if (!token.granted) {
-    const mismatches = token.claims.filter(({ met }) => !met).map(({ claim }) => claim);
-    throw new StrongroomError('ERR_POLICY_DENIED', { mismatches });
-  }
+  const granted = tokens.some((token) => token.granted);
+  const word = granted ? 'The key would be released' : 'The key would NOT be released';
+  const supposed = options.supposeGuards ? ', and its guards were supposed to agree' : '';
+  const note = `(signature and age of the token were not checked${supposed})`;
+  const judged = tokens.flatMap((token) => ['', ...tokenLines(token)]);
+  const text = [...demands, ...judged, '', `${word} ${note}.`].join('\n');
+  printResult(options.json, { demands, granted, tokens }, text);
+  if (!granted) throw denial([first, ...others]);
+}
+
+/** Names what the token that comes nearest misses. */
+function denial(tokens: readonly [TokenExplanation, ...TokenExplanation[]]): StrongroomError {
+  const missed = ({ claims }: TokenExplanation) => claims.filter(({ met }) => !met);
+  const nearest = tokens.reduce((best, each) =>
+    missed(each).length < missed(best).length ? each : best,
+  );
+  const mismatches = missed(nearest).map(({ claim }) => claim);
+  return new StrongroomError('ERR_POLICY_DENIED', { mismatches });
 }
 
 interface DiffOptions {

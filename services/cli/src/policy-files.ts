@@ -5,39 +5,57 @@ import {
   type IdentifiedContract,
   type PolicyDiff,
   releasePolicyFor,
+  SUPPOSED_GUARDS,
   withoutAddedClaims,
 } from '@strongroom/attestation/release-policy';
+import {
+  type AttestationProof,
+  parseProof,
+  parseTarget,
+} from '@strongroom/protocol/attestation-proof';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { readTextFile } from '@strongroom/runtime/files';
 import { readContract } from '@strongroom/sealing/verify';
 import { isObject, readJsonFile } from './contract-draft.ts';
 
-/**
- * The claims that a token makes, read and not believed, or those of a file. Undefined when neither
- * is named.
- * @throws ERR_FILE_UNREADABLE, ERR_TOKEN_INVALID, ERR_JSON_MALFORMED
- */
-export async function readClaims(options: {
+export interface ClaimsOptions {
   readonly token?: string;
   readonly claims?: string;
-}): Promise<Readonly<Record<string, unknown>> | undefined> {
-  if (options.token !== undefined) {
-    return withoutAddedClaims(claimsIn((await readTextFile(options.token)).trim()));
+  /** As if own verification had accepted and every authority agreed: no token says so. */
+  readonly supposeGuards?: boolean;
+}
+
+/**
+ * The claims of each token of a file, read and not believed, or those of a file of claims. Empty
+ * when neither is named.
+ * @throws ERR_FILE_UNREADABLE, ERR_TOKEN_INVALID, ERR_JSON_MALFORMED
+ */
+export async function readClaims(options: ClaimsOptions): Promise<readonly Claims[]> {
+  if (options.claims !== undefined) {
+    const claims = await readJsonFile(options.claims);
+    if (isObject(claims)) return [claims];
+    throw new StrongroomError('ERR_JSON_MALFORMED', { path: options.claims });
   }
-  if (options.claims === undefined) return undefined;
-  const claims = await readJsonFile(options.claims);
-  if (!isObject(claims)) throw new StrongroomError('ERR_JSON_MALFORMED', { path: options.claims });
-  return claims;
+  if (options.token === undefined) return [];
+  const { tokens } = proofIn((await readTextFile(options.token)).trim());
+  const supposed = options.supposeGuards ? SUPPOSED_GUARDS : {};
+  return tokens.map((jwt) => ({ ...withoutAddedClaims(claimsIn(jwt)), ...supposed }));
+}
+
+type Claims = Readonly<Record<string, unknown>>;
+
+/** A token, or an attestation proof as it is asked with or as it stands on the log. */
+function proofIn(text: string): AttestationProof {
+  return text.startsWith('{') ? parseProof(new TextEncoder().encode(text)) : parseTarget(text);
 }
 
 /** The payload of a compact JWT. */
-function claimsIn(jwt: string): Record<string, unknown> {
+function claimsIn(jwt: string): Claims {
   const [, payload = ''] = jwt.split('.');
-  const bytes = decodeBase64url(payload);
   let claims: unknown;
   try {
-    claims = JSON.parse(new TextDecoder().decode(bytes));
+    claims = JSON.parse(new TextDecoder().decode(decodeBase64url(payload)));
   } catch {
     throw new StrongroomError('ERR_TOKEN_INVALID', { check: 'form' });
   }

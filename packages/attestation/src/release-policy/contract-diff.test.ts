@@ -5,14 +5,14 @@ import { diffContracts } from './contract-diff.ts';
 
 const ISSUER = 'https://attest.example';
 const FLOOR = { bootLoader: 4, tee: 0, snp: 22, microcode: 0x54 };
-const key = (modulus: string) => ({ kty: 'RSA', n: modulus.repeat(512), e: 'AQAB' });
+const publicKey = (modulus: string) => ({ kty: 'RSA', n: modulus.repeat(512), e: 'AQAB' });
 
 function contractOf(id: string, changes: object = {}) {
   const enclave = EnclaveSchema.parse({
     platform: 'amd',
     measurements: [{ name: 'build 1', sha384: 'a1'.repeat(48) }],
     minimumTcb: { Genoa: FLOOR },
-    authorities: [{ issuer: ISSUER, keys: [key('n')] }],
+    authorities: [{ issuer: ISSUER, keys: [publicKey('n')] }],
     ...changes,
   });
   return { contract: { enclave }, contractId: ContractIdSchema.parse(id.repeat(64)) };
@@ -40,15 +40,17 @@ describe('diffContracts', () => {
   });
 
   test('does not call a contract the same whose keys of an authority are others', () => {
-    const { relation, changes } = diff({ authorities: [{ issuer: ISSUER, keys: [key('m')] }] });
+    const { relation, changes } = diff({
+      authorities: [{ issuer: ISSUER, keys: [publicKey('m')] }],
+    });
     expect(relation).toBe('undecided');
     expect(changes).toEqual([
       expect.stringMatching(
         /^enclave\.authorities\[https:\/\/attest\.example\]\.keys, which no pol/,
       ),
     ]);
-    const more = [{ issuer: 'https://new.example', keys: [key('m')] }];
-    const both = { authorities: [{ issuer: ISSUER, keys: [key('n')] }, ...more] };
+    const more = [{ issuer: 'https://new.example', keys: [publicKey('m')] }];
+    const both = { authorities: [{ issuer: ISSUER, keys: [publicKey('n')] }, ...more] };
     expect(diff(both).relation).toBe('weaker');
   });
 });

@@ -144,8 +144,8 @@ function changeText(claim: string, old: ValueSet | undefined, now: ValueSet | un
   if (!now) return `${subject} need no longer be ${valuesText(claim, old)}`;
   const [from, to] = [floorOf(old), floorOf(now)];
   if (from !== undefined && to !== undefined) {
-    const moves = to < from ? 'falls' : 'rises';
-    return `the floor of the ${subject} ${moves} from ${valueText(claim, from)} to ${valueText(claim, to)}`;
+    const moves = `${to < from ? 'falls' : 'rises'} from ${valueText(claim, from)}`;
+    return `the floor of the ${subject} ${moves} to ${valueText(claim, to)}`;
   }
   return `${subject} must be ${valuesText(claim, now)} in place of ${valuesText(claim, old)}`;
 }

@@ -1,3 +1,4 @@
+import { AUTHORITIES_MAX } from '@strongroom/protocol/limits';
 import { AGREEING_CLAIM, OWN_VERIFICATION_CLAIM } from './claim-types.ts';
 import type { CompiledPolicy, Condition, PolicyEntry, Rule } from './compile.ts';
 import { waysOf } from './entailment.ts';
@@ -107,6 +108,12 @@ export function withoutAddedClaims(claims: Claims): Claims {
   const added = [OWN_VERIFICATION_CLAIM, AGREEING_CLAIM];
   return Object.fromEntries(Object.entries(claims).filter(([name]) => !added.includes(name)));
 }
+
+/** What key release adds when its own verification accepts and every authority agrees. */
+export const SUPPOSED_GUARDS: Claims = {
+  [OWN_VERIFICATION_CLAIM]: 'accepted',
+  [AGREEING_CLAIM]: AUTHORITIES_MAX,
+};
 
 function issuerFinding({ place, authority }: PolicyEntry, claims: Claims): Finding {
   const found = lookUp(claims, ['iss']);

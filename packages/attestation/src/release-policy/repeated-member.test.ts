@@ -65,6 +65,7 @@ test('quoted text is short visible ASCII that tells one text from another', () =
       expect(quoted(text)).toMatch(/^"[ -~]*"(\.\.\. \(\d+ characters\))?$/);
       expect(quoted(text).length).toBeLessThan(700);
     }),
+    { numRuns: 30 },
   );
   expect(quoted('false')).toBe('"false"');
   expect(quoted('a"\u001b[2J\u202e\u0430\ud800\u{1f600}')).toBe(
