@@ -86,6 +86,7 @@ describe.runIf(hasFixtures)('a recorded key set', () => {
     expect(answer({ n: second, e: 'AQ' })).toBe('two-keys');
     expect(answer({ n: '!', e: 'AQAB' })).toBe('no-key');
     expect(answer({ n: second })).toBe('no-key');
+    expect(answer({ kty: 'EC' })).toBe('kind');
     expect(answer({ e: 'AQAB' })).toBe('no-key');
     expect(answer({ crv: 'P-256' })).toBe('no-key');
   });
@@ -152,6 +153,8 @@ const SKIPPED: [name: string, entry: unknown, reason: string][] = [
   ['has a number as its name', { ...GOOD, kid: 7 }, 'shape'],
   ['has an empty name', { ...GOOD, kid: '' }, 'shape'],
   ['has no certificate in its list of them', { ...GOOD, x5c: [] }, 'shape'],
+  ['has nine certificates', { kty: 'RSA', x5c: Array(9).fill('AAAA') }, 'shape'],
+  ['has eight certificates that are none', { kty: 'RSA', x5c: Array(8).fill('AAAA') }, 'no-key'],
   ['has a certificate that is none', { kty: 'RSA', x5c: ['AAAA'] }, 'no-key'],
   ['has a certificate in base64url', { kty: 'RSA', x5c: ['__-_'] }, 'no-key'],
   ['has another key in its certificate', { ...GOOD, x5c: ['AAAA'] }, 'two-keys'],

@@ -126,14 +126,14 @@ function kidOf(entry: unknown): string {
   return kid.slice(0, 64);
 }
 
+/** Undefined, which is no key set, for what is no JSON or says a member twice. */
 function parseJson(text: string): unknown {
   try {
     const value: unknown = JSON.parse(text);
-    if (repeatedMember(text) === undefined) return value;
+    return repeatedMember(text) === undefined ? value : undefined;
   } catch {
-    throw malformed();
+    return undefined;
   }
-  throw malformed();
 }
 
 function malformed(): StrongroomError {
