@@ -17,6 +17,7 @@ export const RECORD_TYPES = {
   aggregate: 'strongroom.aggregate.v1',
   token: 'strongroom.token.v1',
   checkpoint: 'strongroom.checkpoint.v1',
+  receipt: 'strongroom.receipt.v1',
   quarantine: 'strongroom.quarantine.v1',
   challenge: 'strongroom.challenge.v1',
   evidence: 'strongroom.evidence.v1',
@@ -74,7 +75,7 @@ export function aggregateRecordShape(seal: {
   };
 }
 
-/** Records whose value speaks for itself: proofs, checkpoints. */
+/** Records whose value speaks for itself: proofs, receipts, checkpoints. */
 export function plainRecordShape(contract: string, type: RecordType, id: string): RecordShape {
   return {
     key: type,
@@ -83,10 +84,12 @@ export function plainRecordShape(contract: string, type: RecordType, id: string)
       ce_type: type,
       ce_source: `/contracts/${contract}`,
       ce_id: id,
-      'content-type': type === RECORD_TYPES.token ? JSON_CONTENT_TYPE : MANIFEST_CONTENT_TYPE,
+      'content-type': JSON_TYPES.has(type) ? JSON_CONTENT_TYPE : MANIFEST_CONTENT_TYPE,
     },
   };
 }
+
+const JSON_TYPES: ReadonlySet<RecordType> = new Set([RECORD_TYPES.token, RECORD_TYPES.receipt]);
 
 /** Challenges and answers, both by the challenge's nonce; their value is canonical JSON. */
 export function evidenceRecordShape(
@@ -112,7 +115,7 @@ export function datasetTopic(contract: ContractId, dataset: DatasetId, namespace
   return `${prefix(namespace)}${contract}.${dataset}`;
 }
 
-/** Aggregates, tokens and checkpoints: one partition, so that one transaction has one leader. */
+/** Aggregates, tokens, receipts and checkpoints: one partition, so that one transaction has one leader. */
 export function aggregatesTopic(contract: ContractId, namespace = ''): string {
   return `${prefix(namespace)}${contract}.aggregates`;
 }

@@ -1,7 +1,9 @@
 import type { TokenCredential } from '@azure/core-auth';
 import { KeyClient } from '@azure/keyvault-keys';
+import type { AuditReceipt } from '@strongroom/protocol/audit';
 import { type Contract, ownersOf, type Party } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import { receiptIn } from './receipts.ts';
 
 /** Key releases by Azure's own client: the same code for Azure Key Vault and for our service. */
 
@@ -33,14 +35,14 @@ export function wantedKeys(contract: Contract): WantedKey[] {
 
 /**
  * Asks an owner's service for a key. The answer is for the vault: it alone can judge and open it.
- * @returns the JWS around the wrapped key
+ * @returns the JWS around the wrapped key, and the receipt that our own services give with it
  * @throws ERR_KEY_NOT_RELEASED, or the service's own code
  */
 export async function requestKey(
   owner: Party,
   keyId: string,
   options: KeyRequestOptions,
-): Promise<string> {
+): Promise<{ jws: string; receipt: AuditReceipt | undefined }> {
   const facts = { party: owner.id, key: keyId };
   if (!owner.keyRelease) throw new StrongroomError('ERR_KEY_NOT_RELEASED', facts);
   if (!owner.keyRelease.url.startsWith('https:')) {
@@ -49,10 +51,15 @@ export async function requestKey(
   }
   const client = keyClient(owner.keyRelease.url, owner.id, options);
   let value: unknown;
+  let answer = '';
   try {
     const released = await client.releaseKey(keyId, options.target, {
       algorithm: 'RSA_AES_KEY_WRAP_256',
       nonce: options.nonce,
+      // The client hands out `value` alone.
+      onResponse: ({ bodyAsText }) => {
+        answer = bodyAsText ?? '';
+      },
     });
     value = released.value;
   } catch (error) {
@@ -62,7 +69,7 @@ export async function requestKey(
   if (typeof value !== 'string' || value === '') {
     throw new StrongroomError('ERR_KEY_NOT_RELEASED', facts);
   }
-  return value;
+  return { jws: value, receipt: receiptIn(answer) };
 }
 
 function keyClient(url: string, owner: string, options: KeyRequestOptions): KeyClient {

@@ -143,10 +143,18 @@ describe('a worker', () => {
       'ERR_BATCH_REPLAYED',
       'ERR_RECORD_HEADERS',
     ]);
-    const types = world
-      .entries(aggregatesTopic(computation.contractId))
-      .map((e) => e.headers['ce_type']);
-    expect(types.slice(0, 2)).toEqual([RECORD_TYPES.token, RECORD_TYPES.checkpoint]);
+    const announced = world.entries(aggregatesTopic(computation.contractId));
+    // A key of each dataset and a share of each owner.
+    const receipts = announced.filter(({ key }) => key === RECORD_TYPES.receipt);
+    expect(receipts.map(({ headers }) => headers['ce_id']).sort()).toEqual([
+      'owner-north.3',
+      'owner-north.3',
+      'owner-south.3',
+      'owner-south.3',
+    ]);
+    const { token, checkpoint, receipt } = RECORD_TYPES;
+    const types = announced.map((entry) => entry.headers['ce_type']);
+    expect(types.slice(0, 6)).toEqual([token, checkpoint, receipt, receipt, receipt, receipt]);
   });
 
   test('waits for owners that come later, and stops gently when told to', async () => {

@@ -22,6 +22,7 @@ import { answeringChallenges, evidenceTopics } from './evidence-answers.ts';
 import { type Flow, runFlow } from './flow.ts';
 import { commit, type Life, type WorkerOptions } from './life.ts';
 import { collectEvidence } from './quote.ts';
+import { type OwnerReceipt, receiptRecord } from './receipts.ts';
 import { requestKey, wantedKeys } from './request-keys.ts';
 import type { Restored } from './vault/door.ts';
 import type { VaultDoor } from './vault-process.ts';
@@ -39,14 +40,14 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
   });
   try {
     const { contract, contractId } = await openContract(vault, options);
-    await prove(vault, contract, contractId, options);
+    const receipts = await prove(vault, contract, contractId, options);
     await createTopics(log, contract, contractId, options.namespace);
     const challengesFrom = await log.endOffset(challengesTopic(contractId, options.namespace));
     // Fences an older worker, so that what is read next is the last that it wrote.
     const writer = await log.transaction(`strongroom-worker.${options.namespace}.${contractId}`);
     const restored = await restore(vault, log, aggregatesTopic(contractId, options.namespace));
     const life = { contract, contractId, vault, log, writer, epoch: restored.epoch };
-    await announce(life, options);
+    await announce(life, receipts, options);
     options.onReady(true);
     const flow = flowFrom(restored, life, options);
     const compute = () => runFlow(life, flow, options);
@@ -72,13 +73,13 @@ async function openContract(
   return { contract: parseContractBytes(bytes), contractId };
 }
 
-/** Evidence -> proof -> keys; the vault judges every key that arrives. */
+/** Evidence -> proof -> keys and receipts; the vault judges every key that arrives. */
 async function prove(
   vault: VaultDoor,
   contract: Contract,
   contractId: ContractId,
   options: WorkerOptions,
-): Promise<void> {
+): Promise<OwnerReceipt[]> {
   const { runtimeClaims, nonce } = (await vault.request('claims', {})).answer;
   const platform = await options.platformFor(contractId);
   const evidence = await collectEvidence(platform, runtimeClaims);
@@ -86,14 +87,16 @@ async function prove(
   const { proof, target } = await collectProof(evidence, contract, options);
   await vault.request('proof', { proof: new TextDecoder().decode(proofBytes(proof)) });
   const network = options.ca === undefined ? {} : { ca: options.ca };
-  await Promise.all(
+  const receipts = await Promise.all(
     wantedKeys(contract).map(async ({ owner, keyId }) => {
       const request = { target, nonce, accessTokenFor: options.accessTokenFor, ...network };
-      const jws = await requestKey(partyOf(contract, owner), keyId, request);
+      const { jws, receipt } = await requestKey(partyOf(contract, owner), keyId, request);
       await vault.request('release', { owner, keyId, jws });
       options.logger.info('key-received', { party: owner, name: keyId });
+      return receipt ? [{ owner, receipt }] : [];
     }),
   );
+  return receipts.flat();
 }
 
 async function createTopics(
@@ -126,9 +129,14 @@ async function restore(vault: VaultDoor, log: RecordLog, topic: string): Promise
   return (await vault.request('restore', { checkpoints: newest })).answer;
 }
 
-async function announce(life: Life, { namespace, logger }: WorkerOptions): Promise<void> {
+async function announce(
+  life: Life,
+  receipts: readonly OwnerReceipt[],
+  { namespace, logger }: WorkerOptions,
+): Promise<void> {
   const { records } = await life.vault.request('announce', {});
-  await commit(life, records, namespace);
+  const proofs = receipts.map((each) => receiptRecord(life.contractId, each));
+  await commit(life, [...records, ...proofs], namespace);
   logger.info('epoch-claimed', { epoch: life.epoch });
 }
 

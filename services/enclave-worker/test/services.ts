@@ -27,6 +27,9 @@ export interface TestServices {
   close(): Promise<void>;
 }
 
+/** Of the right shape; nobody verifies it before it lies on the log. */
+const RECEIPT = { v: 1, index: 3, entry: '{}', proof: ['ab'.repeat(32)], head: 'a.b.c' };
+
 export async function startServices(computation: () => Computation): Promise<TestServices> {
   const seen = new Map<string, number>();
   const services: Lies = { refuse: undefined, forge: undefined };
@@ -107,7 +110,7 @@ async function answer(
   const [token = ''] = parseTarget(String(target)).tokens;
   const [transport] = RuntimeClaimsSchema.parse(payloadOf(token)['x-ms-runtime']).keys;
   const value = await computation().release(owner, keyId, nonce, transport);
-  return { status: 200, headers: json, body: { value } };
+  return { status: 200, headers: json, body: { value, receipt: RECEIPT } };
 }
 
 const ATTEST = '/attest/SevSnpVm';
