@@ -33,6 +33,8 @@ export interface WorkerProof {
   /** The contract's name for the measurement. */
   readonly measurementName: string;
   readonly contract: ContractId;
+  /** Of the modulus of its transport key: receipts name the worker by it. */
+  readonly transportKeySha256: string;
   /** Verifies the seals of results. */
   readonly aggregatesKey: SigningKey;
 }
@@ -77,7 +79,7 @@ async function proveWorker(
   }
   const agreeing = demandPolicy(policy, worker, evidence !== undefined);
   const { name, sha384 } = measurementOf(agreeing[0] ?? worker.tokens[0], contract);
-  const { kty, crv, x } = runtime.keys[1];
+  const [transport, { kty, crv, x }] = runtime.keys;
   return {
     token: createHash('sha256').update(bytes).digest('hex'),
     issuers: agreeing.map(({ iss }) => iss),
@@ -87,6 +89,7 @@ async function proveWorker(
     measurement: sha384,
     measurementName: name,
     contract: contractId,
+    transportKeySha256: createHash('sha256').update(transport.n).digest('hex'),
     aggregatesKey: { kty, crv, x },
   };
 }

@@ -27,6 +27,8 @@ export const TOKEN_AGE_SECONDS_MAX = 8 * 3_600;
 export const CLOCK_SKEW_SECONDS_MAX = 30;
 /** A reader of results keeps so many tokens: one a worker's start, and room for forged ones. */
 export const TOKENS_REMEMBERED_MAX = 4_096;
+/** And so many receipts: one for each key and start. */
+export const RECEIPTS_REMEMBERED_MAX = 65_536;
 /** Evidence: leaf, intermediates and root as PEM; AMD's take 7 KB together. */
 export const CERTIFICATES_MAX = 8;
 export const CERTIFICATE_CHAIN_CHARACTERS_MAX = 32_768;

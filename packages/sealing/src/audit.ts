@@ -8,9 +8,10 @@ import {
   AuditHeadSchema,
   AuditReceiptSchema,
 } from '@strongroom/protocol/audit';
+import { type Contract, partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { IssuerKey } from '@strongroom/protocol/public-key';
-import { verifyCompact } from './compact-jws.ts';
+import { signerOf, verifyCompact } from './compact-jws.ts';
 import { isConsistent, isIncluded, leafHash, merkleRoot } from './merkle.ts';
 import { createMerkleTree, type MerkleTree } from './merkle-tree.ts';
 import { parsePayload } from './payload.ts';
@@ -64,6 +65,22 @@ export async function verifyReceipt(value: unknown, author: AuditAuthor): Promis
   const entry = readEntry(text, index);
   if (!entry) throw new StrongroomError('ERR_RECEIPT_INVALID', { check: 'entry', sequence: index });
   return { index, text, entry, head };
+}
+
+/**
+ * A receipt of any owner of a contract: the head names the owner, the contract its release key.
+ * @throws ERR_RECEIPT_INVALID, ERR_AUDIT_HEAD_INVALID, ERR_PARTY_UNKNOWN
+ */
+export async function verifyContractReceipt(
+  value: unknown,
+  contract: Contract,
+): Promise<VerifiedReceipt> {
+  const parsed = AuditReceiptSchema.safeParse(value);
+  if (!parsed.success) throw new StrongroomError('ERR_RECEIPT_INVALID', { check: 'shape' });
+  const owner = signerOf(parsed.data.head.split('.')[0] ?? '') ?? '';
+  const { keyRelease } = partyOf(contract, owner);
+  if (!keyRelease) throw new StrongroomError('ERR_RECEIPT_INVALID', { check: 'owner' });
+  return verifyReceipt(parsed.data, { owner, releaseKey: keyRelease.releaseKey });
 }
 
 /**

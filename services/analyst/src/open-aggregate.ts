@@ -10,6 +10,7 @@ import { claimedAggregate, openAggregate } from '@strongroom/sealing/open';
 import { type Table, tableFromIPC } from 'apache-arrow';
 import type { History } from './history.ts';
 import type { TokenShelf } from './proof.ts';
+import type { HeldReceipt, ReceiptShelf } from './receipt-shelf.ts';
 import { columnsOf, type ResultColumn } from './result-columns.ts';
 
 /** A result that was proven and opened, and what it was proven with. */
@@ -17,6 +18,8 @@ export interface VerifiedResult {
   readonly contract: Contract;
   readonly seal: AggregateSeal;
   readonly proof: WorkerProof;
+  /** Of the worker that made it. */
+  readonly receipts: readonly HeldReceipt[];
   readonly table: Table;
   readonly columns: readonly ResultColumn[];
 }
@@ -28,6 +31,7 @@ export interface Opener {
   readonly identity: PartyIdentity;
   readonly queries: readonly Query[];
   readonly tokens: TokenShelf;
+  readonly receipts: ReceiptShelf;
   readonly history: History;
   readonly tryAll?: boolean;
 }
@@ -54,7 +58,8 @@ export async function openAggregateEntry(
   checkSeal(seal, query, opener.contract);
   const content = tableOf(plaintext, seal);
   if (opener.history.admit(seal, jws) === 'repeated') return undefined;
-  return { contract: opener.contract, seal, proof, ...content };
+  const receipts = opener.receipts.of(proof.transportKeySha256);
+  return { contract: opener.contract, seal, proof, receipts, ...content };
 }
 
 function open(entry: LogEntry, reader: PartyId, proof: WorkerProof, opener: Opener) {

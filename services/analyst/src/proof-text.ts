@@ -1,5 +1,6 @@
 import { datasetOf } from '@strongroom/protocol/contract';
 import type { VerifiedResult } from './open-aggregate.ts';
+import { ownersWithoutReceipt } from './receipt-shelf.ts';
 
 /** What stands behind one result, for `--json`. */
 export function proofFacts(result: VerifiedResult) {
@@ -17,6 +18,8 @@ export function proofFacts(result: VerifiedResult) {
     epoch: seal.epoch,
     checkpoint: seal.checkpoint,
     inputs: inputsByOwner(result),
+    receipts: result.receipts,
+    ownersWithoutReceipt: ownersWithoutReceipt(result.contract, result.receipts),
   };
 }
 
@@ -61,6 +64,17 @@ export function proofLines(result: VerifiedResult): string[] {
     `contract  ${proof.contract}`,
     `made in   epoch ${seal.epoch}, checkpoint ${seal.checkpoint}, emission ${seal.emission}`,
     ...inputsByOwner(result).map(inputLine),
+    ...receiptLines(result),
+  ];
+}
+
+function receiptLines({ contract, receipts }: VerifiedResult): string[] {
+  const without = ownersWithoutReceipt(contract, receipts);
+  return [
+    ...receipts.map(
+      ({ owner, key, sequence }) => `receipt   ${owner}: released ${key}, audit entry ${sequence}`,
+    ),
+    ...without.map((owner) => `receipt   ${owner}: NONE on the log; ask it for its audit log`),
   ];
 }
 

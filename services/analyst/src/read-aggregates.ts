@@ -10,6 +10,7 @@ import type { PartyIdentity } from '@strongroom/sealing/identity';
 import { createHistory } from './history.ts';
 import { type Opener, openAggregateEntry, type VerifiedResult } from './open-aggregate.ts';
 import { createTokenShelf } from './proof.ts';
+import { createReceiptShelf } from './receipt-shelf.ts';
 
 export interface ReadAggregatesOptions {
   readonly contract: Contract;
@@ -54,10 +55,12 @@ export async function* readAggregates(
 ): AsyncGenerator<OpenedResult | RefusedRecord> {
   const queries = queriesOf(options);
   const tokens = createTokenShelf(options);
-  const opener: Opener = { ...options, queries, tokens, history: createHistory() };
+  const receipts = createReceiptShelf(options.contract, options.contractId);
+  const opener: Opener = { ...options, queries, tokens, receipts, history: createHistory() };
   for await (const entry of entriesOf(options)) {
     const type = entry.headers['ce_type'];
     if (type === RECORD_TYPES.token) await tokens.add(entry.value);
+    if (type === RECORD_TYPES.receipt) await receipts.add(entry.value);
     if (type !== RECORD_TYPES.aggregate) continue;
     const reading = await openOrRefuse(entry, opener);
     if (reading) yield reading;

@@ -4,6 +4,7 @@ import { createProof, proofBytes } from '@strongroom/protocol/attestation-proof'
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { type Contract, parseContract, partyOf } from '@strongroom/protocol/contract';
+import { RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { QueryIdSchema } from '@strongroom/protocol/fields';
 import {
@@ -44,6 +45,8 @@ export interface Scene {
   readonly institute: PartyIdentity;
   readonly north: PartyIdentity;
   readonly signedText: string;
+  /** Signs releases and audit heads of both owners. */
+  readonly releaseSigner: Signer;
   /** Identity files, by party. */
   readonly identityJson: Readonly<Record<'north' | 'authority' | 'institute', string>>;
   readonly log: MemoryLog;
@@ -54,6 +57,7 @@ export interface Scene {
 
 interface SceneWorker {
   readonly proof: string;
+  readonly transportKeySha256: string;
   readonly tokenRecord: LogRecord;
   seal(changes?: SealChanges): Promise<LogRecord>;
 }
@@ -77,7 +81,8 @@ export async function createScene(): Promise<Scene> {
     authority: await createIdentity('authority', { reading: true }),
     institute: await createIdentity('institute', { reading: true }),
   };
-  const contract = parseContract(contractFor(made, issuerKeys.publicKey));
+  const releaseSigner = createSigner(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey);
+  const contract = parseContract(contractFor(made, issuerKeys.publicKey, releaseSigner.publicKey));
   const identities = {
     north: parseIdentity(made.north.identityJson),
     south: parseIdentity(made.south.identityJson),
@@ -97,6 +102,7 @@ export async function createScene(): Promise<Scene> {
     contractId,
     ...identities,
     signedText: JSON.stringify(signed),
+    releaseSigner,
     identityJson: {
       north: made.north.identityJson,
       authority: made.authority.identityJson,
@@ -112,7 +118,11 @@ export async function createScene(): Promise<Scene> {
 
 type Made = Awaited<ReturnType<typeof createIdentity>>;
 
-function contractFor(made: Readonly<Record<string, Made>>, issuerKey: KeyObject): unknown {
+function contractFor(
+  made: Readonly<Record<string, Made>>,
+  issuerKey: KeyObject,
+  releaseKey: object,
+): unknown {
   const ec = publicJwk(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey);
   const party = (id: string, more: object) => ({
     id,
@@ -120,7 +130,7 @@ function contractFor(made: Readonly<Record<string, Made>>, issuerKey: KeyObject)
     signingKey: made[id]?.signingKey,
     ...more,
   });
-  const keyRelease = { url: 'https://keys.example', releaseKey: ec, stateShareKeyId: 'share' };
+  const keyRelease = { url: 'https://keys.example', releaseKey, stateShareKeyId: 'share' };
   const reading = (id: string) => ({ readingKey: made[id]?.readingKey });
   const dataset = (owner: string) => ({
     id: `flights-${owner}`,
@@ -213,8 +223,10 @@ async function createWorker(options: WorkerOptions): Promise<SceneWorker> {
   const proof = new TextDecoder().decode(proofBytes(createProof([jwt])));
   const value = new TextEncoder().encode(proof);
   const tokenShape = plainRecordShape(contractId, RECORD_TYPES.token, 'token');
+  const modulus = RuntimeClaimsSchema.safeParse(runtime).data?.keys[0].n ?? '';
   return {
     proof,
+    transportKeySha256: createHash('sha256').update(modulus).digest('hex'),
     tokenRecord: { ...tokenShape, value },
     seal: (seal = {}) => sealResult(options, signer, proof, seal),
   };
