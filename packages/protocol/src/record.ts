@@ -115,7 +115,7 @@ export function datasetTopic(contract: ContractId, dataset: DatasetId, namespace
   return `${prefix(namespace)}${contract}.${dataset}`;
 }
 
-/** Aggregates, tokens, receipts and checkpoints: one partition, so that one transaction has one leader. */
+/** Aggregates, proofs, receipts, checkpoints: one partition, so a transaction has one leader. */
 export function aggregatesTopic(contract: ContractId, namespace = ''): string {
   return `${prefix(namespace)}${contract}.aggregates`;
 }
