@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeGuestRequest } from '@strongroom/attestation/azure/guest-request';
 import { AMD_ROOTS } from '@strongroom/attestation/roots';
+import { parseCertificate, publicKeyOf } from '@strongroom/attestation/x509/certificate';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import { decodeJwt } from 'jose';
@@ -10,8 +11,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { createAdmin } from '../../services/attestation/src/admin.ts';
 import { createAttestationServer } from '../../services/attestation/src/http.ts';
+import { applyPolicy } from '../../services/attestation/src/policy/apply.ts';
+import { parsePolicy } from '../../services/attestation/src/policy/parse.ts';
 import { openPolicyStore } from '../../services/attestation/src/policy-store.ts';
-import { openTokenSigner } from '../../services/attestation/src/signing-key.ts';
+import { keyIdOf, openTokenSigner } from '../../services/attestation/src/signing-key.ts';
 import {
   authoritiesOf,
   hasFixtures,
@@ -20,6 +23,7 @@ import {
   pemOf,
   textOf,
 } from './attestation-fixtures.ts';
+import { PUBLISHED } from './attestation-policies.ts';
 import { azureVms, type RecordedVm, tampered } from './azure-fixtures.ts';
 
 /** Requests and tokens of the real Microsoft Azure Attestation, against our service. */
@@ -145,5 +149,36 @@ describe.runIf(hasFixtures)('POST /attest/SevSnpVm', () => {
       'x-ms-runtime': { keys: [{ kid: '96478d5f', key_ops: ['encrypt'] }] },
       'x-ms-sevsnpvm-hostdata': '73973b78d70cc68353426de188db5dfc57e5b766e399935fb73a61127ea26d20',
     });
+  });
+});
+
+const KeySetSchema = z.looseObject({
+  keys: z.array(z.looseObject({ kid: z.string(), x5c: z.array(z.string()) })),
+});
+
+describe.runIf(hasFixtures)("Azure Attestation's own answers", () => {
+  test('its self-signed keys have the names that our rule gives', () => {
+    const sets = ['maa-tokens/sharedeus-2023.jwks', 'azure-samples-maa/get.certs.response.body'];
+    const keys = sets.flatMap(
+      (name) => KeySetSchema.parse(JSON.parse(textOf(`${name}.json`))).keys,
+    );
+    const selfSigned = keys.filter(({ x5c }) => x5c.length === 1);
+    expect(selfSigned.length).toBeGreaterThanOrEqual(3);
+    for (const { kid, x5c } of selfSigned) {
+      const der = new Uint8Array(Buffer.from(x5c[0] ?? '', 'base64'));
+      expect(keyIdOf(publicKeyOf(parseCertificate(der)))).toBe(kid);
+    }
+  });
+
+  test('its default policy for SGX makes of a real token its policy claims', () => {
+    const real = realClaims('maa-tokens/sharedeus-sgx-2023.jws.json');
+    const own = Object.fromEntries(
+      Object.entries(real).filter(([name]) => /^x-ms-(sgx|attestation-type)/.test(name)),
+    );
+    const text = PUBLISHED.find(({ name }) => name === 'SGX, default')?.text ?? '';
+    const { claims } = applyPolicy(parsePolicy(text), own);
+    const { 'x-ms-policy': issued, ...named } = claims;
+    expect(issued).toEqual(real['x-ms-policy']);
+    expect(real).toMatchObject(named);
   });
 });

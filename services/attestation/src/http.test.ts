@@ -1,8 +1,7 @@
 import { X509Certificate } from 'node:crypto';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AppraisalPolicy } from '@strongroom/attestation/appraise';
 import { reportDataOf } from '@strongroom/attestation/binding';
 import { measureImage, simulatedRoots } from '@strongroom/attestation/insecure';
 import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
@@ -14,10 +13,10 @@ import { systemClock } from '@strongroom/runtime/clock';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
-import { exportJWK, generateKeyPair } from 'jose';
+import { decodeProtectedHeader, exportJWK, generateKeyPair } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAdmin } from './admin.ts';
-import { createAttestationServer } from './http.ts';
+import { createAttestationServer, type HttpOptions } from './http.ts';
 import { openPolicyStore, type PolicyStore } from './policy-store.ts';
 import { openTokenSigner, type TokenSigner } from './signing-key.ts';
 
@@ -66,9 +65,8 @@ async function runtimeClaims() {
   };
 }
 
-function server(roots: RootSet = simulated, more: { policy?: AppraisalPolicy } = {}) {
+function server(roots: RootSet = simulated, more: Partial<HttpOptions> = {}) {
   return createAttestationServer({
-    ...more,
     roots,
     signer,
     policies,
@@ -78,6 +76,7 @@ function server(roots: RootSet = simulated, more: { policy?: AppraisalPolicy } =
     issuer: () => ISSUER,
     logger: createLogger('test', { level: 'silent' }),
     metrics: createMetrics('test'),
+    ...more,
   });
 }
 
@@ -250,11 +249,19 @@ describe('attestation service', () => {
     expect(health).toMatchObject({ platform: 'simulated', warning: 'simulated' });
   });
 
-  test('keeps its key over a restart, readable for its owner only', async () => {
-    const file = join(folder, 'token-signing-key.pem');
-    expect((await stat(file)).mode & 0o777).toBe(0o600);
-    expect((await openTokenSigner(folder, systemClock)).kid).toBe(signer.kid);
-    expect(await readFile(file, 'utf8')).toContain('PRIVATE KEY');
+  test('an administrator, and nobody else, publishes the next key before it signs', async () => {
+    const rotating = await openTokenSigner(join(folder, 'rotating'), systemClock);
+    const app = server(simulated, { signer: rotating, admin: createAdmin(['r'.repeat(22)]) });
+    const rotate = (authorization: string) =>
+      app.inject({ method: 'POST', url: '/certs:rotate', headers: { authorization } });
+    expect((await rotate('Bearer x')).statusCode).toBe(401);
+    expect((await app.inject({ url: '/certs' })).json().keys).toHaveLength(1);
+    const next = (await rotate(`Bearer ${'r'.repeat(22)}`)).json();
+    expect(Date.parse(next.signsFrom)).toBeGreaterThan(systemClock.now());
+    const { keys } = (await app.inject({ url: '/certs' })).json();
+    expect(keys.map(({ kid }: { kid: string }) => kid)).toEqual([rotating.kid, next.kid]);
+    const { token } = (await post(app, body())).json();
+    expect(decodeProtectedHeader(token).kid).toBe(rotating.kid);
   });
 });
 

@@ -12,7 +12,7 @@ import { parseRequestText } from './request.ts';
 import { attestationTypeOf, demandApiVersion, parameterOf } from './request-parts.ts';
 
 export interface HttpOptions extends AttestContext {
-  /** Who may change policies. */
+  /** Who may change policies and signing keys. */
   readonly admin: Admin;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -64,7 +64,7 @@ function addRoutes(app: FastifyInstance, options: HttpOptions): void {
     options.logger.info('token-issued', { platform: options.roots.kind });
     return { token };
   });
-  app.get('/certs', async () => ({ keys: [options.signer.publicJwk] }));
+  app.get('/certs', async () => ({ keys: options.signer.published() }));
   app.get('/.well-known/openid-configuration', async () => openidConfiguration(options.issuer()));
 }
 
@@ -73,6 +73,14 @@ const ATTESTATIONS = { SevSnpVm: attest, AzureGuest: attestGuest };
 function addAdministration(app: FastifyInstance, options: HttpOptions): void {
   addErrorAnswers(app, (code) => options.logger.warn('request-refused', { code }));
   addPolicyRoutes(app, options);
+  const onRequest = async ({ headers }: FastifyRequest) =>
+    options.admin.demand(headers.authorization);
+  // Two colons are one in the path.
+  app.post('/certs::rotate', { onRequest }, async () => {
+    const { kid, signsFrom } = await options.signer.rotate();
+    options.logger.info('signing-key-published');
+    return { kid, signsFrom: new Date(signsFrom).toISOString() };
+  });
 }
 
 async function parseBody(_request: FastifyRequest, text: string | Buffer): Promise<unknown> {
