@@ -78,6 +78,12 @@ export const LAYERS: readonly Layer[] = [
     why: 'only *.insecure.ts entries load the simulator',
   },
   {
+    files: /^services\/attestation\/src\/sidecar-release\.ts$/,
+    workspace: [/^protocol\//, /^sealing\/wrap$/],
+    forbidden: [NETWORK_AND_FILES],
+    why: 'the simulated sidecar opens what was released to it, and keeps nothing',
+  },
+  {
     files: /^services\/attestation\/src\//,
     workspace: [/^(protocol|runtime)\//, /^attestation\/(?!insecure)/],
     forbidden: [/^kafkajs/],

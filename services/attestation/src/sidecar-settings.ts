@@ -9,8 +9,10 @@ export interface SidecarSettings {
   readonly host: string;
   readonly port: number;
   readonly platformDir: string;
-  /** 32 bytes in hex. */
+  /** 32 bytes in hex; keys are asked for in the name of the contract with this id. */
   readonly hostData: string;
+  /** Authorities of key release services, instead of the system's. */
+  readonly caFile?: string;
   readonly logLevel: string;
 }
 
@@ -19,6 +21,7 @@ const OptionsSchema = z.strictObject({
   port: z.coerce.number().int().min(0).max(65_535),
   platformDir: z.string().min(1),
   hostData: Sha256HexSchema,
+  caFile: z.exactOptional(z.string().min(1)),
   logLevel: z.enum(LOG_LEVELS),
 });
 
@@ -36,7 +39,8 @@ export function readSidecarSettings(args: readonly string[]): SidecarSettings | 
   program
     .command('start')
     .requiredOption('--platform-dir <folder>', 'folder of the simulated platform')
-    .option('--host-data <hex>', 'HOST_DATA of every report: SHA-256 of a policy', '0'.repeat(64))
+    .option('--host-data <hex>', 'HOST_DATA of every report: a contract id', '0'.repeat(64))
+    .option('--ca-file <file>', 'PEM authorities of key release services')
     .option('--host <name>', 'address to listen on', '127.0.0.1')
     .option('--port <number>', 'port to listen on; 0 picks a free one', '8080')
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))

@@ -2,17 +2,18 @@ import { reportDataOf } from '@strongroom/attestation/binding';
 import type { Platform } from '@strongroom/attestation/platforms/platform';
 import { parseReport } from '@strongroom/attestation/report';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
-import { RUNTIME_CLAIMS_BYTES_MAX } from '@strongroom/protocol/limits';
+import { RUNTIME_CLAIMS_BYTES_MAX, TOKEN_BYTES_MAX } from '@strongroom/protocol/limits';
 import { createHttpServer } from '@strongroom/runtime/http';
 import type { Logger } from '@strongroom/runtime/logger';
 import type { Metrics } from '@strongroom/runtime/metrics';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import type { ReleaseDemand } from './sidecar-release.ts';
 
 /**
  * The routes of Azure's key release sidecar in front of a platform of ours, so that what is written
- * for Azure's confidential containers can be tried where there is none. `/key/release` is refused:
- * it would have to hold a released key, and no part of an attestation service does.
+ * for Azure's confidential containers can be tried where there is none. A released key is handed to
+ * the caller and kept nowhere.
  */
 export interface SidecarOptions {
   readonly platform: Platform;
@@ -22,6 +23,11 @@ export interface SidecarOptions {
   readonly ready: () => boolean;
   /** Asks the attestation service that a caller names for a token. */
   readonly requestToken: (authority: string, evidence: SidecarEvidence) => Promise<string>;
+  /** Gets a key of a vault with a token, which `attest` makes from runtime data. */
+  readonly releaseKey: (
+    demand: ReleaseDemand,
+    attest: (runtimeData: Uint8Array) => Promise<string>,
+  ) => Promise<string>;
   readonly warning: string;
 }
 
@@ -42,9 +48,14 @@ const runtimeData = z.string().transform((text, context) => {
 });
 const DataSchema = z.looseObject({ runtime_data: runtimeData });
 /** A host, perhaps with a port, without a scheme. */
-const MaaSchema = z.looseObject({
-  runtime_data: runtimeData,
-  maa_endpoint: z.string().regex(/^[A-Za-z0-9.-]{1,253}(:\d{1,5})?$/),
+const endpoint = z.string().regex(/^[A-Za-z0-9.-]{1,253}(:\d{1,5})?$/);
+const MaaSchema = z.looseObject({ runtime_data: runtimeData, maa_endpoint: endpoint });
+const ReleaseSchema = z.looseObject({
+  maa_endpoint: endpoint,
+  akv_endpoint: endpoint,
+  kid: z.string().regex(/^[A-Za-z0-9-]{1,127}$/),
+  /** The original may do without, by the managed identity of its container group. */
+  access_token: z.string().min(1).max(TOKEN_BYTES_MAX),
 });
 
 export function createSidecarServer(options: SidecarOptions): FastifyInstance {
@@ -92,16 +103,28 @@ function addRoutes(app: FastifyInstance, options: SidecarOptions): void {
       token: await options.requestToken(authority, await evidenceFor(request.body, options)),
     };
   });
-  app.post('/key/release', async (_request, reply) =>
-    reply.code(403).send({ error: 'key release is not simulated: ask the service itself' }),
-  );
+  app.post('/key/release', async (request) => {
+    const { maa_endpoint, akv_endpoint, kid, access_token } = parsed(ReleaseSchema, request.body);
+    const demand = { vault: akv_endpoint, keyId: kid, accessToken: access_token };
+    const attest = async (bytes: Uint8Array) =>
+      options.requestToken(maa_endpoint, await evidenceOver(bytes, options));
+    return { key: await options.releaseKey(demand, attest) };
+  });
 }
 
-async function evidenceFor(body: unknown, { platform, ready }: SidecarOptions) {
-  if (!ready()) throw new StrongroomError('ERR_PLATFORM_UNAVAILABLE', { check: 'not-ready' });
-  const { runtime_data: bytes } = parsed(DataSchema, body);
+async function evidenceFor(body: unknown, options: SidecarOptions) {
+  if (!options.ready()) throw notReady();
+  return evidenceOver(parsed(DataSchema, body).runtime_data, options);
+}
+
+async function evidenceOver(bytes: Uint8Array, { platform, ready }: SidecarOptions) {
+  if (!ready()) throw notReady();
   const { report, certificateChain } = await platform.quote(reportDataOf(bytes), bytes);
   return { report, certificateChain, runtimeData: bytes };
+}
+
+function notReady(): StrongroomError {
+  return new StrongroomError('ERR_PLATFORM_UNAVAILABLE', { check: 'not-ready' });
 }
 
 function parsed<S extends z.ZodType>(shape: S, body: unknown): z.infer<S> {
