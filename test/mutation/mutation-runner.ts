@@ -13,8 +13,8 @@ export type Outcome = 'killed' | 'survived';
  * mutant is killed by the first test that fails, or by a test file that no longer ends in time.
  */
 export interface MutationRunner {
-  /** Whether the tests pass without a mutant. */
-  passesUnchanged(): Promise<boolean>;
+  /** Whether the tests of these sources pass without a mutant. */
+  passesUnchanged(subjects: readonly string[]): Promise<boolean>;
   run(mutant: Mutant): Promise<Outcome>;
   close(): Promise<void>;
 }
@@ -56,7 +56,7 @@ export async function startMutationRunner(): Promise<MutationRunner> {
     return passes(vitest, inOrder(specifications, paths));
   };
   return {
-    passesUnchanged: () => run(ALL_TESTS),
+    passesUnchanged: (subjects) => run([...new Set(subjects.flatMap(testsFor))]),
     async run(mutant) {
       current = mutant;
       const survived = await run(testsFor(mutant.path), mutant.path);

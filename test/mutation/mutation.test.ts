@@ -16,7 +16,7 @@ const TriedSchema = z.looseObject({
 });
 
 test(
-  'the tests notice 85 of 100 mutants of verification, appraisal and tokens',
+  'the tests notice 85 of 100 mutants of verification, appraisal, tokens and policies',
   async () => {
     const script = join(import.meta.dirname, 'mutate.ts');
     const args = ['--conditions=strongroom:source', script, '--minutes', `${MINUTES}`];

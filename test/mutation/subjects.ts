@@ -32,6 +32,27 @@ const BESIDE: Readonly<Record<string, readonly string[]>> = {
   'x509/revocation-list.ts': ['snp/revocation.test.ts'],
 };
 
+/** Release policies: claims are judged, not reports, so that no other test can notice. */
+const POLICIES = 'release-policy/';
+const POLICIES_BESIDE: Readonly<Record<string, readonly string[]>> = {
+  'claim-types.ts': ['compile', 'real-claims'],
+  'compile.ts': ['compile'],
+  'contract-diff.ts': ['contract-diff'],
+  'diff.ts': ['diff', 'contract-diff'],
+  'entailment.ts': ['diff', 'entailment'],
+  'evaluate.ts': ['evaluate', 'explain'],
+  'explain.ts': ['explain'],
+  'from-contract.ts': ['from-contract', 'real-claims'],
+  'quoted.ts': ['repeated-member', 'explain'],
+  'repeated-member.ts': ['repeated-member', 'compile'],
+  'value-set.ts': ['diff', 'entailment'],
+  'wording.ts': ['explain', 'diff'],
+};
+const EVERY_POLICY_TEST = [
+  'test/conformance/release-policy-broken.test.ts',
+  'test/conformance/release-policy-pairs.test.ts',
+];
+
 const EVERY_TEST = [
   ...['verify', 'appraise', 'report', 'snp/chain', 'x509/certificate', 'x509/der'].map(
     (name) => `${SOURCES}/${name}.test.ts`,
@@ -50,14 +71,27 @@ const TOKEN_TESTS = ['attestation-tokens', 'attestation-key-sets', 'attestation'
 );
 
 /** Paths from the root of the repository. */
-export const SUBJECTS: readonly string[] = Object.keys(BESIDE).map((name) => `${SOURCES}/${name}`);
+export const SUBJECTS: readonly string[] = [
+  ...Object.keys(BESIDE),
+  ...Object.keys(POLICIES_BESIDE).map((name) => `${POLICIES}${name}`),
+].map((name) => `${SOURCES}/${name}`);
 
 /** The test files for a subject, the quickest to notice first. Tokens have tests of their own. */
 export function testsFor(subject: string): readonly string[] {
   const name = subject.slice(SOURCES.length + 1);
+  if (name.startsWith(POLICIES)) return policyTestsFor(name.slice(POLICIES.length));
   const beside = (BESIDE[name] ?? []).map((each) => `${SOURCES}/${each}`);
   if (name === 'token.ts' || name === 'jwks.ts') return [...beside, ...TOKEN_TESTS];
   return [...new Set([...beside, ...EVERY_TEST])];
+}
+
+/** The words of explanations and differences are tested beside them alone. */
+function policyTestsFor(name: string): readonly string[] {
+  const tests = (POLICIES_BESIDE[name] ?? []).map(
+    (each) => `${SOURCES}/${POLICIES}${each}.test.ts`,
+  );
+  const judges = ['claim-types.ts', 'compile.ts', 'evaluate.ts', 'repeated-member.ts'];
+  return judges.includes(name) ? [...tests, ...EVERY_POLICY_TEST] : tests;
 }
 
 export const ALL_TESTS: readonly string[] = [
