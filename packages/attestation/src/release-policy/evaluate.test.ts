@@ -98,22 +98,6 @@ describe('evaluatePolicy', () => {
     });
   });
 
-  test('agrees with a slow reference on 10,000 policies and claims', () => {
-    let granted = 0;
-    fc.assert(
-      fc.property(policies, claimSets, (policy, claims) => {
-        const verdict = judge(policy, claims);
-        expect(verdict.granted).toBe(referenceGrants(policy, claims));
-        expect(verdict.reasons.length).toBeGreaterThan(0);
-        expect(verdict.reasons.every((each) => each.met)).toBe(verdict.granted);
-        if (verdict.granted) granted += 1;
-      }),
-      { numRuns: 10_000, seed: 20_260_301 },
-    );
-    expect(granted).toBeGreaterThan(1_000);
-    expect(granted).toBeLessThan(9_000);
-  });
-
   test('a refused token stays refused when claims are taken away', () => {
     fc.assert(
       fc.property(policies, claimSets, fc.nat(), (policy, claims, index) => {
@@ -186,72 +170,3 @@ const claimSets = fc
     const texts = members.map((pair) => pair.map((each) => JSON.stringify(each)).join(':'));
     return JSON.parse(`{${texts.join(',')}}`);
   });
-
-/**
- * The rules once more, without looking at the compiler: claims become a flat map from path to
- * tagged text, and every condition a question about tagged text.
- */
-function referenceGrants(policy: { anyOf: object[] }, claims: object): boolean {
-  const facts = new Map<string, unknown>();
-  flatten(claims, [], facts);
-  const holds = (rule: object): boolean => {
-    const entries = Object.entries(rule);
-    const list = entries.find(([name]) => /^(any|all)of$/i.test(name));
-    if (list !== undefined) {
-      const results: boolean[] = list[1].map(holds);
-      return list[0].toLowerCase() === 'anyof' ? results.includes(true) : !results.includes(false);
-    }
-    const claim = String(entries.find(([name]) => name === 'claim')?.[1]);
-    const [operator, value] = entries.find(([name]) => name !== 'claim') ?? ['', undefined];
-    return answers(facts, claim, operator, value);
-  };
-  const issuer = facts.get('["iss"]');
-  return policy.anyOf.some(
-    (entry) => 'authority' in entry && entry.authority === issuer && holds(entry),
-  );
-}
-
-function flatten(value: object, path: string[], facts: Map<string, unknown>): void {
-  for (const [name, member] of Object.entries(value)) {
-    const here = [...path, name];
-    facts.set(JSON.stringify(here), member);
-    if (typeof member === 'object' && member !== null && !Array.isArray(member)) {
-      flatten(member, here, facts);
-    }
-  }
-}
-
-function answers(
-  facts: Map<string, unknown>,
-  claim: string,
-  operator: string,
-  value: unknown,
-): boolean {
-  const path = JSON.stringify(claim.split('.'));
-  if (operator === 'exists') return String(facts.has(path)) === String(value);
-  const wanted = tagged(value, declared(claim));
-  const found = tagged(facts.get(path), undefined);
-  const [wantedTag, wantedText = ''] = wanted?.split('|') ?? [];
-  const [foundTag, foundText = ''] = found?.split('|') ?? [];
-  if (wantedTag === undefined || wantedTag !== foundTag) return false;
-  if (operator === 'equals') return foundText === wantedText;
-  if (operator === 'notEquals') return foundText !== wantedText;
-  const difference = BigInt(foundText) - BigInt(wantedText);
-  if (operator === 'less') return difference < 0n;
-  if (operator === 'lessOrEquals') return difference <= 0n;
-  if (operator === 'greater') return difference > 0n;
-  return operator === 'greaterOrEquals' && difference >= 0n;
-}
-
-function declared(claim: string): string | undefined {
-  if (INTEGER_CLAIMS.includes(claim)) return 'number';
-  if (BOOLEAN_CLAIMS.includes(claim)) return 'boolean';
-  return undefined;
-}
-
-function tagged(value: unknown, as: string | undefined): string | undefined {
-  if (typeof value === 'number' && Number.isSafeInteger(value)) return `number|${value}`;
-  if (typeof value === 'boolean') return `boolean|${value}`;
-  if (typeof value === 'string') return `${as ?? 'string'}|${value}`;
-  return undefined;
-}
