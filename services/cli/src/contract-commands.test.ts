@@ -60,6 +60,8 @@ async function editedDraft(name: string, edit: (draft: Draft) => void): Promise<
 
 interface Draft {
   title: string;
+  version: number;
+  enclave: { platform: string; minimumTcb: object };
   extra?: string;
   parties: { id: string; identity: string; surprise?: number }[];
   queries: { readers: string[] }[];
@@ -118,6 +120,41 @@ describe('a contract', () => {
       'n',
     ]);
     expect(JSON.stringify(data.contract)).not.toContain('//"');
+  });
+});
+
+describe('policy diff', () => {
+  const enclaveWith = (microcode: number) => (draft: Draft) => {
+    draft.enclave.platform = 'amd';
+    draft.enclave.minimumTcb = { Genoa: { bootLoader: 10, tee: 0, snp: 23, microcode } };
+  };
+
+  test('compares unsigned contracts apart from their ids, which it names', async () => {
+    const { data: old } = await make(await editedDraft('d1.json', enclaveWith(84)), 'c1.json');
+    const { data: now } = await make(await editedDraft('d2.json', enclaveWith(80)), 'c2.json');
+    const ended = await strongroomInside('policy', 'diff', at('c1.json'), at('c2.json'));
+    expect(ended.exitCode).toBe(0);
+    expect(ended.stdout.split('\n')).toEqual([
+      expect.stringMatching(/^WEAKER: /),
+      expect.stringMatching(
+        /^ {2}- on "Genoa" the floor .* from 84 \(0x54\) to 80 \(0x50\): weaker$/,
+      ),
+      '',
+    ]);
+    expect(ended.stderr).toContain(`${at('c2.json')}: not signed by north, south, authority\n`);
+    expect(ended.stderr).toContain(`contract ${old.contract} is followed by ${now.contract}`);
+  });
+
+  test('compares a contract with a policy under its own id', async () => {
+    await make(await editedDraft('d1.json', enclaveWith(84)), 'c1.json');
+    for (const party of PARTIES) await sign('c1.json', party);
+    const policy = ['policy', 'from-contract', '--contract', at('c1.json')];
+    await inside(...policy, '--out', at('policy.json'));
+    const relationTo = async (contract: string) =>
+      (await inside('policy', 'diff', at('policy.json'), at(contract))).data.relation;
+    expect(await relationTo('c1.json')).toBe('same');
+    await make(await editedDraft('d2.json', enclaveWith(80)), 'c2.json');
+    expect(await relationTo('c2.json')).toBe('incomparable');
   });
 });
 
