@@ -13,7 +13,7 @@ import { Processes } from '../deployment/processes.ts';
 import { heading, say, step } from '../deployment/terminal.ts';
 import { type Comparison, compareWithPlaintext, type ShownAggregate } from './compare.ts';
 import { DEMO_PLAN, MINIMUM_GROUP_ROWS } from './contract.ts';
-import { readAggregates, runMainJob } from './main-job.ts';
+import { type MainJob, readAggregates, runMainJob } from './main-job.ts';
 import { showOperatorsView } from './operator-view.ts';
 import { type Refusal, showRefusals } from './refusals.ts';
 import { type Sources, splitSources } from './sources.ts';
@@ -68,7 +68,7 @@ function endCleanlyOn(signals: readonly ('SIGINT' | 'SIGTERM' | 'SIGHUP')[], cle
 }
 
 async function compute(deployment: Deployment, sources: Sources) {
-  const worker = await step('Seal, publish, attest, release, compute', () =>
+  const { worker, evidence } = await step('Seal, publish, attest, release, compute', () =>
     runMainJob(deployment, sources),
   );
   const shown = await step('The authority verifies and opens its results', () =>
@@ -82,12 +82,13 @@ async function compute(deployment: Deployment, sources: Sources) {
   const refusals = await step('Five who must be refused', () =>
     showRefusals(deployment, worker.refusals),
   );
-  return { worker, shown, comparison, refusals };
+  return { worker, evidence, shown, comparison, refusals };
 }
 
 interface Outcome {
   readonly sources: Sources;
   readonly worker: WorkerSummary;
+  readonly evidence: MainJob['evidence'];
   readonly shown: readonly ShownAggregate[];
   readonly comparison: Comparison;
   readonly refusals: readonly Refusal[];
@@ -96,11 +97,13 @@ interface Outcome {
 }
 
 /** One line for machines; every figure is counted, none is known beforehand. */
-function summaryOf({ sources, worker, shown, comparison, refusals, peaks, began }: Outcome) {
+function summaryOf(outcome: Outcome) {
+  const { sources, worker, evidence, shown, comparison, refusals, peaks, began } = outcome;
   return {
     rowsIn: sources.rows,
     rowsCounted: worker.rowsCounted,
     windows: worker.windows,
+    evidence,
     aggregates: shown.length,
     matchesPlaintext: comparison.matches,
     comparedGroups: comparison.comparedGroups,
@@ -111,9 +114,11 @@ function summaryOf({ sources, worker, shown, comparison, refusals, peaks, began 
 }
 
 /** What must be true at the end; a demo that cannot fail would show nothing. */
-function faultsOf({ sources, worker, comparison, refusals, peaks }: Outcome): string[] {
+function faultsOf(outcome: Outcome): string[] {
+  const { sources, worker, evidence, comparison, refusals, peaks } = outcome;
   const faults = [...comparison.differences];
   if (!comparison.matches) faults.push('the aggregates differ from the plaintext');
+  if (evidence !== 'accepted') faults.push('the worker did not show what and where it is');
   if (worker.rowsCounted !== sources.rows) faults.push('not every row was counted once');
   for (const { attempt, expected, found } of refusals) {
     if (found !== expected) faults.push(`${attempt}: expected ${expected}, found ${found}`);

@@ -1,5 +1,6 @@
 import { DatasetIdSchema } from '@strongroom/protocol/fields';
 import {
+  askForEvidence,
   type Deployment,
   jsonLines,
   prepareTopics,
@@ -19,8 +20,14 @@ import { REGION_NAMES, type Sources } from './sources.ts';
 /** Where the cheating operator appends: a small dataset, so that it surely happens in time. */
 const ATTACKED_DATASET = DatasetIdSchema.parse('airports');
 
+export interface MainJob {
+  readonly worker: WorkerSummary;
+  /** The verdict of somebody who asked the worker while it computed. */
+  readonly evidence: 'accepted' | 'refused';
+}
+
 /** From the owners' files to sealed results on the log; the operator cheats on the way. */
-export async function runMainJob(deployment: Deployment, sources: Sources): Promise<WorkerSummary> {
+export async function runMainJob(deployment: Deployment, sources: Sources): Promise<MainJob> {
   const { contract, contractId } = deployment.agreement;
   await prepareTopics(deployment);
   const shipments = demoShipments(sources);
@@ -31,13 +38,23 @@ export async function runMainJob(deployment: Deployment, sources: Sources): Prom
   await replayBatch(deployment.log, contractId, ATTACKED_DATASET);
   say("the operator forged a batch in the registry's name and replayed a true one");
   const worker = startWorker(deployment, 'worker', ['--until-complete']);
-  await Promise.all(
-    shipments.map(async (shipment) => {
-      await publish(deployment, shipment);
-      say(`${shipment.owner} has published ${shipment.dataset}`);
-    }),
-  );
-  return await workerSummary(worker);
+  const ship = async (shipment: Shipment) => {
+    await publish(deployment, shipment);
+    say(`${shipment.owner} has published ${shipment.dataset}`);
+  };
+  const others = shipments.filter((shipment) => shipment !== registry);
+  await Promise.all(others.map(ship));
+  // The last owner's last word comes after the question: until then the worker computes.
+  const evidence = await showEvidence(deployment);
+  await ship(registry);
+  return { worker: await workerSummary(worker), evidence };
+}
+
+/** One who trusts nobody asks the worker, through the operator's log, what and where it is. */
+async function showEvidence(deployment: Deployment): Promise<MainJob['evidence']> {
+  const { exitCode, stdout } = await askForEvidence(deployment, ['--timeout', '60']);
+  for (const line of stdout.trim().split('\n')) say(`evidence  ${line}`);
+  return exitCode === 0 ? 'accepted' : 'refused';
 }
 
 export async function readAggregates(deployment: Deployment): Promise<ShownAggregate[]> {

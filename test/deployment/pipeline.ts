@@ -15,6 +15,7 @@ import type { Finished, Processes, RunningProcess } from './processes.ts';
 
 const WORKER = 'services/enclave-worker/src/main.insecure.ts';
 const PRODUCER = 'services/producer/src/main.ts';
+const COMMAND = 'services/cli/src/main.ts';
 const ANALYST = 'services/analyst/src/main.insecure.ts';
 
 export interface WorkerSummary {
@@ -112,6 +113,18 @@ export async function readAs(
   const roots = ['--roots', platformFolder(deployment.folders)];
   const args = ['read', ...common(deployment), ...who, ...roots, ...more];
   return await deployment.processes.start(name, ANALYST, args).done;
+}
+
+/** Anybody's question to the running worker, through the log; with `--worker` over HTTP. */
+export async function askForEvidence(
+  deployment: Deployment,
+  more: readonly string[] = [],
+): Promise<Finished> {
+  const { processes, folders, brokers, namespace = '' } = deployment;
+  const where = ['--brokers', brokers, '--namespace', namespace];
+  const roots = ['--simulated-roots', platformFolder(folders)];
+  const args = ['evidence', '--contract', contractFile(deployment), ...where, ...roots, ...more];
+  return await processes.start('evidence', COMMAND, args).done;
 }
 
 export async function succeeded(process: RunningProcess): Promise<Finished> {
