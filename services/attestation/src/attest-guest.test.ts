@@ -80,6 +80,13 @@ describe('an Azure confidential VM', () => {
     expect(await refusal({ bound: { challenge: new Uint8Array(32) } })).toBe(nonceRefused);
   });
 
+  test('gets no token for data that is nested too deeply to be written into one', async () => {
+    const runtimeData = new TextEncoder().encode(`${'['.repeat(4_000)}${']'.repeat(4_000)}`);
+    expect(await refusal({ bound: { runtimeData, dataType: 'JSON' } })).toBe(
+      'ERR_EVIDENCE_MALFORMED',
+    );
+  });
+
   test('gets no token from a service that believes hardware only', async () => {
     expect(await refusal({}, { roots: AMD_ROOTS })).toBe('ERR_ROOT_KIND');
   });

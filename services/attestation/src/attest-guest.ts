@@ -10,6 +10,7 @@ import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { demandPolicy } from './appraisal.ts';
 import type { AttestContext } from './attest.ts';
 import { issueToken } from './issue-token.ts';
+import { demandShallow } from './request.ts';
 import { verifyWithLists } from './revocation.ts';
 import { nonceClaim } from './token.ts';
 
@@ -23,6 +24,7 @@ import { nonceClaim } from './token.ts';
  */
 export async function attestGuest(body: unknown, context: AttestContext): Promise<string> {
   const { evidence, certificateChain, bound, nonce } = parseGuestRequest(body);
+  if ('runtimeData' in bound) demandShallow({ data: bound.runtimeData, dataType: bound.dataType });
   const vm = checkAzureVmEvidence(evidence, demandOf(bound));
   const verified = await verifyWithLists(
     {

@@ -172,6 +172,15 @@ describe('attestation service', () => {
     expect(answer.json().error.code).toBe('ERR_REPORT_DATA_MISMATCH');
   });
 
+  test('refuses runtime data that is nested too deeply to be written into a token', async () => {
+    const deep = new TextEncoder().encode(`{"a":${'['.repeat(4_000)}${']'.repeat(4_000)}}`);
+    const { error } = (await post(server(), body({ data: deep }))).json();
+    expect([error.code, error.innererror.code]).toEqual([
+      'ERR_EVIDENCE_MALFORMED',
+      'runtime-data-depth',
+    ]);
+  });
+
   test('refuses initialisation data that is not the host data', async () => {
     const initTimeData = { data: Buffer.from('policy').toString('base64url'), dataType: 'Binary' };
     const answer = await post(server(), body({ more: { initTimeData } }));

@@ -56,6 +56,7 @@ export interface AttestRequest {
 /** @throws ERR_EVIDENCE_MALFORMED with the first place that is wrong */
 export function parseAttestRequest(body: unknown): AttestRequest {
   const request = parse(RequestSchema, body, 'body');
+  demandShallow(request.runtimeData);
   const inner = parse(ReportSchema, parseJson(request.report), 'report');
   const initTime = request.initTimeData?.data;
   return {
@@ -74,6 +75,19 @@ export function parseAttestRequest(body: unknown): AttestRequest {
       ? { draftPolicy: request.draftPolicyForAttestation }
       : {}),
   };
+}
+
+/**
+ * Runtime data becomes a claim, and writing JSON is recursive where reading it is not.
+ * @throws ERR_EVIDENCE_MALFORMED
+ */
+export function demandShallow(runtimeData: {
+  data: Uint8Array;
+  dataType: 'JSON' | 'Binary';
+}): void {
+  if (runtimeData.dataType !== 'JSON') return;
+  if (!isTooDeep(new TextDecoder().decode(runtimeData.data))) return;
+  throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check: 'runtime-data-depth' });
 }
 
 /**
