@@ -118,7 +118,10 @@ function enclaveLines(contract: Contract): string[] {
   const { platform, measurements, authorities, minimumTcb } = contract.enclave;
   return [
     `platform: ${platform}${platform === 'simulated' ? ' (NOT HARDWARE: proves nothing)' : ''}`,
-    ...measurements.map((each) => `accepts ${each.name}: ${each.sha384}`),
+    ...measurements.flatMap(({ name, sha384, pcrs = {} }) => [
+      `accepts ${name}: ${sha384}`,
+      ...Object.entries(pcrs).map(([index, value]) => `  with PCR ${index}: ${value}`),
+    ]),
     ...guardLines(contract.enclave),
     ...authorities.map((each) => `attested by ${each.issuer} (${each.keys.length} keys)`),
     ...Object.entries(minimumTcb).map(

@@ -80,7 +80,8 @@ function kindOf(claims: Readonly<Record<string, unknown>>): 'amd' | 'simulated' 
   const type = claims['x-ms-attestation-type'];
   // Azure's own tokens have no such claim; they are about hardware.
   const platform = claims['x-strongroom-platform'] ?? 'amd';
-  if (type === 'sevsnpvm-simulated' && platform === 'simulated') return 'simulated';
+  const simulated = type === 'sevsnpvm-simulated' || type === 'azurevm-simulated';
+  if (simulated && platform === 'simulated') return 'simulated';
   const hardware = typeof type === 'string' && !type.includes('simulated') && platform === 'amd';
   return hardware ? 'amd' : 'mixed';
 }

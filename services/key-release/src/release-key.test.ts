@@ -188,6 +188,7 @@ describe('refusals', () => {
     const mixed = [
       { 'x-ms-attestation-type': ['sevsnpvm-simulated'] },
       { 'x-ms-attestation-type': 'sevsnpvm' },
+      { 'x-ms-attestation-type': 'azurevm' },
       { 'x-strongroom-platform': 'amd' },
       { 'x-strongroom-platform': undefined },
     ];

@@ -207,11 +207,17 @@ function releaseEvent(
     policySha256: sha256(Buffer.from(key.policy?.data ?? '', 'base64url')),
     authority: tokens.map((claims) => claims.iss).join(' '),
     platform: String(first?.['x-ms-attestation-type']),
-    measurement: String(first?.['x-ms-sevsnpvm-launchmeasurement']),
+    measurement: measurementIn(first),
     contract: worker.contract,
     tokenSha256: sha256(request.target),
     transportKeySha256: sha256(worker.keys[0].n),
   };
+}
+
+/** A confidential VM's token has the hardware's claims one level down. */
+function measurementIn(claims: TokenClaims | undefined): string {
+  const tee = claims?.['x-ms-isolation-tee'];
+  return String(Reflect.get(Object(tee ?? claims), 'x-ms-sevsnpvm-launchmeasurement'));
 }
 
 /** What a refusal tells its requester in detail is what the audit log keeps. */

@@ -156,6 +156,28 @@ describe('releasePolicyFor', () => {
     }
   });
 
+  test("looks for a confidential VM's claims one level down, and for PCRs in no token", () => {
+    const measurements = [{ name: 'vm', sha384: MEASURED, pcrs: { 4: 'aa'.repeat(32) } }];
+    const contract = contractOf({ measurements, ownVerification: true });
+    const { iss, 'x-ms-runtime': runtime, 'x-strongroom-product': product, ...tee } = claimsOf();
+    const outer = { iss, 'x-ms-runtime': runtime, 'x-strongroom-product': product };
+    const vm = {
+      ...outer,
+      'x-ms-attestation-type': 'azurevm',
+      'x-ms-isolation-tee': tee,
+      'x-strongroom-own-verification': 'accepted',
+    };
+    expect(judge(contract, vm).granted).toBe(true);
+    expect(unmet(judge(contract, { ...vm, 'x-strongroom-own-verification': undefined }))).toEqual([
+      'x-strongroom-own-verification',
+    ]);
+    const debug = { ...tee, 'x-ms-sevsnpvm-is-debuggable': true };
+    expect(judge(contract, { ...vm, 'x-ms-isolation-tee': debug }).granted).toBe(false);
+    expect(judge(contract, claimsOf({ 'x-strongroom-own-verification': 'accepted' })).granted).toBe(
+      false,
+    );
+  });
+
   test("demands Azure's own word on a utility VM of any version", () => {
     const contract = contractOf({ uvm: { minimumSvn: 0 } });
     const status = (value: unknown) =>
