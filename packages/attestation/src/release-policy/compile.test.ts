@@ -85,6 +85,8 @@ describe('compileReleasePolicy', () => {
   test.each([
     [{ ...example(), version: '0.2' }, 'version', /"0\.2" is a draft of the grammar/],
     [inEntry({ claim: TYPE, condition: 'equals', value: 'a' }), AT, /write {"claim", "equals"/],
+    [inEntry({ claim: TYPE, condition: 'equals' }), AT, /is a spelling of a draft/],
+    [inEntry({ claim: TYPE, equals: 'a', value: 'a' }), AT, /is a spelling of a draft/],
     [inEntry({ claim: TYPE, Equals: 'a' }), AT, /unknown operator "Equals": write equals$/],
     [inEntry({ claim: TYPE, matches: 'a' }), AT, /write equals, notEquals, exists, less, /],
     [inAuthority('attest.example'), 'anyOf[0].authority', /with its https/],
@@ -92,13 +94,23 @@ describe('compileReleasePolicy', () => {
     [inEntry({ claim: VMPL, equals: '00' }), `${AT}.equals`, /shortest decimal spelling/],
     [inEntry({ claim: VMPL, equals: 0.5 }), `${AT}.equals`, /shortest decimal spelling/],
     [inEntry({ claim: `${TYPE}\u200b`, exists: 'false' }), `${AT}.claim`, /visible ASCII/],
+    [inEntry({ claim: '', equals: 'a' }), `${AT}.claim`, /visible ASCII/],
+    [inEntry({ claim: 'other', equals: null }), `${AT}.equals`, /a string, an integer or a bool/],
+    ...[null, 'rule', [{ claim: TYPE, equals: 'a' }], 7].map((rule): [object, string, RegExp] => [
+      inEntry(rule),
+      AT,
+      /^must be an object$/,
+    ]),
     [inEntry({ claim: TYPE, less: 1 }), `${AT}.less`, /orders integers.*is a string/],
     [inEntry({ claim: TYPE, ['\u001b[2J'.repeat(90)]: 1 }), AT, /operator "\\u001b.* \(360 char/],
-  ])('says what is wrong and where: %j', (policy, place, problem) => {
-    const facts = factsOf(() => compileReleasePolicy(JSON.stringify(policy)));
-    expect(facts).toEqual({ place, problem: expect.stringMatching(problem) });
-    expect(JSON.stringify(facts)).toMatch(/^[ -~]{1,400}$/);
-  });
+  ] satisfies [object, string, RegExp][])(
+    'says what is wrong and where: %j',
+    (policy, place, problem) => {
+      const facts = factsOf(() => compileReleasePolicy(JSON.stringify(policy)));
+      expect(facts).toEqual({ place, problem: expect.stringMatching(problem) });
+      expect(JSON.stringify(facts)).toMatch(/^[ -~]{1,400}$/);
+    },
+  );
 
   test('names the place of a mistake deep inside', () => {
     const policy = inEntry({

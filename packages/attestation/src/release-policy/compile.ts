@@ -107,7 +107,7 @@ function parse(text: string): unknown {
 function compileEntry(value: unknown, place: string, budget: Budget): PolicyEntry {
   const entry = objectAt(value, place);
   demandMembers(entry, place, ['authority'], ['anyOf', 'allOf']);
-  const authority = nameAt(entry['authority'], `${place}.authority`);
+  const authority = textAt(entry['authority'], `${place}.authority`);
   if (!isIssuerUrl(authority)) {
     const draft = isIssuerUrl(`https://${authority}`)
       ? ', with its https:// (a draft had none)'
@@ -150,7 +150,7 @@ function compileCondition(members: Members, place: string, budget: Budget): Cond
   if (budget.conditions > POLICY_CONDITIONS_MAX) {
     throw malformed(place, `more than POLICY_CONDITIONS_MAX = ${POLICY_CONDITIONS_MAX} conditions`);
   }
-  const claim = nameAt(members['claim'], `${place}.claim`);
+  const claim = textAt(members['claim'], `${place}.claim`);
   // Nobody sees the difference between a claim and its twin with another letter or a space.
   if (!/^[!-~]+$/.test(claim)) throw malformed(`${place}.claim`, 'must be visible ASCII');
   const path = claim.split('.');
@@ -219,11 +219,6 @@ function integerAt(value: unknown, at: string): number {
     throw malformed(at, NO_INTEGER);
   }
   return integer;
-}
-
-function nameAt(value: unknown, at: string): string {
-  if (value === '') throw malformed(at, 'must not be empty');
-  return textAt(value, at);
 }
 
 function textAt(value: unknown, at: string): string {

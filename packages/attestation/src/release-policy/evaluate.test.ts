@@ -98,6 +98,19 @@ describe('evaluatePolicy', () => {
     });
   });
 
+  test('cuts a long claim short where people read it', () => {
+    const found = judge(policyOf({ claim: TYPE, equals: 'a' }), {
+      iss: ISSUER,
+      [TYPE]: 'b'.repeat(300),
+    });
+    expect(found.reasons[0]?.found).toBe('b'.repeat(200));
+  });
+
+  test.each(['anyOf', 'allOf'] as const)('an empty %s that no compiler made denies', (kind) => {
+    const entry = { place: 'anyOf[0]', authority: ISSUER, rule: { kind, rules: [] } };
+    expect(evaluatePolicy({ entries: [entry] }, { iss: ISSUER }).granted).toBe(false);
+  });
+
   test('a refused token stays refused when claims are taken away', () => {
     fc.assert(
       fc.property(policies, claimSets, fc.nat(), (policy, claims, index) => {

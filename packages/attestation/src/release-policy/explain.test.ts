@@ -171,6 +171,8 @@ describe('explainToken', () => {
     expect(explainToken(policy, { iss: A, b: 3 }).nearest).toBe('anyOf[2]');
     expect(explainToken(policy, { a: 3 }).nearest).toBe('anyOf[2]');
     expect(explainToken(policy, {}).nearest).toBe('anyOf[0]');
+    const one = compiled(allOf(A, { claim: 'a', equals: 1 }), allOf(B, { claim: 'b', equals: 1 }));
+    expect(explainToken(one, { iss: A, b: 1 }).nearest).toBe('anyOf[0]');
     const lines = tokenLines(explainToken(policy, { iss: A, b: 3 }));
     expect(lines[0]).toBe(
       'The nearest of 3 ways is anyOf[2]; the token misses 1 of its 3 demands:',
