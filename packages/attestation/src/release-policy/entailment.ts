@@ -6,7 +6,6 @@ import {
   exampleOf,
   intersect,
   isEmpty,
-  MISSING,
   OBJECTS,
   textSet,
   type ValueSet,
@@ -94,29 +93,15 @@ function both(left: Way, right: Way): Way | undefined {
   return consistent(sets);
 }
 
-/** A claim below another one needs an object above it, and there is none below anything else. */
+/** A claim below another one needs an object above it. */
 function consistent(sets: Map<string, ValueSet>): Way | undefined {
-  const pairs = [...sets.keys()].flatMap((above) =>
-    [...sets.keys()]
-      .filter((below) => below.startsWith(`${above}.`))
-      .map((below) => [above, below]),
-  );
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (const [above = '', below = ''] of pairs) {
-      const [upper, lower] = [sets.get(above), sets.get(below)];
-      if (upper && lower && !lower.missing && upper !== OBJECTS) {
-        if (!upper.objects) return undefined;
-        sets.set(above, OBJECTS);
-        changed = true;
-      }
-      if (upper && lower && !upper.objects && !isEmpty(intersect(lower, complement(MISSING)))) {
-        sets.set(below, intersect(lower, MISSING));
-        changed = true;
-      }
-    }
+  const present = [...sets].flatMap(([claim, { missing }]) => (missing ? [] : [claim]));
+  for (const [above, { objects }] of sets) {
+    if (!present.some((claim) => claim.startsWith(`${above}.`))) continue;
+    if (!objects) return undefined;
+    sets.set(above, OBJECTS);
   }
-  return [...sets.values()].some(isEmpty) ? undefined : sets;
+  return sets;
 }
 
 /** A part of the way on which none of the others lies. */
