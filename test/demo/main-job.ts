@@ -52,8 +52,9 @@ export async function runMainJob(deployment: Deployment, sources: Sources): Prom
 
 /** One who trusts nobody asks the worker, through the operator's log, what and where it is. */
 async function showEvidence(deployment: Deployment): Promise<MainJob['evidence']> {
-  const { exitCode, stdout } = await askForEvidence(deployment, ['--timeout', '60']);
-  for (const line of stdout.trim().split('\n')) say(`evidence  ${line}`);
+  const { exitCode, stdout, stderr } = await askForEvidence(deployment, ['--timeout', '60']);
+  const shown = stdout === '' ? stderr : stdout;
+  for (const line of shown.trim().split('\n')) say(`evidence  ${line}`);
   return exitCode === 0 ? 'accepted' : 'refused';
 }
 

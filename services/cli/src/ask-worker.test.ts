@@ -6,6 +6,7 @@ import { codeOf } from '@strongroom/protocol/errors';
 import { EvidenceChallengeSchema, parseChallenge } from '@strongroom/protocol/evidence-answer';
 import { EVIDENCE_ANSWER_BYTES_MAX } from '@strongroom/protocol/limits';
 import { challengesTopic, evidenceRecordShape, evidenceTopic } from '@strongroom/protocol/record';
+import { LogError } from '@strongroom/record-log/log-error';
 import { createMemoryLog } from '@strongroom/testkit/memory-log';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { askOverHttp, askOverLog, type Reply } from './ask-worker.ts';
@@ -59,6 +60,22 @@ describe('over the log', () => {
       { kind: 'answer', value: undefined },
       { kind: 'answer', value: { ours: true } },
     ]);
+  });
+
+  test('a log that fails is asked once more, and at the end its failure is told', async () => {
+    const log = createMemoryLog();
+    await log.createTopics([{ topic: challenges }, { topic: answers }]);
+    log.failNext('append', 'before');
+    const asking = askOverLog(log, '', challenge, AbortSignal.timeout(10_000)).next();
+    while (log.entries(challenges).length === 0) await delay(20);
+    await log.append(answers, [record('evidence', nonce, { ours: true })]);
+    expect(await asking).toEqual({ done: false, value: { kind: 'answer', value: { ours: true } } });
+
+    const broken = Object.assign(createMemoryLog(), {
+      endOffset: () => Promise.reject(new LogError('ERR_LOG_UNREACHABLE')),
+    });
+    const failing = askOverLog(broken, '', challenge, AbortSignal.timeout(100)).next();
+    expect(await failing.catch(codeOf)).toBe('ERR_LOG_UNREACHABLE');
   });
 
   test('waiting ends with the signal, whether or not there are topics', async () => {

@@ -1,5 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
-import { type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import {
+  dispositionOf,
+  type ErrorCode,
+  isErrorCode,
+  StrongroomError,
+} from '@strongroom/protocol/errors';
 import type { EvidenceChallenge } from '@strongroom/protocol/evidence-answer';
 import { EVIDENCE_ANSWER_BYTES_MAX } from '@strongroom/protocol/limits';
 import {
@@ -67,8 +73,34 @@ async function boundedText(response: Response): Promise<string> {
 /** A worker that begins meanwhile has not seen what was asked before. */
 const ASK_AGAIN_MS = 5_000;
 
-/** Replies until the signal comes: an answer that is refused does not end the waiting. */
+/** A log that fails, as one does whose topics were made this moment, is asked once more. */
+const TRY_AGAIN_MS = 500;
+
+/**
+ * Replies until the signal comes: an answer that is refused does not end the waiting.
+ * @throws ERR_LOG_* when the log still fails then
+ */
 export async function* askOverLog(
+  log: RecordLog,
+  namespace: string,
+  challenge: EvidenceChallenge,
+  signal: AbortSignal,
+): AsyncGenerator<Reply> {
+  let failure: unknown;
+  while (!signal.aborted) {
+    failure = undefined;
+    try {
+      yield* askOnce(log, namespace, challenge, signal);
+    } catch (error) {
+      if (dispositionOf(error) !== 'retry') throw error;
+      failure = error;
+      await delay(TRY_AGAIN_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+  if (failure !== undefined) throw failure;
+}
+
+async function* askOnce(
   log: RecordLog,
   namespace: string,
   challenge: EvidenceChallenge,
