@@ -10,6 +10,8 @@ interface ServiceVerb {
   readonly verbText: string;
   /** It runs on hardware and on the simulated platform; the latter has an entry of its own. */
   readonly simulable: boolean;
+  /** Its entry file, when it is not the service itself. */
+  readonly entry?: string;
 }
 
 const VERBS: readonly ServiceVerb[] = [
@@ -38,6 +40,15 @@ const VERBS: readonly ServiceVerb[] = [
     simulable: true,
   },
   {
+    noun: 'key-release',
+    verb: 'rewrap',
+    folder: 'key-release',
+    nounText: "an owner's key release service",
+    verbText: 'wrap all keys under a new master key, while the service does not run',
+    simulable: false,
+    entry: 'main.rewrap',
+  },
+  {
     noun: 'attestation',
     verb: 'start',
     folder: 'attestation',
@@ -62,7 +73,10 @@ const VERBS: readonly ServiceVerb[] = [
 export function addServiceCommands(program: Command): void {
   for (const service of VERBS) {
     const simulated = service.simulable ? ' (--simulated: on the platform without hardware)' : '';
-    nounCommand(program, service.noun, service.nounText)
+    const noun =
+      program.commands.find((each) => each.name() === service.noun) ??
+      nounCommand(program, service.noun, service.nounText);
+    noun
       .enablePositionalOptions()
       .command(service.verb)
       .description(`${service.verbText}${simulated}; --help lists its options`)
@@ -80,6 +94,6 @@ const SIMULATED = '--simulated';
 async function start(service: ServiceVerb, args: readonly string[]): Promise<void> {
   const simulated = service.simulable && args.includes(SIMULATED);
   const own = simulated ? args.filter((arg) => arg !== SIMULATED) : args;
-  const entry = simulated ? 'main.insecure' : 'main';
+  const entry = simulated ? 'main.insecure' : (service.entry ?? 'main');
   await startService(service.folder, entry, [service.verb, ...own]);
 }

@@ -14,6 +14,10 @@ const TABLES = `
     public_key TEXT NOT NULL,
     wrapped BLOB NOT NULL
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS store_key (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    wrapped BLOB NOT NULL
+  ) STRICT;
   CREATE TABLE IF NOT EXISTS key_versions (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL,
@@ -74,7 +78,7 @@ const TABLES = `
 `;
 
 export const DATABASE_FILE = 'key-release.db';
-const SCHEMA_VERSION = 2;
+const SCHEMA_VERSION = 3;
 const PRIVATE_FILE = 0o600;
 
 /**
@@ -125,6 +129,11 @@ export function transaction<T>(database: DatabaseSync, act: () => T): T {
     if (database.isTransaction) database.exec('ROLLBACK');
     throw refusal(error, database.location() ?? '');
   }
+}
+
+/** What was overwritten is still in the journal until it is written back and cut off. */
+export function cutJournal(database: DatabaseSync): void {
+  database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
 }
 
 /** SQLite's primary result codes (sqlite3.h): what a person can do about them differs. */

@@ -1,7 +1,6 @@
-import type { DatabaseSync } from 'node:sqlite';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { DELETED_KEY_DAYS } from '@strongroom/protocol/limits';
-import { transaction } from './database.ts';
+import { cutJournal, transaction } from './database.ts';
 import { digestOfKey } from './key-backup.ts';
 import { keyRows } from './key-rows.ts';
 import type { KeyStoreOptions, KeyVersion } from './key-store.ts';
@@ -54,7 +53,7 @@ export function createDeletedKeys(options: KeyStoreOptions): DeletedKeys {
       rows.erase(name);
       auditLog.append({ event: 'key-purged', key: name, ...callerFact(by) });
     });
-    forget(database);
+    cutJournal(database);
   };
   return {
     find,
@@ -89,8 +88,3 @@ export function createDeletedKeys(options: KeyStoreOptions): DeletedKeys {
 
 /** SQLite's way of saying no limit. */
 const ALL = -1;
-
-/** What was overwritten is still in the journal until it is written back and cut off. */
-function forget(database: DatabaseSync): void {
-  database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-}

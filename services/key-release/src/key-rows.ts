@@ -67,6 +67,7 @@ function readingRows(database: DatabaseSync) {
   const everyVersion = prepare(`SELECT ${COLUMNS} WHERE k.name = ? ORDER BY k.sequence`);
   const newestOfEach = prepare(`${LIVING} ${NEWEST_OF_EACH}`);
   const deletedOfEach = prepare(`${DELETED} ${NEWEST_OF_EACH}`);
+  const all = prepare(`SELECT ${COLUMNS} ORDER BY k.sequence`);
   const wrapped = prepare('SELECT wrapped FROM key_versions WHERE version = ?');
   const one = (row: unknown) => RowSchema.optional().parse(row);
   const many = (found: unknown) => RowSchema.array().parse(found);
@@ -78,6 +79,8 @@ function readingRows(database: DatabaseSync) {
       many(versions.all(name, after, limit)),
     /** Living or deleted, oldest first. */
     everyVersion: (name: string) => many(everyVersion.all(name)),
+    /** Of every name, living or deleted. */
+    all: () => many(all.all()),
     newestOfEach: (after: string, limit: number) => many(newestOfEach.all(after, limit)),
     deletedOfEach: (after: string, limit: number) => many(deletedOfEach.all(after, limit)),
     wrapped: (version: string) => WrappedSchema.parse(wrapped.get(version)).wrapped,

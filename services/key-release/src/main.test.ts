@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +15,7 @@ import { openDatabase } from './database.ts';
 /** The program as it is started by people: its exit codes, its signals, and its sudden death. */
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+const REWRAP = fileURLToPath(new URL('main.rewrap.ts', import.meta.url));
 let prepared: Awaited<ReturnType<typeof prepareVault>>;
 
 beforeAll(async () => {
@@ -20,9 +23,12 @@ beforeAll(async () => {
 });
 afterAll(() => prepared.remove());
 
-function start(args: readonly string[]) {
-  const command = ['--conditions=strongroom:source', MAIN, ...args];
-  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
+/** @param piped a file that the program reads as its descriptor 3, through a pipe */
+function start(args: readonly string[], main = MAIN, piped?: string) {
+  const command = [process.execPath, '--conditions=strongroom:source', main, ...args];
+  const [program = '', ...rest] =
+    piped === undefined ? command : ['bash', '-c', `exec "$@" 3< <(cat "$0")`, piped, ...command];
+  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };
   child.stdout.on('data', (part) => {
     output.stdout += part;
@@ -71,6 +77,32 @@ test('says that a simulated platform protects nothing, and stops when it is told
   expect(output.stderr).not.toContain('Warning');
   child.kill('SIGTERM');
   expect(await exitCode(child)).toBe(0);
+});
+
+test('rewraps under a new master key, which a pipe may bring', async () => {
+  const at = prepared.args.indexOf('--master-key-file') + 1;
+  const next = join(prepared.folder, 'next-master');
+  await writeFile(next, randomBytes(32).toString('base64url'), { mode: 0o600 });
+  const rewrap = ['--owner', 'west', '--data', join(prepared.folder, 'data')];
+  const keys = ['--master-key-file', prepared.args[at] ?? '', '--new-master-key-file'];
+  const wrong = start(['rewrap', ...rewrap, ...keys.slice(0, 2)], REWRAP);
+  expect(await exitCode(wrong.child)).toBe(2);
+  const running = await started(prepared.args);
+  const early = start(['rewrap', ...rewrap, ...keys, next], REWRAP);
+  expect(await exitCode(early.child)).toBe(69);
+  expect(early.output.stderr).toContain('ERR_STATE_LOCKED');
+  running.child.kill('SIGTERM');
+  await exitCode(running.child);
+  const { child, output } = start(['rewrap', ...rewrap, ...keys, '/dev/fd/3'], REWRAP, next);
+  expect(await exitCode(child)).toBe(0);
+  expect(JSON.parse(output.stdout)).toMatchObject({ masterKey: 'file' });
+  const old = start(prepared.args);
+  expect(await exitCode(old.child)).toBe(77);
+  expect(old.output.stderr).toContain('ERR_STORE_SEALED');
+  prepared.args[at] = next;
+  const again = await started(prepared.args);
+  again.child.kill('SIGTERM');
+  expect(await exitCode(again.child)).toBe(0);
 });
 
 test('killed at any moment: no key has left without an entry in the log', async () => {

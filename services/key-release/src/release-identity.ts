@@ -76,11 +76,29 @@ export async function openReleaseIdentity(
   };
 }
 
+interface RewrapIdentityOptions {
+  readonly database: DatabaseSync;
+  readonly owner: string;
+  readonly before: AtRest;
+  readonly after: AtRest;
+}
+
+/** @throws ERR_CONFIG_INVALID, ERR_STORE_SEALED, as opening does */
+export function rewrapReleaseIdentity(options: RewrapIdentityOptions): void {
+  const { database, owner, before, after } = options;
+  const privateKey = readPrivateKey({ database, owner, atRest: before });
+  if (!privateKey) return;
+  const secret = privateKey.export({ format: 'der', type: 'pkcs8' });
+  const wrapped = after.wrap(secret, contextOf(owner));
+  secret.fill(0);
+  database.prepare('UPDATE identity SET wrapped = ? WHERE id = 1').run(wrapped);
+}
+
 function readPrivateKey({
   database,
   owner,
   atRest,
-}: ReleaseIdentityOptions): KeyObject | undefined {
+}: Pick<ReleaseIdentityOptions, 'database' | 'owner' | 'atRest'>): KeyObject | undefined {
   const row = RowSchema.optional().parse(
     database.prepare('SELECT owner, wrapped FROM identity WHERE id = 1').get(),
   );

@@ -20,12 +20,13 @@ import { startHousekeeping } from './housekeeping.ts';
 import { addRoutes } from './http.ts';
 import { createKeyBackups } from './key-backup.ts';
 import { createKeyStore } from './key-store.ts';
-import { readMasterKey } from './master-key.ts';
+import { openMasterKey } from './master-key.ts';
 import { readAccess } from './read-access.ts';
 import { openReleaseIdentity } from './release-identity.ts';
 import type { ReleaseService } from './release-key.ts';
 import { createRotationPolicies } from './rotation.ts';
 import type { Settings } from './settings.ts';
+import { openStoreKey } from './store-key.ts';
 
 type Context = Pick<ServiceContext, 'onShutdown'>;
 
@@ -73,10 +74,11 @@ async function openService(
 ): Promise<ReleaseService & KeyService> {
   const { owner } = settings;
   const authorities = parseAuthorities(await readTextFile(settings.authorities));
-  const atRest = createAtRest(await readMasterKey(settings.masterKeyFile));
+  const masterKey = await openMasterKey(settings);
   await makePrivateFolder(settings.data);
   const database = openDatabase(settings.data);
   context.onShutdown(() => database.close());
+  const atRest = createAtRest(await openStoreKey(database, masterKey));
   const auditLog = createAuditLog(database, clock);
   const tree = auditLog.verify();
   const hostname = new URL(settings.publicUrl ?? `http://${settings.host}`).hostname;

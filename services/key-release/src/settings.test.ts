@@ -45,6 +45,7 @@ describe('readSettings', () => {
     ['a level that is none', [...complete, '--log-level', 'loud']],
     ['a certificate without its key', [...complete, '--tls-cert', 'cert.pem']],
     ['a URL with a slash at the end', [...complete, '--public-url', 'https://keys.example/']],
+    ['two master keys', [...complete, '--master-key', 'key.json']],
     ['no callers', complete.filter((word) => !word.endsWith('token-file'))],
     ...complete.flatMap((word, index): [string, string[]][] =>
       word.startsWith('--') ? [[`no ${word}`, complete.toSpliced(index, 2)]] : [],

@@ -22,7 +22,8 @@ const OptionsSchema = z.strictObject({
   accessTokenFile: z.exactOptional(file),
   adminTokenFile: z.exactOptional(file),
   auditTokenFile: z.exactOptional(file),
-  masterKeyFile: file,
+  masterKeyFile: z.exactOptional(file),
+  masterKey: z.exactOptional(file),
   tlsCert: z.exactOptional(file),
   tlsKey: z.exactOptional(file),
   logLevel: z.enum(LOG_LEVELS),
@@ -38,9 +39,29 @@ const MASTER_KEY_VARIABLE = 'STRONGROOM_MASTER_KEY_FILE';
  * @throws ERR_USAGE with the argument that is wrong
  */
 export function readSettings(args: readonly string[], simulated: boolean): Settings | undefined {
-  let settings: Settings | undefined;
-  const program = createProgram(simulated, (options) => {
-    settings = parseOptions(options);
+  return parseCommand(args, OptionsSchema, (program) => addStart(program, simulated), demandWhole);
+}
+
+/** One command of a program, its options by a shape, and what the shape cannot say. */
+export function parseCommand<T>(
+  args: readonly string[],
+  shape: z.ZodType<T>,
+  add: (program: Command) => Command,
+  demand: (settings: T) => void,
+): T | undefined {
+  let settings: T | undefined;
+  const program = new Command('key-release')
+    .description("An owner's keys, released to attested code only, in Azure Key Vault's REST shape")
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+  add(program).action((options: unknown) => {
+    const parsed = shape.safeParse(options);
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0];
+      throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
+    }
+    demand(parsed.data);
+    settings = parsed.data;
   });
   try {
     program.parse(args, { from: 'user' });
@@ -51,11 +72,7 @@ export function readSettings(args: readonly string[], simulated: boolean): Setti
   return settings;
 }
 
-function createProgram(simulated: boolean, start: (options: unknown) => void): Command {
-  const program = new Command('key-release')
-    .description("An owner's keys, released to attested code only, in Azure Key Vault's REST shape")
-    .exitOverride()
-    .configureOutput({ outputError: () => undefined });
+function addStart(program: Command, simulated: boolean): Command {
   const command = program
     .command('start')
     .description(`hold the keys of one owner${simulated ? '; believe a SIMULATED platform' : ''}`)
@@ -72,38 +89,47 @@ function createProgram(simulated: boolean, start: (options: unknown) => void): C
     .option('--access-token-file <file>', 'tokens that may release keys, one a line')
     .option('--admin-token-file <file>', 'tokens that may administer keys, one a line')
     .option('--audit-token-file <file>', 'tokens that may read the audit log, one a line')
-    .addOption(
-      new Option('--master-key-file <file>', 'base64url of 32 bytes, mode 0600')
-        .env(MASTER_KEY_VARIABLE)
-        .makeOptionMandatory(),
-    )
     .option('--tls-cert <file>', 'PEM certificate chain')
     .option('--tls-key <file>', 'PEM private key')
-    .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
-    .action((options: unknown) => start(options));
+    .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'));
   if (simulated) {
     command.requiredOption(
       '--roots <path>',
       'public roots of the simulated platform, or its folder',
     );
   }
-  return program;
+  return masterKeyOptions(command);
 }
 
-function parseOptions(options: unknown): Settings {
-  const parsed = OptionsSchema.safeParse(options);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
-  }
-  const { access, accessTokenFile, adminTokenFile } = parsed.data;
+export function masterKeyOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--master-key-file <file>', 'base64url of 32 bytes, mode 0600').env(
+        MASTER_KEY_VARIABLE,
+      ),
+    )
+    .option('--master-key <file>', 'JSON that names the key of a PKCS#11 token or a cloud vault');
+}
+
+function demandWhole(settings: Settings): void {
+  const { access, accessTokenFile, adminTokenFile, tlsCert, tlsKey } = settings;
   if (access === undefined && (accessTokenFile === undefined || adminTokenFile === undefined)) {
     throw usage('--access, or --access-token-file and --admin-token-file');
   }
-  if ((parsed.data.tlsCert === undefined) !== (parsed.data.tlsKey === undefined)) {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw usage('--tls-cert and --tls-key belong together');
   }
-  return parsed.data;
+  demandOne('--master-key-file', settings.masterKeyFile, '--master-key', settings.masterKey);
+}
+
+/** @throws ERR_USAGE unless exactly one of two options is given */
+export function demandOne(
+  one: string,
+  first: string | undefined,
+  other: string,
+  second: string | undefined,
+): void {
+  if ((first === undefined) === (second === undefined)) throw usage(`either ${one} or ${other}`);
 }
 
 function usage(problem: string): StrongroomError {
