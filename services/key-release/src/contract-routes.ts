@@ -6,7 +6,7 @@ import { verifyContract } from '@strongroom/sealing/verify';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { ContractStore } from './contract-store.ts';
-import type { Guard } from './guard.ts';
+import type { Guards } from './guard.ts';
 import { readRequest } from './key-requests.ts';
 
 const PathSchema = z.strictObject({ id: ContractIdSchema });
@@ -16,8 +16,9 @@ export function addContractRoutes(
   scope: FastifyInstance,
   owner: string,
   contracts: ContractStore,
-  guard: Guard,
+  guards: Guards,
 ): void {
+  const guard = guards.demand('administer');
   const bodyLimit = SIGNED_CONTRACT_BYTES_MAX;
   scope.put('/contracts/:id', { ...guard, bodyLimit }, async (request) => {
     const { id } = readRequest(PathSchema, request.params);
@@ -26,7 +27,7 @@ export function addContractRoutes(
       throw new StrongroomError('ERR_CONTRACT_MISMATCH', { expected: id, found: contractId });
     }
     partyOf(contract, owner);
-    contracts.add(contractId, SignedContractSchema.parse(request.body));
+    contracts.add(contractId, SignedContractSchema.parse(request.body), guards.callerOf(request));
     return { id };
   });
   scope.get('/contracts/:id', guard, async (request) => {

@@ -20,7 +20,7 @@ import { transaction } from './database.ts';
  */
 export interface ContractStore {
   /** @param signed a file whose signatures were verified; storing it again changes nothing */
-  add(contractId: ContractId, signed: SignedContract): void;
+  add(contractId: ContractId, signed: SignedContract, caller: string | undefined): void;
   /** @throws ERR_CONTRACT_UNKNOWN */
   find(contractId: ContractId): SignedContract;
   /** @throws ERR_CONTRACT_UNKNOWN, ERR_STORE_SEALED for an edited row */
@@ -47,11 +47,12 @@ export function createContractStore(
   };
   return {
     find,
-    add: (contractId, signed) =>
+    add: (contractId, signed, caller) =>
       transaction(database, () => {
         if (read(contractId)) return;
         insert.run(contractId, JSON.stringify(signed), Math.floor(clock.now() / 1_000));
-        auditLog.append({ event: 'contract-stored', contract: contractId });
+        const who = caller === undefined ? {} : { caller };
+        auditLog.append({ event: 'contract-stored', ...who, contract: contractId });
       }),
     contractOf: (contractId) => {
       const bytes = decodeBase64url(find(contractId).payload) ?? new Uint8Array(0);

@@ -39,7 +39,7 @@ export function addRoutes(app: FastifyInstance, options: HttpOptions): void {
     addErrorAnswers(scope, { challenge, logger, record: attempts.record });
     addReleaseRoutes(scope, options);
     addKeyRoutes(scope, service, guards);
-    addContractRoutes(scope, owner, service.contracts, guards.demand('administer'));
+    addContractRoutes(scope, owner, service.contracts, guards);
     addAuditRoutes(scope, service, guards.demand('audit'));
     signHeadsAfterAnswers(scope, service, logger);
     done();

@@ -17,7 +17,7 @@ export interface Authority {
 }
 
 export function createAuthority(): Authority {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 3072 });
   const { kty, n, e } = publicKey.export({ format: 'jwk' });
   return {
     publicKey: IssuerKeySchema.parse({ kty, n, e }),

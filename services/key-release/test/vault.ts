@@ -29,13 +29,15 @@ export interface Vault {
   restart(): Promise<void>;
   /** Every entry of the audit log; the service is stopped for the time of reading. */
   entries(): Promise<Readonly<Record<string, unknown>>[]>;
+  /** Does something to its files; the service is stopped for that time. */
+  edit(act: (data: string) => void): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface VaultOptions {
   readonly platform?: 'amd' | 'simulated';
   /** Beside the one at ISSUER. */
-  readonly authorities?: readonly { readonly issuer: string; readonly keys: readonly unknown[] }[];
+  readonly authorities?: (own: Authority) => readonly object[];
   /** Whose raw evidence is believed; AMD's unless said otherwise. */
   readonly roots?: RootSet;
   /** Milliseconds that the service's clock goes before this machine's. */
@@ -53,6 +55,7 @@ export async function startVault(options: VaultOptions = {}): Promise<Vault> {
     log: running.log,
     restart: running.restart,
     entries: () => running.stopped(() => readEntries(join(prepared.folder, 'data'))),
+    edit: (act) => running.stopped(() => act(join(prepared.folder, 'data'))),
     client: (right) => createClient(running.url(), tokens[right], ca),
     stop: async () => {
       await running.stop();
@@ -74,7 +77,10 @@ export async function prepareVault(options: VaultOptions = {}) {
   const tls = createTls('localhost');
   const platform = options.platform === undefined ? {} : { platform: options.platform };
   const own = { issuer: ISSUER, keys: [authority.publicKey] };
-  const trusted = [own, ...(options.authorities ?? [])].map((each) => ({ ...each, ...platform }));
+  const trusted = [own, ...(options.authorities?.(authority) ?? [])].map((each) => ({
+    ...each,
+    ...platform,
+  }));
   const file = async (name: string, text: string) => {
     await writeFile(join(folder, name), text, { mode: 0o600 });
     return join(folder, name);
