@@ -23,13 +23,13 @@ import { startVault, type Vault } from './vault.ts';
 export const B = 'https://second.example';
 /** Signs with the key of ISSUER, which the owner's configuration does not notice. */
 export const ALIAS = 'https://alias.example';
-export const GOOD = [new Uint8Array(4096).fill(1)];
+const GOOD = [new Uint8Array(4096).fill(1)];
 export const EVIL = [new Uint8Array(4096).fill(2)];
 
 type Launch = Partial<LaunchOptions>;
 
 /** A started worker: what its platform says of it, and what it says of itself. */
-export interface Started {
+interface Started {
   readonly evidence: Evidence;
   readonly runtime: object;
 }
@@ -54,7 +54,7 @@ export interface Guarded {
   ask(name: string, target: string): Promise<Outcome>;
 }
 
-export interface Outcome {
+interface Outcome {
   readonly code: string;
   readonly details: readonly string[];
 }
