@@ -65,7 +65,7 @@ beforeAll(async () => {
   authority = new URL((await listen(attestation, '127.0.0.1', 0)).url).host;
   const { kty, n, e } = signer.publicJwk;
   const authorities = [{ issuer: ISSUER, keys: [{ kty, n, e }] }];
-  vault = await startVault({ platform: 'simulated', roots, authorities });
+  vault = await startVault({ platform: 'simulated', roots, authorities: () => authorities });
   closers.push(
     () => attestation.close(),
     () => vault.stop(),

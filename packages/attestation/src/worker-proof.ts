@@ -10,6 +10,7 @@ import { demandOwnVerification } from './own-verification.ts';
 import { type CompiledPolicy, compileReleasePolicy, releasePolicyFor } from './release-policy.ts';
 import type { RootSet } from './roots.ts';
 import { type TokenClaims, verifyToken } from './token.ts';
+import { launchMeasurementOf, platformKindOf } from './token-facts.ts';
 import type { VerificationClock } from './verify.ts';
 
 /**
@@ -111,14 +112,13 @@ function checkMomentOfIssue({ nbf, iat }: TokenClaims): void {
 }
 
 function checkPlatform(claims: TokenClaims, { enclave }: Contract): void {
-  const expected = enclave.platform === 'simulated' ? 'sevsnpvm-simulated' : 'sevsnpvm';
-  if (claims['x-ms-attestation-type'] !== expected) {
+  if (platformKindOf(claims) !== enclave.platform) {
     throw new StrongroomError('ERR_ROOT_KIND', { expected: enclave.platform });
   }
 }
 
 function measurementOf(claims: TokenClaims, { enclave }: Contract) {
-  const found = claims['x-ms-sevsnpvm-launchmeasurement'];
+  const found = launchMeasurementOf(claims);
   const reference = enclave.measurements.find((each) => each.sha384 === found);
   if (!reference) {
     throw new StrongroomError('ERR_MEASUREMENT_MISMATCH', {

@@ -1,3 +1,4 @@
+import { platformKindOf } from '@strongroom/attestation/token-facts';
 import { AuthoritySchema, PLATFORM_KINDS } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { z } from 'zod';
@@ -71,17 +72,7 @@ export function demandPlatform(
   claims: Readonly<Record<string, unknown>>,
 ): void {
   const { issuer, platform } = authority;
-  if (kindOf(claims) !== platform) {
+  if (platformKindOf(claims) !== platform) {
     throw new StrongroomError('ERR_ROOT_KIND', { authority: issuer, expected: platform });
   }
-}
-
-function kindOf(claims: Readonly<Record<string, unknown>>): 'amd' | 'simulated' | 'mixed' {
-  const type = claims['x-ms-attestation-type'];
-  // Azure's own tokens have no such claim; they are about hardware.
-  const platform = claims['x-strongroom-platform'] ?? 'amd';
-  const simulated = type === 'sevsnpvm-simulated' || type === 'azurevm-simulated';
-  if (simulated && platform === 'simulated') return 'simulated';
-  const hardware = typeof type === 'string' && !type.includes('simulated') && platform === 'amd';
-  return hardware ? 'amd' : 'mixed';
 }

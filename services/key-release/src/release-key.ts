@@ -10,6 +10,7 @@ import {
   type TokenClaims,
   verifyToken,
 } from '@strongroom/attestation/token';
+import { launchMeasurementOf } from '@strongroom/attestation/token-facts';
 import { type AttestationProof, parseTarget } from '@strongroom/protocol/attestation-proof';
 import type { AuditReceipt } from '@strongroom/protocol/audit';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
@@ -207,17 +208,11 @@ function releaseEvent(
     policySha256: sha256(Buffer.from(key.policy?.data ?? '', 'base64url')),
     authority: tokens.map((claims) => claims.iss).join(' '),
     platform: String(first?.['x-ms-attestation-type']),
-    measurement: measurementIn(first),
+    measurement: String(first && launchMeasurementOf(first)),
     contract: worker.contract,
     tokenSha256: sha256(request.target),
     transportKeySha256: sha256(worker.keys[0].n),
   };
-}
-
-/** A confidential VM's token has the hardware's claims one level down. */
-function measurementIn(claims: TokenClaims | undefined): string {
-  const tee = claims?.['x-ms-isolation-tee'];
-  return String(Reflect.get(Object(tee ?? claims), 'x-ms-sevsnpvm-launchmeasurement'));
 }
 
 /** What a refusal tells its requester in detail is what the audit log keeps. */

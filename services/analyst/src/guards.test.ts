@@ -1,0 +1,172 @@
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import { claimsOf } from '@strongroom/attestation/claims';
+import {
+  measureImage,
+  type SimulatedPlatform,
+  simulatedRoots,
+} from '@strongroom/attestation/insecure';
+import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
+import { verifyEvidence } from '@strongroom/attestation/verify';
+import type { WorkerProof } from '@strongroom/attestation/worker-proof';
+import { createProof, proofBytes } from '@strongroom/protocol/attestation-proof';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import { type Contract, contractBytes, parseContract } from '@strongroom/protocol/contract';
+import { codeOf } from '@strongroom/protocol/errors';
+import type { Evidence } from '@strongroom/protocol/evidence';
+import { ContractIdSchema } from '@strongroom/protocol/fields';
+import { evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
+import { SignJWT } from 'jose';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { createScene, DAY_MS } from '../test/scene.ts';
+import { createTokenShelf } from './proof.ts';
+
+/** Who has to lie before a reader believes a forged result. */
+
+const [A, B] = ['https://a.example', 'https://b.example'];
+const [GOOD, EVIL] = [[new Uint8Array([1])], [new Uint8Array([2])]];
+const authorities = new Map<string, { publicKey: KeyObject; privateKey: KeyObject }>(
+  [A, B].map((issuer) => [issuer, generateKeyPairSync('ec', { namedCurve: 'P-256' })]),
+);
+let contract: Contract;
+let platform: SimulatedPlatform;
+let roots: RootSet;
+
+beforeAll(async () => {
+  const shared = await sharedTestPlatform();
+  platform = shared.platform;
+  roots = simulatedRoots(shared.folder);
+  ({ contract } = await createScene());
+}, 60_000);
+
+const publicJwk = (key: KeyObject) => ({ ...key.export({ format: 'jwk' }) });
+
+function agree(guards: object) {
+  const agreed = parseContract({
+    ...contract,
+    enclave: {
+      ...{ platform: 'simulated', minimumTcb: {} },
+      measurements: [{ name: 'good', sha384: measureImage(GOOD) }],
+      authorities: [...authorities].map(([issuer, { publicKey }]) => ({
+        issuer,
+        keys: [publicJwk(publicKey)],
+      })),
+      ...guards,
+    },
+  });
+  const hash = createHash('sha256').update(contractBytes(agreed)).digest('hex');
+  return { contract: agreed, contractId: ContractIdSchema.parse(hash) };
+}
+
+type Agreed = ReturnType<typeof agree>;
+
+/** A started worker's evidence. */
+function start({ contractId }: Agreed, image = GOOD): Promise<Evidence> {
+  const transport = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey;
+  const aggregates = generateKeyPairSync('ed25519').publicKey;
+  const runtime = {
+    contract: contractId,
+    keys: [
+      { ...publicJwk(transport), kid: 'transport', key_ops: ['encrypt'] },
+      { ...publicJwk(aggregates), kid: 'aggregates', key_ops: ['verify'] },
+    ],
+    nonce: randomBytes(32).toString('base64url'),
+    purpose: 'strongroom/worker/v1',
+  };
+  const guest = platform.launch({ image, hostData: Buffer.from(contractId, 'hex') });
+  return evidenceOf(guest, canonicalBytes(runtime));
+}
+
+/** What an authority says truthfully of evidence, and then whatever it is told to say. */
+async function tokenOf(issuer: string, evidence: Evidence, lies: object = {}): Promise<string> {
+  const verified = verifyEvidence(evidence, { roots, clock: { now: () => Date.now() } });
+  const bytes = decodeBase64url(evidence.runtimeClaims) ?? new Uint8Array(0);
+  const now = Math.floor(Date.now() / 1_000);
+  const times = { iat: now, nbf: now, exp: now + 600, jti: randomBytes(8).toString('hex') };
+  const { privateKey } = authorities.get(issuer) ?? expect.fail('an authority');
+  return new SignJWT({ iss: issuer, ...times, ...claimsOf(verified, bytes), ...lies })
+    .setProtectedHeader({ alg: 'ES256' })
+    .sign(privateKey);
+}
+
+/** The claims of other code but for the one that gives it away. */
+const forged = (issuer: string, evidence: Evidence, lies: object = {}) =>
+  tokenOf(issuer, evidence, { 'x-ms-sevsnpvm-launchmeasurement': measureImage(GOOD), ...lies });
+
+async function read(
+  agreed: Agreed,
+  tokens: readonly string[],
+  evidence?: Evidence,
+  { trusted = roots, later = 0 } = {},
+): Promise<WorkerProof | string | undefined> {
+  const clock = { now: () => Date.now() + later, monotonic: () => 0 };
+  const shelf = createTokenShelf({ ...agreed, clock, roots: trusted });
+  const bytes = proofBytes(createProof(tokens, evidence));
+  await shelf.add(bytes);
+  try {
+    return shelf.proofOf(createHash('sha256').update(bytes).digest('hex'));
+  } catch (error) {
+    return codeOf(error);
+  }
+}
+
+describe('two authorities that must agree', () => {
+  test('vouch for a worker together, and neither alone', async () => {
+    const agreed = agree({ agreement: 2 });
+    const worker = await start(agreed);
+    const tokens = [await tokenOf(A, worker), await tokenOf(B, worker)];
+    expect(await read(agreed, tokens)).toMatchObject({ issuers: [A, B], isOwnVerified: false });
+    for (const token of tokens) expect(await read(agreed, [token])).toBe('ERR_AGREEMENT_MISSING');
+    const lies = { 'x-strongroom-agreeing-authorities': 2 };
+    expect(await read(agreed, [await tokenOf(A, worker, lies)])).toBe('ERR_AGREEMENT_MISSING');
+  });
+
+  test('do not vouch for other code when one of them is honest', async () => {
+    const agreed = agree({ agreement: 2 });
+    const evil = await start(agreed, EVIL);
+    const tokens = [await forged(A, evil), await tokenOf(B, evil)];
+    expect(await read(agreed, tokens)).toBe('ERR_AGREEMENT_MISSING');
+    const mixed = [await forged(A, evil), await tokenOf(B, await start(agreed))];
+    expect(await read(agreed, mixed)).toBe('ERR_AGREEMENT_MISSING');
+  });
+});
+
+describe('a reader that looks at the report itself', () => {
+  test('believes what holds, also when the certificates have ended since', async () => {
+    const agreed = agree({ agreement: 2, ownVerification: true });
+    const worker = await start(agreed);
+    const tokens = [await tokenOf(A, worker), await tokenOf(B, worker)];
+    for (const later of [0, 400 * DAY_MS]) {
+      const proof = await read(agreed, tokens, worker, { later });
+      expect(proof).toMatchObject({
+        issuers: [A, B],
+        isOwnVerified: true,
+        measurementName: 'good',
+      });
+    }
+  });
+
+  test('is not deceived by all authorities together', async () => {
+    const agreed = agree({ agreement: 2, ownVerification: true });
+    const evil = await start(agreed, EVIL);
+    const lies = { 'x-strongroom-own-verification': 'accepted' };
+    const tokens = [await forged(A, evil, lies), await forged(B, evil, lies)];
+    expect(await read(agreed, tokens, evil)).toBe('ERR_MEASUREMENT_MISMATCH');
+    expect(await read(agreed, tokens, await start(agreed))).toBe('ERR_REPORT_DATA_MISMATCH');
+    expect(await read(agreed, tokens)).toBe('ERR_APPRAISAL_REFUSED');
+  });
+
+  test('holds the report to demands that no token shows', async () => {
+    const agreed = agree({ ownVerification: true, killList: { products: ['Genoa'] } });
+    const worker = await start(agreed);
+    expect(await read(agreed, [await tokenOf(A, worker)], worker)).toBe('ERR_APPRAISAL_REFUSED');
+  });
+
+  test("takes a simulated machine for none of AMD's", async () => {
+    const agreed = agree({ ownVerification: true });
+    const worker = await start(agreed);
+    const tokens = [await tokenOf(A, worker)];
+    const code = await read(agreed, tokens, worker, { trusted: AMD_ROOTS });
+    expect(['ERR_CERTIFICATE_CHAIN', 'ERR_ROOT_KIND']).toContain(code);
+  });
+});
