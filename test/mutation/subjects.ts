@@ -38,7 +38,7 @@ const POLICIES_BESIDE: Readonly<Record<string, readonly string[]>> = {
   'claim-types.ts': ['compile', 'real-claims'],
   'compile.ts': ['compile'],
   'contract-diff.ts': ['contract-diff'],
-  'diff.ts': ['diff', 'contract-diff'],
+  'diff.ts': ['diff', 'contract-diff', 'entailment'],
   'entailment.ts': ['diff', 'entailment'],
   'evaluate.ts': ['evaluate', 'explain'],
   'explain.ts': ['explain'],

@@ -10,6 +10,8 @@ const MICROCODE = `version of the microcode (${SNP}microcode-svn)`;
 const MEASURED = `measurement of the launched code (${SNP}launchmeasurement)`;
 const FOREIGN_LESS = { claim: 'n', less: 5 };
 
+const TOO_MANY = 'the policies combine in too many ways to be compared';
+
 const genoa = (floor: number) => [
   { claim: 'x-strongroom-product', equals: 'Genoa' },
   { claim: `${SNP}microcode-svn`, greaterOrEquals: floor },
@@ -133,6 +135,44 @@ const TABLE: [string, object[], object[], string, string[]][] = [
     ],
   ],
   [
+    'two things exchanged at once',
+    [allOf(A, x({ equals: 1 }), { claim: 'y', equals: 1 })],
+    [allOf(B, x({ equals: 2 }), { claim: 'y', equals: 1 })],
+    'incomparable',
+    [
+      `no longer accepted: issuer of the token (iss) "${A}", x 1: stronger`,
+      `accepted too: issuer of the token (iss) "${B}", x 2: weaker`,
+    ],
+  ],
+  [
+    'any integer',
+    [allOf(A, x({ greaterOrEquals: 5 }))],
+    [allOf(A, x({ greaterOrEquals: Number.MIN_SAFE_INTEGER }))],
+    'weaker',
+    ['x must be any integer in place of at least 5: weaker'],
+  ],
+  [
+    'the ends of the integers',
+    [allOf(A, x({ greaterOrEquals: Number.MAX_SAFE_INTEGER }))],
+    [allOf(A, x({ lessOrEquals: Number.MIN_SAFE_INTEGER }))],
+    'incomparable',
+    ['x must be -9007199254740991 in place of 9007199254740991: neither weaker nor stronger'],
+  ],
+  [
+    'a number above every number',
+    [allOf(A, x({ greater: Number.MAX_SAFE_INTEGER }))],
+    [allOf(A, x({ less: Number.MIN_SAFE_INTEGER }))],
+    'same',
+    [],
+  ],
+  [
+    'what is below a claim makes a demand on the claim itself redundant',
+    [allOf(A, x({ exists: 'true' }), { claim: 'x.y', equals: true })],
+    [allOf(A, { claim: 'x.y', equals: false })],
+    'incomparable',
+    ['x.y must be false in place of true: neither weaker nor stronger'],
+  ],
+  [
     'silence that is demanded',
     [allOf(A, x({ exists: 'true' }))],
     [allOf(A, x({ exists: 'false' }))],
@@ -168,13 +208,27 @@ describe('diffPolicies', () => {
   });
 
   test('says that it cannot decide instead of guessing', () => {
-    const either = (name: string) => ({ anyOf: [`${name}1`, `${name}2`].map(exists) });
     const exists = (claim: string) => ({ claim, exists: 'true' });
+    const either = (name: string) => ({ anyOf: [`${name}1`, `${name}2`].map(exists) });
     const names = Array.from({ length: 20 }, (_, index) => `c${index}-`);
     const large = compiled(allOf(A, ...names.map(either)));
-    const diff = diffPolicies(large, compiled(allOf(A, ...names.slice(1).map(either))));
-    expect(diff.relation).toBe('undecided');
-    expect(diffLines(diff)[0]).toMatch(/^UNDECIDED/);
+    const small = compiled(allOf(A, exists('c0-1')));
+    for (const [old, now] of [[large, small] as const, [small, large] as const]) {
+      expect(diffPolicies(old, now)).toMatchObject({ relation: 'undecided', changes: [TOO_MANY] });
+    }
+    expect(diffLines(diffPolicies(large, small))[0]).toMatch(/^UNDECIDED/);
+    const ranges = (width: number) =>
+      Array.from({ length: 300 }, (_, index) =>
+        allOf(A, x({ greaterOrEquals: 10 * index }), x({ less: 10 * index + width })),
+      );
+    const [wide, narrow] = [compiled(...ranges(6)), compiled(...ranges(5).reverse())];
+    expect(diffPolicies(wide, narrow)).toMatchObject({
+      relation: 'undecided',
+      changes: [TOO_MANY],
+    });
+    expect(diffPolicies(narrow, wide).relation).toBe('undecided');
+    const reversed = compiled(...ranges(6).reverse());
+    expect(diffPolicies(wide, reversed)).toEqual({ relation: 'same', changes: [] });
   });
 
   test('compares the largest policies of a contract in little time', () => {

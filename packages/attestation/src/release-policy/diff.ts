@@ -25,7 +25,7 @@ export interface PolicyDiff {
 export function diffPolicies(before: CompiledPolicy, after: CompiledPolicy): PolicyDiff {
   const [old, now] = [waysOf(before), waysOf(after)];
   if (!old || !now) return { relation: 'undecided', changes: [TOO_MANY] };
-  const [more, less] = [coverage(now, old), coverage(old, now)];
+  const [more, less] = [coverage(without(now, old), old), coverage(without(old, now), now)];
   const relation = relationOf(more.kind, less.kind);
   return {
     relation,
@@ -188,12 +188,11 @@ function nearestWay(way: Way, others: readonly Way[]): Way {
 
 function valuesText(claim: string, set: ValueSet | undefined): string {
   if (!set) return 'anything';
-  const { missing, objects, others, booleans, integers, texts } = set;
-  const anything = objects && others && booleans.length === 2 && texts.allBut;
-  if (anything && texts.listed.length === 0) return missing ? 'anything' : 'there';
+  const { missing, others, booleans, integers, texts } = set;
+  if (missing) return 'missing';
+  // Conditions tell these apart from nothing else but a missing claim.
+  if (others) return 'there';
   return [
-    ...(missing ? ['missing'] : []),
-    ...(objects ? ['an object'] : []),
     ...booleans.map(String),
     ...integers.map(([least, most]) => intervalText(claim, least, most)),
     ...(texts.allBut ? [otherTexts(claim, texts.listed)] : []),

@@ -6,7 +6,6 @@ import {
   exampleOf,
   intersect,
   isEmpty,
-  OBJECTS,
   textSet,
   type ValueSet,
   valuesOf,
@@ -93,13 +92,13 @@ function both(left: Way, right: Way): Way | undefined {
   return consistent(sets);
 }
 
-/** A claim below another one needs an object above it. */
+/** A claim below another one needs an object above it, and says all that there is to say of it. */
 function consistent(sets: Map<string, ValueSet>): Way | undefined {
   const present = [...sets].flatMap(([claim, { missing }]) => (missing ? [] : [claim]));
   for (const [above, { objects }] of sets) {
     if (!present.some((claim) => claim.startsWith(`${above}.`))) continue;
     if (!objects) return undefined;
-    sets.set(above, OBJECTS);
+    sets.delete(above);
   }
   return sets;
 }

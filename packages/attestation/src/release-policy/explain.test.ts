@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compileReleasePolicy } from './compile.ts';
-import { demandLines, explainToken, tokenLines } from './explain.ts';
+import {
+  demandLines,
+  explainToken,
+  SUPPOSED_GUARDS,
+  tokenLines,
+  withoutAddedClaims,
+} from './explain.ts';
 import { DENY_ALL_POLICY } from './from-contract.ts';
 
 const SNP = 'x-ms-sevsnpvm-';
@@ -178,6 +184,20 @@ describe('explainToken', () => {
       'The nearest of 3 ways is anyOf[2]; the token misses 1 of its 3 demands:',
     );
     expect(lines[2]).toBe('  NO  a must be 3: it is missing');
+  });
+
+  test('says of a single way that there is no other', () => {
+    const explained = explainToken(compiled(allOf(A, { claim: 'a', equals: 1 })), { iss: A });
+    expect(tokenLines(explained)[0]).toBe(
+      'The policy has one way; the token misses 1 of its 2 demands:',
+    );
+  });
+
+  test('hears nothing that a token says of the guards, which may be supposed to agree', () => {
+    const guards = { 'x-strongroom-own-verification': 'accepted' };
+    const others = { 'x-strongroom-agreeing-authorities': 3 };
+    expect(withoutAddedClaims({ iss: A, ...guards, ...others, a: 1 })).toEqual({ iss: A, a: 1 });
+    expect(SUPPOSED_GUARDS).toEqual({ ...guards, 'x-strongroom-agreeing-authorities': 8 });
   });
 
   test('prints claims of an attacker harmlessly and briefly', () => {

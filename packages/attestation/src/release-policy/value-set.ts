@@ -34,13 +34,8 @@ const NOTHING: ValueSet = {
   ...{ missing: false, objects: false, others: false },
   ...{ booleans: [], integers: [], texts: NO_TEXTS },
 };
-const EVERYTHING: ValueSet = {
-  ...{ missing: true, objects: true, others: true },
-  ...{ booleans: [true, false], integers: [[LEAST, MOST]], texts: EVERY_TEXT },
-};
 
 export const MISSING: ValueSet = { ...NOTHING, missing: true };
-export const OBJECTS: ValueSet = { ...NOTHING, objects: true };
 
 export function textSet(...listed: string[]): ValueSet {
   return { ...NOTHING, texts: { allBut: false, listed } };
@@ -69,8 +64,8 @@ function sameAs(value: string | number | boolean): ValueSet {
 
 function typeOf(value: string | number | boolean): ValueSet {
   if (typeof value === 'string') return { ...NOTHING, texts: EVERY_TEXT };
-  if (typeof value === 'number') return { ...NOTHING, integers: EVERYTHING.integers };
-  return { ...NOTHING, booleans: EVERYTHING.booleans };
+  if (typeof value === 'number') return integerSet(LEAST, MOST);
+  return { ...NOTHING, booleans: [true, false] };
 }
 
 function ordered(operator: string, expected: number): Interval {
@@ -122,7 +117,7 @@ export function complement(set: ValueSet): ValueSet {
 export function isEmpty(set: ValueSet): boolean {
   const { missing, objects, others, booleans, integers, texts } = set;
   const hasTexts = texts.allBut || texts.listed.length > 0;
-  return !(missing || objects || others || hasTexts) && booleans.length + integers.length === 0;
+  return !(missing || objects || others || hasTexts || booleans[0] !== undefined || integers[0]);
 }
 
 export function isWithin(inner: ValueSet, outer: ValueSet): boolean {
@@ -130,13 +125,12 @@ export function isWithin(inner: ValueSet, outer: ValueSet): boolean {
 }
 
 /** A value of the set, undefined for a missing claim; the set is not empty. */
-export function exampleOf({ missing, objects, booleans, integers, texts }: ValueSet): unknown {
+export function exampleOf({ missing, others, booleans, integers, texts }: ValueSet): unknown {
   if (missing) return undefined;
-  if (objects) return Object.create(null);
-  const [integer] = integers;
-  if (integer) return integer[0] === LEAST ? integer[1] : integer[0];
+  const [[least, most] = []] = integers;
+  if (least !== undefined) return least === LEAST ? most : least;
   if (booleans.length > 0) return booleans[0];
-  if (!texts.allBut) return texts.listed[0] ?? null;
   // Longer than every text that is excluded.
-  return 'x'.repeat(Math.max(0, ...texts.listed.map((each) => each.length)) + 1);
+  if (texts.allBut) return 'x'.repeat(Math.max(0, ...texts.listed.map(({ length }) => length)) + 1);
+  return texts.listed[0] ?? (others ? null : Object.create(null));
 }
