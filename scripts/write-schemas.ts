@@ -23,6 +23,7 @@ import {
   EvidenceRefusalSchema,
   EvidenceStatementSchema,
 } from '@strongroom/protocol/evidence-answer';
+import { DebitSchema } from '@strongroom/protocol/ledger';
 import { AggregateSealSchema } from '@strongroom/protocol/sealed-aggregate';
 import { BatchSealSchema, ManifestSchema } from '@strongroom/protocol/sealed-batch';
 import { z } from 'zod';
@@ -47,6 +48,10 @@ const DOCUMENTS = {
   ],
   'evidence-statement': [EvidenceStatementSchema, 'Payload of the JWS `statement` of an answer.'],
   'evidence-refusal': [EvidenceRefusalSchema, 'Unsigned: challenges that got no answer, and why.'],
+  debit: [
+    DebitSchema,
+    'Payload of the JWS by which a worker debits budgets: before a result leaves.',
+  ],
   'audit-head': [AuditHeadSchema, 'Payload of the JWS over the size and root of an audit log.'],
   'audit-receipt': [AuditReceiptSchema, 'Proof that an entry is in the log of a signed head.'],
   'audit-consistency': [AuditConsistencySchema, 'Proof that a log only grew since a head.'],

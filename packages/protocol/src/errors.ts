@@ -391,6 +391,22 @@ export const ERRORS = {
     'a release policy that was set as immutable is expected to stay as it is',
     'Create a new version of the key with the new policy.',
   ),
+  ERR_BUDGET_UNSET: halt(
+    'the owner is expected to have set a budget for the dataset, in the measure of the debit',
+    'Ask the owner to set one: `strongroom ledger budget set`.',
+  ),
+  ERR_BUDGET_EXHAUSTED: halt(
+    "a result is expected to fit into what is left of the owner's privacy budget",
+    'No further result of this dataset may leave; the owner may raise the budget.',
+  ),
+  ERR_DEBIT_CHANGED: halt(
+    'a window of a query is expected to be debited once, with the same amounts',
+    'Somebody asks for a second result of a window: look at the audit entry that is named.',
+  ),
+  ERR_DEBIT_INVALID: halt(
+    'a debit is expected to be signed by the attested worker, for the datasets of its query',
+    'Treat the debit as forged, or the worker as running under another contract.',
+  ),
   ERR_AUDIT_BROKEN: halt(
     'the audit log is expected to hold every entry that was signed, unchanged and in order',
     'Somebody changed or cut it from this sequence number on: keep it as evidence, ask its owner.',

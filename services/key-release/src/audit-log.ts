@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import type { ErrorCode } from '@strongroom/protocol/errors';
+import type { Budget, Debit } from '@strongroom/protocol/ledger';
 import type { Clock } from '@strongroom/runtime/clock';
 import { brokenAt, readAuditLog } from '@strongroom/sealing/audit';
 import {
@@ -40,7 +41,9 @@ export interface AuditEvent {
     | 'request-refused'
     | 'contract-stored'
     | 'key-released'
-    | 'release-refused';
+    | 'release-refused'
+    | 'budgets-set'
+    | 'budget-debited';
   /** Who asked, as the configuration names the caller. */
   readonly caller?: string;
   /** The route's pattern, of what is no operation on a key. */
@@ -61,6 +64,8 @@ export interface AuditEvent {
   readonly tokenSha256?: string;
   /** Of the transport key's modulus: to whom the answer was encrypted. */
   readonly transportKeySha256?: string;
+  readonly budgets?: readonly Budget[];
+  readonly debit?: Debit;
 }
 
 export interface AuditLog {
@@ -72,6 +77,8 @@ export interface AuditLog {
   size(): number;
   /** Canonical JSON, oldest first. */
   read(from: number, limit: number): string[];
+  /** Every entry, oldest first. */
+  all(): Iterable<string>;
   /** Hashes of complete subtrees. @throws ERR_AUDIT_BROKEN for one that should be there */
   readonly nodeAt: NodeAt;
   /** The tree, built anew from the entries. @throws ERR_AUDIT_BROKEN with the first wrong one */
@@ -91,6 +98,7 @@ export function createAuditLog(database: DatabaseSync, clock: Clock): AuditLog {
   return {
     size,
     read,
+    all: () => entriesOf(read),
     nodeAt: nodes.at,
     append: (event) =>
       transaction(database, () => {

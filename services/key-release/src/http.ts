@@ -12,11 +12,12 @@ import { addErrorAnswers } from './error-answers.ts';
 import type { Guards } from './guard.ts';
 import { ApiVersionSchema, KeyPathSchema, ReleaseSchema, readRequest } from './key-requests.ts';
 import { addKeyRoutes } from './key-routes.ts';
+import { addLedgerRoutes, type LedgerService } from './ledger-routes.ts';
 import { type ReleaseService, releaseKey } from './release-key.ts';
 
 export interface HttpOptions {
   readonly owner: string;
-  readonly service: ReleaseService & KeyService;
+  readonly service: ReleaseService & KeyService & LedgerService;
   readonly guards: Guards;
   readonly attempts: Attempts;
   readonly logger: Logger;
@@ -40,6 +41,7 @@ export function addRoutes(app: FastifyInstance, options: HttpOptions): void {
     addReleaseRoutes(scope, options);
     addKeyRoutes(scope, service, guards);
     addContractRoutes(scope, owner, service.contracts, guards);
+    addLedgerRoutes(scope, owner, service, guards);
     addAuditRoutes(scope, service, guards.demand('audit'));
     signHeadsAfterAnswers(scope, service, logger);
     done();

@@ -90,8 +90,11 @@ export const UpdateSchema = z.strictObject({
 /** A proof in base64url; a token has a limit of its own. */
 const TARGET_CHARACTERS_MAX = Math.ceil(PROOF_BYTES_MAX / 3) * 4;
 
+/** An attestation token or proof. */
+export const TargetSchema = z.string().min(1).max(TARGET_CHARACTERS_MAX);
+
 export const ReleaseSchema = z.strictObject({
-  target: z.string().min(1).max(TARGET_CHARACTERS_MAX),
+  target: TargetSchema,
   // What Azure takes when nothing is said.
   enc: z.enum(RELEASE_ALGORITHMS).default('CKM_RSA_AES_KEY_WRAP'),
   nonce: z.exactOptional(z.string().max(1_024)),

@@ -42,19 +42,23 @@ export interface ReleaseRequest {
   readonly caller: string | undefined;
 }
 
-export interface ReleaseService {
+/** By what a worker is judged. */
+export interface RequesterService {
   readonly authorities: readonly TrustedAuthority[];
   /** For authorities whose keys are not pinned but fetched from a pinned URL. */
   readonly jwks?: JwksSource;
-  readonly keyStore: KeyStore;
   /** What raw evidence is held to. */
   readonly contracts: ContractStore;
   /** Whose platform raw evidence has to be of. */
   readonly roots: RootSet;
+  readonly clock: Clock;
+}
+
+export interface ReleaseService extends RequesterService {
+  readonly keyStore: KeyStore;
   readonly auditLog: AuditLog;
   readonly auditHeads: AuditHeads;
   readonly identity: ReleaseIdentity;
-  readonly clock: Clock;
   /** As clients know it, without a slash at the end. */
   readonly baseUrl: () => string;
 }
@@ -98,7 +102,10 @@ export async function releaseKey(
 }
 
 /** Each token for itself; an authority that has a key of another one is that one again. */
-function verifyRequester(proof: AttestationProof, service: ReleaseService): Promise<OneWorker> {
+export function verifyRequester(
+  proof: AttestationProof,
+  service: RequesterService,
+): Promise<OneWorker> {
   const counted: { keys: readonly AuthorityKey[] }[] = [];
   return verifyTokens(proof.tokens, async (token) => {
     const { issuer, kid } = claimedSigner(token);
@@ -120,7 +127,7 @@ function verifyRequester(proof: AttestationProof, service: ReleaseService): Prom
 async function keysOf(
   { issuer, keys }: TrustedAuthority,
   kid: string | undefined,
-  { jwks }: ReleaseService,
+  { jwks }: RequesterService,
 ): Promise<readonly AuthorityKey[]> {
   return keys ?? (await jwks?.keysOf(issuer, kid)) ?? [];
 }
@@ -141,10 +148,10 @@ function findReleasable(request: ReleaseRequest, { keyStore, clock }: ReleaseSer
  * Evidence that is shown has to hold, whatever the policy asks for.
  * @returns false where none was shown
  */
-function verifyRaw(
+export function verifyRaw(
   { evidence }: AttestationProof,
   { runtime }: OneWorker,
-  { contracts, roots, clock }: ReleaseService,
+  { contracts, roots, clock }: RequesterService,
 ): boolean {
   if (evidence === undefined) return false;
   const contract = contracts.contractOf(runtime.contract);

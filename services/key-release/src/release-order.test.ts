@@ -35,7 +35,7 @@ function fullService(more: Partial<ReleaseService> = {}) {
       secretOf: () => Buffer.alloc(32, 1),
     },
     auditLog: {
-      ...{ size: unused, verify: unused, read: unused, nodeAt: unused },
+      ...{ size: unused, verify: unused, read: unused, all: unused, nodeAt: unused },
       append: () => {
         throw full;
       },

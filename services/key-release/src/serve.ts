@@ -20,6 +20,8 @@ import { startHousekeeping } from './housekeeping.ts';
 import { addRoutes } from './http.ts';
 import { createKeyBackups } from './key-backup.ts';
 import { createKeyStore } from './key-store.ts';
+import { openLedger } from './ledger.ts';
+import type { LedgerService } from './ledger-routes.ts';
 import { openMasterKey } from './master-key.ts';
 import { readAccess } from './read-access.ts';
 import { openReleaseIdentity } from './release-identity.ts';
@@ -71,7 +73,7 @@ async function openService(
   context: Context,
   clock: Clock,
   baseUrl: () => string,
-): Promise<ReleaseService & KeyService> {
+): Promise<ReleaseService & KeyService & LedgerService> {
   const { owner } = settings;
   const authorities = parseAuthorities(await readTextFile(settings.authorities));
   const masterKey = await openMasterKey(settings);
@@ -94,7 +96,8 @@ async function openService(
     rotationPolicies: createRotationPolicies(shared),
   };
   const contracts = createContractStore(database, auditLog, clock);
-  const parts = { authorities, jwks, ...keys, contracts, roots, auditLog, auditHeads };
+  const ledger = openLedger(auditLog, auditLog.all());
+  const parts = { authorities, jwks, ...keys, contracts, roots, ledger, auditLog, auditHeads };
   return { ...parts, identity, clock, baseUrl };
 }
 

@@ -8,7 +8,7 @@ import { SignJWT } from 'jose';
 
 export const ISSUER = 'https://attest.example';
 const CONTRACT = ContractIdSchema.parse('c0'.repeat(32));
-const MEASUREMENT = 'a1'.repeat(48);
+export const MEASUREMENT = 'a1'.repeat(48);
 
 /** Signs attestation tokens; what they say is up to the test. */
 export interface Authority {
