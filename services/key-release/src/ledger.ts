@@ -32,7 +32,7 @@ export interface Ledger {
   accounts(contract: ContractId): Account[];
 }
 
-export interface Account extends Budget {
+interface Account extends Budget {
   /** By the names of the measure; empty before the first debit. */
   readonly spent: Readonly<Record<string, string>>;
   /** Windows that were debited. */
