@@ -189,8 +189,9 @@ describe('canaries', () => {
     const skip = (file: string) =>
       allowed.includes(file) || file.endsWith('analyst-reader.stdout.log');
     const hits = scanner.scan(run, skip);
-    expect(hits.filter((hit) => !tellsTheOwnerItsColumn(hit))).toEqual([]);
-    expect(hits).toHaveLength(1);
+    const beyond = hits.filter((hit) => !isInTheContractOfAnOwner(hit));
+    expect(beyond.filter((hit) => !tellsTheOwnerItsColumn(hit))).toEqual([]);
+    expect(beyond).toHaveLength(1);
     expect(scanner.filesScanned).toBeGreaterThan(20);
     await plantedLeaksAreFound(plants);
   });
@@ -223,6 +224,14 @@ describe('canaries', () => {
     const line = before.slice(before.lastIndexOf('\n') + 1);
     const isRefusal = line.startsWith('{"error":{"code":"ERR_COLUMN_TYPE"');
     return label === 'column name' && file.endsWith('producer-left.stderr.log') && isRefusal;
+  }
+
+  /** For own verification each owner's key release holds the contract, which names the columns. */
+  function isInTheContractOfAnOwner({ label, file, encoding }: Hit): boolean {
+    const [folder, name = ''] = path.relative(run, file).split(path.sep);
+    const isDatabase = OWNERS.some((owner) => folder === `key-release-${owner}`);
+    const isContract = label === 'column name' && /^base64/.test(encoding);
+    return isContract && isDatabase && name.startsWith('key-release.db');
   }
 
   /** A leak in each kind of place: a log, a temp file, a file in Kafka's folder. */
