@@ -75,6 +75,13 @@ describe('http server', () => {
     }
   });
 
+  it('refuses a URL that cannot be decoded like any other request', async () => {
+    const answer = await server().inject('/page/%ff');
+    expect([answer.statusCode, answer.json().error.code]).toEqual([400, 'ERR_REQUEST_INVALID']);
+    expect(answer.headers['x-content-type-options']).toBe('nosniff');
+    expect(answer.body).not.toContain('%ff');
+  });
+
   it('answers coded errors with their code', async () => {
     const answer = await server().inject('/full');
     expect(answer.statusCode).toBe(503);

@@ -49,6 +49,11 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     routerOptions: { maxParamLength: PATH_PART_CHARACTERS_MAX },
+    // A URL that cannot be decoded meets no hook, and would be repeated in the answer.
+    frameworkErrors: (_error, _request, reply) => {
+      reply.headers(SECURITY_HEADERS);
+      return answerError(reply, 400, 'ERR_REQUEST_INVALID', 'the URL cannot be decoded');
+    },
     serverFactory: (handler) => createServer(handler, options.tls),
   });
   addJsonBodies(app);

@@ -30,28 +30,14 @@ export type AddAdminRoute = (
 
 /**
  * Routes for the right `administer`. Azure's client asks for `/keys/{name}/` when it names no
- * version, so each answers with a slash at the end too. What is read is in the audit log before it
- * is answered; what changes something writes its own entry, in the same transaction.
+ * version, so each answers with a slash at the end too. What changes something writes its own audit
+ * entry, in the same transaction.
  */
-export function adminRoutes(
-  scope: FastifyInstance,
-  { auditLog }: Pick<KeyService, 'auditLog'>,
-  guards: Guards,
-): AddAdminRoute {
+export function adminRoutes(scope: FastifyInstance, guards: Guards): AddAdminRoute {
   const guard = guards.demand('administer');
   return (method, url, handle, options = {}) => {
-    const handler = async (request: FastifyRequest, reply: FastifyReply) => {
-      const by = guards.callerOf(request);
-      const answer = await handle(request, by, reply);
-      if (method === 'GET') {
-        auditLog.append({
-          event: 'keys-read',
-          route: url,
-          ...(by === undefined ? {} : { caller: by }),
-        });
-      }
-      return answer;
-    };
+    const handler = (request: FastifyRequest, reply: FastifyReply) =>
+      handle(request, guards.callerOf(request), reply);
     for (const spelled of [url, `${url}/`]) {
       scope.route({ method, url: spelled, ...guard, ...options, handler });
     }

@@ -43,8 +43,25 @@ export function addRoutes(app: FastifyInstance, options: HttpOptions): void {
     addContractRoutes(scope, owner, service.contracts, guards);
     addLedgerRoutes(scope, owner, service, guards);
     addAuditRoutes(scope, service, guards.demand('audit'));
+    recordReads(scope, service, guards);
     signHeadsAfterAnswers(scope, service, logger);
     done();
+  });
+}
+
+/**
+ * What is read is in the audit log before it is answered; what changes something has written its own
+ * entry. Reading the log itself is none: nobody would ever come to its end.
+ */
+function recordReads(scope: FastifyInstance, { auditLog }: KeyService, guards: Guards): void {
+  scope.addHook('preSerialization', async (request, reply, payload) => {
+    const route = request.routeOptions.url ?? '';
+    const read = request.method === 'GET' || request.method === 'HEAD';
+    if (read && reply.statusCode === 200 && !route.startsWith('/audit/')) {
+      const caller = guards.callerOf(request);
+      auditLog.append({ event: 'keys-read', route, ...(caller === undefined ? {} : { caller }) });
+    }
+    return payload;
   });
 }
 

@@ -33,7 +33,7 @@ import { RotationPolicySchema, rotateKey } from './rotation.ts';
 
 /** What an administrator may do: everything but see or release a private key. */
 export function addKeyRoutes(scope: FastifyInstance, service: KeyService, guards: Guards): void {
-  const add = adminRoutes(scope, service, guards);
+  const add = adminRoutes(scope, guards);
   addReadingRoutes(add, service);
   addMakingRoutes(add, service);
   addChangingRoutes(add, service);

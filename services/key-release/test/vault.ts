@@ -146,7 +146,7 @@ async function run(args: readonly string[], options: VaultOptions) {
   };
 }
 
-function readEntries(folder: string): Readonly<Record<string, unknown>>[] {
+export function readEntries(folder: string): Readonly<Record<string, unknown>>[] {
   const database = openDatabase(folder);
   try {
     const log = createAuditLog(database, { now: () => 0, monotonic: () => 0 });
