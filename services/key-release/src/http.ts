@@ -50,8 +50,8 @@ export function addRoutes(app: FastifyInstance, options: HttpOptions): void {
 }
 
 /**
- * What is read is in the audit log before it is answered; what changes something has written its own
- * entry. Reading the log itself is none: nobody would ever come to its end.
+ * What is read is in the audit log before it is answered; what changes something has written its
+ * own entry. Reading the log itself is none: nobody would ever come to its end.
  */
 function recordReads(scope: FastifyInstance, { auditLog }: KeyService, guards: Guards): void {
   scope.addHook('preSerialization', async (request, reply, payload) => {
