@@ -1,5 +1,5 @@
 import { EnclaveSchema } from '@strongroom/protocol/contract';
-import { codeOf } from '@strongroom/protocol/errors';
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { ContractIdSchema } from '@strongroom/protocol/fields';
 import { describe, expect, test } from 'vitest';
 import { compileReleasePolicy } from './compile.ts';
@@ -186,6 +186,23 @@ describe('releasePolicyFor', () => {
     expect(['azure-compliant-cvm', undefined, ''].map(status)).toEqual([false, false, false]);
   });
 
+  test('demands the guards that only our own key release can attest, and no others', () => {
+    const authorities = ['n', 'm', 'k'].map((letter) => ({
+      issuer: letter === 'n' ? ISSUER : `https://${letter}.example`,
+      keys: [{ kty: 'RSA', n: letter.repeat(512), e: 'AQAB' }],
+    }));
+    const guards = (changes: object) =>
+      releasePolicyFor(contractOf({ authorities, ...changes }), CONTRACT).anyOf.map((entry) =>
+        entry.allOf.filter(({ claim }) => /own-verification$|agreeing-authorities$/.test(claim)),
+      );
+    const own = { claim: 'x-strongroom-own-verification', equals: 'accepted' };
+    const two = { claim: 'x-strongroom-agreeing-authorities', greaterOrEquals: 2 };
+    expect(guards({})).toEqual([[], [], []]);
+    expect(guards({ agreement: 1, ownVerification: false })).toEqual([[], [], []]);
+    expect(guards({ agreement: 2 })).toEqual([[two], [two], [two]]);
+    expect(guards({ agreement: 2, ownVerification: true })[0]).toEqual([own, two]);
+  });
+
   test('is flat, with one entry an authority and measurement', () => {
     const authorities = [ISSUER, 'https://second.example'].map((issuer) => ({
       issuer,
@@ -213,9 +230,19 @@ describe('releasePolicyFor', () => {
     expect(() => compileReleasePolicy(JSON.stringify(policy))).not.toThrow();
     const lines = { Milan: FLOOR, Genoa: FLOOR, Turin: FLOOR };
     const longer = contractOf({ authorities, measurements, minimumTcb: lines });
-    expect(codeOf(thrownBy(() => releasePolicyFor(longer, CONTRACT)))).toBe('ERR_LIMIT_EXCEEDED');
+    expect(limitOf(longer)).toMatchObject({ limit: 'POLICY_CONDITIONS_MAX' });
+    const issuer = (index: number) => `https://${String(index).repeat(500)}.example`;
+    const wide = authorities.map((each, index) => ({ ...each, issuer: issuer(index) }));
+    const heavy = contractOf({ authorities: wide, measurements });
+    expect(limitOf(heavy)).toMatchObject({ limit: 'POLICY_BYTES_MAX' });
   });
 });
+
+function limitOf(contract: ReturnType<typeof contractOf>) {
+  const thrown = thrownBy(() => releasePolicyFor(contract, CONTRACT));
+  expect(codeOf(thrown)).toBe('ERR_LIMIT_EXCEEDED');
+  return thrown instanceof StrongroomError ? thrown.facts : {};
+}
 
 test('DENY_ALL_POLICY is a valid policy that no token meets', () => {
   const policy = compileReleasePolicy(JSON.stringify(DENY_ALL_POLICY));
