@@ -81,6 +81,26 @@ describe('compileReleasePolicy', () => {
     ]);
   });
 
+  test.each([
+    ['boolean', 'x-ms-azurevm-testsigning-enabled'],
+    ['integer', 'x-ms-azurevm-osversion-minor'],
+    ['string', 'x-ms-azurevm-vmid'],
+    ['boolean', 'x-ms-isolation-tee.x-ms-runtime.vm-configuration.tpm-enabled'],
+    ['integer', 'x-ms-isolation-tee.x-ms-runtime.vm-configuration.current-time'],
+    ['string', 'x-ms-isolation-tee.x-ms-runtime.vm-configuration.vmUniqueId'],
+    ['integer', 'x-strongroom-tcb-committed.fmc'],
+  ])("knows as %s a virtual machine's %s", (type, claim) => {
+    const fits = { boolean: 'true', integer: '7', string: 'seven' } as Record<string, string>;
+    for (const [each, value] of Object.entries(fits)) {
+      const compile = () => compileReleasePolicy(JSON.stringify(inEntry({ claim, equals: value })));
+      if (each === type || type === 'string') expect(compile).not.toThrow();
+      else expect(compile).toThrow(StrongroomError);
+    }
+    const number = () => compileReleasePolicy(JSON.stringify(inEntry({ claim, equals: 7 })));
+    if (type === 'integer') expect(number).not.toThrow();
+    else expect(number).toThrow(StrongroomError);
+  });
+
   // Thousands of other mistakes: test/conformance/release-policy-broken.ts.
   test.each([
     [{ ...example(), version: '0.2' }, 'version', /"0\.2" is a draft of the grammar/],

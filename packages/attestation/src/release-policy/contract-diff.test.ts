@@ -53,4 +53,55 @@ describe('diffContracts', () => {
     const both = { authorities: [{ issuer: ISSUER, keys: [publicKey('n')] }, ...more] };
     expect(diff(both).relation).toBe('weaker');
   });
+
+  const floors = { Turin: { ...FLOOR, fmc: 1 }, Genoa: { ...FLOOR, microcodeOf: { Bergamo: 9 } } };
+  const vm = (pcr: string) => [
+    { name: 'vm', sha384: 'a1'.repeat(48), pcrs: { 4: pcr.repeat(64) } },
+  ];
+  test.each<[string, object, object, string]>([
+    ['floorPreset', { floorPreset: 'badram' }, {}, 'from "\\"badram\\"" to nothing'],
+    ['floorPreset', {}, { floorPreset: 'badram' }, 'from nothing to "\\"badram\\""'],
+    [
+      'minimumTcb.Turin.fmc',
+      { minimumTcb: floors },
+      changedFloors({ fmc: 2 }, {}),
+      'from "1" to "2"',
+    ],
+    [
+      'minimumTcb.Genoa.microcodeOf',
+      { minimumTcb: floors },
+      changedFloors({}, { microcodeOf: { Bergamo: 8 } }),
+      'from "{\\"Bergamo\\":9}" to "{\\"Bergamo\\":8}"',
+    ],
+    [
+      `measurements[${'a1'.repeat(48)}].pcrs`,
+      { measurements: vm('a') },
+      { measurements: vm('b') },
+      `from "{\\"4\\":\\"${'a'.repeat(54)}"... (72 characters) to "{\\"4\\":\\"${'b'.repeat(54)}"... (72 characters)`,
+    ],
+  ])('names what only own verification sees: %s', (name, old, now, change) => {
+    const own = { ownVerification: true };
+    const { relation, changes } = diff({ ...now, ...own }, { ...old, ...own });
+    expect(relation).toBe('undecided');
+    expect(changes).toEqual([`enclave.${name}, which no policy shows, changes ${change}`]);
+  });
+
+  function changedFloors(turin: object, genoa: object) {
+    return {
+      minimumTcb: { Turin: { ...floors.Turin, ...turin }, Genoa: { ...floors.Genoa, ...genoa } },
+    };
+  }
+
+  test('decides about demands that the policy shows, and keeps its changes beside hidden ones', () => {
+    const host = (value: string) => ({ hostData: [value.repeat(64)] });
+    expect(diff(host('b'), host('a')).relation).toBe('incomparable');
+    expect(diff({ products: ['Genoa', 'Turin'] }, { products: ['Genoa'] }).relation).toBe('weaker');
+    const own = { ownVerification: true };
+    const { changes } = diff(
+      { ...host('b'), ...own, floorPreset: 'badram' },
+      { ...host('a'), ...own },
+    );
+    expect(changes).toHaveLength(2);
+    expect(changes[0]).toMatch(/^on "Genoa" data that the host fixed at launch/);
+  });
 });

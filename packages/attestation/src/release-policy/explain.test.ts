@@ -186,6 +186,22 @@ describe('explainToken', () => {
     expect(lines[2]).toBe('  NO  a must be 3: it is missing');
   });
 
+  test('gives versions in hex where it differs, and digests as long as the longest claim', () => {
+    const long = { claim: 'x-ms-sevsnpvm-reportdata', equals: 'ab'.repeat(64) };
+    const versions = [9, 10].map((least) => ({ claim: `${SNP}tee-svn`, greaterOrEquals: least }));
+    expect(demandLines(compiled(allOf(A, ...versions), allOf(A, long))).slice(2)).toEqual([
+      `      - version of the TEE firmware (${SNP}tee-svn) must be at least 9`,
+      expect.stringMatching(/must be at least 10 \(0xa\)$/),
+      expect.anything(),
+      expect.stringMatching(/must be "(ab){64}"$/),
+    ]);
+    const longer = explainToken(compiled(allOf(A, long)), {
+      iss: A,
+      [long.claim]: 'c'.repeat(129),
+    });
+    expect(longer.claims[1]?.sentence).toMatch(/: it is "c{128}"\.\.\. \(129 characters\)$/);
+  });
+
   test('says of a single way that there is no other', () => {
     const explained = explainToken(compiled(allOf(A, { claim: 'a', equals: 1 })), { iss: A });
     expect(tokenLines(explained)[0]).toBe(
