@@ -213,7 +213,14 @@ describe('diffPolicies', () => {
     const names = Array.from({ length: 20 }, (_, index) => `c${index}-`);
     const large = compiled(allOf(A, ...names.map(either)));
     const small = compiled(allOf(A, exists('c0-1')));
-    for (const [old, now] of [[large, small] as const, [small, large] as const]) {
+    const mixed = compiled(allOf(A, exists('d')), allOf(B, ...names.map(either)));
+    const part = { allOf: names.map(either) };
+    const nested = compiled(allOf(A, { anyOf: [exists('d'), part] }));
+    const pairs = [large, mixed, nested].flatMap((each) => [
+      [each, small] as const,
+      [small, each] as const,
+    ]);
+    for (const [old, now] of pairs) {
       expect(diffPolicies(old, now)).toMatchObject({ relation: 'undecided', changes: [TOO_MANY] });
     }
     expect(diffLines(diffPolicies(large, small))[0]).toMatch(/^UNDECIDED/);

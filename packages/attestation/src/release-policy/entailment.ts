@@ -74,10 +74,10 @@ function combine(ways: readonly Way[], rule: Rule, budget: Budget): readonly Way
 /** Equal for two ways that accept the same values of every claim that they name. */
 export function keyOf(way: Way): string {
   const sets = [...way].map(([claim, set]) => {
-    const listed = set.texts.listed.toSorted();
-    return [claim, { ...set, texts: { ...set.texts, listed } }] as const;
+    const texts = { ...set.texts, listed: set.texts.listed.toSorted() };
+    return JSON.stringify([claim, { ...set, texts }]);
   });
-  return JSON.stringify(sets.sort(([left], [right]) => (left < right ? -1 : 1)));
+  return sets.sort().join();
 }
 
 /** Undefined when no token takes both ways at once. */
@@ -109,13 +109,10 @@ function outside(way: Way, others: readonly Way[], budget: Budget): Way | 'undec
     budget.steps -= 1;
     if (budget.steps < 0) return 'undecided';
     if (!both(way, other)) continue;
-    let shared: Way = way;
     for (const [claim, values] of other) {
-      const apart = both(shared, new Map([[claim, complement(values)]]));
+      const apart = both(way, new Map([[claim, complement(values)]]));
       const found = apart && outside(apart, others.slice(index + 1), budget);
       if (found) return found;
-      // Never undefined, since the two have something in common.
-      shared = both(shared, new Map([[claim, values]])) ?? shared;
     }
     return undefined;
   }
