@@ -23,9 +23,11 @@ import {
   EvidenceRefusalSchema,
   EvidenceStatementSchema,
 } from '@strongroom/protocol/evidence-answer';
+import { LeaseStatementSchema, LeaseStepSchema } from '@strongroom/protocol/lease';
 import { DebitSchema } from '@strongroom/protocol/ledger';
 import { AggregateSealSchema } from '@strongroom/protocol/sealed-aggregate';
 import { BatchSealSchema, ManifestSchema } from '@strongroom/protocol/sealed-batch';
+import { StopNoticeSchema } from '@strongroom/protocol/stop-notice';
 import { z } from 'zod';
 
 const DOCUMENTS = {
@@ -55,6 +57,9 @@ const DOCUMENTS = {
   'audit-head': [AuditHeadSchema, 'Payload of the JWS over the size and root of an audit log.'],
   'audit-receipt': [AuditReceiptSchema, 'Proof that an entry is in the log of a signed head.'],
   'audit-consistency': [AuditConsistencySchema, 'Proof that a log only grew since a head.'],
+  'lease-step': [LeaseStepSchema, 'Payload of the JWS by which a vault asks to go on.'],
+  'lease-statement': [LeaseStatementSchema, "Payload of an owner's JWS about its lease."],
+  'stop-notice': [StopNoticeSchema, 'Payload of the JWS that is the last word of a vault.'],
   checkpoint: [CheckpointSchema, 'Plaintext of the checkpoint; only the vault sees it.'],
 } as const;
 

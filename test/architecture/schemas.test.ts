@@ -79,6 +79,7 @@ const shapes: readonly (readonly [message: string, shape: RecordShape, sealed: b
   ['token', plainRecordShape(contract, RECORD_TYPES.token, 'x'), false],
   ['checkpoint', plainRecordShape(contract, RECORD_TYPES.checkpoint, 'x'), false],
   ['receipt', plainRecordShape(contract, RECORD_TYPES.receipt, 'x'), false],
+  ['notice', plainRecordShape(contract, RECORD_TYPES.notice, 'x'), false],
   ['quarantine', plainRecordShape(contract, RECORD_TYPES.quarantine, 'x'), false],
   ['challenge', evidenceRecordShape(contract, 'challenge', 'x'), false],
   ['evidence', evidenceRecordShape(contract, 'evidence', 'x'), false],

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { findKafka } from '@strongroom/testkit/find-kafka';
-import { DEMO_PLAN } from '../demo/contract.ts';
+import { demoPlan } from '../demo/contract.ts';
 import { demoShipments } from '../demo/main-job.ts';
 import { splitSources } from '../demo/sources.ts';
 import { prepareFolders, setUp } from '../deployment/organisations.ts';
@@ -38,7 +38,7 @@ export async function benchPipeline(rowsMax: number | undefined): Promise<Measur
   const log = await connectKafkaLog({ brokers: brokers.split(','), clientId: 'bench' });
   try {
     const sources = await splitSources(path.join(folders.run, 'owners'), rowsMax);
-    const agreement = await setUp(processes, folders, DEMO_PLAN);
+    const agreement = await setUp(processes, folders, demoPlan(false));
     const deployment = { processes, folders, agreement, log, brokers };
     const shipments = demoShipments(sources);
     const seconds = { ours: [0], twin: [0] };

@@ -68,19 +68,24 @@ GROUP BY origin_state, phase`,
 } as const;
 export type DemoQuery = keyof typeof QUERIES;
 
-export const DEMO_PLAN: DeploymentPlan = {
-  owners: [
-    'west-airports',
-    'central-airports',
-    'east-airports',
-    'airport-registry',
-    'wildlife-bureau',
-  ],
-  analysts: [AUTHORITY, INSTITUTE],
-  contract: demoContract,
-};
+/** @param leases whether one contract runs once; the bench runs it again and again */
+export function demoPlan(leases: boolean): DeploymentPlan {
+  const plan: DeploymentPlan = {
+    leases,
+    owners: [
+      'west-airports',
+      'central-airports',
+      'east-airports',
+      'airport-registry',
+      'wildlife-bureau',
+    ],
+    analysts: [AUTHORITY, INSTITUTE],
+    contract: (parts) => demoContract(plan, parts),
+  };
+  return plan;
+}
 
-function demoContract(parts: PublicParts): Contract {
+function demoContract(plan: DeploymentPlan, parts: PublicParts): Contract {
   const both = [AUTHORITY, INSTITUTE];
   const daily = { kind: 'tumbling', sizeMs: DAY_MS };
   const whole = { kind: 'whole' };
@@ -89,7 +94,7 @@ function demoContract(parts: PublicParts): Contract {
     title: 'Flight delays across operators',
     purpose: 'Delay and bird strike statistics for the aviation authority; no flight is shown.',
     version: 1,
-    parties: partiesOf(DEMO_PLAN, parts),
+    parties: partiesOf(plan, parts),
     datasets: datasets(parts),
     queries: [
       query('delays-by-state', ['airports', 'flights'], whole, [AUTHORITY], 'flights'),

@@ -12,7 +12,7 @@ import type { Deployment, WorkerSummary } from '../deployment/pipeline.ts';
 import { Processes } from '../deployment/processes.ts';
 import { heading, say, step } from '../deployment/terminal.ts';
 import { type Comparison, compareWithPlaintext, type ShownAggregate } from './compare.ts';
-import { DEMO_PLAN, MINIMUM_GROUP_ROWS } from './contract.ts';
+import { demoPlan, MINIMUM_GROUP_ROWS } from './contract.ts';
 import { type MainJob, readAggregates, runMainJob } from './main-job.ts';
 import { showOperatorsView } from './operator-view.ts';
 import { type Refusal, showRefusals } from './refusals.ts';
@@ -44,7 +44,7 @@ async function demo(options: { rows: number | undefined; json: boolean; keep: bo
       splitSources(path.join(folders.run, 'owners'), options.rows),
     );
     const agreement = await step('Owners, their key releases, one contract signed by all', () =>
-      setUp(processes, folders, DEMO_PLAN),
+      setUp(processes, folders, demoPlan(true)),
     );
     const deployment = { processes, folders, agreement, log, brokers: kafka.brokers };
     const outcome = await compute(deployment, sources);
@@ -68,8 +68,9 @@ function endCleanlyOn(signals: readonly ('SIGINT' | 'SIGTERM' | 'SIGHUP')[], cle
 }
 
 async function compute(deployment: Deployment, sources: Sources) {
-  const { worker, evidence } = await step('Seal, publish, attest, release, compute', () =>
-    runMainJob(deployment, sources),
+  const { worker, evidence, truncated } = await step(
+    'Seal, publish, attest, release, compute',
+    () => runMainJob(deployment, sources),
   );
   const shown = await step('The authority verifies and opens its results', () =>
     readAggregates(deployment),
@@ -79,8 +80,8 @@ async function compute(deployment: Deployment, sources: Sources) {
     compareWithPlaintext(shown, sources, MINIMUM_GROUP_ROWS),
   );
   await showOperatorsView(deployment.log, deployment.agreement);
-  const refusals = await step('Five who must be refused', () =>
-    showRefusals(deployment, worker.refusals),
+  const refusals = await step('Six who must be refused', () =>
+    showRefusals(deployment, { seenByWorker: worker.refusals, truncated }),
   );
   return { worker, evidence, shown, comparison, refusals };
 }

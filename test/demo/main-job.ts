@@ -15,6 +15,7 @@ import { say } from '../deployment/terminal.ts';
 import { forgeBatch, replayBatch } from './adversary.ts';
 import type { ShownAggregate } from './compare.ts';
 import { AUTHORITY, COLUMN_NAMES } from './contract.ts';
+import { type Refusal, truncatedStream } from './refusals.ts';
 import { REGION_NAMES, type Sources } from './sources.ts';
 
 /** Where the cheating operator appends: a small dataset, so that it surely happens in time. */
@@ -24,6 +25,7 @@ export interface MainJob {
   readonly worker: WorkerSummary;
   /** The verdict of somebody who asked the worker while it computed. */
   readonly evidence: 'accepted' | 'refused';
+  readonly truncated: Refusal;
 }
 
 /** From the owners' files to sealed results on the log; the operator cheats on the way. */
@@ -34,6 +36,7 @@ export async function runMainJob(deployment: Deployment, sources: Sources): Prom
   const registry = shipments.find(({ dataset }) => dataset === ATTACKED_DATASET);
   if (!registry) throw new Error('nobody ships the attacked dataset');
   await publish(deployment, registry, ['--no-final']);
+  const truncated = await truncatedStream(deployment, ATTACKED_DATASET);
   await forgeBatch(deployment.log, contract, contractId, ATTACKED_DATASET);
   await replayBatch(deployment.log, contractId, ATTACKED_DATASET);
   say("the operator forged a batch in the registry's name and replayed a true one");
@@ -47,7 +50,7 @@ export async function runMainJob(deployment: Deployment, sources: Sources): Prom
   // The last owner's last word comes after the question: until then the worker computes.
   const evidence = await showEvidence(deployment);
   await ship(registry);
-  return { worker: await workerSummary(worker), evidence };
+  return { worker: await workerSummary(worker), evidence, truncated };
 }
 
 /** One who trusts nobody asks the worker, through the operator's log, what and where it is. */

@@ -7,7 +7,7 @@ import { say } from '../deployment/terminal.ts';
 import { truncateStream } from './adversary.ts';
 import { INSTITUTE } from './contract.ts';
 
-/** Five who must be refused, live; each must show exactly the code that is expected. */
+/** Six who must be refused, live; each must show exactly the code that is expected. */
 
 export interface Refusal {
   readonly attempt: string;
@@ -17,15 +17,22 @@ export interface Refusal {
 
 type Counts = Readonly<Record<string, number>>;
 
+/** What came of the operator's attacks on the main job. */
+export interface Attacks {
+  readonly seenByWorker: Counts;
+  readonly truncated: Refusal;
+}
+
 export async function showRefusals(
   deployment: Deployment,
-  seenByWorker: Counts,
+  { seenByWorker, truncated }: Attacks,
 ): Promise<Refusal[]> {
   const refusals = [
     await anotherMeasurement(deployment),
     seen("a forged batch in another owner's name", 'ERR_SEAL_SIGNATURE', seenByWorker),
     seen('a replayed batch', 'ERR_BATCH_REPLAYED', seenByWorker),
-    await truncatedStream(deployment),
+    truncated,
+    await rolledBackLog(deployment),
     await notAReader(deployment),
   ];
   for (const { attempt, expected, found } of refusals) {
@@ -43,16 +50,27 @@ async function anotherMeasurement(deployment: Deployment): Promise<Refusal> {
   return ended(attempt, 'ERR_MEASUREMENT_MISMATCH', await worker.done);
 }
 
-/** Another view of the log, in which the operator withholds the end of one stream. */
-async function truncatedStream(deployment: Deployment): Promise<Refusal> {
+/**
+ * Another view of the log, in which the operator withholds the end of one stream. Before the main
+ * job: afterwards the owners' leases would refuse any view without the results.
+ */
+export async function truncatedStream(deployment: Deployment, dataset: string): Promise<Refusal> {
   const namespace = 'truncated';
-  const where = { dataset: 'flights-west', keep: 2, namespace };
+  const where = { dataset, keep: 2, namespace };
   const { contract, contractId } = deployment.agreement;
   await truncateStream(deployment.log, contract, contractId, where);
   const worker = startWorker(deployment, 'worker-truncated', [
     ...['--namespace', namespace, '--until-complete', '--deadline', '10'],
   ]);
   return ended('a truncated stream', 'ERR_STREAM_TRUNCATED', await worker.done);
+}
+
+/** The log as it was before the results, to have them computed once more. */
+async function rolledBackLog(deployment: Deployment): Promise<Refusal> {
+  const worker = startWorker(deployment, 'worker-rolled-back', [
+    ...['--namespace', 'rolled-back', '--until-complete', '--deadline', '10'],
+  ]);
+  return ended('a log without its results', 'ERR_LEASE_FORKED', await worker.done);
 }
 
 /** A party of the contract, with a key of its own, tries to open what is addressed to another. */

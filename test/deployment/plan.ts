@@ -8,6 +8,8 @@ export interface DeploymentPlan {
   readonly analysts: readonly string[];
   /** The contract, once every public part of it exists. */
   contract(parts: PublicParts): Contract;
+  /** Whether owners keep leases: then one contract runs in one namespace, once. */
+  readonly leases?: boolean;
   /** Secrets that a test wants to recognise later; random ones otherwise. */
   readonly secrets?: PlannedSecrets;
 }
@@ -56,10 +58,15 @@ export function partiesOf(plan: DeploymentPlan, parts: PublicParts): unknown[] {
       url: parts.vaults[id]?.url,
       releaseKey: parts.vaults[id]?.releaseKey,
       stateShareKeyId: STATE_SHARE_ID,
+      ...(plan.leases ? { lease: leaseOf(parts.vaults[id]) } : {}),
     },
   });
   const analyst = (id: string) => ({ ...named(id), readingKey: parts.readingKeys[id] });
   return [...plan.owners.map(owner), ...plan.analysts.map(analyst)];
+}
+
+function leaseOf(vault: VaultParts | undefined) {
+  return { url: vault?.url, statementKey: vault?.releaseKey };
 }
 
 export function enclaveOf(parts: PublicParts): unknown {

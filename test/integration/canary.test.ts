@@ -60,6 +60,7 @@ function of<Value>(map: ReadonlyMap<string, Value>, owner: string): Value {
 }
 
 const PLAN: DeploymentPlan = {
+  leases: true,
   owners: OWNERS,
   analysts: [READER],
   contract: canaryContract,

@@ -99,7 +99,7 @@ export class SimulatedWorker {
     const newest = this.#committed.findLast(({ key }) => key === RECORD_TYPES.checkpoint);
     const { from } = await vault.restore(newest ? [new TextDecoder().decode(newest.value)] : []);
     this.#read = new Map(from.map(({ dataset, offset }) => [dataset, offset]));
-    this.#committed.push(...(await vault.announce()));
+    this.#committed.push(...(await vault.announce()).records);
     return vault;
   }
 
@@ -121,7 +121,8 @@ export class SimulatedWorker {
   async #closeWindows(vault: Vault): Promise<boolean> {
     for (let more = true; more; ) {
       if (this.#crashes()) return false;
-      const { closing, records } = await vault.closeWindows();
+      const { closing, departure } = await vault.closeWindows();
+      const { records } = departure;
       // Between sealing and committing: these results are lost, and nobody has seen them.
       if (this.#crashes()) return false;
       this.#committed.push(...records);

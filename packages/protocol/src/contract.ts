@@ -68,6 +68,15 @@ export const KeyReleaseContractSchema = z.strictObject({
   releaseKey: IssuerKeySchema,
   /** The symmetric key of which the state key needs this owner's share. */
   stateShareKeyId: z.string().regex(/^[A-Za-z0-9-]{1,127}$/),
+  /** Absent: this owner cannot stop a rolled-back or cloned worker, nor end a running one. */
+  lease: z.exactOptional(
+    z.strictObject({
+      /** Base URL of the service that keeps it: `url` above, or one beside an Azure vault. */
+      url: z.url({ protocol: /^https?$/ }),
+      /** Verifies what that service says about the lease. */
+      statementKey: IssuerKeySchema,
+    }),
+  ),
 });
 
 export const PartySchema = z.strictObject({

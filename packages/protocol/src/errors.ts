@@ -472,6 +472,32 @@ export const ERRORS = {
     'The log was tampered with, or an owner changed its share; ask the owners.',
   ),
 
+  // Leases
+  ERR_LEASE_HELD: retry(
+    'no other worker is expected to hold the lease of this contract',
+    'Wait until it has ended, a few seconds after its holder stopped; run one worker a contract.',
+  ),
+  ERR_LEASE_LOST: retry(
+    'who lets results leave is expected to hold the lease of this contract',
+    'Start the worker again; when another one runs, this one is a clone or was asleep too long.',
+  ),
+  ERR_LEASE_FORKED: halt(
+    'a computation is expected to go on from the checkpoint that its owners agreed to last',
+    'The log or the data of an owner was rolled back; bring back what is missing, or begin anew.',
+  ),
+  ERR_LEASE_INVALID: halt(
+    'a lease is expected to be asked for by its holder and confirmed by the owner',
+    'Check that the contract pins the key of the service that answers.',
+  ),
+  ERR_NONCE_SPENT: retry(
+    'a nonce of the last minute is expected, that nobody has used',
+    'Ask for a new nonce, and for evidence that holds it.',
+  ),
+  ERR_CONTRACT_REVOKED: halt(
+    'every owner is expected to go on agreeing to the contract',
+    'An owner has ended it for good; agree on a new contract.',
+  ),
+
   // Analyst
   ERR_NOT_A_READER: halt(
     'the result is expected to be addressed to this analyst',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { decodeBase64url } from './base64url.ts';
-import { Bytes32Schema, ContractIdSchema, Sha256HexSchema } from './fields.ts';
+import { Bytes32Schema, ContractIdSchema, PartyIdSchema, Sha256HexSchema } from './fields.ts';
 import {
   PCR_COUNT,
   TPM_QUOTE_BYTES_MAX,
@@ -32,6 +32,8 @@ export const RuntimeClaimsSchema = z.strictObject({
     AggregatesKeySchema,
   ]),
   nonce: Bytes32Schema,
+  /** By owner that keeps a lease: the nonce that it gave for this evidence. */
+  challenges: z.exactOptional(z.record(PartyIdSchema, Bytes32Schema)),
   purpose: z.literal('strongroom/worker/v1'),
 });
 export type RuntimeClaims = z.infer<typeof RuntimeClaimsSchema>;

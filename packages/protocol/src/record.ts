@@ -18,6 +18,7 @@ export const RECORD_TYPES = {
   token: 'strongroom.token.v1',
   checkpoint: 'strongroom.checkpoint.v1',
   receipt: 'strongroom.receipt.v1',
+  notice: 'strongroom.notice.v1',
   quarantine: 'strongroom.quarantine.v1',
   challenge: 'strongroom.challenge.v1',
   evidence: 'strongroom.evidence.v1',

@@ -61,6 +61,8 @@ export const AggregateSealSchema = z.strictObject({
 });
 export type AggregateSeal = z.infer<typeof AggregateSealSchema>;
 
+/** `kid` of the key in the runtime claims that signs aggregates (evidence.ts). */
+export const AGGREGATE_KID = 'aggregates';
 export const AGGREGATE_JWS_TYPE = 'strongroom-aggregate+jws';
 
 export type AggregatePosition = Pick<

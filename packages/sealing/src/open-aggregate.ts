@@ -6,6 +6,7 @@ import type { SigningKey } from '@strongroom/protocol/public-key';
 import { aggregateRecordShape } from '@strongroom/protocol/record';
 import {
   AGGREGATE_JWS_TYPE,
+  AGGREGATE_KID,
   type AggregateSeal,
   AggregateSealSchema,
   aggregateContext,
@@ -16,9 +17,6 @@ import { checkCiphertext, openBytes } from './open-bytes.ts';
 import { parsePayload } from './payload.ts';
 import { checkRecordShape, type ReadRecord, sealOf, splitValue } from './record-checks.ts';
 import type { SecretReader } from './unwrapper.ts';
-
-/** `kid` of the key in the runtime claims that signs aggregates (protocol/evidence.ts). */
-export const AGGREGATE_KID = 'aggregates';
 
 const MALFORMED = 'ERR_AGGREGATE_MALFORMED';
 const CODES: JwsCodes = {

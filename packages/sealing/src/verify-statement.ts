@@ -6,8 +6,8 @@ import {
 } from '@strongroom/protocol/evidence-answer';
 import { STATEMENT_BYTES_MAX } from '@strongroom/protocol/limits';
 import type { SigningKey } from '@strongroom/protocol/public-key';
+import { AGGREGATE_KID } from '@strongroom/protocol/sealed-aggregate';
 import { type JwsCodes, verifyCompact } from './compact-jws.ts';
-import { AGGREGATE_KID } from './open-aggregate.ts';
 import { parsePayload } from './payload.ts';
 
 const MALFORMED = 'ERR_STATEMENT_INVALID';

@@ -32,10 +32,10 @@ export async function runFlow(life: Life, flow: Flow, options: WorkerOptions): P
   const state = new FlowState(life, flow, options);
   await state.closeWindows();
   const stop = new AbortController();
-  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const signal = AbortSignal.any([options.signal, stop.signal, life.leases.lost]);
   const queue = new EntryQueue();
   signal.addEventListener('abort', () => queue.close(), { once: true });
-  if (options.signal.aborted || state.isComplete) stop.abort();
+  if (signal.aborted || state.isComplete) stop.abort();
   const tasks = [
     readAll(life, flow, queue, signal),
     serveAll(queue, state, () => stop.abort()),
@@ -47,6 +47,7 @@ export async function runFlow(life: Life, flow: Flow, options: WorkerOptions): P
     stop.abort();
     await Promise.allSettled(tasks);
   }
+  life.leases.lost.throwIfAborted();
   if (!state.isDone) await state.closeWindows();
   const isBounded = options.untilComplete || options.deadlineMs !== undefined;
   if (isBounded && !state.isDone && !options.signal.aborted) await state.refuseIncomplete();
@@ -150,8 +151,9 @@ class FlowState {
   async closeWindows(): Promise<void> {
     const { tally, namespace, logger } = this.#options;
     for (let more = true; more; ) {
-      const { answer, records } = await this.#life.vault.request('close', {});
-      if (records.length > 0) await commit(this.#life, records, namespace);
+      const closed = await this.#life.vault.request('close', {});
+      await commit(this.#life, closed, namespace);
+      const { answer } = closed;
       tally.close(answer, this.#life.epoch);
       tally.committed(answer);
       tally.memory(this.#life.vault.peakBytes);
@@ -163,8 +165,8 @@ class FlowState {
   }
 
   async checkpoint(): Promise<void> {
-    const { records } = await this.#life.vault.request('checkpoint', {});
-    await commit(this.#life, records, this.#options.namespace);
+    const departing = await this.#life.vault.request('checkpoint', {});
+    await commit(this.#life, departing, this.#options.namespace);
   }
 
   isOverdue(): boolean {

@@ -9,15 +9,18 @@ export interface JsonAnswer {
   readonly body: unknown;
 }
 
+export interface PostOptions {
+  /** PEM of the authorities to trust instead of the system's. */
+  readonly ca?: string;
+  /** A bearer token (RFC 6750). */
+  readonly token?: string;
+}
+
 /**
- * Posts JSON. `ca`: PEM of the authorities to trust instead of the system's.
+ * Posts JSON.
  * @throws ERR_SERVICE_UNREACHABLE when no whole answer comes in time
  */
-export async function postJson(
-  url: URL,
-  body: unknown,
-  options: { readonly ca?: string },
-): Promise<JsonAnswer> {
+export async function postJson(url: URL, body: unknown, options: PostOptions): Promise<JsonAnswer> {
   try {
     return await post(url, JSON.stringify(body), options);
   } catch {
@@ -25,9 +28,13 @@ export async function postJson(
   }
 }
 
-function post(url: URL, text: string, { ca }: { readonly ca?: string }): Promise<JsonAnswer> {
+function post(url: URL, text: string, { ca, token }: PostOptions): Promise<JsonAnswer> {
   const request = url.protocol === 'https:' ? https.request : http.request;
-  const headers = { 'content-type': 'application/json', accept: 'application/json' };
+  const headers = {
+    'content-type': 'application/json',
+    accept: 'application/json',
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+  };
   return new Promise((resolve, reject) => {
     const sent = request(
       url,

@@ -6,8 +6,9 @@ import type { RecordLog, TransactionalWriter } from '@strongroom/record-log/log'
 import type { Clock } from '@strongroom/runtime/clock';
 import type { Logger } from '@strongroom/runtime/logger';
 import type { EvidenceDesk } from './evidence-desk.ts';
+import type { LeaseErrands } from './leases.ts';
 import type { Tally } from './tally.ts';
-import type { DoorRecord } from './vault/door.ts';
+import type { DoorRecord, Outgoing } from './vault/door.ts';
 import type { VaultDoor } from './vault-process.ts';
 
 export interface WorkerOptions {
@@ -40,14 +41,21 @@ export interface Life {
   readonly vault: VaultDoor;
   readonly log: RecordLog;
   readonly writer: TransactionalWriter;
+  readonly leases: LeaseErrands;
   readonly epoch: number;
 }
 
-/** One transaction: all of it becomes visible, or nothing. */
+/**
+ * What the vault lets leave, in one transaction: all of it becomes visible, or nothing. Where
+ * owners keep leases they are asked first.
+ */
 export async function commit(
-  { writer, contractId }: Life,
-  records: readonly DoorRecord[],
+  { writer, contractId, leases }: Life,
+  { answer, records }: { readonly answer: Outgoing; readonly records: readonly DoorRecord[] },
   namespace: string,
+  /** What the worker itself has to say. */
+  more: readonly DoorRecord[] = [],
 ): Promise<void> {
-  await writer.commit(aggregatesTopic(contractId, namespace), records);
+  const departing = [...(await leases.depart(answer, records)), ...more];
+  if (departing.length > 0) await writer.commit(aggregatesTopic(contractId, namespace), departing);
 }

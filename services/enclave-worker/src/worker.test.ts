@@ -13,7 +13,7 @@ import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import { createMemoryLog, createMemoryStore, type MemoryLog } from '@strongroom/testkit/memory-log';
 import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation, type Row, TestStream } from '../test/owners.ts';
 import { startServices, type TestServices } from '../test/services.ts';
 import { EvidenceDesk } from './evidence-desk.ts';
@@ -45,11 +45,15 @@ const QUERIES: Pick<Query, 'id' | 'sql' | 'relations' | 'window' | 'latenessMs'>
 
 let services: TestServices;
 let computation: Computation;
+let plain: Computation;
+let leased: Computation;
 const logger = createLogger('test', { level: process.env['TEST_LOG'] ?? 'silent' });
 
 beforeAll(async () => {
   services = await startServices(() => computation);
-  computation = await agreeOn(PLANS, QUERIES, 1, services.url);
+  plain = await agreeOn(PLANS, QUERIES, 1, services.url);
+  leased = await agreeOn(PLANS, QUERIES, 1, services.url, true);
+  computation = plain;
 }, 60_000);
 afterAll(() => services.close());
 
@@ -268,6 +272,111 @@ describe('a worker', () => {
     expect(world.results('all')).toEqual(['analyst.1.0']);
   });
 });
+
+describe('a worker whose owners keep leases', () => {
+  beforeEach(() => {
+    computation = leased;
+    services.leases.reset();
+  });
+  afterEach(() => {
+    computation = plain;
+  });
+
+  const publishAll = async (world: World) => {
+    await world.publish('north', rowsOf(2, 20), 2 * HOUR_MS, true);
+    await world.publish('south', rowsOf(1, 20), HOUR_MS);
+  };
+  const publishRest = (world: World) =>
+    world.publish('south', rowsOf(2, 20).slice(20), 2 * HOUR_MS, true);
+
+  test('runs to the end, each step with their word, and gives the lease back', async () => {
+    const world = new World();
+    await publishAll(world);
+    await publishRest(world);
+    expect(await runWorker(world.options())).toMatchObject({ rowsCounted: 80, done: true });
+    expect(world.results('hourly')).toEqual(['analyst.1.0', 'analyst.1.1']);
+    expect(services.leases).toMatchObject({ state: 'ended', epoch: 1 });
+    const restarted = await runWorker(world.options());
+    expect(restarted).toMatchObject({ aggregates: 0, done: true, epoch: 2 });
+  });
+
+  test('a clone beside it gets no lease, and nothing of it is told', async () => {
+    const world = new World();
+    await publishAll(world);
+    const working = runWorker(world.options());
+    await until(() => world.results('hourly').length === 1);
+    const stopping = new AbortController();
+    const clone = new World();
+    await publishAll(clone);
+    const cloned = rejection(runWorker(clone.options({ signal: stopping.signal })));
+    await publishRest(world);
+    expect(await working).toMatchObject({ done: true });
+    stopping.abort();
+    expect(['ERR_LEASE_HELD', 'ERR_LEASE_FORKED']).toContain(await cloned);
+    expect(entriesIn(clone)).toEqual([]);
+    expect(world.results('hourly')).toEqual(['analyst.1.0', 'analyst.1.1']);
+  });
+
+  test('a log that was rolled back by more than one step is not gone on from', async () => {
+    const world = new World();
+    await publishAll(world);
+    const stopping = new AbortController();
+    const first = runWorker(world.options({ untilComplete: false, signal: stopping.signal }));
+    await until(() => world.results('hourly').length === 1);
+    stopping.abort();
+    await first;
+    const older = new World();
+    await publishAll(older);
+    await publishRest(older);
+    const topic = aggregatesTopic(computation.contractId);
+    await older.log.createTopics([{ topic }]);
+    const kept = entriesIn(world);
+    // Announcement, one window, and the checkpoint of the end: the last two are taken away.
+    await older.log.append(topic, kept.slice(0, 2));
+    expect(await rejection(runWorker(older.options()))).toBe('ERR_LEASE_FORKED');
+    expect(entriesIn(older)).toHaveLength(2);
+  });
+
+  test('who lost the lease stops before it tells anything more', async () => {
+    const world = new World();
+    await publishAll(world);
+    const stopping = new AbortController();
+    const working = rejection(runWorker(world.options({ signal: stopping.signal })));
+    await until(() => world.results('hourly').length === 1);
+    // As if it had slept, and another one had taken over.
+    services.leases.holder = Buffer.alloc(32).toString('base64url');
+    const path = `/owner-north/leases/${computation.contractId}/`;
+    const attempts = services.seen.get(path) ?? 0;
+    await publishRest(world);
+    await until(() => (services.seen.get(path) ?? 0) > attempts);
+    stopping.abort();
+    expect(await working).toBe('ERR_LEASE_HELD');
+    expect(world.results('hourly')).toEqual(['analyst.1.0']);
+  });
+
+  test('an owner ends it: within the bound nothing leaves, and a notice says so', async () => {
+    const world = new World();
+    await publishAll(world);
+    const working = rejection(runWorker(world.options({ untilComplete: false })));
+    await until(() => world.results('hourly').length === 1);
+    const since = performance.now();
+    services.leases.state = 'revoked';
+    expect(await working).toBe('ERR_CONTRACT_REVOKED');
+    expect(performance.now() - since).toBeLessThan(10_000);
+    await publishRest(world);
+    expect(await rejection(runWorker(world.options()))).toBe('ERR_CONTRACT_REVOKED');
+    expect(world.results('hourly')).toEqual(['analyst.1.0']);
+    expect(entriesIn(world).at(-1)?.key).toBe(RECORD_TYPES.notice);
+  });
+});
+
+function entriesIn(world: World): LogEntry[] {
+  try {
+    return world.entries(aggregatesTopic(computation.contractId));
+  } catch {
+    return [];
+  }
+}
 
 function failSecondCommit(log: MemoryLog, when: 'before' | 'after') {
   const open = log.transaction.bind(log);

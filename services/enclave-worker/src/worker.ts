@@ -20,6 +20,7 @@ import type { RecordLog } from '@strongroom/record-log/log';
 import { collectProof } from './collect-proof.ts';
 import { answeringChallenges, evidenceTopics } from './evidence-answers.ts';
 import { type Flow, runFlow } from './flow.ts';
+import { LeaseErrands, Revoked } from './leases.ts';
 import { commit, type Life, type WorkerOptions } from './life.ts';
 import { collectEvidence } from './quote.ts';
 import { type OwnerReceipt, receiptRecord } from './receipts.ts';
@@ -38,26 +39,51 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
     await vault.close();
     throw error;
   });
+  let leases: LeaseErrands | undefined;
   try {
     const { contract, contractId } = await openContract(vault, options);
-    const receipts = await prove(vault, contract, contractId, options);
+    leases = new LeaseErrands({ ...options, contract, contractId, vault });
+    const receipts = await prove(vault, contract, contractId, leases, options);
     await createTopics(log, contract, contractId, options.namespace);
     const challengesFrom = await log.endOffset(challengesTopic(contractId, options.namespace));
     // Fences an older worker, so that what is read next is the last that it wrote.
     const writer = await log.transaction(`strongroom-worker.${options.namespace}.${contractId}`);
     const restored = await restore(vault, log, aggregatesTopic(contractId, options.namespace));
-    const life = { contract, contractId, vault, log, writer, epoch: restored.epoch };
-    await announce(life, receipts, options);
-    options.onReady(true);
+    const life = { contract, contractId, vault, log, writer, leases, epoch: restored.epoch };
     const flow = flowFrom(restored, life, options);
-    const compute = () => runFlow(life, flow, options);
-    const done = await answeringChallenges(life, challengesFrom, options, compute);
-    return { done, epoch: restored.epoch };
+    return await untilRevoked(life, options, async () => {
+      await announce(life, receipts, options);
+      options.onReady(true);
+      const compute = () => runFlow(life, flow, options);
+      const done = await answeringChallenges(life, challengesFrom, options, compute);
+      return { done, epoch: life.epoch };
+    });
   } finally {
     options.onReady(false);
     options.tally.memory(vault.peakBytes);
-    await Promise.allSettled([vault.close(), log.close()]);
+    await Promise.allSettled([leases?.end(), vault.close(), log.close()]);
   }
+}
+
+async function untilRevoked<Result>(
+  life: Life,
+  options: WorkerOptions,
+  compute: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await compute();
+  } catch (error) {
+    if (error instanceof Revoked) await giveNotice(life, error, options);
+    throw error;
+  }
+}
+
+/** The vault forgets every key, and says on the log how far it came and who ended it. */
+async function giveNotice(life: Life, revoked: Revoked, { namespace, logger }: WorkerOptions) {
+  const { owner, statement } = revoked;
+  const stopped = await life.vault.request('stop', { owner, statement });
+  await life.writer.commit(aggregatesTopic(life.contractId, namespace), stopped.records);
+  logger.warn('contract-revoked', { party: owner, code: revoked.code });
 }
 
 async function openContract(
@@ -78,15 +104,19 @@ async function prove(
   vault: VaultDoor,
   contract: Contract,
   contractId: ContractId,
+  leases: LeaseErrands,
   options: WorkerOptions,
 ): Promise<OwnerReceipt[]> {
-  const { runtimeClaims, nonce } = (await vault.request('claims', {})).answer;
+  const challenges = await leases.challenges();
+  const asked = challenges === undefined ? {} : { challenges };
+  const { runtimeClaims, nonce, holder } = (await vault.request('claims', asked)).answer;
   const platform = await options.platformFor(contractId);
   const evidence = await collectEvidence(platform, runtimeClaims);
   options.logger.info('evidence-collected', { platform: platform.name });
   const { proof, target } = await collectProof(evidence, contract, options);
   await vault.request('proof', { proof: new TextDecoder().decode(proofBytes(proof)) });
   const network = options.ca === undefined ? {} : { ca: options.ca };
+  await leases.acquire(target, holder);
   const receipts = await Promise.all(
     wantedKeys(contract).map(async ({ owner, keyId }) => {
       const request = { target, nonce, accessTokenFor: options.accessTokenFor, ...network };
@@ -134,9 +164,8 @@ async function announce(
   receipts: readonly OwnerReceipt[],
   { namespace, logger }: WorkerOptions,
 ): Promise<void> {
-  const { records } = await life.vault.request('announce', {});
   const proofs = receipts.map((each) => receiptRecord(life.contractId, each));
-  await commit(life, [...records, ...proofs], namespace);
+  await commit(life, await life.vault.request('announce', {}), namespace, proofs);
   logger.info('epoch-claimed', { epoch: life.epoch });
 }
 

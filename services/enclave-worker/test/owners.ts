@@ -8,6 +8,7 @@ import {
   type SignedContract,
 } from '@strongroom/protocol/contract';
 import type { ContractId, StreamId } from '@strongroom/protocol/fields';
+import { LEASE_STATEMENT_JWS_TYPE, type LeaseStatement } from '@strongroom/protocol/lease';
 import { createIdentity, type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
 import {
   createStreamSealer,
@@ -37,6 +38,8 @@ export interface Computation {
   readonly signed: SignedContract;
   readonly analyst: PartyIdentity;
   readonly identities: ReadonlyMap<string, PartyIdentity>;
+  /** What the service that keeps an owner's lease would sign. */
+  state(statement: Omit<LeaseStatement, 'v' | 'at'>, typ?: string): Promise<string>;
   /** The JWS that an owner's key release service would answer with. */
   release(owner: string, keyId: string, nonce: string, transportKey: object): Promise<string>;
 }
@@ -53,6 +56,8 @@ export async function agreeOn(
   minimumGroupRows = 2,
   /** Where all services of the contract are. */
   servicesUrl = 'https://services.example',
+  /** Whether every owner keeps a lease. */
+  leases = false,
 ): Promise<Computation> {
   const identities = new Map<string, PartyIdentity>();
   const owners = new Map<string, OwnerKeys>();
@@ -67,18 +72,15 @@ export async function agreeOn(
       kek: generateKeyPairSync('rsa', { modulusLength: 3072 }),
       stateShare: new Uint8Array(randomBytes(32)),
     });
-    const keyRelease = {
-      url: `${servicesUrl}/${id}`,
-      releaseKey: releaseJwk,
-      stateShareKeyId: 'state-share',
-    };
+    const url = `${servicesUrl}/${id}`;
+    const lease = leases ? { lease: { url, statementKey: releaseJwk } } : {};
+    const keyRelease = { url, releaseKey: releaseJwk, stateShareKeyId: 'state-share', ...lease };
     parties.push({ id, name: id, signingKey, keyRelease });
   }
-  const analystFile = await createIdentity('analyst', { reading: true });
-  const analyst = parseIdentity(analystFile.identityJson);
+  const { identityJson, ...analystKeys } = await createIdentity('analyst', { reading: true });
+  const analyst = parseIdentity(identityJson);
   identities.set('analyst', analyst);
-  const { signingKey, readingKey } = analystFile;
-  parties.push({ id: 'analyst', name: 'Analyst', signingKey, readingKey });
+  parties.push({ id: 'analyst', name: 'Analyst', ...analystKeys });
   const contract = ContractSchema.parse({
     strongroom: 'contract/v1',
     title: 'Test',
@@ -105,14 +107,15 @@ export async function agreeOn(
   });
   let signed: SignedContract | Contract = contract;
   for (const identity of identities.values()) signed = await signContract(signed, identity);
-  const verified = await verifyContract(signed);
-  const file = signed as SignedContract;
   return {
-    contract: verified.contract,
-    contractId: verified.contractId,
-    signed: file,
+    ...(await verifyContract(signed)),
+    signed: signed as SignedContract,
     analyst,
     identities,
+    state: (statement, typ = LEASE_STATEMENT_JWS_TYPE) => {
+      const payload = { v: 1, at: 1_700_000_000_000, ...statement };
+      return signAnswer(payload, { typ, kid: statement.owner }, releaseKey.privateKey);
+    },
     release: (owner, keyId, nonce, transportKey) =>
       signRelease(owners.get(owner), keyId, nonce, transportKey, releaseKey.privateKey),
   };
@@ -146,8 +149,12 @@ async function signRelease(
       },
     },
   };
-  return new CompactSign(new TextEncoder().encode(JSON.stringify(answer)))
-    .setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid: 'release' })
+  return signAnswer(answer, { typ: 'JWT', kid: 'release' }, releaseKey);
+}
+
+function signAnswer(payload: object, header: { typ: string; kid: string }, releaseKey: KeyObject) {
+  return new CompactSign(new TextEncoder().encode(JSON.stringify(payload)))
+    .setProtectedHeader({ alg: 'RS256', ...header })
     .sign(releaseKey);
 }
 

@@ -9,6 +9,7 @@ import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url
 import { canonicalBytes, parseCanonical } from '@strongroom/protocol/canonical-json';
 import { RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
 import { systemClock } from '@strongroom/runtime/clock';
+import { payloadOf, TestLeases } from './leases.ts';
 import type { Computation } from './owners.ts';
 
 /**
@@ -21,6 +22,7 @@ export interface TestServices {
   readonly ca: string;
   /** Counts of requests, by path. */
   readonly seen: Map<string, number>;
+  readonly leases: TestLeases;
   refuse: { readonly path: RegExp; readonly status: number; readonly code: string } | undefined;
   /** What the authorities answer instead of a token of theirs. */
   forge: string | undefined;
@@ -34,10 +36,11 @@ export async function startServices(computation: () => Computation): Promise<Tes
   const seen = new Map<string, number>();
   const services: Lies = { refuse: undefined, forge: undefined };
   const tls = selfSigned();
+  const leases = new TestLeases(computation);
   const server = createServer(tls, (request, response) => {
     const path = new URL(request.url ?? '', 'http://localhost').pathname;
     seen.set(path, (seen.get(path) ?? 0) + 1);
-    answer(request, path, computation, services).then(
+    answer(request, path, computation, services, leases).then(
       ({ status, headers, body }) => response.writeHead(status, headers).end(JSON.stringify(body)),
       () => response.writeHead(500).end(),
     );
@@ -47,6 +50,7 @@ export async function startServices(computation: () => Computation): Promise<Tes
     url: `https://localhost:${port}`,
     ca: tls.cert,
     seen,
+    leases,
     close: () =>
       new Promise<void>((done) => {
         server.close(() => done());
@@ -92,6 +96,7 @@ async function answer(
   path: string,
   computation: () => Computation,
   { refuse, forge }: Lies,
+  leases: TestLeases,
 ) {
   const json = { 'content-type': 'application/json' };
   if (refuse?.path.test(path) && request.headers.authorization !== undefined) {
@@ -105,6 +110,9 @@ async function answer(
     const resource = 'resource="https://vault.example"';
     const challenge = `Bearer authorization="https://idp.example/tenant", ${resource}`;
     return { status: 401, headers: { ...json, 'www-authenticate': challenge }, body: {} };
+  }
+  if (path.includes('/leases/')) {
+    return { headers: json, ...(await leases.answer(owner, path, await bodyOf(request))) };
   }
   const { target, nonce } = await bodyOf(request);
   const [token = ''] = parseTarget(String(target)).tokens;
@@ -131,11 +139,6 @@ async function attest(request: IncomingMessage, path: string, { refuse, forge }:
 export function tokenOf(iss: string, runtime: unknown): string {
   const claims = canonicalBytes({ iss, 'x-ms-runtime': runtime });
   return `e30.${encodeBase64url(claims)}.AA`;
-}
-
-function payloadOf(token: string): Record<string, unknown> {
-  const bytes = decodeBase64url(token.split('.')[1] ?? '');
-  return JSON.parse(new TextDecoder().decode(bytes));
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies of tests

@@ -43,7 +43,10 @@ export interface AuditEvent {
     | 'key-released'
     | 'release-refused'
     | 'budgets-set'
-    | 'budget-debited';
+    | 'budget-debited'
+    | 'lease-granted'
+    | 'lease-ended'
+    | 'contract-revoked';
   /** Who asked, as the configuration names the caller. */
   readonly caller?: string;
   /** The route's pattern, of what is no operation on a key. */
@@ -60,12 +63,15 @@ export interface AuditEvent {
   readonly platform?: string;
   readonly measurement?: string;
   readonly contract?: string;
+  readonly epoch?: number;
   /** Of the whole token, to find it again; the token itself is not kept. */
   readonly tokenSha256?: string;
   /** Of the transport key's modulus: to whom the answer was encrypted. */
   readonly transportKeySha256?: string;
   readonly budgets?: readonly Budget[];
   readonly debit?: Debit;
+  /** The key that signs the results of a lease's holder. */
+  readonly holder?: string;
 }
 
 export interface AuditLog {

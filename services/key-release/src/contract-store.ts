@@ -3,12 +3,14 @@ import type { DatabaseSync } from 'node:sqlite';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import {
   type Contract,
+  type Party,
   parseContractBytes,
+  partyOf,
   type SignedContract,
   SignedContractSchema,
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import type { ContractId } from '@strongroom/protocol/fields';
+import type { ContractId, PartyId } from '@strongroom/protocol/fields';
 import type { Clock } from '@strongroom/runtime/clock';
 import { z } from 'zod';
 import type { AuditLog } from './audit-log.ts';
@@ -25,6 +27,8 @@ export interface ContractStore {
   find(contractId: ContractId): SignedContract;
   /** @throws ERR_CONTRACT_UNKNOWN, ERR_STORE_SEALED for an edited row */
   contractOf(contractId: ContractId): Contract;
+  /** Undefined for a contract that is not here. @throws ERR_STORE_SEALED, ERR_PARTY_UNKNOWN */
+  partyOf(contractId: ContractId, party: PartyId): Party | undefined;
 }
 
 const RowSchema = z.strictObject({ signed: z.string() });
@@ -45,8 +49,18 @@ export function createContractStore(
     if (!signed) throw new StrongroomError('ERR_CONTRACT_UNKNOWN', { contract: contractId });
     return signed;
   };
+  const contractOf = (contractId: ContractId): Contract => {
+    const bytes = decodeBase64url(find(contractId).payload) ?? new Uint8Array(0);
+    if (createHash('sha256').update(bytes).digest('hex') === contractId) {
+      return parseContractBytes(bytes);
+    }
+    throw new StrongroomError('ERR_STORE_SEALED', { contract: contractId });
+  };
   return {
     find,
+    contractOf,
+    partyOf: (contractId, party) =>
+      read(contractId) === undefined ? undefined : partyOf(contractOf(contractId), party),
     add: (contractId, signed, caller) =>
       transaction(database, () => {
         if (read(contractId)) return;
@@ -54,12 +68,5 @@ export function createContractStore(
         const who = caller === undefined ? {} : { caller };
         auditLog.append({ event: 'contract-stored', ...who, contract: contractId });
       }),
-    contractOf: (contractId) => {
-      const bytes = decodeBase64url(find(contractId).payload) ?? new Uint8Array(0);
-      if (createHash('sha256').update(bytes).digest('hex') === contractId) {
-        return parseContractBytes(bytes);
-      }
-      throw new StrongroomError('ERR_STORE_SEALED', { contract: contractId });
-    },
   };
 }

@@ -61,6 +61,15 @@ const TABLES = `
     created INTEGER NOT NULL,
     updated INTEGER NOT NULL
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS leases (
+    contract TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    holder TEXT,
+    epoch INTEGER NOT NULL,
+    "from" TEXT NOT NULL,
+    "to" TEXT NOT NULL,
+    fresh INTEGER NOT NULL
+  ) STRICT;
   CREATE TABLE IF NOT EXISTS audit_log (
     sequence INTEGER PRIMARY KEY,
     entry TEXT NOT NULL

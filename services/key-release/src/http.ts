@@ -12,12 +12,14 @@ import { addErrorAnswers } from './error-answers.ts';
 import type { Guards } from './guard.ts';
 import { ApiVersionSchema, KeyPathSchema, ReleaseSchema, readRequest } from './key-requests.ts';
 import { addKeyRoutes } from './key-routes.ts';
+import { addLeaseRoutes } from './lease-routes.ts';
+import type { LeaseService } from './leases.ts';
 import { addLedgerRoutes, type LedgerService } from './ledger-routes.ts';
 import { type ReleaseService, releaseKey } from './release-key.ts';
 
 export interface HttpOptions {
   readonly owner: string;
-  readonly service: ReleaseService & KeyService & LedgerService;
+  readonly service: ReleaseService & KeyService & LeaseService & LedgerService;
   readonly guards: Guards;
   readonly attempts: Attempts;
   readonly logger: Logger;
@@ -41,6 +43,7 @@ export function addRoutes(app: FastifyInstance, options: HttpOptions): void {
     addReleaseRoutes(scope, options);
     addKeyRoutes(scope, service, guards);
     addContractRoutes(scope, owner, service.contracts, guards);
+    addLeaseRoutes(scope, service, guards);
     addLedgerRoutes(scope, owner, service, guards);
     addAuditRoutes(scope, service, guards.demand('audit'));
     recordReads(scope, service, guards);

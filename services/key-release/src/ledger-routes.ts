@@ -21,7 +21,7 @@ import type { AuditHeads } from './audit-heads.ts';
 import type { Guards } from './guard.ts';
 import { readRequest, TargetSchema } from './key-requests.ts';
 import type { Ledger } from './ledger.ts';
-import { type RequesterService, verifyRaw, verifyRequester } from './release-key.ts';
+import { type RequesterService, verifyRaw, verifyRequester } from './requester.ts';
 
 export interface LedgerService extends RequesterService {
   readonly ledger: Ledger;

@@ -1,32 +1,23 @@
 import { createHash } from 'node:crypto';
-import { demandAgreement, type OneWorker, verifyTokens } from '@strongroom/attestation/agreement';
-import { demandOwnVerification } from '@strongroom/attestation/own-verification';
-import type { JwksSource } from '@strongroom/attestation/platforms/jwks-source';
+import { demandAgreement, type OneWorker } from '@strongroom/attestation/agreement';
 import { compileReleasePolicy } from '@strongroom/attestation/release-policy';
-import type { RootSet } from '@strongroom/attestation/roots';
-import {
-  type AuthorityKey,
-  claimedSigner,
-  type TokenClaims,
-  verifyToken,
-} from '@strongroom/attestation/token';
+import type { TokenClaims } from '@strongroom/attestation/token';
 import { launchMeasurementOf } from '@strongroom/attestation/token-facts';
-import { type AttestationProof, parseTarget } from '@strongroom/protocol/attestation-proof';
+import { parseTarget } from '@strongroom/protocol/attestation-proof';
 import type { AuditReceipt } from '@strongroom/protocol/audit';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { RuntimeClaims } from '@strongroom/protocol/evidence';
-import { independent } from '@strongroom/protocol/guards';
+import type { PartyId } from '@strongroom/protocol/fields';
 import { RSA_BITS_MIN } from '@strongroom/protocol/limits';
-import type { Clock } from '@strongroom/runtime/clock';
 import { type ReleaseAlgorithm, wrapForRelease } from '@strongroom/sealing/wrap';
 import type { AuditHeads } from './audit-heads.ts';
 import type { AuditEvent, AuditLog } from './audit-log.ts';
-import { demandPlatform, type TrustedAuthority } from './authorities.ts';
-import type { ContractStore } from './contract-store.ts';
 import { releaseAnswer } from './key-bundle.ts';
 import type { KeyStore, KeyVersion } from './key-store.ts';
+import type { LeaseStore } from './lease-store.ts';
 import type { ReleaseIdentity } from './release-identity.ts';
+import { type RequesterService, verifyRaw, verifyRequester } from './requester.ts';
 
 export interface ReleaseRequest {
   readonly name: string;
@@ -42,19 +33,9 @@ export interface ReleaseRequest {
   readonly caller: string | undefined;
 }
 
-/** By what a worker is judged. */
-export interface RequesterService {
-  readonly authorities: readonly TrustedAuthority[];
-  /** For authorities whose keys are not pinned but fetched from a pinned URL. */
-  readonly jwks?: JwksSource;
-  /** What raw evidence is held to. */
-  readonly contracts: ContractStore;
-  /** Whose platform raw evidence has to be of. */
-  readonly roots: RootSet;
-  readonly clock: Clock;
-}
-
 export interface ReleaseService extends RequesterService {
+  readonly leases: LeaseStore;
+  readonly owner: PartyId;
   readonly keyStore: KeyStore;
   readonly auditLog: AuditLog;
   readonly auditHeads: AuditHeads;
@@ -87,6 +68,7 @@ export async function releaseKey(
     const worker = await verifyRequester(proof, service);
     const key = findReleasable(request, service);
     const isVerified = verifyRaw(proof, worker, service);
+    demandLease(worker.runtime, service);
     const claims = demandPolicy(key, worker, isVerified);
     const wrapped = wrapSecret(key, worker.runtime, request, service);
     const index = service.auditLog.append(releaseEvent(key, claims, worker.runtime, request));
@@ -99,37 +81,6 @@ export async function releaseKey(
     auditRefusal(error, request, service);
     throw error;
   }
-}
-
-/** Each token for itself; an authority that has a key of another one is that one again. */
-export function verifyRequester(
-  proof: AttestationProof,
-  service: RequesterService,
-): Promise<OneWorker> {
-  const counted: { keys: readonly AuthorityKey[] }[] = [];
-  return verifyTokens(proof.tokens, async (token) => {
-    const { issuer, kid } = claimedSigner(token);
-    const authority = service.authorities.find((each) => each.issuer === issuer);
-    if (!authority) throw new StrongroomError('ERR_TOKEN_INVALID', { check: 'issuer' });
-    const keys = await keysOf(authority, kid, service);
-    const { clock } = service;
-    const claims = await verifyToken(token, { authorities: [{ issuer, keys }], clock });
-    demandPlatform(authority, claims);
-    if (independent([...counted, { keys }]).length === counted.length) {
-      throw new StrongroomError('ERR_TOKEN_INVALID', { check: 'shared-key' });
-    }
-    counted.push({ keys });
-    return claims;
-  });
-}
-
-/** @throws ERR_SERVICE_UNREACHABLE: without the authority's keys nothing is believed */
-async function keysOf(
-  { issuer, keys }: TrustedAuthority,
-  kid: string | undefined,
-  { jwks }: RequesterService,
-): Promise<readonly AuthorityKey[]> {
-  return keys ?? (await jwks?.keysOf(issuer, kid)) ?? [];
 }
 
 function findReleasable(request: ReleaseRequest, { keyStore, clock }: ReleaseService): KeyVersion {
@@ -145,19 +96,16 @@ function findReleasable(request: ReleaseRequest, { keyStore, clock }: ReleaseSer
 }
 
 /**
- * Evidence that is shown has to hold, whatever the policy asks for.
- * @returns false where none was shown
+ * Where the contract has this owner keep a lease, keys go to its holder only; where an owner has
+ * ended the contract, to nobody.
  */
-export function verifyRaw(
-  { evidence }: AttestationProof,
-  { runtime }: OneWorker,
-  { contracts, roots, clock }: RequesterService,
-): boolean {
-  if (evidence === undefined) return false;
-  const contract = contracts.contractOf(runtime.contract);
-  const facts = { contract, contractId: runtime.contract };
-  demandOwnVerification(evidence, runtime, { ...facts, roots, clock });
-  return true;
+function demandLease({ contract, keys }: RuntimeClaims, service: ReleaseService): void {
+  const { state, holder } = service.leases.find(contract);
+  if (state === 'revoked') throw new StrongroomError('ERR_CONTRACT_REVOKED', { contract });
+  const { keyRelease } = service.contracts.partyOf(contract, service.owner) ?? {};
+  if (!keyRelease?.lease) return;
+  if (state === 'held' && holder === keys[1].x) return;
+  throw new StrongroomError('ERR_LEASE_LOST', { contract });
 }
 
 function demandPolicy(

@@ -1,5 +1,6 @@
 import { AMD_ROOTS } from '@strongroom/attestation/roots';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import { PartyIdSchema } from '@strongroom/protocol/fields';
 import { expect, test } from 'vitest';
 import { createAuthority, ISSUER, policyFor, workerClaims } from '../test/token.ts';
 import { createTransportKey } from '../test/vault.ts';
@@ -40,7 +41,14 @@ function fullService(more: Partial<ReleaseService> = {}) {
         throw full;
       },
     },
-    contracts: { add: unused, find: unused, contractOf: unused },
+    contracts: { add: unused, find: unused, contractOf: unused, partyOf: () => undefined },
+    owner: PartyIdSchema.parse('west'),
+    leases: {
+      ...{ acquire: unused, take: unused, renew: unused, end: unused, revoke: unused },
+      find: (contract) => ({
+        ...{ contract, state: 'ended', holder: null, epoch: 0, from: '', to: '', fresh: 1 },
+      }),
+    },
     roots: AMD_ROOTS,
     identity: {
       publicKey: { kty: 'RSA', n: 'n', e: 'AQAB' },

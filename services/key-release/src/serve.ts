@@ -20,6 +20,9 @@ import { startHousekeeping } from './housekeeping.ts';
 import { addRoutes } from './http.ts';
 import { createKeyBackups } from './key-backup.ts';
 import { createKeyStore } from './key-store.ts';
+import { createNonces } from './lease-nonces.ts';
+import { createLeaseStore } from './lease-store.ts';
+import type { LeaseService } from './leases.ts';
 import { openLedger } from './ledger.ts';
 import type { LedgerService } from './ledger-routes.ts';
 import { openMasterKey } from './master-key.ts';
@@ -73,7 +76,7 @@ async function openService(
   context: Context,
   clock: Clock,
   baseUrl: () => string,
-): Promise<ReleaseService & KeyService & LedgerService> {
+): Promise<ReleaseService & KeyService & LeaseService & LedgerService> {
   const { owner } = settings;
   const authorities = parseAuthorities(await readTextFile(settings.authorities));
   const masterKey = await openMasterKey(settings);
@@ -96,9 +99,12 @@ async function openService(
     rotationPolicies: createRotationPolicies(shared),
   };
   const contracts = createContractStore(database, auditLog, clock);
+  const leases = createLeaseStore(database, auditLog, clock);
   const ledger = openLedger(auditLog, auditLog.all());
-  const parts = { authorities, jwks, ...keys, contracts, roots, ledger, auditLog, auditHeads };
-  return { ...parts, identity, clock, baseUrl };
+  const nonces = createNonces(clock);
+  const verifying = { authorities, jwks, contracts, roots, clock };
+  const logged = { auditLog, auditHeads, identity };
+  return { ...verifying, ...logged, ...keys, leases, ledger, nonces, owner, baseUrl };
 }
 
 function warn({ authorities }: ReleaseService, logger: Logger): void {

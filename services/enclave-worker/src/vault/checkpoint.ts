@@ -24,7 +24,7 @@ export async function sealCheckpoint(checkpoint: Checkpoint, stateKey: KeyObject
 }
 
 /** @throws ERR_CHECKPOINT_INVALID, whatever is wrong */
-export async function openCheckpoint(
+async function openCheckpoint(
   jwe: string,
   stateKey: KeyObject,
   contractId: ContractId,
@@ -42,6 +42,33 @@ export async function openCheckpoint(
   }
   if (checkpoint.contract !== contractId) throw invalid();
   return checkpoint;
+}
+
+/**
+ * The one with the highest number among those that open and from which the computation may go on;
+ * undefined when there is none.
+ * @throws ERR_CHECKPOINT_INVALID when there are some and none opens
+ */
+export async function newestCheckpoint(
+  jwes: readonly string[],
+  options: {
+    readonly stateKey: KeyObject;
+    readonly contractId: ContractId;
+    readonly isAllowed: (jwe: string) => boolean;
+  },
+): Promise<{ checkpoint: Checkpoint; jwe: string } | undefined> {
+  const { stateKey, contractId, isAllowed } = options;
+  let newest: { checkpoint: Checkpoint; jwe: string } | undefined;
+  let opened = 0;
+  for (const jwe of jwes) {
+    const checkpoint = await openCheckpoint(jwe, stateKey, contractId).catch(() => null);
+    if (!checkpoint) continue;
+    opened += 1;
+    const isNewer = checkpoint.sequence > (newest?.checkpoint.sequence ?? -1);
+    if (isNewer && isAllowed(jwe)) newest = { checkpoint, jwe };
+  }
+  if (opened === 0 && jwes.length > 0) throw invalid();
+  return newest;
 }
 
 /** How the next checkpoint names this one. */

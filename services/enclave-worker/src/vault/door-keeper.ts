@@ -1,6 +1,7 @@
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { z } from 'zod';
 import type { DoorEntry, DoorRecord, DoorVerb } from './door.ts';
+import type { Departure } from './leases.ts';
 import { Vault } from './vault.ts';
 
 /**
@@ -17,7 +18,8 @@ export class DoorKeeper {
     const { verb } = request.data;
     try {
       const { answer = {}, records = [] } = await this.#serve(request.data, blobs);
-      return { message: { answer, records: records.map(withoutValue) }, blobs: valuesOf(records) };
+      const message = { answer, records: records.map(withoutValue) };
+      return { message, blobs: valuesOf(records), fatal: verb === 'stop' };
     } catch (error) {
       const code = codeOf(error);
       if (code === undefined) return failed('ERR_VAULT_LOST', { verb }, true);
@@ -35,7 +37,14 @@ export class DoorKeeper {
     if (!vault) throw new StrongroomError('ERR_VAULT_LOST');
     switch (request.verb) {
       case 'claims':
-        return { answer: vault.claims() };
+        return { answer: vault.claims(request.request.challenges) };
+      case 'lease':
+        await vault.leases.accept(request.request);
+        return {};
+      case 'depart':
+        return { records: await vault.leases.depart(request.request.statements) };
+      case 'stop':
+        return { records: [await vault.stop(request.request)] };
       case 'proof':
         vault.acceptProof(request.request.proof);
         return {};
@@ -47,18 +56,18 @@ export class DoorKeeper {
       case 'restore':
         return { answer: await vault.restore(request.request.checkpoints) };
       case 'announce':
-        return { records: await vault.announce() };
+        return departing(await vault.announce());
       case 'accept': {
         const { dataset, entries } = request.request;
         const outcomes = await vault.accept(dataset, entriesOf(entries, blobs));
         return { answer: { outcomes } };
       }
       case 'close': {
-        const { closing, records } = await vault.closeWindows();
-        return { answer: closing, records };
+        const { closing, departure } = await vault.closeWindows();
+        return departing(departure, closing);
       }
       case 'checkpoint':
-        return { records: [await vault.checkpoint()] };
+        return departing(await vault.checkpoint());
       case 'finish':
         vault.finish();
         return {};
@@ -71,7 +80,7 @@ export class DoorKeeper {
 export interface Served {
   readonly message: unknown;
   readonly blobs: readonly Uint8Array[];
-  /** The vault's state is unknown: it must not go on. */
+  /** The vault must not go on: its state is unknown, or its keys are gone. */
   readonly fatal?: boolean;
 }
 
@@ -89,9 +98,14 @@ const EntrySchema = z.strictObject({
   offset: z.int().min(0),
 });
 
+const StatementOfShape = { owner: z.string(), statement: z.string() };
+
 const RequestSchema = z.discriminatedUnion('verb', [
   verbSchema('open', { contract: z.unknown(), memoryMb: z.int().min(64) }),
-  verbSchema('claims', {}),
+  verbSchema('claims', { challenges: z.exactOptional(z.record(z.string(), z.string())) }),
+  verbSchema('lease', StatementOfShape),
+  verbSchema('depart', { statements: z.array(z.strictObject(StatementOfShape)) }),
+  verbSchema('stop', StatementOfShape),
   verbSchema('proof', { proof: z.string() }),
   verbSchema('release', { owner: z.string(), keyId: z.string(), jws: z.string() }),
   verbSchema('restore', { checkpoints: z.array(z.string()) }),
@@ -109,6 +123,10 @@ function entriesOf(
   blobs: readonly Uint8Array[],
 ): DoorEntry[] {
   return entries.map((entry, index) => ({ ...entry, value: blobs[index] ?? new Uint8Array(0) }));
+}
+
+function departing({ records, leaseStep }: Departure, answer: object = {}): Result {
+  return { records, answer: leaseStep === undefined ? answer : { ...answer, leaseStep } };
 }
 
 function withoutValue({ key, headers }: DoorRecord) {

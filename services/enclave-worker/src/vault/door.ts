@@ -21,31 +21,47 @@ export interface DoorEntry extends DoorRecord {
 export interface DoorVerbs {
   /** Verifies the contract, checks its SQL, starts the engine, makes the keys. */
   open: { request: { contract: unknown; memoryMb: number }; answer: { contractId: string } };
-  /** The canonical bytes of the runtime claims, base64url, and the nonce inside them. */
-  claims: { request: NoMembers; answer: { runtimeClaims: string; nonce: string } };
+  /** Canonical bytes of the runtime claims, base64url; their nonce; the key that names a holder. */
+  claims: {
+    request: { challenges?: Readonly<Record<string, string>> };
+    answer: { runtimeClaims: string; nonce: string; holder: string };
+  };
   /** What proves this worker, and results will name: an attestation proof's canonical JSON. */
   proof: { request: { proof: string }; answer: NoMembers };
+  /** An owner's grant of its lease. */
+  lease: { request: { owner: string; statement: string }; answer: NoMembers };
+  /** The owners' word on the step that waits; what it holds back comes as records. */
+  depart: {
+    request: { statements: readonly { owner: string; statement: string }[] };
+    answer: NoMembers;
+  };
+  /** An owner has ended the contract: every key is forgotten, and a signed notice is the record. */
+  stop: { request: { owner: string; statement: string }; answer: NoMembers };
   /** An owner's answer to a key request. */
   release: { request: { owner: string; keyId: string; jws: string }; answer: NoMembers };
   /** Opens the newest of the checkpoints, or begins; says where to read from. */
   restore: { request: { checkpoints: readonly string[] }; answer: Restored };
   /** The proof and a checkpoint that claims the epoch, as records. */
-  announce: { request: NoMembers; answer: NoMembers };
+  announce: { request: NoMembers; answer: Outgoing };
   /** Takes records of one dataset's topic, in the log's order. */
   accept: {
     request: { dataset: string; entries: readonly Omit<DoorEntry, 'value'>[] };
     answer: { outcomes: readonly EntryOutcome[] };
   };
   /** Results of windows that are complete, and the checkpoint that covers them, as records. */
-  close: { request: NoMembers; answer: Closing };
+  close: { request: NoMembers; answer: Closing & Outgoing };
   /** A checkpoint alone, as a record. */
-  checkpoint: { request: NoMembers; answer: NoMembers };
+  checkpoint: { request: NoMembers; answer: Outgoing };
   /** Refuses to end while the owners' manifests name more than the log held. */
   finish: { request: NoMembers; answer: NoMembers };
   /** Evidence on demand: claims with a stranger's nonce, and the statement that goes with them. */
   evidence: { request: { nonce: string }; answer: StatementAnswer };
 }
 type NoMembers = Readonly<Record<never, never>>;
+/** With a lease step there are no records yet: the owners have to confirm the step first. */
+export interface Outgoing {
+  readonly leaseStep?: string;
+}
 export type DoorVerb = keyof DoorVerbs;
 
 export interface Restored {

@@ -1,5 +1,4 @@
 import {
-  createPublicKey,
   createSecretKey,
   generateKeyPair,
   hkdfSync,
@@ -12,12 +11,11 @@ import { type Contract, ownersOf, type Party, partyOf } from '@strongroom/protoc
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { type RuntimeClaims, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
-import { type IssuerKey, signatureAlgorithmOf } from '@strongroom/protocol/public-key';
 import { createUnwrapper, type SecretReader } from '@strongroom/sealing/open';
 import { createSigner, type Signer } from '@strongroom/sealing/sign';
 import { unwrapReleased } from '@strongroom/sealing/wrap';
-import { compactVerify } from 'jose';
 import { z } from 'zod';
+import { openIssuerJws } from './issuer-jws.ts';
 
 /** The algorithm that releases are asked for; the answer must name it. */
 const RELEASE_ALGORITHM = 'RSA_AES_KEY_WRAP_256';
@@ -29,10 +27,10 @@ const STATE_SHARE_BYTES = 32;
  * released to the first of them. None of them has a way out.
  */
 export class VaultKeys {
-  readonly claims: RuntimeClaims;
   readonly signer: Signer;
   readonly #contract: Contract;
   readonly #transportKey: KeyObject;
+  #claims: RuntimeClaims;
   readonly #unwrappers = new Map<DatasetId, SecretReader>();
   readonly #stateShares = new Map<string, Uint8Array>();
 
@@ -43,7 +41,7 @@ export class VaultKeys {
     signer: Signer,
   ) {
     this.#contract = contract;
-    this.claims = claims;
+    this.#claims = claims;
     this.#transportKey = transportKey;
     this.signer = signer;
   }
@@ -72,6 +70,16 @@ export class VaultKeys {
     });
     const signer = createSigner(aggregates.privateKey);
     return new VaultKeys(contract, claims, transport.privateKey, signer);
+  }
+
+  get claims(): RuntimeClaims {
+    return this.#claims;
+  }
+
+  /** Evidence that is made from here on holds the owners' nonces; before any key was released. */
+  challenge(challenges: RuntimeClaims['challenges']): RuntimeClaims {
+    this.#claims = RuntimeClaimsSchema.parse({ ...this.#claims, challenges });
+    return this.#claims;
   }
 
   /**
@@ -112,6 +120,13 @@ export class VaultKeys {
     return unwrapper;
   }
 
+  /** Forgets every key that an owner released; what they opened stays shut from here on. */
+  destroy(): void {
+    for (const share of this.#stateShares.values()) share.fill(0);
+    this.#stateShares.clear();
+    this.#unwrappers.clear();
+  }
+
   /**
    * The key of the checkpoints: a share of every owner goes in, so any owner can end it.
    * @throws ERR_KEY_NOT_RELEASED naming the owner whose share is missing
@@ -144,24 +159,11 @@ const KeyHsmSchema = z.looseObject({
 
 async function verifyRelease(party: Party, jws: string): Promise<Release> {
   if (!party.keyRelease) throw invalid('a party without a key release service');
-  const pinned = party.keyRelease.releaseKey;
-  let payload: Uint8Array;
-  try {
-    // Certificates and key ids in the header are not looked at: the contract pins the key.
-    const verified = await compactVerify(jws, importIssuerKey(pinned), {
-      algorithms: [signatureAlgorithmOf(pinned)],
-    });
-    payload = verified.payload;
-  } catch {
-    throw invalid('the signature');
-  }
-  const parsed = ReleaseSchema.safeParse(parseJson(payload));
+  const value = await openIssuerJws(jws, party.keyRelease.releaseKey);
+  if (value === undefined) throw invalid('the signature');
+  const parsed = ReleaseSchema.safeParse(value);
   if (!parsed.success) throw invalid('its members');
   return parsed.data;
-}
-
-function importIssuerKey(jwk: IssuerKey): KeyObject {
-  return createPublicKey({ key: { ...jwk }, format: 'jwk' });
 }
 
 function wrappedKeyOf(release: Release): Uint8Array {

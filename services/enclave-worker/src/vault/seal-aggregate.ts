@@ -6,13 +6,13 @@ import type { ContractId, PartyId } from '@strongroom/protocol/fields';
 import { aggregateRecordShape, SEAL_HEADER } from '@strongroom/protocol/record';
 import {
   AGGREGATE_JWS_TYPE,
+  AGGREGATE_KID,
   type AggregateSeal,
   AggregateSealSchema,
   aggregateContext,
   aggregateKeyInfo,
   type CountedInput,
 } from '@strongroom/protocol/sealed-aggregate';
-import { AGGREGATE_KID } from '@strongroom/sealing/open-aggregate';
 import { createSegment, sealBytes } from '@strongroom/sealing/seal';
 import type { Signer } from '@strongroom/sealing/sign';
 import type { Disclosable } from './disclose.ts';

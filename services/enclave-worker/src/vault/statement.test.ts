@@ -113,7 +113,7 @@ describe('what a vault says about itself', () => {
     const south = await new TestStream(computation, 'south').manifest(HOUR_MS, true);
     await vault.accept('south', entriesOf([south]));
     await vault.accept('north', entriesOf(records));
-    const { records: closed } = await vault.closeWindows();
+    const { records: closed } = (await vault.closeWindows()).departure;
     const late = await north.seal([...rowsAt(0, 2), ...rowsAt(2 * HOUR_MS, 1)]);
     const again = records[1] ?? expect.fail('a batch');
     const forged = { ...again, key: 'other' };
@@ -134,7 +134,7 @@ describe('what a vault says about itself', () => {
     });
 
     const text = new TextDecoder();
-    const checkpoints = [...closed, await vault.checkpoint()]
+    const checkpoints = [...closed, ...(await vault.checkpoint()).records]
       .filter(({ key }) => key === RECORD_TYPES.checkpoint)
       .map(({ value }) => text.decode(value));
     const second = await startVault(checkpoints);

@@ -9,7 +9,7 @@ import {
   STATEMENT_JWS_TYPE,
   type StatementDataset,
 } from '@strongroom/protocol/evidence-answer';
-import { AGGREGATE_KID } from '@strongroom/sealing/open-aggregate';
+import { AGGREGATE_KID } from '@strongroom/protocol/sealed-aggregate';
 import type { Signer } from '@strongroom/sealing/sign';
 import type { EntryOutcome, StatementAnswer } from './door.ts';
 import { proofHash } from './seal-aggregate.ts';

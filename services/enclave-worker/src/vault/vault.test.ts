@@ -95,7 +95,7 @@ class Session {
     const noise = jwes.length > 0 ? [...jwes.slice(0, 1), 'a.b.c.d.e'] : [];
     const restored = await this.vault.restore([...jwes, ...noise]);
     for (const { dataset, offset } of restored.from) this.#read.set(dataset, offset);
-    this.results.push(...(await this.vault.announce()));
+    this.results.push(...(await this.vault.announce()).records);
     return this;
   }
 
@@ -115,7 +115,8 @@ class Session {
       this.#read.set(dataset, topic.length);
     }
     for (let more = true; more; ) {
-      const { closing, records } = await this.vault.closeWindows();
+      const { closing, departure } = await this.vault.closeWindows();
+      const { records } = departure;
       this.results.push(...records);
       more = closing.more;
     }
@@ -436,7 +437,7 @@ describe('after a restart', () => {
       const partial = new TestStream(computation, 'east');
       expect(partial).toBeDefined();
       await session.run();
-      session.results.push(await session.vault.checkpoint());
+      session.results.push(...(await session.vault.checkpoint()).records);
       for (const [dataset, topic] of whole) session.topics.set(dataset, topic);
       const second = await new Session(session).start();
       const outcomes = await second.run();
@@ -484,7 +485,7 @@ describe('after a restart', () => {
     const stream = new TestStream(computation, 'east');
     for (const part of chunks(east, 25)) session.publish('east', await stream.seal(part));
     await session.run();
-    session.results.push(await session.vault.checkpoint());
+    session.results.push(...(await session.vault.checkpoint()).records);
     session.topics.set('east', (session.topics.get('east') ?? []).slice(0, 2));
     const again = await new Session(session).start();
     await again.run();
@@ -496,7 +497,7 @@ describe('after a restart', () => {
     const stream = new TestStream(computation, 'east');
     session.publish('east', await stream.seal(east.slice(0, 10)));
     await session.run();
-    session.results.push(await session.vault.checkpoint());
+    session.results.push(...(await session.vault.checkpoint()).records);
     const other = new TestStream(computation, 'east', stream.stream);
     session.topics.set('east', [{ ...(await other.seal(east.slice(0, 10))), offset: 0 }]);
     const again = await new Session(session).start();

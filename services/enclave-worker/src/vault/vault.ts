@@ -9,12 +9,13 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
 import { plainRecordShape, RECORD_TYPES, type RecordType } from '@strongroom/protocol/record';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { checkpointHash, openCheckpoint, sealCheckpoint } from './checkpoint.ts';
+import { checkpointHash, newestCheckpoint, sealCheckpoint } from './checkpoint.ts';
 import { Computation } from './computation.ts';
 import type {
   Closing,
   DoorEntry,
   DoorRecord,
+  DoorVerbs,
   EntryOutcome,
   Restored,
   StatementAnswer,
@@ -22,8 +23,10 @@ import type {
 import { Aggregator } from './engine/aggregate.ts';
 import { takeEntries } from './intake.ts';
 import { VaultKeys } from './keys.ts';
+import { type Departure, Leases, type StatementOf } from './leases.ts';
 import { proofHash, type ResultProof } from './seal-aggregate.ts';
 import { answerChallenge, Refusals } from './statement.ts';
+import { countedIn, signStopNotice } from './stop-notice.ts';
 import { DatasetStream } from './stream.ts';
 
 /**
@@ -39,6 +42,7 @@ export class Vault {
   readonly #streams: ReadonlyMap<DatasetId, DatasetStream>;
   readonly #computation: Computation;
   readonly #refusals = new Refusals();
+  readonly #leases: Leases;
   #attestationProof: string | undefined;
   #epoch = 0;
   #committedDone = false;
@@ -58,6 +62,7 @@ export class Vault {
       contract.datasets.map((dataset) => [dataset.id, new DatasetStream(contractId, dataset)]),
     );
     this.#computation = new Computation(contract, aggregator, this.#streams);
+    this.#leases = new Leases(contract, contractId, keys.signer);
     this.#checkpoint.previous = createHash('sha256').update(contractId).digest('hex');
   }
 
@@ -73,10 +78,17 @@ export class Vault {
     return this.#contractId;
   }
 
-  /** What the platform's report must bind: the canonical bytes of the runtime claims. */
-  claims(): { runtimeClaims: string; nonce: string } {
-    const { claims } = this.#keys;
-    return { runtimeClaims: encodeBase64url(canonicalBytes(claims)), nonce: claims.nonce };
+  /**
+   * What the platform's report must bind: the canonical bytes of the runtime claims.
+   * @param challenges nonces of the owners that keep a lease
+   */
+  claims(challenges?: Readonly<Record<string, string>>): DoorVerbs['claims']['answer'] {
+    const claims = challenges ? this.#keys.challenge(challenges) : this.#keys.claims;
+    return {
+      runtimeClaims: encodeBase64url(canonicalBytes(claims)),
+      nonce: claims.nonce,
+      holder: claims.keys[1].x,
+    };
   }
 
   /**
@@ -93,32 +105,34 @@ export class Vault {
     await this.#keys.acceptRelease(owner, keyId, jws);
   }
 
+  /** Where owners keep leases: their grants, and what waits for their word. */
+  get leases(): Leases {
+    return this.#leases;
+  }
+
   /**
    * Begins where the newest of the checkpoints ends, or at the beginning without any. The log may
-   * hold copies and forgeries: the newest is the one with the highest number that opens.
-   * @throws ERR_CHECKPOINT_INVALID when none opens, ERR_KEY_NOT_RELEASED
+   * hold copies and forgeries: the newest is the one with the highest number that opens, and that
+   * every lease allows.
+   * @throws ERR_CHECKPOINT_INVALID when none opens, ERR_KEY_NOT_RELEASED, ERR_LEASE_INVALID,
+   *   ERR_LEASE_FORKED when the owners have agreed to more than the log holds
    */
   async restore(jwes: readonly string[]): Promise<Restored> {
-    const newest = await this.#newestOf(jwes);
+    const newest = await newestCheckpoint(jwes, {
+      stateKey: this.#keys.stateKey(),
+      contractId: this.#contractId,
+      isAllowed: (jwe) => this.#leases.allowStart(checkpointHash(jwe)),
+    });
     if (newest) this.#restoreFrom(newest.checkpoint, newest.jwe);
+    else if (!this.#leases.allowStart(this.#checkpoint.previous)) {
+      throw new StrongroomError('ERR_LEASE_FORKED', { contract: this.#contractId });
+    }
+    this.#epoch = Math.max(this.#epoch, this.#leases.epoch);
     const from = [...this.#streams].map(([dataset, stream]) => ({
       dataset,
       offset: stream.readFrom,
     }));
     return { epoch: this.#epoch, from, done: this.#computation.done };
-  }
-
-  async #newestOf(jwes: readonly string[]): Promise<OpenedCheckpoint | undefined> {
-    const stateKey = this.#keys.stateKey();
-    let newest: OpenedCheckpoint | undefined;
-    for (const jwe of jwes) {
-      const checkpoint = await openCheckpoint(jwe, stateKey, this.#contractId).catch(() => null);
-      if (checkpoint && checkpoint.sequence > (newest?.checkpoint.sequence ?? -1)) {
-        newest = { checkpoint, jwe };
-      }
-    }
-    if (!newest && jwes.length > 0) throw new StrongroomError('ERR_CHECKPOINT_INVALID');
-    return newest;
   }
 
   #restoreFrom(checkpoint: Checkpoint, jwe: string): void {
@@ -134,10 +148,10 @@ export class Vault {
   }
 
   /** The first records of an epoch: the proof, and a checkpoint that claims the epoch. */
-  async announce(): Promise<DoorRecord[]> {
+  async announce(): Promise<Departure> {
     const proof = this.#demandProof();
     const record = this.#plainRecord(RECORD_TYPES.token, proofHash(proof), proof);
-    return [record, await this.checkpoint()];
+    return this.#departWithCheckpoint([record]);
   }
 
   /**
@@ -168,7 +182,7 @@ export class Vault {
    * nothing could be closed.
    * @throws ERR_QUERY_FAILED, ERR_VAULT_MEMORY, ERR_LIMIT_EXCEEDED
    */
-  async closeWindows(): Promise<{ closing: Closing; records: DoorRecord[] }> {
+  async closeWindows(): Promise<{ closing: Closing; departure: Departure }> {
     const { records, windows, more } = await this.#computation.close(
       this.#checkpoint.sequence,
       this.#proof(),
@@ -180,12 +194,23 @@ export class Vault {
     const closing = { windows, aggregates: records.length, more, done, streams };
     const isNews = windows > 0 || done !== this.#committedDone;
     this.#committedDone = done;
-    if (!isNews) return { closing, records: [] };
-    return { closing, records: [...records, await this.checkpoint()] };
+    if (!isNews) return { closing, departure: { records: [] } };
+    return { closing, departure: await this.#departWithCheckpoint(records) };
   }
 
   /** A record with the present state, sealed. */
-  async checkpoint(): Promise<DoorRecord> {
+  checkpoint(): Promise<Departure> {
+    return this.#departWithCheckpoint([]);
+  }
+
+  /** Records and the checkpoint that covers them belong into one transaction. */
+  async #departWithCheckpoint(results: readonly DoorRecord[]): Promise<Departure> {
+    const from = this.#checkpoint.previous;
+    const records = [...results, await this.#sealedCheckpoint()];
+    return this.#leases.hold({ from, to: this.#checkpoint.previous }, records, this.#epoch);
+  }
+
+  async #sealedCheckpoint(): Promise<DoorRecord> {
     const { sequence, previous } = this.#checkpoint;
     const jwe = await sealCheckpoint(
       {
@@ -201,6 +226,26 @@ export class Vault {
     );
     this.#checkpoint = { sequence: sequence + 1, previous: checkpointHash(jwe) };
     return this.#plainRecord(RECORD_TYPES.checkpoint, `${this.#epoch}.${sequence}`, jwe);
+  }
+
+  /**
+   * An owner has ended the contract: forgets every key and row, and says how far it came.
+   * @throws ERR_LEASE_INVALID unless it is that owner's word
+   */
+  async stop(statement: StatementOf): Promise<DoorRecord> {
+    const { owner, at } = await this.#leases.openRevocation(statement);
+    this.#keys.destroy();
+    this.#leases.forget();
+    this.close();
+    const jws = await signStopNotice(this.#keys.signer, {
+      v: 1,
+      contract: this.#contractId,
+      epoch: this.#epoch,
+      stoppedBy: owner,
+      at,
+      streams: [...this.#streams.values()].flatMap((stream) => countedIn(stream.state())),
+    });
+    return this.#plainRecord(RECORD_TYPES.notice, `${this.#epoch}`, jws);
   }
 
   /** @throws ERR_STREAM_TRUNCATED when owners' manifests name more than was there */
@@ -246,11 +291,6 @@ export class Vault {
     const shape = plainRecordShape(this.#contractId, type, id);
     return { key: shape.key, headers: shape.headers, value: new TextEncoder().encode(text) };
   }
-}
-
-interface OpenedCheckpoint {
-  readonly checkpoint: Checkpoint;
-  readonly jwe: string;
 }
 
 /** One transaction is one request: it stays well under a record's limit. */

@@ -1,0 +1,151 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Contract, Party } from '@strongroom/protocol/contract';
+import { codeOf, type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import type { ContractId } from '@strongroom/protocol/fields';
+import { LEASE_RENEWAL_MS } from '@strongroom/protocol/lease';
+import type { Logger } from '@strongroom/runtime/logger';
+import { type JsonAnswer, postJson } from './http-post.ts';
+import type { DoorRecord, Outgoing } from './vault/door.ts';
+import type { VaultDoor } from './vault-process.ts';
+
+/**
+ * The worker's errands between the vault and the owners that keep a lease. What they tell each
+ * other is signed; the worker can lose it, and can change nothing.
+ */
+export interface LeaseOptions {
+  readonly contract: Contract;
+  readonly contractId: ContractId;
+  readonly vault: VaultDoor;
+  readonly accessTokenFor: (owner: string) => string;
+  readonly ca?: string;
+  readonly logger: Logger;
+}
+
+/** The owner's signed word that the contract has ended. */
+export class Revoked extends StrongroomError {
+  readonly owner: string;
+  readonly statement: string;
+
+  constructor(owner: string, statement: string) {
+    super('ERR_CONTRACT_REVOKED', { party: owner });
+    this.owner = owner;
+    this.statement = statement;
+  }
+}
+
+export class LeaseErrands {
+  readonly #options: LeaseOptions;
+  readonly #owners: readonly Party[];
+  /** The key that names this vault to the owners; known once its evidence is. */
+  #holder: string | undefined;
+  #renewing: Promise<void> = Promise.resolve();
+  readonly #over = new AbortController();
+  readonly #lost = new AbortController();
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+    this.#owners = options.contract.parties.filter(({ keyRelease }) => keyRelease?.lease);
+  }
+
+  /** A nonce of each owner, for the vault's claims; undefined where nobody keeps a lease. */
+  async challenges(): Promise<Record<string, string> | undefined> {
+    if (this.#owners.length === 0) return undefined;
+    const answers = await this.#askAll('nonces', {});
+    return Object.fromEntries(answers.map(({ owner, body }) => [owner, textIn(body, 'nonce')]));
+  }
+
+  /**
+   * @param target the proof of this vault, as a key release takes it
+   * @param holder the key that signs its results
+   * @throws ERR_LEASE_HELD, ERR_CONTRACT_REVOKED, what key release says to a proof
+   */
+  async acquire(target: string, holder: string): Promise<void> {
+    this.#holder = holder;
+    for (const { owner, statement } of await this.#statements('', { target })) {
+      await this.#options.vault.request('lease', { owner, statement });
+      this.#options.logger.info('lease-acquired', { party: owner });
+    }
+    if (this.#owners.length > 0) this.#renewing = this.#renew(this.#over.signal);
+  }
+
+  /** Aborts, with the owner's refusal as its reason, when a lease is not renewed. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** What the vault wants to leave, once every owner has agreed. @throws ERR_LEASE_* */
+  async depart({ leaseStep }: Outgoing, records: readonly DoorRecord[]) {
+    if (leaseStep === undefined) return records;
+    const statements = await this.#statements('steps', { step: leaseStep });
+    return (await this.#options.vault.request('depart', { statements })).records;
+  }
+
+  async #renew(signal: AbortSignal): Promise<void> {
+    while (!this.#lost.signal.aborted) {
+      await delay(LEASE_RENEWAL_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.#askAll('renewals', { holder: this.#holder }).catch((error: unknown) => {
+        const code = codeOf(error) ?? 'ERR_INTERNAL';
+        this.#options.logger.warn('lease-not-renewed', { code });
+        // An owner that is away for a moment: the next attempt, or the next step, will tell.
+        if (code !== 'ERR_SERVICE_UNREACHABLE') this.#lost.abort(error);
+      });
+    }
+  }
+
+  /** So that the next worker need not wait; it fails quietly, for the lease ends by itself. */
+  async end(): Promise<void> {
+    this.#over.abort();
+    await this.#renewing;
+    if (this.#holder === undefined) return;
+    await this.#askAll('end', { holder: this.#holder }).catch(() => undefined);
+  }
+
+  async #statements(path: string, body: object) {
+    const answers = await this.#askAll(path, body);
+    return answers.map((each) => ({
+      owner: each.owner,
+      statement: textIn(each.body, 'statement'),
+    }));
+  }
+
+  async #askAll(path: string, body: object): Promise<{ owner: string; body: unknown }[]> {
+    return await Promise.all(
+      this.#owners.map(async (party) => ({
+        owner: party.id,
+        body: await this.#ask(party, path, body),
+      })),
+    );
+  }
+
+  async #ask(party: Party, path: string, body: object): Promise<unknown> {
+    const { contractId, accessTokenFor, ca } = this.#options;
+    const url = new URL(`${party.keyRelease?.lease?.url}/leases/${contractId}/${path}`);
+    const token = accessTokenFor(party.id);
+    const answer = await postJson(url, body, { token, ...(ca === undefined ? {} : { ca }) });
+    if (answer.status === 200) return answer.body;
+    throw refusal(party.id, answer);
+  }
+}
+
+function refusal(owner: string, { status, body }: JsonAnswer): StrongroomError {
+  const inner = memberOf(memberOf(body, 'error'), 'innererror');
+  const code = memberOf(inner, 'code');
+  const statement = memberOf(inner, 'statement');
+  if (code === 'ERR_CONTRACT_REVOKED' && typeof statement === 'string') {
+    return new Revoked(owner, statement);
+  }
+  const unknown: ErrorCode = status >= 500 ? 'ERR_SERVICE_UNREACHABLE' : 'ERR_LEASE_INVALID';
+  return new StrongroomError(isErrorCode(code) ? code : unknown, { party: owner, status });
+}
+
+function textIn(body: unknown, name: string): string {
+  const text = memberOf(body, name);
+  if (typeof text === 'string') return text;
+  throw new StrongroomError('ERR_LEASE_INVALID', { problem: `no ${name}` });
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
+}

@@ -1,0 +1,148 @@
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import { type Contract, type Party, partyOf } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { ContractId, PartyId } from '@strongroom/protocol/fields';
+import {
+  LEASE_STATEMENT_JWS_TYPE,
+  LEASE_STEP_JWS_TYPE,
+  type LeaseStatement,
+  LeaseStatementSchema,
+  type LeaseStep,
+} from '@strongroom/protocol/lease';
+import { AGGREGATE_KID } from '@strongroom/protocol/sealed-aggregate';
+import type { Signer } from '@strongroom/sealing/sign';
+import type { DoorRecord } from './door.ts';
+import { openIssuerJws } from './issuer-jws.ts';
+
+/** A step that waits for the word of the owners. */
+interface Step {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Records on their way out, or what the owners must confirm before they are. */
+export interface Departure {
+  readonly records: readonly DoorRecord[];
+  readonly leaseStep?: string;
+}
+
+/** What the owner of a lease said, by a worker that may lie. */
+export interface StatementOf {
+  readonly owner: string;
+  readonly statement: string;
+}
+
+/**
+ * The vault's side of its leases. Nothing leaves before every owner that keeps one has said in
+ * writing that this vault may go on from the last checkpoint to the next.
+ */
+export class Leases {
+  readonly #contract: Contract;
+  readonly #contractId: ContractId;
+  readonly #signer: Signer;
+  readonly #granted = new Map<PartyId, LeaseStatement>();
+  #waiting: { readonly step: Step; readonly records: readonly DoorRecord[] } | undefined;
+
+  constructor(contract: Contract, contractId: ContractId, signer: Signer) {
+    this.#contract = contract;
+    this.#contractId = contractId;
+    this.#signer = signer;
+  }
+
+  /** Owners that keep a lease of their own; often all, and none in an older contract. */
+  get owners(): readonly Party[] {
+    return this.#contract.parties.filter(({ keyRelease }) => keyRelease?.lease !== undefined);
+  }
+
+  /** Takes the grant of one owner. @throws ERR_LEASE_INVALID */
+  async accept({ owner, statement }: StatementOf): Promise<void> {
+    const granted = await this.#open(owner, statement);
+    if (granted.state !== 'held') throw invalid(owner, 'state');
+    this.#granted.set(granted.owner, granted);
+  }
+
+  /** No result of this vault has an epoch that an owner has seen before. */
+  get epoch(): number {
+    return Math.max(0, ...[...this.#granted.values()].map(({ epoch }) => epoch));
+  }
+
+  /**
+   * May the computation go on from this checkpoint? Its hash must be one end of the newest step of
+   * every lease.
+   * @throws ERR_LEASE_INVALID when a grant is missing
+   */
+  allowStart(checkpoint: string): boolean {
+    return this.owners.every(({ id }) => {
+      const granted = this.#granted.get(id);
+      if (!granted) throw invalid(id, 'no lease');
+      return [granted.from, granted.to].includes(checkpoint);
+    });
+  }
+
+  /**
+   * Records leave at once where no owner keeps a lease; elsewhere they wait for the word of each.
+   * @throws ERR_LEASE_INVALID while others wait
+   */
+  async hold(step: Step, records: readonly DoorRecord[], epoch: number): Promise<Departure> {
+    if (this.owners.length === 0) return { records };
+    if (this.#waiting) throw new StrongroomError('ERR_LEASE_INVALID', { problem: 'a step waits' });
+    this.#waiting = { step, records };
+    const payload: LeaseStep = { v: 1, contract: this.#contractId, epoch, ...step };
+    const header = { typ: LEASE_STEP_JWS_TYPE, kid: AGGREGATE_KID };
+    const leaseStep = await this.#signer.sign(canonicalBytes(payload), header);
+    return { records: [], leaseStep };
+  }
+
+  /** @throws ERR_LEASE_INVALID unless every owner has confirmed exactly the step that waits */
+  async depart(statements: readonly StatementOf[]): Promise<readonly DoorRecord[]> {
+    if (!this.#waiting) throw new StrongroomError('ERR_LEASE_INVALID', { problem: 'no step' });
+    const { step, records } = this.#waiting;
+    const confirmed = new Set<string>();
+    for (const each of statements) {
+      const { state, from, to } = await this.#open(each.owner, each.statement);
+      const isThis = state === 'held' && from === step.from && to === step.to;
+      if (!isThis) throw invalid(each.owner, 'step');
+      confirmed.add(each.owner);
+    }
+    const missing = this.owners.find(({ id }) => !confirmed.has(id));
+    if (missing) throw invalid(missing.id, 'no statement');
+    this.#waiting = undefined;
+    return records;
+  }
+
+  /** What waits does not leave any more, whoever confirms it. */
+  forget(): void {
+    this.#waiting = undefined;
+  }
+
+  /** The owner's own word that it has ended the contract. @throws ERR_LEASE_INVALID */
+  async openRevocation({ owner, statement }: StatementOf): Promise<LeaseStatement> {
+    const revocation = await this.#open(owner, statement);
+    if (revocation.state !== 'revoked') throw invalid(owner, 'state');
+    return revocation;
+  }
+
+  async #open(owner: string, jws: string): Promise<LeaseStatement> {
+    const { id, keyRelease } = partyOf(this.#contract, owner);
+    if (!keyRelease?.lease) throw invalid(owner, 'an owner without a lease');
+    const value = await openIssuerJws(jws, keyRelease.lease.statementKey, LEASE_STATEMENT_JWS_TYPE);
+    const parsed = LeaseStatementSchema.safeParse(value);
+    if (!parsed.success) throw invalid(owner, 'signature or members');
+    const statement = parsed.data;
+    if (statement.owner !== id || statement.contract !== this.#contractId) {
+      throw invalid(owner, 'of another contract or owner');
+    }
+    const isMine = statement.state === 'revoked' || statement.holder === this.#holder;
+    if (!isMine) throw invalid(owner, 'of another holder');
+    return statement;
+  }
+
+  get #holder(): string | undefined {
+    const { publicKey } = this.#signer;
+    return publicKey.kty === 'OKP' ? publicKey.x : undefined;
+  }
+}
+
+function invalid(party: string, problem: string): StrongroomError {
+  return new StrongroomError('ERR_LEASE_INVALID', { party, problem });
+}

@@ -1,0 +1,100 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { parseTarget } from '@strongroom/protocol/attestation-proof';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
+import { parseCanonical } from '@strongroom/protocol/canonical-json';
+import { RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
+import { PartyIdSchema } from '@strongroom/protocol/fields';
+import { LEASE_STEP_JWS_TYPE, type LeaseStep, LeaseStepSchema } from '@strongroom/protocol/lease';
+import { verifyCompact } from '@strongroom/sealing/verify';
+import type { Computation } from './owners.ts';
+
+/** What the owners' services do about leases, with one lease for all of them and no judgement. */
+export class TestLeases {
+  readonly #computation: () => Computation;
+  readonly #nonces = new Set<string>();
+  state: 'held' | 'ended' | 'revoked' = 'ended';
+  holder: string | null = null;
+  epoch = 0;
+  ends: { from: string; to: string } | undefined;
+
+  constructor(computation: () => Computation) {
+    this.#computation = computation;
+  }
+
+  reset(): void {
+    this.state = 'ended';
+    this.holder = null;
+    this.epoch = 0;
+    this.ends = undefined;
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: bodies of tests
+  async answer(owner: string, path: string, body: any) {
+    const verb = path.split('/').at(-1);
+    if (verb === 'nonces') return { status: 200, body: { nonce: this.#issue() } };
+    if (this.state === 'revoked') {
+      const statement = await this.#statement(owner);
+      return refusal('ERR_CONTRACT_REVOKED', { statement });
+    }
+    if (verb === '') return this.#acquire(owner, body.target);
+    const step = verb === 'steps' ? await this.#signedByHolder(body.step) : undefined;
+    const isHolder = step !== undefined || body.holder === this.holder;
+    if (this.state !== 'held' || !isHolder) return refusal('ERR_LEASE_LOST');
+    if (verb === 'end') this.state = 'ended';
+    if (step) this.ends = { from: step.from, to: step.to };
+    return { status: 200, body: { statement: await this.#statement(owner) } };
+  }
+
+  async #acquire(owner: string, target: string) {
+    const [token = ''] = parseTarget(target).tokens;
+    const claims = RuntimeClaimsSchema.parse(payloadOf(token)['x-ms-runtime']);
+    const nonce = claims.challenges?.[PartyIdSchema.parse(owner)] ?? '';
+    if (!this.#nonces.delete(nonce)) return refusal('ERR_NONCE_SPENT');
+    const holder = claims.keys[1].x;
+    if (this.state === 'held' && this.holder !== holder) return refusal('ERR_LEASE_HELD');
+    if (this.holder !== holder) this.epoch += 1;
+    this.state = 'held';
+    this.holder = holder;
+    return { status: 200, body: { statement: await this.#statement(owner) } };
+  }
+
+  async #signedByHolder(step: string): Promise<LeaseStep | undefined> {
+    const jwk = { kty: 'OKP', crv: 'Ed25519', x: this.holder ?? '' } as const;
+    const expected = { typ: LEASE_STEP_JWS_TYPE, kid: 'aggregates', key: jwk };
+    const codes = {
+      malformed: 'ERR_LEASE_INVALID',
+      algorithm: 'ERR_LEASE_INVALID',
+      signature: 'ERR_LEASE_INVALID',
+    } as const;
+    const payload = await verifyCompact(step, expected, codes).catch(() => undefined);
+    return payload && LeaseStepSchema.parse(parseCanonical(payload));
+  }
+
+  #issue(): string {
+    const nonce = randomBytes(32).toString('base64url');
+    this.#nonces.add(nonce);
+    return nonce;
+  }
+
+  #statement(owner: string): Promise<string> {
+    const { contractId, state } = this.#computation();
+    const genesis = createHash('sha256').update(contractId).digest('hex');
+    return state({
+      contract: contractId,
+      owner: PartyIdSchema.parse(owner),
+      state: this.state,
+      holder: this.holder,
+      epoch: this.epoch,
+      ...(this.ends ?? { from: genesis, to: genesis }),
+    });
+  }
+}
+
+export function payloadOf(token: string): Record<string, unknown> {
+  const bytes = decodeBase64url(token.split('.')[1] ?? '');
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+function refusal(code: string, more: object = {}) {
+  return { status: 409, body: { error: { code: 'Conflict', innererror: { code, ...more } } } };
+}
