@@ -199,6 +199,20 @@ describe('diffPolicies', () => {
     expect(diffLines(diff).slice(1)).toEqual(changes.map((each) => `  - ${each}`));
   });
 
+  test.each([
+    [{ greaterOrEquals: 5 }, 5],
+    [{ lessOrEquals: 5 }, 5],
+    [{ notEquals: 'x' }, 'xx'],
+    [{ notEquals: false }, true],
+    [{ equals: '' }, ''],
+  ])('gives an example that lies at the edge: %j', (rule, value) => {
+    const { gained } = diffPolicies(
+      compiled(...DENY_ALL_POLICY.anyOf),
+      compiled(allOf(A, x(rule))),
+    );
+    expect({ ...gained }).toEqual({ iss: A, x: value });
+  });
+
   test('is the mirror of itself', () => {
     const mirrored = { weaker: 'stronger', stronger: 'weaker' } as Record<string, string>;
     for (const [name, old, now, relation] of TABLE) {

@@ -65,6 +65,10 @@ describe('demandLines', () => {
       `  2. A token of ${B}:`,
       '      - b must be less than 1',
     ]);
+    const three = ['a', 'a', 'b'].map((claim, index) =>
+      allOf(A, { claim, equals: 1 }, { claim: 'c', equals: index }),
+    );
+    expect(demandLines(compiled(...three))[0]).toBe('One of these 3 must hold:');
     const twice = compiled(allOf(A, type), allOf(A, type), allOf(B, type, { claim: 'b', less: 1 }));
     expect(demandLines(twice).slice(2)).toEqual([
       'and one of these 2 must hold:',
@@ -179,6 +183,8 @@ describe('explainToken', () => {
     expect(explainToken(policy, {}).nearest).toBe('anyOf[0]');
     const one = compiled(allOf(A, { claim: 'a', equals: 1 }), allOf(B, { claim: 'b', equals: 1 }));
     expect(explainToken(one, { iss: A, b: 1 }).nearest).toBe('anyOf[0]');
+    const two = compiled(allOf(B, { claim: 'b', equals: 1 }), allOf(A, { claim: 'a', equals: 1 }));
+    expect(explainToken(two, { iss: A, b: 1 }).nearest).toBe('anyOf[0]');
     const lines = tokenLines(explainToken(policy, { iss: A, b: 3 }));
     expect(lines[0]).toBe(
       'The nearest of 3 ways is anyOf[2]; the token misses 1 of its 3 demands:',

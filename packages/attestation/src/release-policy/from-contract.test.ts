@@ -203,6 +203,21 @@ describe('releasePolicyFor', () => {
     expect(guards({ agreement: 2, ownVerification: true })[0]).toEqual([own, two]);
   });
 
+  test('needs no word of Azure on a utility VM whose endorsement the owners read', () => {
+    const claimsIn = (changes: object) =>
+      releasePolicyFor(contractOf({ uvm: { minimumSvn: 0 }, ...changes }), CONTRACT).anyOf.flatMap(
+        (entry) => entry.allOf.map(({ claim }) => claim),
+      );
+    expect(claimsIn({ ownVerification: true })).not.toContain('x-ms-compliance-status');
+    expect(claimsIn({ ownVerification: false })).toContain('x-ms-compliance-status');
+  });
+
+  test.each([{ fmc: 1 }, { microcodeOf: {} }])('refuses %j in one floor of several', (floor) => {
+    const minimumTcb = { Turin: { ...FLOOR, ...floor }, Genoa: FLOOR };
+    const thrown = thrownBy(() => releasePolicyFor(contractOf({ minimumTcb }), CONTRACT));
+    expect(codeOf(thrown)).toBe('ERR_POLICY_MALFORMED');
+  });
+
   test('is flat, with one entry an authority and measurement', () => {
     const authorities = [ISSUER, 'https://second.example'].map((issuer) => ({
       issuer,
