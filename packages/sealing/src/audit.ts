@@ -8,6 +8,7 @@ import {
   AuditHeadSchema,
   AuditReceiptSchema,
 } from '@strongroom/protocol/audit';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { type Contract, partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { IssuerKey } from '@strongroom/protocol/public-key';
@@ -49,6 +50,8 @@ export interface VerifiedReceipt {
   readonly text: string;
   readonly entry: AuditEntry;
   readonly head: AuditHead;
+  /** The head as it was signed. */
+  readonly jws: string;
 }
 
 /** @throws ERR_RECEIPT_INVALID, ERR_AUDIT_HEAD_INVALID */
@@ -64,7 +67,7 @@ export async function verifyReceipt(value: unknown, author: AuditAuthor): Promis
   }
   const entry = readEntry(text, index);
   if (!entry) throw new StrongroomError('ERR_RECEIPT_INVALID', { check: 'entry', sequence: index });
-  return { index, text, entry, head };
+  return { index, text, entry, head, jws };
 }
 
 /**
@@ -75,12 +78,27 @@ export async function verifyContractReceipt(
   value: unknown,
   contract: Contract,
 ): Promise<VerifiedReceipt> {
-  const parsed = AuditReceiptSchema.safeParse(value);
-  if (!parsed.success) throw new StrongroomError('ERR_RECEIPT_INVALID', { check: 'shape' });
-  const owner = signerOf(parsed.data.head.split('.')[0] ?? '') ?? '';
+  const owner = ownerOfReceipt(value);
+  if (owner === undefined) throw new StrongroomError('ERR_RECEIPT_INVALID', { check: 'shape' });
   const { keyRelease } = partyOf(contract, owner);
   if (!keyRelease) throw new StrongroomError('ERR_RECEIPT_INVALID', { check: 'owner' });
-  return verifyReceipt(parsed.data, { owner, releaseKey: keyRelease.releaseKey });
+  return verifyReceipt(value, { owner, releaseKey: keyRelease.releaseKey });
+}
+
+/** Whose log a receipt claims to be about, unverified; undefined for what is no receipt. */
+export function ownerOfReceipt(value: unknown): string | undefined {
+  const { head } = AuditReceiptSchema.safeParse(value).data ?? {};
+  return head && signerOf(head.split('.')[0] ?? '');
+}
+
+/** What a head says, unverified; undefined for what is none. */
+export function claimedHead(jws: string): AuditHead | undefined {
+  const bytes = decodeBase64url(jws.split('.')[1] ?? '');
+  try {
+    return AuditHeadSchema.safeParse(JSON.parse(new TextDecoder().decode(bytes))).data;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -154,8 +172,7 @@ export async function checkHeads(
     if (isHeadOf(tree, head)) [low, covered] = [middle + 1, head.size];
     else [high, bad] = [middle, head];
   }
-  const isShort = bad.size > tree.size;
-  throw brokenAt(isShort ? tree.size : covered, isShort ? 'truncated' : 'head', bad.size);
+  throw brokenAt(covered, bad.size > tree.size ? 'truncated' : 'head', bad.size);
 }
 
 function isHeadOf(tree: MerkleTree, { size, root }: AuditHead): boolean {

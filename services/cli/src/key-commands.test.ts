@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -50,6 +51,7 @@ async function serviceArguments(): Promise<string[]> {
     ...['--authorities', await secretFile('authorities', JSON.stringify(authorities))],
     ...['--access-token-file', await secretFile('access', secret())],
     ...['--admin-token-file', await secretFile('admin', secret())],
+    ...['--audit-token-file', await secretFile('audit', secret())],
     ...['--master-key-file', await secretFile('master', secret())],
     ...['--tls-cert', await secretFile('cert', tls.cert)],
     ...['--tls-key', await secretFile('key', tls.key)],
@@ -67,6 +69,20 @@ async function listeningUrl(child: ChildProcess): Promise<string> {
     await sleep(50);
   }
   throw new Error(`the service did not start: ${log}`);
+}
+
+async function get(url: string, ca: string): Promise<string> {
+  const options = { ca: await readFile(ca) };
+  return new Promise((resolve, reject) => {
+    const asked = request(url, options, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (piece) => {
+        body += piece;
+      });
+      response.on('end', () => resolve(body));
+    });
+    asked.on('error', reject).end();
+  });
 }
 
 const named = (name: string) => [...vault, '--name', name];
@@ -129,6 +145,29 @@ describe('key', () => {
     expect(await inside('key', 'create', ...named('no spaces'))).toMatchObject({
       exitCode: 77,
       code: 'ERR_REQUEST_INVALID',
+    });
+  });
+
+  test('the audit log of all this is whole, and so is the database itself', async () => {
+    const auditor = [...vault.slice(0, 3), join(folder, 'audit'), ...vault.slice(4)];
+    const file = join(folder, 'north.audit');
+    const saved = await inside('audit', 'export', file, ...auditor);
+    expect(saved).toMatchObject({ exitCode: 0, data: { owner: 'north', file } });
+    const known = await get(`${vault[1]}/.well-known/strongroom`, join(folder, 'ca'));
+    const key = await secretFile('release-key', JSON.stringify(JSON.parse(known).releaseKey));
+    const verdict = await inside('audit', 'verify', file, '--release-key', key);
+    expect(verdict).toMatchObject({ exitCode: 0, data: { entries: saved.data.entries } });
+    const listed = await inside('audit', 'list', file, '--event', 'key-created');
+    expect(listed.data.map((entry: { key: string }) => entry.key)).toContain('flights-north');
+    // The service holds the file itself; a copy is as good as an export.
+    const running = await inside('audit', 'list', join(folder, 'data', 'key-release.db'));
+    expect(running).toMatchObject({ exitCode: 69, code: 'ERR_STATE_LOCKED' });
+    await cp(join(folder, 'data'), join(folder, 'copy'), { recursive: true });
+    const copied = join(folder, 'copy', 'key-release.db');
+    const since = ['--since', file, '--release-key', key];
+    expect((await inside('audit', 'verify', copied, ...since)).exitCode).toBe(0);
+    expect(await inside('audit', 'export', file, ...vault)).toMatchObject({
+      code: 'ERR_RIGHT_MISSING',
     });
   });
 

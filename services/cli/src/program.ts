@@ -1,6 +1,7 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { failCommand } from '@strongroom/runtime/command';
 import { Command, CommanderError } from 'commander';
+import { addAuditCommands } from './audit-commands.ts';
 import { addCompletionCommand } from './completion.ts';
 import { addContractCommands } from './contract-commands.ts';
 import { addErrorsCommands } from './errors-command.ts';
@@ -38,6 +39,7 @@ export function createProgram(): Command {
   addContractCommands(program);
   addKeyCommands(program);
   addPolicyCommands(program);
+  addAuditCommands(program);
   addPlatformCommands(program);
   addMeasureCommand(program);
   addKafkaCommands(program);
