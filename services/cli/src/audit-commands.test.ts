@@ -92,7 +92,7 @@ describe('audit verify', () => {
     }
   });
 
-  test('a second history, signed by the service itself, is told by a head that was kept', async () => {
+  test('a second history, signed by the service too, is told by what others kept', async () => {
     const forked = entries.with(3, entryOf(3, 'hidden'));
     const path = await save('forked', forked, [headOf(forked, COUNT)]);
     expect((await verify(path)).exitCode).toBe(0);

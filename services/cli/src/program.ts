@@ -9,6 +9,8 @@ import { addEvidenceCommand } from './evidence-command.ts';
 import { addIdentityCommands } from './identity-commands.ts';
 import { addKafkaCommands } from './kafka-commands.ts';
 import { addKeyCommands } from './key-commands.ts';
+import { nounCommand } from './leaf-command.ts';
+import { addLedgerCommands } from './ledger-commands.ts';
 import { addMeasureCommand, addPlatformCommands } from './platform-commands.ts';
 import { addPolicyCommands } from './policy-commands.ts';
 import { addServiceCommands } from './service-commands.ts';
@@ -40,6 +42,7 @@ export function createProgram(): Command {
   addKeyCommands(program);
   addPolicyCommands(program);
   addAuditCommands(program);
+  addLedgerCommands(nounCommand(program, 'ledger', "privacy budgets of an owner's datasets"));
   addPlatformCommands(program);
   addMeasureCommand(program);
   addKafkaCommands(program);

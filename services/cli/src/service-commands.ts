@@ -12,6 +12,8 @@ interface ServiceVerb {
   readonly simulable: boolean;
   /** Its entry file, when it is not the service itself. */
   readonly entry?: string;
+  /** Arguments that make it this service. */
+  readonly always?: readonly string[];
 }
 
 const VERBS: readonly ServiceVerb[] = [
@@ -47,6 +49,15 @@ const VERBS: readonly ServiceVerb[] = [
     verbText: 'wrap all keys under a new master key, while the service does not run',
     simulable: false,
     entry: 'main.rewrap',
+  },
+  {
+    noun: 'ledger',
+    verb: 'start',
+    folder: 'key-release',
+    nounText: "privacy budgets of an owner's datasets",
+    verbText: 'keep the ledger and its audit log alone, where the keys are in a vault of Azure',
+    simulable: true,
+    always: ['--without-keys'],
   },
   {
     noun: 'attestation',
@@ -95,5 +106,5 @@ async function start(service: ServiceVerb, args: readonly string[]): Promise<voi
   const simulated = service.simulable && args.includes(SIMULATED);
   const own = simulated ? args.filter((arg) => arg !== SIMULATED) : args;
   const entry = simulated ? 'main.insecure' : (service.entry ?? 'main');
-  await startService(service.folder, entry, [service.verb, ...own]);
+  await startService(service.folder, entry, [service.verb, ...(service.always ?? []), ...own]);
 }

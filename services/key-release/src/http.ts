@@ -19,6 +19,8 @@ import { type ReleaseService, releaseKey } from './release-key.ts';
 
 export interface HttpOptions {
   readonly owner: string;
+  /** The keys are in another vault: there are no routes for any. */
+  readonly withoutKeys: boolean;
   readonly service: ReleaseService & KeyService & LeaseService & LedgerService;
   readonly guards: Guards;
   readonly attempts: Attempts;
@@ -40,8 +42,10 @@ export function addRoutes(app: FastifyInstance, options: HttpOptions): void {
   app.register((scope, _options, done) => {
     const challenge = () => challengeOf(service.baseUrl(), owner);
     addErrorAnswers(scope, { challenge, logger, record: attempts.record });
-    addReleaseRoutes(scope, options);
-    addKeyRoutes(scope, service, guards);
+    if (!options.withoutKeys) {
+      addReleaseRoutes(scope, options);
+      addKeyRoutes(scope, service, guards);
+    }
     addContractRoutes(scope, owner, service.contracts, guards);
     addLeaseRoutes(scope, service, guards);
     addLedgerRoutes(scope, owner, service, guards);

@@ -137,3 +137,20 @@ test('a thousand at once never overdraw, and what was answered is in the log', {
   const written = (await vault.entries()).filter(({ event }) => event === 'budget-debited');
   expect(written).toHaveLength(251);
 });
+
+test('without keys it is a ledger and an audit log, and nothing else', async () => {
+  const alone = await startVault({ platform: 'simulated', arguments: ['--without-keys'] });
+  try {
+    const made = await createContract();
+    const own = createClientOf(alone, made.contractId);
+    expect((await own.contract(made.signed)).status).toBe(200);
+    expect((await own.budgets(rho('1'))).status).toBe(200);
+    const by = await createWorker(alone.authority, made.contractId);
+    expect((await own.debit(by, by.debitOf(0, rho('1')))).status).toBe(200);
+    const created = await own.ask('POST', '/keys/share/create', 'administer', { kty: 'oct' });
+    expect(created.status).toBe(404);
+    expect((await own.ask('POST', '/keys/share/release', 'release', {})).status).toBe(404);
+  } finally {
+    await alone.stop();
+  }
+});

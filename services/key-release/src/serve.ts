@@ -53,7 +53,8 @@ export async function serve(
   context.onShutdown(() => attempts.flush());
   const ready = () => service.auditLog.size() > 0;
   const app = createHttpServer({ service: 'key-release', logger, metrics, ready, ...tls });
-  addRoutes(app, { owner: settings.owner, service, guards, attempts, logger, metrics });
+  const { owner, withoutKeys = false } = settings;
+  addRoutes(app, { owner, withoutKeys, service, guards, attempts, logger, metrics });
   context.onShutdown(await startHousekeeping({ ...service, logger }));
   context.onShutdown(() => app.close());
   const address = await listen(app, settings.host, settings.port);

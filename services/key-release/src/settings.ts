@@ -27,6 +27,7 @@ const OptionsSchema = z.strictObject({
   tlsCert: z.exactOptional(file),
   tlsKey: z.exactOptional(file),
   logLevel: z.enum(LOG_LEVELS),
+  withoutKeys: z.exactOptional(z.boolean()),
   /** Only for main.insecure. */
   roots: z.exactOptional(file),
 });
@@ -89,6 +90,7 @@ function addStart(program: Command, simulated: boolean): Command {
     .option('--access-token-file <file>', 'tokens that may release keys, one a line')
     .option('--admin-token-file <file>', 'tokens that may administer keys, one a line')
     .option('--audit-token-file <file>', 'tokens that may read the audit log, one a line')
+    .option('--without-keys', 'keep the ledger and the audit log alone, beside another vault')
     .option('--tls-cert <file>', 'PEM certificate chain')
     .option('--tls-key <file>', 'PEM private key')
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'));

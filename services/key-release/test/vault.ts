@@ -42,6 +42,8 @@ export interface VaultOptions {
   readonly roots?: RootSet;
   /** Milliseconds that the service's clock goes before this machine's. */
   readonly ahead?: () => number;
+  /** More of the command line. */
+  readonly arguments?: readonly string[];
   /** The file of `--access`. */
   readonly access?: object;
 }
@@ -97,6 +99,7 @@ export async function prepareVault(options: VaultOptions = {}) {
       : []),
     ...['--master-key-file', await file('master', masterKey.toString('base64url'))],
     ...['--tls-cert', await file('cert', tls.cert), '--tls-key', await file('key', tls.key)],
+    ...(options.arguments ?? []),
   ];
   const remove = () => rm(folder, { recursive: true });
   return { folder, authority, tokens, masterKey, args, remove, ca: tls.ca };
