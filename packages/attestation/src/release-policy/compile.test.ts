@@ -82,6 +82,8 @@ describe('compileReleasePolicy', () => {
   });
 
   test.each([
+    ['boolean', 'x-ms-azurevm-elam-enabled'],
+    ['boolean', 'x-ms-azurevm-hypervisordebug-enabled'],
     ['boolean', 'x-ms-azurevm-testsigning-enabled'],
     ['integer', 'x-ms-azurevm-osversion-minor'],
     ['string', 'x-ms-azurevm-vmid'],
