@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { say } from '../deployment/terminal.ts';
 import { benchAttestation } from './attestation.ts';
+import { benchKeyRelease } from './key-release.ts';
 import type { Measured } from './measured.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchSealing } from './sealing.ts';
@@ -17,8 +18,9 @@ const { values } = parseArgs({
 });
 
 if (values.help) {
-  process.stdout.write(`npm run bench -- [--rows N] [--only attestation|sealing|pipeline] [--json]
+  process.stdout.write(`npm run bench -- [--rows N] [--only NAME] [--json]
 
+  --only NAME  attestation, sealing, key-release or pipeline
   --rows N  use the first N of the 3,000,000 flights in the pipeline
   --json    one JSON line a comparison: {name, ours, baseline, ratio, unit}
 `);
@@ -27,6 +29,7 @@ if (values.help) {
   const wanted = (name: string) => values.only === undefined || values.only === name;
   if (wanted('attestation')) show(await benchAttestation());
   if (wanted('sealing')) show(await benchSealing());
+  if (wanted('key-release')) show(await benchKeyRelease());
   if (wanted('pipeline')) show(await benchPipeline(rows));
 }
 

@@ -2,6 +2,7 @@ import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { claimsOf } from '@strongroom/attestation/claims';
 import { type LaunchOptions, measureImage, simulatedRoots } from '@strongroom/attestation/insecure';
 import { releasePolicyFor } from '@strongroom/attestation/release-policy';
+import type { RootSet } from '@strongroom/attestation/roots';
 import { verifyEvidence } from '@strongroom/attestation/verify';
 import { proofBytes } from '@strongroom/protocol/attestation-proof';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
@@ -23,7 +24,7 @@ import { startVault, type Vault } from './vault.ts';
 export const B = 'https://second.example';
 /** Signs with the key of ISSUER, which the owner's configuration does not notice. */
 export const ALIAS = 'https://alias.example';
-const GOOD = [new Uint8Array(4096).fill(1)];
+export const GOOD = [new Uint8Array(4096).fill(1)];
 export const EVIL = [new Uint8Array(4096).fill(2)];
 
 type Launch = Partial<LaunchOptions>;
@@ -106,16 +107,8 @@ export async function createGuarded(): Promise<Guarded> {
       const runtime = runtimeClaims(TRANSPORT, contractId);
       return { evidence: await evidenceOf(guest, canonicalBytes(runtime)), runtime };
     },
-    token: async (issuer, { evidence }, lies = {}) => {
-      const clock = { now: () => Date.now() };
-      const verified = verifyEvidence(evidence, { roots, clock });
-      const bytes = decodeBase64url(evidence.runtimeClaims) ?? new Uint8Array(0);
-      const now = Math.floor(Date.now() / 1_000);
-      const times = { iat: now, nbf: now, exp: now + 600, jti: randomBytes(8).toString('hex') };
-      return authorityOf(issuer).token({
-        ...{ iss: issuer, ...times, ...claimsOf(verified, bytes), ...lies },
-      });
-    },
+    token: (issuer, { evidence }, lies = {}) =>
+      attest(authorityOf(issuer), evidence, roots, { iss: issuer, ...lies }),
     ask: async (name, target) => {
       const url = `${vault.url}/keys/${name}/release?api-version=7.4`;
       const body = JSON.stringify({ target, enc: 'RSA_AES_KEY_WRAP_256' });
@@ -129,6 +122,20 @@ export async function createGuarded(): Promise<Guarded> {
   };
 }
 
+/** A token with what the evidence says, and then whatever it is told to say. */
+export async function attest(
+  authority: Authority,
+  evidence: Evidence,
+  roots: RootSet,
+  lies: object = {},
+): Promise<string> {
+  const verified = verifyEvidence(evidence, { roots, clock: { now: () => Date.now() } });
+  const bytes = decodeBase64url(evidence.runtimeClaims) ?? new Uint8Array(0);
+  const now = Math.floor(Date.now() / 1_000);
+  const times = { iat: now, nbf: now, exp: now + 600, jti: randomBytes(8).toString('hex') };
+  return authority.token({ iss: ISSUER, ...times, ...claimsOf(verified, bytes), ...lies });
+}
+
 const TRANSPORT = generateKeyPairSync('rsa', { modulusLength: 3072 }).publicKey;
 
 /** As it is sent; also for what `createProof` would refuse to make. */
@@ -137,7 +144,7 @@ export function targetOf(tokens: readonly string[], evidence?: Evidence): string
   return Buffer.from(proofBytes({ v: 1, tokens: [...tokens], ...shown })).toString('base64url');
 }
 
-function contractMaker(first: Authority, second: Authority) {
+export function contractMaker(first: Authority, second: Authority) {
   const publicKey = createPublicKey(
     generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey,
   ).export({ format: 'jwk' });
