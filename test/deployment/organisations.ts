@@ -157,12 +157,12 @@ async function startVault(
     { url, ca: folders.authority.caPem },
   );
   const client = keyClient(url, adminToken, folders.authority.caPem);
-  const wrappingKey = await createKeys(client, plan.secrets?.stateShare(owner));
+  const keys = await createKeys(client, plan.secrets?.stateShare(owner));
   const service = await httpsGetJson(`${url}/.well-known/strongroom`, folders.authority.caPem);
-  return { url, client, adminToken, releaseKey: service['releaseKey'], wrappingKey };
+  return { url, client, adminToken, releaseKey: service['releaseKey'], ...keys };
 }
 
-/** Through Azure's own client; returns the public half of the key encryption key. */
+/** Through Azure's own client; returns what the contract says of the key encryption key. */
 async function createKeys(client: KeyClient, stateShare: Uint8Array | undefined) {
   const nobody = { exportable: true, releasePolicy: encodedPolicy(DENY_ALL_POLICY) };
   const rsa: CreateKeyOptions = { ...nobody, keySize: 3072 };
@@ -173,7 +173,7 @@ async function createKeys(client: KeyClient, stateShare: Uint8Array | undefined)
   } else {
     await client.importKey(STATE_SHARE_ID, { kty: 'oct', k: stateShare }, nobody);
   }
-  return publicRsa(made.key);
+  return { keyId: `${made.name}/${made.properties.version}`, wrappingKey: publicRsa(made.key) };
 }
 
 async function createIdentities(folders: Folders, plan: DeploymentPlan) {
@@ -225,6 +225,8 @@ async function allowRelease(
       const { properties } = await client.getKey(name);
       await client.updateKeyProperties(name, properties.version ?? '', { releasePolicy });
     }
+    // An owner may do so at any time: a contract names the version that it seals to.
+    await client.rotateKey(WRAPPING_KEY_ID);
   }
 }
 

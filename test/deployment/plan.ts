@@ -30,6 +30,8 @@ export interface PlannedAuthority {
 export interface VaultParts {
   readonly url: string;
   readonly releaseKey: unknown;
+  /** With its version. */
+  readonly keyId: string;
   readonly wrappingKey: unknown;
 }
 
@@ -82,5 +84,6 @@ export function enclaveOf(parts: PublicParts): unknown {
 }
 
 export function ownedBy(parts: PublicParts, owner: string) {
-  return { owner, keyId: WRAPPING_KEY_ID, wrappingKey: parts.vaults[owner]?.wrappingKey };
+  const { keyId, wrappingKey } = parts.vaults[owner] ?? {};
+  return { owner, keyId, wrappingKey };
 }

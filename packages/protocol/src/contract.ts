@@ -60,6 +60,12 @@ export const ColumnContractSchema = z.strictObject({
 });
 export type ColumnContract = z.infer<typeof ColumnContractSchema>;
 
+/**
+ * A key in its owner's service, as Azure's paths name it: NAME, of which the newest version is
+ * asked for, or NAME/VERSION, which stays the same when the owner rotates the key.
+ */
+const KeyIdSchema = z.string().regex(/^[A-Za-z0-9-]{1,127}(?:\/[0-9a-f]{32})?$/);
+
 /** Where an owner's keys are and who signs their releases. */
 export const KeyReleaseContractSchema = z.strictObject({
   /** Base URL in Azure Key Vault's shape, for example https://vault.owner.example */
@@ -67,7 +73,7 @@ export const KeyReleaseContractSchema = z.strictObject({
   /** Verifies the JWS around a released key. */
   releaseKey: IssuerKeySchema,
   /** The symmetric key of which the state key needs this owner's share. */
-  stateShareKeyId: z.string().regex(/^[A-Za-z0-9-]{1,127}$/),
+  stateShareKeyId: KeyIdSchema,
   /** Absent: this owner cannot stop a rolled-back or cloned worker, nor end a running one. */
   lease: z.exactOptional(
     z.strictObject({
@@ -100,7 +106,7 @@ export const DatasetSchema = z.strictObject({
   /** The column that windows are cut by; absent for a reference table, which is used whole. */
   eventTime: z.exactOptional(SqlNameSchema),
   /** Key encryption key: id in the owner's key release service, and public half. */
-  keyId: z.string().regex(/^[A-Za-z0-9-]{1,127}$/),
+  keyId: KeyIdSchema,
   wrappingKey: WrappingKeySchema,
 });
 export type Dataset = z.infer<typeof DatasetSchema>;

@@ -107,6 +107,15 @@ describe('key', () => {
     expect(shown.data).toEqual(made.data);
   });
 
+  test('rotate makes a version that a contract can name', async () => {
+    const made = await inside('key', 'create', ...named('turned'));
+    const next = await inside('key', 'rotate', ...named('turned'));
+    expect(next.data.keyId).toMatch(/^turned\/[0-9a-f]{32}$/);
+    expect(next.data.keyId).not.toBe(made.data.keyId);
+    expect(next.data.key.n).not.toBe(made.data.key.n);
+    expect((await inside('key', 'show', ...named('turned'))).data).toEqual(next.data);
+  });
+
   test('policy set is what policy show prints', async () => {
     await inside('key', 'create', ...named('other'));
     const policy = {

@@ -32,6 +32,10 @@ export function addKeyCommands(program: Command): void {
         .default('rsa'),
     )
     .action(createKey);
+  vaultCommand(keys, 'rotate', 'make the next version of a key; contracts that name one keep it', {
+    example: `strongroom key rotate ${vault} --name flights-north --json`,
+    named: true,
+  }).action(rotateKey);
   vaultCommand(keys, 'list', 'list the keys', { example: `strongroom key list ${vault}` }).action(
     listKeys,
   );
@@ -88,6 +92,15 @@ async function createKey(options: NamedOptions & { type: 'rsa' | 'oct' }): Promi
   const shown = keyFacts(made);
   const notice = 'Its policy denies everybody; set one with `strongroom key policy set`.';
   printResult(options.json, shown, `${shown.id}\n${notice}`);
+}
+
+async function rotateKey(options: NamedOptions): Promise<void> {
+  const client = await connectVault(options);
+  const made = await askVault(options.vault, () => client.rotateKey(options.name));
+  const shown = keyFacts(made);
+  const notice =
+    'An amended contract names it by this and its public half; then its policy is set.';
+  printResult(options.json, shown, `${shown.keyId}\n${notice}`);
 }
 
 async function listKeys(options: VaultOptions & { json?: boolean }): Promise<void> {
@@ -168,6 +181,8 @@ function keyFacts(found: KeyVaultKey) {
   return {
     name,
     id,
+    /** As a contract names this version. */
+    keyId: `${name}/${properties.version}`,
     type: keyType,
     enabled: properties.enabled === true,
     exportable: properties.exportable === true,

@@ -53,7 +53,9 @@ export async function requestKey(
   let value: unknown;
   let answer = '';
   try {
-    const released = await client.releaseKey(keyId, options.target, {
+    const [name = '', version] = keyId.split('/');
+    const released = await client.releaseKey(name, options.target, {
+      ...(version === undefined ? {} : { version }),
       algorithm: 'RSA_AES_KEY_WRAP_256',
       nonce: options.nonce,
       // The client hands out `value` alone.

@@ -30,6 +30,8 @@ export interface DatasetPlan {
   readonly relation: string;
   readonly columns: readonly ColumnContract[];
   readonly eventTime?: string;
+  /** Of its key encryption key, where the contract names it. */
+  readonly keyVersion?: string;
 }
 
 export interface Computation {
@@ -87,10 +89,10 @@ export async function agreeOn(
     purpose: 'To test.',
     version: 1,
     parties,
-    datasets: plans.map((plan) => ({
+    datasets: plans.map(({ keyVersion, ...plan }) => ({
       ...plan,
       owner: `owner-${plan.id}`,
-      keyId: `kek-${plan.id}`,
+      keyId: keyVersion === undefined ? `kek-${plan.id}` : `kek-${plan.id}/${keyVersion}`,
       wrappingKey: owners.get(`owner-${plan.id}`)?.kek.publicKey.export({ format: 'jwk' }),
     })),
     queries: queries.map((query) => ({
@@ -143,7 +145,7 @@ async function signRelease(
     response: {
       key: {
         key: {
-          kid: `https://owner.example/keys/${keyId}/0`,
+          kid: `https://owner.example/keys/${keyId.includes('/') ? keyId : `${keyId}/0`}`,
           key_hsm: Buffer.from(JSON.stringify(keyHsm)).toString('base64url'),
         },
       },

@@ -91,7 +91,7 @@ export class VaultKeys {
     const party = partyOf(this.#contract, owner);
     const release = await verifyRelease(party, jws);
     if (release.request.nonce !== this.claims.nonce) throw invalid('the nonce of another request');
-    if (nameOf(release.response.key.key.kid) !== keyId) throw invalid('another key than asked for');
+    if (!isNamed(release.response.key.key.kid, keyId)) throw invalid('another key than asked for');
     const wrapped = wrappedKeyOf(release);
     const secret = unwrapReleased(wrapped, this.#transportKey, RELEASE_ALGORITHM);
     this.#keep(party, keyId, secret);
@@ -174,9 +174,10 @@ function wrappedKeyOf(release: Release): Uint8Array {
   return wrapped;
 }
 
-/** https://host/keys/NAME/VERSION -> NAME */
-function nameOf(kid: string): string {
-  return kid.split('/').at(-2) ?? '';
+/** A kid is https://host/keys/NAME/VERSION; a contract names NAME or NAME/VERSION. */
+function isNamed(kid: string, keyId: string): boolean {
+  const [name, version] = kid.split('/').slice(-2);
+  return keyId === name || keyId === `${name}/${version}`;
 }
 
 function parseJson(bytes: Uint8Array): unknown {

@@ -553,6 +553,23 @@ describe('keys', () => {
     vault.close();
   });
 
+  test('a contract that names a version of a key takes no other one', async () => {
+    const keyVersion = 'ab'.repeat(16);
+    const plans = PLANS.map((plan) => ({ ...plan, keyVersion }));
+    const pinned = await agreeOn(plans, QUERIES);
+    const vault = await Vault.open(pinned.signed);
+    const [transport] = claimsOf(vault).keys;
+    const wanted = `kek-east/${keyVersion}`;
+    const released = (keyId: string) =>
+      pinned.release('owner-east', keyId, vault.claims().nonce, transport);
+    for (const other of ['kek-east', `kek-east/${'cd'.repeat(16)}`, `kek-west/${keyVersion}`]) {
+      const accepting = vault.acceptRelease('owner-east', wanted, await released(other));
+      expect(await rejection(accepting)).toBe('ERR_RELEASE_INVALID');
+    }
+    await vault.acceptRelease('owner-east', wanted, await released(wanted));
+    vault.close();
+  });
+
   test('a contract that lacks a signature opens no vault', async () => {
     const { signed } = computation;
     const unsigned = { ...signed, signatures: signed.signatures.slice(1) };
