@@ -124,7 +124,7 @@ export const LAYERS: readonly Layer[] = [
     workspace: [
       /^(protocol|record-log|runtime)\//,
       /^attestation\/(?!insecure)/,
-      /^sealing\/(open|verify|identity|audit)$/,
+      /^sealing\/(open|verify|identity|audit|notice)$/,
     ],
     forbidden: [/^kafkajs/],
     why: 'the analyst opens what is addressed to it and seals nothing',
@@ -139,7 +139,7 @@ export const LAYERS: readonly Layer[] = [
     workspace: [
       /^(protocol|record-log|runtime)\//,
       /^attestation\/(?!insecure)/,
-      /^sealing\/(identity|sign|verify|wrap|audit|merkle)$/,
+      /^sealing\/(identity|sign|verify|wrap|audit|merkle|notice|lease)$/,
     ],
     forbidden: [/^kafkajs/],
     why: 'the command handles contracts, identities and processes, never data',

@@ -497,6 +497,14 @@ export const ERRORS = {
     'every owner is expected to go on agreeing to the contract',
     'An owner has ended it for good; agree on a new contract.',
   ),
+  ERR_NOTICE_INVALID: quarantine(
+    'a stop notice is expected to be signed by the attested worker that it names',
+    'Treat it as forged; ask the owner: `strongroom lease show`.',
+  ),
+  ERR_NOTICE_MISSING: retry(
+    'the worker of a contract that was ended is expected to say on the log that it stopped',
+    'The contract is ended all the same; nothing runs, or the log withholds the notice.',
+  ),
 
   // Analyst
   ERR_NOT_A_READER: halt(

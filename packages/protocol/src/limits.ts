@@ -53,6 +53,8 @@ export const ANSWERS_PER_MINUTE_MAX = 30;
 export const CHALLENGES_WAITING_MAX = 8;
 /** A statement names every dataset: 256 of them take some 60 KB. */
 export const STATEMENT_BYTES_MAX = 96 * 1024;
+/** A stop notice does so too. */
+export const NOTICE_BYTES_MAX = 96 * 1024;
 /** Fresh evidence with all that a platform adds, a statement, and the proof of the start. */
 export const EVIDENCE_ANSWER_BYTES_MAX = 600_000;
 /** Nobody needs an old answer: the topics are kept for a day, and for so many bytes. */

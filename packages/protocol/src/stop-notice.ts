@@ -5,6 +5,7 @@ import {
   DatasetIdSchema,
   MillisecondsSchema,
   PartyIdSchema,
+  Sha256HexSchema,
   StreamIdSchema,
 } from './fields.ts';
 
@@ -16,6 +17,8 @@ export const StopNoticeSchema = z.strictObject({
   v: z.literal(1),
   contract: ContractIdSchema,
   epoch: CountSchema,
+  /** SHA-256 of the proof of this worker, as its results name it. */
+  token: Sha256HexSchema,
   /** Whose word ended it, and when by that owner's clock. */
   stoppedBy: PartyIdSchema,
   at: MillisecondsSchema,

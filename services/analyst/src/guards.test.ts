@@ -6,6 +6,7 @@ import {
   simulatedRoots,
 } from '@strongroom/attestation/insecure';
 import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
+import { createTokenShelf } from '@strongroom/attestation/token-shelf';
 import { verifyEvidence } from '@strongroom/attestation/verify';
 import type { WorkerProof } from '@strongroom/attestation/worker-proof';
 import { createProof, proofBytes } from '@strongroom/protocol/attestation-proof';
@@ -19,7 +20,6 @@ import { evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platfor
 import { SignJWT } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createScene, DAY_MS } from '../test/scene.ts';
-import { createTokenShelf } from './proof.ts';
 
 /** Who has to lie before a reader believes a forged result. */
 

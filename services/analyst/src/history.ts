@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
+import type { StopNotice } from '@strongroom/protocol/stop-notice';
 
 /**
  * What this reader has seen so far. The log may show results twice, but never leave one out, show
@@ -13,9 +14,15 @@ export interface History {
    * Takes a verified seal as the next of its query.
    * @param jws the seal as it was signed
    * @returns `repeated` for one that was seen before, byte by byte
-   * @throws ERR_AGGREGATE_GAP when it leaves one out, differs from one seen, or goes back
+   * @throws ERR_AGGREGATE_GAP when it leaves one out, differs from one seen, or goes back;
+   *   ERR_CONTRACT_REVOKED after an owner has ended the contract
    */
   admit(seal: AggregateSeal, jws: string): 'new' | 'repeated';
+  /**
+   * Takes a verified notice: nothing new is believed behind it, whichever worker made it.
+   * @returns `repeated` for a further one of the same worker
+   */
+  end(notice: StopNotice): 'new' | 'repeated';
 }
 
 export function createHistory(): History {
@@ -24,6 +31,8 @@ export function createHistory(): History {
   /** One start of a worker has one epoch and one attested key: a twin would show a second token. */
   const tokenOfEpoch = new Map<number, string>();
   let newestEpoch = 0;
+  /** By the token of the worker that stopped. */
+  const ends = new Map<string, StopNotice>();
 
   return {
     admit(seal, jws) {
@@ -31,6 +40,7 @@ export function createHistory(): History {
       const known = seen[seal.emission];
       const hash = createHash('sha256').update(jws, 'ascii').digest('base64url');
       if (known === hash) return 'repeated';
+      for (const { stoppedBy } of ends.values()) throw revoked(seal, stoppedBy);
       if (known !== undefined) throw gap(seal, 'two results for one place');
       if (seal.emission !== seen.length) throw gap(seal, `emission ${seen.length} is missing`);
       if (seal.epoch < newestEpoch) throw gap(seal, `epoch ${newestEpoch} was seen before`);
@@ -42,7 +52,16 @@ export function createHistory(): History {
       newestEpoch = seal.epoch;
       return 'new';
     },
+    end(notice) {
+      if (ends.has(notice.token)) return 'repeated';
+      ends.set(notice.token, notice);
+      return 'new';
+    },
   };
+}
+
+function revoked({ query, epoch, emission }: AggregateSeal, party: string): StrongroomError {
+  return new StrongroomError('ERR_CONTRACT_REVOKED', { query, epoch, emission, party });
 }
 
 function gap(seal: AggregateSeal, problem: string): StrongroomError {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { TokenShelf } from '@strongroom/attestation/token-shelf';
 import type { WorkerProof } from '@strongroom/attestation/worker-proof';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
@@ -9,7 +10,6 @@ import type { PartyIdentity } from '@strongroom/sealing/identity';
 import { claimedAggregate, openAggregate } from '@strongroom/sealing/open';
 import { type Table, tableFromIPC } from 'apache-arrow';
 import type { History } from './history.ts';
-import type { TokenShelf } from './proof.ts';
 import type { HeldReceipt, ReceiptShelf } from './receipt-shelf.ts';
 import { columnsOf, type ResultColumn } from './result-columns.ts';
 

@@ -32,6 +32,7 @@ async function readAll(changes: Partial<ReadAggregatesOptions> = {}): Promise<st
   try {
     for await (const reading of readAggregates(options)) {
       if (reading.kind === 'refused') seen.push(reading.code);
+      else if (reading.kind === 'ended') seen.push(`ended by ${reading.notice.stoppedBy}`);
       else seen.push(`${reading.result.seal.query}.${reading.result.seal.emission}`);
     }
   } catch (error) {
@@ -357,5 +358,48 @@ describe('stops', () => {
     for (const identity of [scene.institute, scene.north]) {
       expect(await readAll({ identity, tryAll: true })).toEqual(['end ERR_NOT_A_READER']);
     }
+  });
+});
+
+describe('a contract that an owner has ended', () => {
+  test('is told once a worker, and nothing new behind it is believed', async () => {
+    const worker = await scene.worker();
+    const before = await worker.seal();
+    const notice = await worker.notice();
+    await publish(worker.tokenRecord, Promise.resolve(before));
+    await scene.append(notice, notice, before, await worker.seal({ emission: 1 }));
+    expect(await readAll()).toEqual(['daily.0', 'ended by north', 'ERR_CONTRACT_REVOKED']);
+  });
+
+  test('no worker that comes later changes that', async () => {
+    const [worker, next] = [await scene.worker(), await scene.worker()];
+    await publish(worker.tokenRecord, worker.notice());
+    await publish(next.tokenRecord, next.seal({ epoch: 1 }), next.notice({ epoch: 1 }));
+    const ended = 'ended by north';
+    expect(await readAll()).toEqual([ended, 'ERR_CONTRACT_REVOKED', ended]);
+  });
+
+  test.each([
+    ['of a worker without a proof', 'ERR_AGGREGATE_PROOF', { token: '00'.repeat(32) }],
+    ['of another contract', 'ERR_CONTRACT_MISMATCH', { contract: 'dd'.repeat(32) }],
+    ['in the name of who owns nothing', 'ERR_NOTICE_INVALID', { stoppedBy: 'authority' }],
+    ['in the name of nobody', 'ERR_NOTICE_INVALID', { stoppedBy: 'nobody' }],
+    ['at a time that is none', 'ERR_NOTICE_INVALID', { at: Number.MAX_SAFE_INTEGER }],
+    ['with a member more', 'ERR_NOTICE_INVALID', { more: 1 }],
+  ])('a notice %s is refused and ends nothing', async (_name, code, changes) => {
+    const worker = await scene.worker();
+    await publish(worker.tokenRecord, worker.notice(changes), worker.seal());
+    expect(await readAll()).toEqual([code, 'daily.0']);
+  });
+
+  test('nor does one that somebody else signed, or of another type', async () => {
+    const [worker, other] = [await scene.worker(), await scene.worker()];
+    const stranger = createSigner(generateKeyPairSync('ed25519').privateKey);
+    await publish(worker.tokenRecord, worker.notice({}, stranger));
+    const { key, headers } = await worker.notice();
+    const seal = new TextEncoder().encode((await worker.seal()).headers[SEAL_HEADER]);
+    await scene.append(other.tokenRecord, { key, headers, value: seal });
+    await publish(undefined, worker.seal());
+    expect(await readAll()).toEqual(['ERR_NOTICE_INVALID', 'ERR_NOTICE_INVALID', 'daily.0']);
   });
 });

@@ -1,15 +1,17 @@
 import type { RootSet } from '@strongroom/attestation/roots';
+import { createTokenShelf } from '@strongroom/attestation/token-shelf';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { aggregatesTopic, RECORD_TYPES } from '@strongroom/protocol/record';
+import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import { awaitTopic } from '@strongroom/record-log/await-topic';
 import type { LogEntry, RecordLog } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { PartyIdentity } from '@strongroom/sealing/identity';
+import { verifyStopNotice } from '@strongroom/sealing/notice';
 import { createHistory } from './history.ts';
 import { type Opener, openAggregateEntry, type VerifiedResult } from './open-aggregate.ts';
-import { createTokenShelf } from './proof.ts';
 import { createReceiptShelf } from './receipt-shelf.ts';
 
 export interface ReadAggregatesOptions {
@@ -31,17 +33,25 @@ export interface ReadAggregatesOptions {
 }
 
 /** A record that was set aside: nothing of it was shown, and reading goes on behind it. */
-export interface RefusedRecord {
+interface RefusedRecord {
   readonly kind: 'refused';
   readonly offset: number;
   readonly error: Error;
   readonly code: ErrorCode;
 }
 
-export interface OpenedResult {
+interface OpenedResult {
   readonly kind: 'result';
   readonly result: VerifiedResult;
 }
+
+/** An owner has ended the contract: a worker said so, and no result behind it is believed. */
+interface EndedContract {
+  readonly kind: 'ended';
+  readonly notice: StopNotice;
+}
+
+type Reading = OpenedResult | RefusedRecord | EndedContract;
 
 /**
  * Results as they are proven: log -> token -> key -> signature -> contract -> open -> history.
@@ -50,9 +60,7 @@ export interface OpenedResult {
  * @throws ERR_NOT_A_READER before anything is read, when no query is addressed to this party;
  *   ERR_AGGREGATE_GAP when the log withholds a result or shows an old branch; ERR_LOG_*
  */
-export async function* readAggregates(
-  options: ReadAggregatesOptions,
-): AsyncGenerator<OpenedResult | RefusedRecord> {
+export async function* readAggregates(options: ReadAggregatesOptions): AsyncGenerator<Reading> {
   const queries = queriesOf(options);
   const tokens = createTokenShelf(options);
   const receipts = createReceiptShelf(options.contract, options.contractId);
@@ -61,8 +69,8 @@ export async function* readAggregates(
     const type = entry.headers['ce_type'];
     if (type === RECORD_TYPES.token) await tokens.add(entry.value);
     if (type === RECORD_TYPES.receipt) await receipts.add(entry.value);
-    if (type !== RECORD_TYPES.aggregate) continue;
-    const reading = await openOrRefuse(entry, opener);
+    const read = type === undefined ? undefined : READERS.get(type);
+    const reading = read && (await readOrRefuse(entry, () => read(entry, opener)));
     if (reading) yield reading;
   }
 }
@@ -99,13 +107,33 @@ async function* entriesOf(options: ReadAggregatesOptions): AsyncGenerator<LogEnt
   for await (const entries of options.log.read([{ topic, offset: 0 }], reading)) yield* entries;
 }
 
-async function openOrRefuse(
+/** What a person gets to see; `undefined` for what is somebody else's, or was there before. */
+const READERS: ReadonlyMap<string, (entry: LogEntry, opener: Opener) => Promise<Shown>> = new Map([
+  [RECORD_TYPES.aggregate, openResult],
+  [RECORD_TYPES.notice, openNotice],
+]);
+
+type Shown = OpenedResult | EndedContract | undefined;
+
+async function openResult(entry: LogEntry, opener: Opener): Promise<Shown> {
+  const result = await openAggregateEntry(entry, opener);
+  return result && { kind: 'result', result };
+}
+
+/** @throws ERR_NOTICE_INVALID, and what `TokenShelf.proofOf` throws */
+async function openNotice({ value }: LogEntry, opener: Opener): Promise<Shown> {
+  const { tokens, history } = opener;
+  const aggregateKeyOf = (token: string) => tokens.proofOf(token).aggregatesKey;
+  const notice = await verifyStopNotice(value, { ...opener, aggregateKeyOf });
+  return history.end(notice) === 'repeated' ? undefined : { kind: 'ended', notice };
+}
+
+async function readOrRefuse(
   entry: LogEntry,
-  opener: Opener,
-): Promise<OpenedResult | RefusedRecord | undefined> {
+  read: () => Promise<Shown>,
+): Promise<Reading | undefined> {
   try {
-    const result = await openAggregateEntry(entry, opener);
-    return result && { kind: 'result', result };
+    return await read();
   } catch (error) {
     const code = codeOf(error);
     if (!(error instanceof Error) || code === undefined || endsReading(code)) throw error;

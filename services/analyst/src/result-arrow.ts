@@ -14,10 +14,10 @@ import {
 import type { ByteSink } from './byte-sink.ts';
 import type { VerifiedResult } from './open-aggregate.ts';
 import { checkSameColumns, columnsWithWindow, type ResultColumn } from './result-columns.ts';
-import type { ResultWriter } from './result-writer.ts';
+import type { FormatWriter } from './result-writer.ts';
 
 /** Collects the windows of one query and writes them when it is closed. */
-export function arrowWriter(sink: ByteSink, form: 'file' | 'stream'): ResultWriter {
+export function arrowWriter(sink: ByteSink, form: 'file' | 'stream'): FormatWriter {
   const tables: Table[] = [];
   let first: readonly ResultColumn[] | undefined;
   return {

@@ -1,3 +1,4 @@
+import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import type { VerifiedResult } from './open-aggregate.ts';
 import { proofFacts } from './proof-text.ts';
 import type { Cell } from './result-columns.ts';
@@ -16,6 +17,12 @@ export function resultJson(result: VerifiedResult, withProof: boolean): string {
   const proof = withProof ? { proof: proofFacts(result) } : {};
   const line = { query, window, epoch, emission, suppressedGroups, rows, ...proof };
   return `${JSON.stringify(line)}\n`;
+}
+
+/** That the contract was ended, by whom, and how far each stream had been counted. */
+export function noticeJson({ stoppedBy, at, epoch, streams }: StopNotice): string {
+  const ended = { by: stoppedBy, at: new Date(at).toISOString(), epoch, streams };
+  return `${JSON.stringify({ ended })}\n`;
 }
 
 function jsonCell(cell: Cell): null | boolean | number | string {

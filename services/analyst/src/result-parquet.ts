@@ -10,13 +10,13 @@ import {
   columnsWithWindow,
   type ResultColumn,
 } from './result-columns.ts';
-import type { ResultWriter } from './result-writer.ts';
+import type { FormatWriter } from './result-writer.ts';
 
 /**
  * Collects the windows of one query in DuckDB's memory and writes them when it is closed.
  * @param path absent for stdout
  */
-export function parquetWriter(path: string | undefined, onGone: () => void): ResultWriter {
+export function parquetWriter(path: string | undefined, onGone: () => void): FormatWriter {
   let table: ParquetTable | undefined;
   return {
     async write(result) {

@@ -1,5 +1,7 @@
 import type { Query } from '@strongroom/protocol/contract';
+import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import { printable } from '@strongroom/runtime/printable';
+import { stopLines } from '@strongroom/sealing/notice';
 import Table from 'cli-table3';
 import type { VerifiedResult } from './open-aggregate.ts';
 import { proofLines } from './proof-text.ts';
@@ -9,6 +11,11 @@ import type { Cell, ColumnKind } from './result-columns.ts';
 export function resultText(result: VerifiedResult, query: Query, withProof: boolean): string {
   const proof = withProof ? proofLines(result).map((line) => `  ${line}`) : [];
   return `${[titleOf(result, query), tableOf(result), ...proof].join('\n')}\n\n`;
+}
+
+/** The worker's last word, as it signed it. */
+export function noticeText(notice: StopNotice): string {
+  return `${['CONTRACT ENDED', ...stopLines(notice)].join('\n  ')}\n\n`;
 }
 
 function titleOf({ seal }: VerifiedResult, query: Query): string {

@@ -5,6 +5,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { AMD_ROOTS } from '@strongroom/attestation/roots';
 import type { Query } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
+import { StopNoticeSchema } from '@strongroom/protocol/stop-notice';
 import {
   Table as ArrowTable,
   Bool,
@@ -47,7 +48,7 @@ async function resultsOf(...tables: readonly Table[]): Promise<VerifiedResult[]>
   const options = { contract, contractId, identity: authority, log, clock, roots: AMD_ROOTS };
   const readings = await collect(readAggregates(options));
   return readings.map((reading) => {
-    if (reading.kind === 'refused') throw reading.error;
+    if (reading.kind !== 'result') throw new Error(reading.kind);
     return reading.result;
   });
 }
@@ -291,5 +292,39 @@ describe('output', () => {
     const written = writeAll(results, 'csv', join(folder, 'missing', 'x.csv'));
     const error: unknown = await written.catch((thrown) => thrown);
     expect(error instanceof Error && 'code' in error ? error.code : '').toBe('ERR_FILE_UNWRITABLE');
+  });
+});
+
+describe('a stop notice', () => {
+  const notice = StopNoticeSchema.parse({
+    ...{ v: 1, contract: 'ab'.repeat(32), epoch: 7, token: 'cd'.repeat(32) },
+    ...{ stoppedBy: 'north', at: Date.UTC(2026, 0, 1) },
+    streams: [{ dataset: 'flights-north', stream: 'A'.repeat(22), sequences: 3, rows: 40 }],
+  });
+
+  test.each([
+    ['json', 'daily.jsonl', '"ended":{"by":"north","at":"2026-01-01T00:00:00.000Z","epoch":7'],
+    ['table', 'daily.txt', `stopped at sequence 3 of stream ${'A'.repeat(22)} (40 rows), ended by`],
+  ] as const)('is told in %s, also where no result came before', async (format, name, text) => {
+    for (const out of [join(folder, name), join(folder, 'of-each')]) {
+      const queries = scene.contract.queries.slice(0, 1);
+      const onGone = () => undefined;
+      const output = { format, out, queries, withProof: false, live: false, onGone };
+      const writer = await createResultWriter(output);
+      await writer.end(notice);
+      await writer.close();
+    }
+    expect(await readFile(join(folder, name), 'utf8')).toContain(text);
+    expect(await readFile(join(folder, 'of-each', name), 'utf8')).toContain(text);
+  });
+
+  test('is no row of a file of rows', async () => {
+    const out = join(folder, 'daily.csv');
+    const options = { format: 'csv', out, queries: scene.contract.queries.slice(0, 1) } as const;
+    const more = { withProof: false, live: false, onGone: () => undefined };
+    const writer = await createResultWriter({ ...options, ...more });
+    await writer.end(notice);
+    await writer.close();
+    expect(await readdir(folder)).toEqual([]);
   });
 });

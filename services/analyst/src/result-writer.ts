@@ -2,25 +2,29 @@ import { extname, join } from 'node:path';
 import process from 'node:process';
 import type { Query } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import { makePrivateFolder } from '@strongroom/runtime/files';
 import { type ByteSink, fileSink, stdoutSink } from './byte-sink.ts';
 import type { VerifiedResult } from './open-aggregate.ts';
 import { arrowWriter } from './result-arrow.ts';
 import { checkSameColumns, columnsWithWindow, type ResultColumn } from './result-columns.ts';
 import { csvHeader, csvRows } from './result-csv.ts';
-import { resultJson } from './result-json.ts';
+import { noticeJson, resultJson } from './result-json.ts';
 import { parquetWriter } from './result-parquet.ts';
-import { resultText } from './result-text.ts';
+import { noticeText, resultText } from './result-text.ts';
 
 export const FORMATS = ['table', 'json', 'csv', 'parquet', 'arrow'] as const;
 export type Format = (typeof FORMATS)[number];
 
 /** Takes verified results; `close` finishes the output, `discard` leaves nothing half-finished. */
-export interface ResultWriter {
+export interface FormatWriter {
   write(result: VerifiedResult): Promise<void>;
+  /** The contract was ended: told where there is room for words, in tables and JSON. */
+  end?(notice: StopNotice): Promise<void>;
   close(): Promise<void>;
   discard(): Promise<void>;
 }
+export type ResultWriter = Required<FormatWriter>;
 
 export interface OutputOptions {
   readonly format: Format;
@@ -44,17 +48,25 @@ export async function createResultWriter(options: OutputOptions): Promise<Result
   const perQuery = options.out !== undefined && extname(options.out) === '';
   checkOutput(options, perQuery);
   if (perQuery && options.out !== undefined) await makePrivateFolder(options.out);
-  const writers = new Map<string, ResultWriter>();
+  const writers = new Map<string, FormatWriter>();
+  const writerOf = async (query: string): Promise<FormatWriter> => {
+    const name = perQuery ? query : '';
+    const writer = writers.get(name) ?? (await openWriter(options, pathOf(query)));
+    writers.set(name, writer);
+    return writer;
+  };
   const pathOf = (query: string) =>
     options.out === undefined || !perQuery
       ? options.out
       : join(options.out, `${query}.${EXTENSIONS[options.format]}`);
   return {
     async write(result) {
-      const name = perQuery ? result.seal.query : '';
-      const writer = writers.get(name) ?? (await openWriter(options, pathOf(result.seal.query)));
-      writers.set(name, writer);
-      await writer.write(result);
+      await (await writerOf(result.seal.query)).write(result);
+    },
+    async end(notice) {
+      if (!isText(options)) return;
+      for (const { id } of options.queries) await writerOf(id);
+      for (const writer of writers.values()) await writer.end?.(notice);
     },
     async close() {
       for (const writer of writers.values()) await writer.close();
@@ -73,9 +85,14 @@ const EXTENSIONS: Readonly<Record<Format, string>> = {
   arrow: 'arrow',
 };
 
-function checkOutput({ format, out, queries }: OutputOptions, perQuery: boolean): void {
-  const onePerOutput = format !== 'table' && format !== 'json';
-  if (onePerOutput && !perQuery && queries.length > 1) {
+/** Formats in which something other than rows can stand. */
+function isText({ format }: OutputOptions): boolean {
+  return format === 'table' || format === 'json';
+}
+
+function checkOutput(options: OutputOptions, perQuery: boolean): void {
+  const { format, out, queries } = options;
+  if (!isText(options) && !perQuery && queries.length > 1) {
     const problem = `${format} holds one query: choose it with --query, or give a folder as --out`;
     throw new StrongroomError('ERR_USAGE', { problem });
   }
@@ -85,16 +102,21 @@ function checkOutput({ format, out, queries }: OutputOptions, perQuery: boolean)
   }
 }
 
-async function openWriter(options: OutputOptions, path: string | undefined): Promise<ResultWriter> {
+async function openWriter(options: OutputOptions, path: string | undefined): Promise<FormatWriter> {
   const { format, live } = options;
   if (format === 'parquet') return parquetWriter(path, options.onGone);
   const text = format !== 'arrow';
   const sink = path === undefined ? stdoutSink(options.onGone) : await fileSink(path, live && text);
   if (format === 'arrow') return arrowWriter(sink, path === undefined ? 'stream' : 'file');
-  return textWriter(sink, format === 'csv' ? csvText() : plainText(options));
+  if (format === 'csv') return textWriter(sink, csvText());
+  const noticeLines = format === 'json' ? noticeJson : noticeText;
+  return {
+    ...textWriter(sink, plainText(options)),
+    end: (notice) => sink.write(noticeLines(notice)),
+  };
 }
 
-function textWriter(sink: ByteSink, text: (result: VerifiedResult) => string): ResultWriter {
+function textWriter(sink: ByteSink, text: (result: VerifiedResult) => string): FormatWriter {
   return {
     write: (result) => sink.write(text(result)),
     close: () => sink.close(),

@@ -38,6 +38,9 @@ async function shown(changes: Partial<ShowResultsOptions> = {}) {
       write: async ({ seal }) => {
         written.push(`${seal.query}.${seal.emission}`);
       },
+      end: async ({ stoppedBy }) => {
+        written.push(`ended by ${stoppedBy}`);
+      },
       close: async () => {
         output = 'closed';
       },
@@ -112,12 +115,27 @@ describe('showResults', () => {
     expect(followed).toMatchObject({ output: 'closed', exitCode: 0, code: 'none' });
   });
 
+  test('says that the contract was ended, and follows no further', async () => {
+    const worker = await publish([0]);
+    await scene.append(await worker.notice());
+    const follow = { follow: true };
+    for (const changes of [{}, follow]) {
+      const ended = await shown(changes);
+      expect(ended).toMatchObject({ output: 'closed', code: 'none', exitCode: 0 });
+      expect(ended.written).toEqual(['daily.0', 'ended by north']);
+      expect(ended.logged).toContain('"contract-ended"');
+    }
+    await scene.append(await worker.seal({ emission: 1 }));
+    expect(await shown()).toMatchObject({ code: 'ERR_CONTRACT_REVOKED' });
+  });
+
   test('what cannot be written ends the reading and leaves nothing', async () => {
     await publish([0]);
     const full = Object.assign(new Error('full'), { code: 'ERR_DISK_FULL' });
     let discarded = false;
     const writer = {
       write: () => Promise.reject(full),
+      end: async () => undefined,
       close: async () => undefined,
       discard: async () => {
         discarded = true;

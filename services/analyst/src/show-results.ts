@@ -28,6 +28,13 @@ export async function showResults(options: ShowResultsOptions): Promise<void> {
         refused ??= reading.error;
         continue;
       }
+      if (reading.kind === 'ended') {
+        const { stoppedBy, epoch } = reading.notice;
+        logger.warn('contract-ended', { party: stoppedBy, epoch });
+        await writer.end(reading.notice);
+        if (options.follow) break;
+        continue;
+      }
       const { query } = reading.result.seal;
       const windows = left.get(query) ?? 0;
       if (windows > 0) await writer.write(reading.result);

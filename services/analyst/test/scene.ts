@@ -21,6 +21,7 @@ import {
   aggregateContext,
   aggregateKeyInfo,
 } from '@strongroom/protocol/sealed-aggregate';
+import { STOP_NOTICE_JWS_TYPE } from '@strongroom/protocol/stop-notice';
 import type { LogRecord } from '@strongroom/record-log/log';
 import { createIdentity, type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
 import { createSegment, sealBytes } from '@strongroom/sealing/seal';
@@ -60,6 +61,8 @@ interface SceneWorker {
   readonly transportKeySha256: string;
   readonly tokenRecord: LogRecord;
   seal(changes?: SealChanges): Promise<LogRecord>;
+  /** The worker's last word; members may be written over, and the signer. */
+  notice(changes?: Record<string, unknown>, signer?: Signer): Promise<LogRecord>;
 }
 
 interface SealChanges {
@@ -130,7 +133,9 @@ function contractFor(
     signingKey: made[id]?.signingKey,
     ...more,
   });
-  const keyRelease = { url: 'https://keys.example', releaseKey, stateShareKeyId: 'share' };
+  const url = 'https://keys.example';
+  const lease = { url, statementKey: releaseKey };
+  const keyRelease = { url, releaseKey, stateShareKeyId: 'share', lease };
   const reading = (id: string) => ({ readingKey: made[id]?.readingKey });
   const dataset = (owner: string) => ({
     id: `flights-${owner}`,
@@ -229,7 +234,26 @@ async function createWorker(options: WorkerOptions): Promise<SceneWorker> {
     transportKeySha256: createHash('sha256').update(modulus).digest('hex'),
     tokenRecord: { ...tokenShape, value },
     seal: (seal = {}) => sealResult(options, signer, proof, seal),
+    notice: (members = {}, by = signer) => signNotice(contractId, proof, members, by),
   };
+}
+
+async function signNotice(
+  contract: ContractId,
+  proof: string,
+  changes: Record<string, unknown>,
+  signer: Signer,
+): Promise<LogRecord> {
+  const { dataset, stream, sequences, rows } = inputOf('north');
+  const notice = {
+    ...{ v: 1, contract, epoch: 0, stoppedBy: 'north', at: NOW },
+    token: createHash('sha256').update(proof).digest('hex'),
+    streams: [{ dataset, stream, sequences, rows }],
+    ...changes,
+  };
+  const header = { typ: STOP_NOTICE_JWS_TYPE, kid: 'aggregates' };
+  const value = new TextEncoder().encode(await signer.sign(canonicalBytes(notice), header));
+  return { ...plainRecordShape(contract, RECORD_TYPES.notice, '0'), value };
 }
 
 function isKey(value: unknown): value is KeyObject {

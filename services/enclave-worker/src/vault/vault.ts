@@ -241,6 +241,7 @@ export class Vault {
       v: 1,
       contract: this.#contractId,
       epoch: this.#epoch,
+      token: proofHash(this.#demandProof()),
       stoppedBy: owner,
       at,
       streams: [...this.#streams.values()].flatMap((stream) => countedIn(stream.state())),

@@ -1,11 +1,7 @@
 import { createHash } from 'node:crypto';
-import {
-  type ProofOptions,
-  type WorkerProof,
-  workerProver,
-} from '@strongroom/attestation/worker-proof';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { PROOF_BYTES_MAX, TOKENS_REMEMBERED_MAX } from '@strongroom/protocol/limits';
+import { type ProofOptions, type WorkerProof, workerProver } from './worker-proof.ts';
 
 /** The proofs that have been seen on the log, by the hash that seals name them with. */
 export interface TokenShelf {
