@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { RuntimeError } from './coded-error.ts';
 import { createHttpServer, listen } from './http.ts';
@@ -80,6 +82,23 @@ describe('http server', () => {
     expect([answer.statusCode, answer.json().error.code]).toEqual([400, 'ERR_REQUEST_INVALID']);
     expect(answer.headers['x-content-type-options']).toBe('nosniff');
     expect(answer.body).not.toContain('%ff');
+  });
+
+  it('ends a request that does not come to its end', { timeout: 30_000 }, async () => {
+    const app = server();
+    const { port } = await listen(app, '127.0.0.1', 0);
+    const started = performance.now();
+    const socket = connect(port, '127.0.0.1');
+    const type = 'content-type: application/json';
+    socket.write(`POST /echo HTTP/1.1\r\nhost: x\r\n${type}\r\ncontent-length: 10\r\n\r\n{`);
+    let text = '';
+    socket.on('data', (part) => {
+      text += part;
+    });
+    await once(socket, 'close');
+    expect(text).toContain(' 408 ');
+    expect(performance.now() - started).toBeLessThan(15_000);
+    await app.close();
   });
 
   it('answers coded errors with their code', async () => {

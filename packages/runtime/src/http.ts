@@ -33,6 +33,8 @@ const BODY_BYTES_MAX = 256 * 1024;
 const PATH_PART_CHARACTERS_MAX = 256;
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 5_000;
+/** How often slow clients are looked for: the time above may be exceeded by this much. */
+const SLOW_CLIENTS_MS = 2_000;
 
 /**
  * An HTTP server as every service runs it: `/healthz` (the process lives), `/readyz` (it can
@@ -87,10 +89,11 @@ export async function listen(
 const LISTEN_REFUSALS = ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND'];
 
 function createServer(handler: http.RequestListener, tls: HttpServerOptions['tls']): http.Server {
+  const slow = { connectionsCheckingInterval: SLOW_CLIENTS_MS };
   const server =
     tls === undefined
-      ? http.createServer(handler)
-      : https.createServer({ ...tlsOptions(tls), minVersion: 'TLSv1.3' }, handler);
+      ? http.createServer(slow, handler)
+      : https.createServer({ ...slow, ...tlsOptions(tls), minVersion: 'TLSv1.3' }, handler);
   server.headersTimeout = REQUEST_TIMEOUT_MS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.keepAliveTimeout = KEEP_ALIVE_MS;

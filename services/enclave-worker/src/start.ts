@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Platform } from '@strongroom/attestation/platforms/platform';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
@@ -72,18 +73,37 @@ export async function startWorker(
 
 async function readInputs(settings: Settings) {
   const { contract, attestation, caFile, deadlineMs, accessTokenFiles } = settings;
-  const tokens = new Map<string | undefined, string>();
+  const tokens = new Map<string | undefined, () => string>();
   for (const { party, path } of accessTokenFiles) {
-    const [first = ''] = (await readTextFile(path)).trim().split('\n');
-    tokens.set(party, first.trim());
+    tokens.set(party, renewedToken(path, firstLine(await readTextFile(path))));
   }
   return {
     signedContract: parseJson(await readTextFile(contract)),
-    accessTokenFor: (owner: string) => tokens.get(owner) ?? tokens.get(undefined) ?? '',
+    accessTokenFor: (owner: string) => (tokens.get(owner) ?? tokens.get(undefined))?.() ?? '',
     authorities: attestation,
     ...(caFile === undefined ? {} : { ca: await readTextFile(caFile) }),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
   };
+}
+
+/**
+ * An identity provider's tokens end within the hour, and whoever renews them writes the file anew:
+ * each request takes what is there, or the last one while the file is being replaced.
+ */
+function renewedToken(path: string, first: string): () => string {
+  let token = first;
+  return () => {
+    try {
+      token = firstLine(readFileSync(path, 'utf8')) || token;
+    } catch {
+      // The service refuses a token that is too old, and says so.
+    }
+    return token;
+  };
+}
+
+function firstLine(text: string): string {
+  return text.trim().split('\n')[0]?.trim() ?? '';
 }
 
 function parseJson(text: string): unknown {

@@ -34,6 +34,7 @@ const access = {
   ],
 };
 
+const CONTRACT = 'c0'.repeat(32);
 const ROUTES: readonly (readonly [Right, string, string])[] = [
   ['administer', 'GET', '/keys'],
   ['administer', 'GET', '/keys/none'],
@@ -54,6 +55,23 @@ const ROUTES: readonly (readonly [Right, string, string])[] = [
   ['administer', 'POST', '/rng'],
   ['administer', 'POST', `/keys/none/${'0'.repeat(32)}/decrypt`],
   ['administer', 'GET', '/keys/none/attestation'],
+  ['administer', 'PUT', `/contracts/${CONTRACT}`],
+  ['administer', 'GET', `/contracts/${CONTRACT}`],
+  ['administer', 'POST', `/leases/${CONTRACT}/revocation`],
+  ['administer', 'PUT', `/ledger/${CONTRACT}/budgets`],
+  ['audit', 'GET', '/audit/head'],
+  ['audit', 'GET', '/audit/entries'],
+  ['audit', 'GET', '/audit/heads'],
+  ['audit', 'GET', '/audit/proof/inclusion?index=0'],
+  ['audit', 'GET', '/audit/proof/consistency?first=0'],
+  ['audit', 'GET', `/leases/${CONTRACT}`],
+  ['audit', 'GET', `/ledger/${CONTRACT}`],
+  ['release', 'POST', `/leases/${CONTRACT}/nonces`],
+  ['release', 'POST', `/leases/${CONTRACT}/`],
+  ['release', 'POST', `/leases/${CONTRACT}/steps`],
+  ['release', 'POST', `/leases/${CONTRACT}/renewals`],
+  ['release', 'POST', `/leases/${CONTRACT}/end`],
+  ['release', 'POST', `/ledger/${CONTRACT}/debits`],
   ['release', 'POST', '/keys/none/release'],
   ['release', 'POST', `/keys/none/${'0'.repeat(32)}/release`],
 ];

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect, type SecureVersion } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { get } from '../test/get.ts';
 import { encoded, policyFor, workerClaims } from '../test/token.ts';
@@ -68,6 +69,20 @@ describe('access', () => {
     for (const path of ['/keys', '/keys/pair', '/keys/share', '/keys/pair/versions']) {
       expect((await ask('GET', path)).body).not.toMatch(/"(d|p|q|dp|dq|qi|k)":/);
     }
+  });
+
+  test('speaks TLS 1.3 and nothing older', async () => {
+    const { port } = new URL(vault.url);
+    const attempt = (maxVersion: SecureVersion) =>
+      new Promise((resolve) => {
+        const options = { port: Number(port), host: 'localhost', ca: vault.ca, maxVersion };
+        const socket = connect(options, () => {
+          resolve(socket.getProtocol());
+          socket.destroy();
+        });
+        socket.on('error', () => resolve('refused'));
+      });
+    expect([await attempt('TLSv1.2'), await attempt('TLSv1.3')]).toEqual(['refused', 'TLSv1.3']);
   });
 
   test('a client may check the resource where the host has a parent', () => {
