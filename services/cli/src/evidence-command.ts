@@ -7,13 +7,14 @@ import {
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { systemClock } from '@strongroom/runtime/clock';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { askOverHttp, askOverLog, type Reply } from './ask-worker.ts';
 import { readJsonFile } from './contract-draft.ts';
 import { rootsFor } from './evidence-platform.ts';
 import { evidenceFacts, evidenceLines } from './evidence-text.ts';
 import { codeOfRefusal, type Judgement, judgeAnswer, type Question } from './judge-answer.ts';
 import { leafCommand, printResult } from './leaf-command.ts';
+import { brokerList, seconds } from './option-values.ts';
 
 const TIMEOUT_SECONDS = '30';
 
@@ -108,25 +109,11 @@ async function* repliesTo(
   signal: AbortSignal,
 ): AsyncGenerator<Reply> {
   if (worker !== undefined) return yield* askOverHttp(worker, challenge, signal);
-  const list = (brokers ?? '').split(',');
-  if (!list.every((each) => /^\S+:[0-9]{1,5}$/.test(each))) {
-    const problem = '--worker URL, or --brokers or KAFKA_BROKERS: HOST:PORT, several with commas';
-    throw new StrongroomError('ERR_USAGE', { problem });
-  }
+  const list = brokerList(brokers, '--worker URL, or');
   const log = await connectKafkaLog({ brokers: list, clientId: 'strongroom-evidence' });
   try {
     yield* askOverLog(log, namespace, challenge, signal);
   } finally {
     await log.close();
   }
-}
-
-const TIMEOUT_SECONDS_MAX = 3_600;
-
-function seconds(text: string): number {
-  const value = Number(text);
-  if (!(value > 0 && value <= TIMEOUT_SECONDS_MAX)) {
-    throw new InvalidArgumentError(`seconds above 0, at most ${TIMEOUT_SECONDS_MAX}`);
-  }
-  return value;
 }

@@ -51,7 +51,7 @@ export function addKeyCommands(program: Command): void {
     .addOption(
       new Option(
         '--contract <file>',
-        'signed contract: its policy; own verification needs it there',
+        'signed contract: its policy; own verification and leases need it there',
       ).conflicts('policy'),
     )
     .option('--policy <file>', 'policy, as `strongroom policy from-contract` makes it')
@@ -148,7 +148,7 @@ async function setPolicy(options: SetPolicyOptions): Promise<void> {
   printResult(options.json, keyFacts(updated), `policy of ${options.name} is set`);
 }
 
-/** Of a contract with own verification the service is given the contract first. */
+/** A service that verifies evidence itself or keeps a lease is given the contract first. */
 async function policyText(options: SetPolicyOptions): Promise<string> {
   if (options.policy !== undefined) return readTextFile(options.policy);
   if (options.contract === undefined) {
@@ -157,7 +157,10 @@ async function policyText(options: SetPolicyOptions): Promise<string> {
   const signed = await readJsonFile(options.contract);
   const { contract, contractId } = await verifyContract(signed);
   const policy = JSON.stringify(releasePolicyFor(contract, contractId));
-  if (contract.enclave.ownVerification === true) {
+  const isLeaseKept = contract.parties.some(
+    ({ keyRelease }) => keyRelease?.lease?.url === options.vault,
+  );
+  if (contract.enclave.ownVerification === true || isLeaseKept) {
     await uploadContract(options, contractId, SignedContractSchema.parse(signed));
   }
   return policy;

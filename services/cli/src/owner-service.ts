@@ -7,7 +7,7 @@ import type { VaultOptions } from './vault-client.ts';
 
 /** Routes of an owner's service that Azure Key Vault does not have, so that its client cannot. */
 export interface ServiceQuestion {
-  readonly method: 'GET' | 'PUT';
+  readonly method: 'GET' | 'POST' | 'PUT';
   /** Behind the service's URL, with a slash in front. */
   readonly path: string;
   readonly body?: object;
@@ -26,7 +26,9 @@ export async function askService(
 ): Promise<unknown> {
   const url = URL.parse(`${vault.replace(/\/$/, '')}${path}`);
   if (url?.protocol !== 'https:') {
-    throw new StrongroomError('ERR_USAGE', { problem: '--vault takes an https URL' });
+    throw new StrongroomError('ERR_USAGE', {
+      problem: `an owner's service has an https URL, not ${vault}`,
+    });
   }
   const token = (await readTextFile(tokenFile)).trim();
   const ca = caFile === undefined ? {} : { ca: await readTextFile(caFile) };

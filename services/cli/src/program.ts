@@ -10,9 +10,11 @@ import { addIdentityCommands } from './identity-commands.ts';
 import { addKafkaCommands } from './kafka-commands.ts';
 import { addKeyCommands } from './key-commands.ts';
 import { nounCommand } from './leaf-command.ts';
+import { addLeaseCommands } from './lease-commands.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
 import { addMeasureCommand, addPlatformCommands } from './platform-commands.ts';
 import { addPolicyCommands } from './policy-commands.ts';
+import { addRevokeCommand } from './revoke-command.ts';
 import { addServiceCommands } from './service-commands.ts';
 import { addVersionCommand } from './version-command.ts';
 
@@ -43,6 +45,8 @@ export function createProgram(): Command {
   addPolicyCommands(program);
   addAuditCommands(program);
   addLedgerCommands(nounCommand(program, 'ledger', "privacy budgets of an owner's datasets"));
+  addLeaseCommands(program);
+  addRevokeCommand(program);
   addPlatformCommands(program);
   addMeasureCommand(program);
   addKafkaCommands(program);

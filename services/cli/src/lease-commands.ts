@@ -1,0 +1,60 @@
+import { SignedContractSchema } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { LeaseStatementSchema } from '@strongroom/protocol/lease';
+import type { Command } from 'commander';
+import { readJsonFile } from './contract-draft.ts';
+import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
+import { type LeaseOptions, leaseServiceOf } from './lease-service.ts';
+import { askService } from './owner-service.ts';
+import { uploadContract } from './upload-contract.ts';
+
+/** `strongroom lease …`: which worker may let results of a contract leave, by one owner's word. */
+export function addLeaseCommands(program: Command): void {
+  const lease = nounCommand(program, 'lease', 'which worker may let results leave');
+  const of = '--contract contract.json --party north';
+  leaseCommand(
+    lease,
+    'show',
+    "print holder, epoch and state of an owner's lease",
+    `strongroom lease show ${of} --token-file audit.token`,
+  ).action(show);
+  leaseCommand(
+    lease,
+    'prepare',
+    'give the service that keeps the lease the contract; `key policy set` does it where keys are',
+    `strongroom lease prepare ${of} --token-file admin.token`,
+  ).action(prepare);
+}
+
+function leaseCommand(parent: Command, verb: string, text: string, example: string): Command {
+  return leafCommand(parent, verb, text, example)
+    .requiredOption('--contract <file>', 'signed contract')
+    .requiredOption('--party <id>', 'the owner whose lease it is')
+    .requiredOption('--token-file <file>', "access token of that owner's service")
+    .option('--ca-file <file>', 'PEM certificates to trust instead of the public ones');
+}
+
+interface Options extends LeaseOptions {
+  readonly json?: boolean;
+}
+
+const LeaseSchema = LeaseStatementSchema.omit({ v: true, owner: true, at: true });
+
+async function show(options: Options): Promise<void> {
+  const { contractId, owner, service } = await leaseServiceOf(options);
+  const answer = await askService(service, { method: 'GET', path: `/leases/${contractId}` });
+  const parsed = LeaseSchema.safeParse(answer);
+  if (!parsed.success) throw new StrongroomError('ERR_LEASE_INVALID', { party: owner });
+  const { holder, epoch, state, from, to } = parsed.data;
+  const facts = { contract: contractId, owner, holder, epoch, state, from, to };
+  const text = Object.entries(facts).map(([name, value]) => `${name}: ${value ?? 'nobody yet'}`);
+  printResult(options.json, facts, text.join('\n'));
+}
+
+async function prepare(options: Options): Promise<void> {
+  const { contractId, owner, service } = await leaseServiceOf(options);
+  const signed = SignedContractSchema.parse(await readJsonFile(options.contract));
+  await uploadContract(service, contractId, signed);
+  const facts = { contract: contractId, owner, service: service.vault };
+  printResult(options.json, facts, `${service.vault} knows contract ${contractId}`);
+}

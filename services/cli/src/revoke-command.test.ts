@@ -1,0 +1,128 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { join } from 'node:path';
+import { parseContract } from '@strongroom/protocol/contract';
+import { createIdentity, parseIdentity } from '@strongroom/sealing/identity';
+import { signContract } from '@strongroom/sealing/sign';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inside, strongroomInside } from '../test/run-strongroom.ts';
+import { type KeyReleaseService, startKeyRelease } from '../test/start-key-release.ts';
+
+/** Ending a contract, against the owner's service that the real command starts. */
+
+let service: KeyReleaseService;
+let contract: string;
+let statementKey: unknown;
+
+beforeAll(async () => {
+  service = await startKeyRelease();
+  statementKey = JSON.parse(await service.get('/.well-known/strongroom')).releaseKey;
+  contract = await agree('contract', statementKey);
+}, 60_000);
+afterAll(async () => expect(await service.stop()).toBe(0));
+
+/** A signed contract of its own title, so that each has an id and a lease of its own. */
+async function agree(title: string, key: unknown, url = service.url): Promise<string> {
+  const north = await createIdentity('north', { reading: false });
+  const reader = await createIdentity('reader', { reading: true });
+  const lease = { url, statementKey: key };
+  const keyRelease = { url, releaseKey: statementKey, stateShareKeyId: 'share', lease };
+  const made = parseContract({
+    strongroom: 'contract/v1',
+    ...{ title, purpose: 'To test.', version: 1 },
+    parties: [
+      { id: 'north', name: 'North', signingKey: north.signingKey, keyRelease },
+      {
+        ...{ id: 'reader', name: 'Reader' },
+        signingKey: reader.signingKey,
+        readingKey: reader.readingKey,
+      },
+    ],
+    datasets: [
+      {
+        ...{ id: 'flights', owner: 'north', relation: 'flights', keyId: 'kek' },
+        columns: [{ name: 'origin', type: 'utf8', nullable: false }],
+        wrappingKey: statementKey,
+      },
+    ],
+    queries: [
+      {
+        ...{ id: 'all', sql: 'SELECT count(*) AS n FROM flights', relations: ['flights'] },
+        ...{ window: { kind: 'whole' }, latenessMs: 0, readers: ['reader'] },
+        disclosure: { minimumGroupRows: 1, groupRowsColumn: 'n' },
+      },
+    ],
+    enclave: {
+      ...{ platform: 'simulated', minimumTcb: {} },
+      measurements: [{ name: 'build 1', sha384: 'ab'.repeat(48) }],
+      authorities: [{ issuer: 'https://attest.example', keys: [statementKey] }],
+    },
+  });
+  const once = await signContract(made, parseIdentity(north.identityJson));
+  const signed = await signContract(once, parseIdentity(reader.identityJson));
+  return await service.secretFile(`${title}.json`, JSON.stringify(signed));
+}
+
+const of = (file: string, party = 'north') => [
+  ...['--contract', file, '--party', party],
+  ...['--ca-file', join(service.folder, 'ca')],
+];
+const show = (file: string) =>
+  inside('lease', 'show', ...of(file), '--token-file', join(service.folder, 'audit'));
+const revoke = (file: string, { token = 'admin', more = ['--yes'] } = {}) =>
+  inside('revoke', ...of(file), '--admin-token-file', join(service.folder, token), ...more);
+
+describe('revoke', () => {
+  test('ends a contract by the signed word of its owner, as often as it is asked', async () => {
+    expect((await show(contract)).data).toMatchObject({ state: 'ended', holder: null, epoch: 0 });
+    const ended = await revoke(contract);
+    expect(ended).toMatchObject({ exitCode: 0, data: { owner: 'north', epoch: 0, holder: null } });
+    expect((await show(contract)).data).toMatchObject({
+      ...{ contract: ended.data.contract, owner: 'north', state: 'revoked' },
+      from: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    expect(await revoke(contract)).toMatchObject({ exitCode: 0, data: { owner: 'north' } });
+    const admin = ['--admin-token-file', join(service.folder, 'admin'), '--yes'];
+    const told = await strongroomInside('revoke', ...of(contract), ...admin);
+    expect(told.stdout).toMatch(/^north has ended contract [0-9a-f]{64} at .*, for good\n$/);
+  });
+
+  test('what is wrong with the call is told before anything is ended', async () => {
+    const file = await agree('kept', statementKey);
+    expect(await revoke(file, { more: [] })).toMatchObject({ code: 'ERR_USAGE', exitCode: 2 });
+    const watch = ['--yes', '--watch'];
+    const roots = ['--simulated-roots', service.folder];
+    for (const [more, code] of [
+      [[...watch, '--brokers', 'nowhere', ...roots], 'ERR_USAGE'],
+      [[...watch, '--brokers', 'here:1'], 'ERR_ROOT_KIND'],
+      [[...watch, '--brokers', 'here:1', '--timeout', '0'], 'ERR_USAGE'],
+    ] as const) {
+      expect(await revoke(file, { more: [...more] })).toMatchObject({ code });
+    }
+    expect(await revoke(file, { token: 'access' })).toMatchObject({ code: 'ERR_RIGHT_MISSING' });
+    expect(await revoke(file, { token: 'audit' })).toMatchObject({ code: 'ERR_RIGHT_MISSING' });
+    expect((await show(file)).data).toMatchObject({ state: 'ended' });
+  });
+
+  test('a party that keeps no lease ends nothing, and a name that is none neither', async () => {
+    const admin = ['--admin-token-file', join(service.folder, 'admin'), '--yes'];
+    const by = (party: string) => inside('revoke', ...of(contract, party), ...admin);
+    expect(await by('reader')).toMatchObject({ code: 'ERR_USAGE' });
+    expect(await by('south')).toMatchObject({ code: 'ERR_PARTY_UNKNOWN' });
+  });
+
+  test('believes no service but the one whose key the contract pins', async () => {
+    const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 3072 });
+    const { kty, n, e } = publicKey.export({ format: 'jwk' });
+    const file = await agree('impersonated', { kty, n, e });
+    expect(await revoke(file)).toMatchObject({ code: 'ERR_LEASE_INVALID', exitCode: 77 });
+    const away = await agree('away', statementKey, 'https://127.0.0.1:1');
+    expect(await revoke(away)).toMatchObject({ code: 'ERR_SERVICE_UNREACHABLE', exitCode: 69 });
+  });
+});
+
+test('lease prepare gives the contract to the service that keeps its lease', async () => {
+  const file = await agree('prepared', statementKey);
+  const token = ['--token-file', join(service.folder, 'admin')];
+  const prepared = await inside('lease', 'prepare', ...of(file), ...token);
+  expect(prepared).toMatchObject({ exitCode: 0, data: { owner: 'north', service: service.url } });
+});

@@ -1,0 +1,140 @@
+import process from 'node:process';
+import { createInterface } from 'node:readline/promises';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { CompactJwsSchema } from '@strongroom/protocol/fields';
+import type { LeaseStatement } from '@strongroom/protocol/lease';
+import type { StopNotice } from '@strongroom/protocol/stop-notice';
+import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { systemClock } from '@strongroom/runtime/clock';
+import { verifyLeaseStatement } from '@strongroom/sealing/lease';
+import { stopLines } from '@strongroom/sealing/notice';
+import { type Command, Option } from 'commander';
+import { z } from 'zod';
+import { awaitNotice } from './await-notice.ts';
+import { rootsFor } from './evidence-platform.ts';
+import { leafCommand, printResult } from './leaf-command.ts';
+import { type LeaseService, leaseServiceOf } from './lease-service.ts';
+import { brokerList, seconds } from './option-values.ts';
+import { askService } from './owner-service.ts';
+
+const TIMEOUT_SECONDS = '30';
+
+/** `strongroom revoke`: one owner ends a computation, alone and for good. */
+export function addRevokeCommand(program: Command): void {
+  leafCommand(
+    program,
+    'revoke',
+    'end a contract for good, by the word of one owner; --watch waits until the worker has stopped',
+    'strongroom revoke --contract contract.json --party north --admin-token-file admin.token \\\n' +
+      '    --watch --brokers localhost:9092',
+  )
+    .requiredOption('--contract <file>', 'signed contract')
+    .requiredOption('--party <id>', 'the owner that ends it')
+    .requiredOption('--admin-token-file <file>', "administrator's token of that owner's service")
+    .option('--ca-file <file>', 'PEM certificates to trust instead of the public ones')
+    .option('--yes', 'do not ask: it cannot be undone')
+    .option('--watch', "wait for the worker's signed notice that it stopped")
+    .addOption(new Option('--brokers <list>', 'Kafka, HOST:PORT,…').env('KAFKA_BROKERS'))
+    .option('--namespace <name>', 'prefix of the topics', '')
+    .option('--timeout <seconds>', 'how long to watch', seconds, seconds(TIMEOUT_SECONDS))
+    .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder')
+    .action(revoke);
+}
+
+interface RevokeOptions {
+  readonly contract: string;
+  readonly party: string;
+  readonly adminTokenFile: string;
+  readonly caFile?: string;
+  readonly yes?: boolean;
+  readonly watch?: boolean;
+  readonly brokers?: string;
+  readonly namespace: string;
+  readonly timeout: number;
+  readonly simulatedRoots?: string;
+  readonly json?: boolean;
+}
+
+async function revoke(options: RevokeOptions): Promise<void> {
+  const at = await leaseServiceOf({ ...options, tokenFile: options.adminTokenFile });
+  // What is wrong with how it was called is told before anything is ended.
+  const watch = options.watch ? watcher(at, options) : undefined;
+  await confirm(at, options);
+  const since = systemClock.monotonic();
+  const statement = await endContract(at);
+  let watched: Watched | undefined;
+  try {
+    const notice = await watch?.();
+    if (notice) watched = { notice, milliseconds: Math.round(systemClock.monotonic() - since) };
+  } finally {
+    print(statement, watched, options.json);
+  }
+  if (watch && !watched) {
+    throw new StrongroomError('ERR_NOTICE_MISSING', { seconds: options.timeout });
+  }
+}
+
+interface Watched {
+  readonly notice: StopNotice;
+  /** From just before the owner's word to the moment at which the notice was verified. */
+  readonly milliseconds: number;
+}
+
+/** @throws ERR_USAGE unless a person, or `--yes`, has confirmed */
+async function confirm({ owner, contract }: LeaseService, { yes }: RevokeOptions): Promise<void> {
+  if (yes) return;
+  if (!process.stdin.isTTY) {
+    throw new StrongroomError('ERR_USAGE', { problem: 'it cannot be undone: confirm with --yes' });
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const question = `End "${contract.title}" for good, for everybody? Type ${owner} to confirm: `;
+  const answer = await terminal.question(question).finally(() => terminal.close());
+  if (answer.trim() === owner) return;
+  throw new StrongroomError('ERR_USAGE', { problem: 'it was not confirmed; nothing was ended' });
+}
+
+const AnswerSchema = z.strictObject({ statement: CompactJwsSchema });
+
+/** @throws ERR_LEASE_INVALID unless the owner's service says, signed, that it is ended */
+async function endContract({ contract, contractId, owner, service }: LeaseService) {
+  const path = `/leases/${contractId}/revocation`;
+  const answer = AnswerSchema.safeParse(
+    await askService(service, { method: 'POST', path, body: {} }),
+  );
+  if (!answer.success) throw new StrongroomError('ERR_LEASE_INVALID', { party: owner });
+  const at = { contract, contractId, owner };
+  const statement = await verifyLeaseStatement(answer.data.statement, at);
+  if (statement.state === 'revoked') return statement;
+  throw new StrongroomError('ERR_LEASE_INVALID', { party: owner, problem: statement.state });
+}
+
+function watcher({ contract, contractId }: LeaseService, options: RevokeOptions) {
+  const { namespace, timeout, simulatedRoots } = options;
+  const brokers = brokerList(options.brokers);
+  const roots = rootsFor(contract, simulatedRoots);
+  return async () => {
+    const signal = AbortSignal.timeout(timeout * 1_000);
+    const log = await connectKafkaLog({ brokers, clientId: 'strongroom-revoke' });
+    try {
+      const proving = { contract, contractId, roots, clock: systemClock };
+      return await awaitNotice(log, namespace, proving, signal);
+    } finally {
+      await log.close();
+    }
+  };
+}
+
+function print(
+  { contract, owner, at, epoch, holder }: LeaseStatement,
+  watched: Watched | undefined,
+  json: boolean | undefined,
+): void {
+  const when = new Date(at).toISOString();
+  const lines = [`${owner} has ended contract ${contract} at ${when}, for good`];
+  const stopped = watched && [
+    ...stopLines(watched.notice),
+    `the worker's signed notice was there after ${watched.milliseconds / 1_000} s`,
+  ];
+  const facts = { contract, owner, at: when, epoch, holder, ...(watched ?? {}) };
+  printResult(json, facts, [...lines, ...(stopped ?? [])].join('\n'));
+}
