@@ -24,7 +24,7 @@ beforeAll(async () => {
   author = { owner: 'west', releaseKey };
   const releasePolicy = encoded(policyFor('simulated'));
   await vault.client('administer').createOctKey('share', { exportable: true, releasePolicy });
-});
+}, 60_000);
 afterAll(() => vault.stop());
 
 async function ask(path: string, token = vault.tokens.audit) {

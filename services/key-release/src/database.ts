@@ -1,7 +1,7 @@
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { StrongroomError } from '@strongroom/protocol/errors';
+import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 
 /**
  * The service's one file. Every table is written by the file that is named after it; here is only
@@ -107,12 +107,19 @@ export function openDatabase(folder: string): DatabaseSync {
     database.exec('PRAGMA synchronous = FULL');
     // Deleted key material is overwritten, not only unlinked.
     database.exec('PRAGMA secure_delete = ON');
+    demandWhole(database);
     migrate(database);
     return database;
   } catch (error) {
     if (database.isOpen) database.close();
-    throw refusal(error, folder);
+    throw storageRefusal(error, folder);
   }
+}
+
+/** A damaged page is found now, and not by the first request that comes upon it. */
+function demandWhole(database: DatabaseSync): void {
+  const found = database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
+  if (found !== 'ok') throw new StrongroomError('ERR_STATE_CORRUPT', { check: 'pages' });
 }
 
 function migrate(database: DatabaseSync): void {
@@ -129,14 +136,14 @@ function migrate(database: DatabaseSync): void {
 /** All or nothing, and on the disk when it returns. Inside another one it is a part of that. */
 export function transaction<T>(database: DatabaseSync, act: () => T): T {
   if (database.isTransaction) return act();
-  database.exec('BEGIN IMMEDIATE');
   try {
+    database.exec('BEGIN IMMEDIATE');
     const result = act();
     database.exec('COMMIT');
     return result;
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK');
-    throw refusal(error, database.location() ?? '');
+    throw storageRefusal(error, database.location() ?? '');
   }
 }
 
@@ -146,17 +153,17 @@ export function cutJournal(database: DatabaseSync): void {
 }
 
 /** SQLite's primary result codes (sqlite3.h): what a person can do about them differs. */
-const SQLITE_BUSY = 5;
-const SQLITE_CORRUPT = 11;
-const SQLITE_FULL = 13;
-const SQLITE_NOTADB = 26;
+const CODES: ReadonlyMap<number, ErrorCode> = new Map([
+  [5, 'ERR_STATE_LOCKED'], // SQLITE_BUSY
+  [10, 'ERR_FILE_UNWRITABLE'], // SQLITE_IOERR
+  [11, 'ERR_STATE_CORRUPT'], // SQLITE_CORRUPT
+  [13, 'ERR_DISK_FULL'], // SQLITE_FULL
+  [26, 'ERR_STATE_CORRUPT'], // SQLITE_NOTADB
+]);
 
-function refusal(error: unknown, path: string): unknown {
+/** Gives an error of SQLite's one of our codes; any other is as it was. */
+export function storageRefusal(error: unknown, path: string): unknown {
   const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
-  if (code === SQLITE_BUSY) return new StrongroomError('ERR_STATE_LOCKED', { path });
-  if (code === SQLITE_FULL) return new StrongroomError('ERR_DISK_FULL', { path });
-  if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) {
-    return new StrongroomError('ERR_STATE_CORRUPT', { path });
-  }
-  return error;
+  const known = CODES.get(code);
+  return known === undefined ? error : new StrongroomError(known, { path });
 }

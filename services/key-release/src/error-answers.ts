@@ -1,6 +1,7 @@
 import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { Logger } from '@strongroom/runtime/logger';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { DATABASE_FILE, storageRefusal } from './database.ts';
 
 /**
  * Refusals in Azure's shape. `error.code` is Azure's word for the status; `innererror.code` is our
@@ -62,6 +63,9 @@ const ANSWERS: Partial<Record<ErrorCode, Answer>> = {
   ERR_DEBIT_CHANGED: CONFLICT,
   ERR_DEBIT_INVALID: FORBIDDEN,
   ERR_DISK_FULL: UNAVAILABLE,
+  ERR_FILE_UNWRITABLE: UNAVAILABLE,
+  ERR_STATE_CORRUPT: UNAVAILABLE,
+  ERR_AUDIT_BROKEN: UNAVAILABLE,
   ERR_SERVICE_UNREACHABLE: UNAVAILABLE,
 };
 
@@ -110,8 +114,9 @@ function recorded(
 
 const UNEXPECTED = 'the request could not be answered';
 
-/** Ours, or fastify's own refusal of a body that is no JSON, too long, or of another type. */
-function refusalOf(error: unknown): StrongroomError | undefined {
+/** Ours, SQLite's in our words, or fastify's own refusal of a body that is no JSON, too long, or of another type. */
+function refusalOf(thrown: unknown): StrongroomError | undefined {
+  const error = storageRefusal(thrown, DATABASE_FILE);
   if (error instanceof StrongroomError) return error;
   const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
   if (typeof status !== 'number' || status >= 500) return undefined;

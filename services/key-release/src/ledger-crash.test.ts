@@ -20,7 +20,7 @@ const COST = '0.7';
 let prepared: Awaited<ReturnType<typeof prepareVault>>;
 beforeAll(async () => {
   prepared = await prepareVault({ platform: 'simulated' });
-});
+}, 60_000);
 afterAll(() => prepared.remove());
 
 test('killed at any moment: no debit is lost or doubled', {

@@ -20,7 +20,7 @@ beforeAll(async () => {
   worker = await createWorker(vault.authority, contractId);
   client = createClientOf(vault, contractId);
   expect((await client.contract(made.signed)).status).toBe(200);
-});
+}, 60_000);
 afterAll(() => vault.stop());
 
 const rho = (amount: string) => ({ flights: { rho: amount } });

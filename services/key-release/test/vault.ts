@@ -27,6 +27,8 @@ export interface Vault {
   client(right: Right): KeyClient;
   /** Stops it and starts it again on the same folder. */
   restart(): Promise<void>;
+  /** Does something to its files while it does not run, and starts it again. */
+  stopped<T>(act: () => T): Promise<T>;
   /** Every entry of the audit log; the service is stopped for the time of reading. */
   entries(): Promise<Readonly<Record<string, unknown>>[]>;
   /** Does something to its files; the service is stopped for that time. */
@@ -56,6 +58,7 @@ export async function startVault(options: VaultOptions = {}): Promise<Vault> {
     ...prepared,
     log: running.log,
     restart: running.restart,
+    stopped: running.stopped,
     entries: () => running.stopped(() => readEntries(join(prepared.folder, 'data'))),
     edit: (act) => running.stopped(() => act(join(prepared.folder, 'data'))),
     client: (right) => createClient(running.url(), tokens[right], ca),
