@@ -114,7 +114,7 @@ function recorded(
 
 const UNEXPECTED = 'the request could not be answered';
 
-/** Ours, SQLite's in our words, or fastify's own refusal of a body that is no JSON, too long, or of another type. */
+/** Ours, SQLite's in our words, or fastify's own: no JSON, too long, of another type. */
 function refusalOf(thrown: unknown): StrongroomError | undefined {
   const error = storageRefusal(thrown, DATABASE_FILE);
   if (error instanceof StrongroomError) return error;

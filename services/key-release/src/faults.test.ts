@@ -57,7 +57,7 @@ describe('a disk that is full', () => {
   const pages = (limit: number) => database.exec(`PRAGMA max_page_count = ${limit}`);
   const inUse = () => Number(database.prepare('PRAGMA page_count').get()?.['page_count']);
 
-  test('lets no key and no debit out that is not written down, and goes on when mended', async () => {
+  test('lets nothing out that is not written down, and goes on when mended', async () => {
     const before = await vault.entries();
     const [account] = await client().accounts();
     pages(inUse());

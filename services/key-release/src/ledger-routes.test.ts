@@ -104,6 +104,24 @@ describe('a debit', () => {
   });
 });
 
+test('once there is a lease, only its holder debits, and nobody after a revocation', async () => {
+  const { signed, contractId: id } = await createContract();
+  const own = createClientOf(vault, id);
+  await own.contract(signed);
+  await own.budgets(rho('9'));
+  const clone = await createWorker(vault.authority, id);
+  expect((await own.debit(clone, clone.debitOf(0, rho('1')))).status).toBe(200);
+  const { nonce } = (await own.ask('POST', `/leases/${id}/nonces`, 'release', {})).json;
+  const holder = await createWorker(vault.authority, id, nonce);
+  const taken = await own.ask('POST', `/leases/${id}/`, 'release', { target: holder.target });
+  expect(taken.status).toBe(200);
+  expect((await own.debit(clone, clone.debitOf(1, rho('1')))).code).toBe('ERR_LEASE_LOST');
+  expect((await own.debit(holder, holder.debitOf(1, rho('1')))).status).toBe(200);
+  await own.ask('POST', `/leases/${id}/revocation`, 'administer', {});
+  const after = await own.debit(holder, holder.debitOf(2, rho('1')));
+  expect(after.code).toBe('ERR_CONTRACT_REVOKED');
+});
+
 test.each<[string, object, string]>([
   ['of a stranger', { nobody: { rho: '1' } }, 'ERR_DATASET_UNKNOWN'],
   ['of a number', { flights: { rho: 1 } }, 'ERR_REQUEST_INVALID'],
@@ -134,7 +152,9 @@ test('a thousand at once never overdraw, and what was answered is in the log', {
   expect(entries.size).toBe(250);
   expect(new Set(entries.values()).size).toBe(250);
   expect(await client.accounts()).toMatchObject([{ spent: { rho: '50.25' }, debits: 251 }]);
-  const written = (await vault.entries()).filter(({ event }) => event === 'budget-debited');
+  const written = (await vault.entries()).filter(
+    ({ event, debit }) => event === 'budget-debited' && JSON.stringify(debit).includes(contractId),
+  );
   expect(written).toHaveLength(251);
 });
 

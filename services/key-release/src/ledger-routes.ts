@@ -20,10 +20,12 @@ import { z } from 'zod';
 import type { AuditHeads } from './audit-heads.ts';
 import type { Guards } from './guard.ts';
 import { readRequest, TargetSchema } from './key-requests.ts';
+import type { LeaseStore } from './lease-store.ts';
 import type { Ledger } from './ledger.ts';
 import { type RequesterService, verifyRaw, verifyRequester } from './requester.ts';
 
 export interface LedgerService extends RequesterService {
+  readonly leases: Pick<LeaseStore, 'find'>;
   readonly ledger: Ledger;
   readonly auditHeads: AuditHeads;
 }
@@ -69,14 +71,15 @@ function demandOwn(contract: Contract, dataset: string, owner: string): void {
 /**
  * A debit is the worker's own: attested as for a release, under this contract, and signed by the
  * key that its evidence binds, so that a token that was seen on the log debits nothing.
- * @throws what verifying the worker throws, ERR_CONTRACT_UNKNOWN, ERR_DEBIT_INVALID
+ * @throws what verifying the worker throws, ERR_CONTRACT_UNKNOWN, ERR_DEBIT_INVALID, and what
+ *   `demandHolder` throws
  */
 async function demandDebit(
   jws: string,
   target: string,
   contractId: ContractId,
   owner: string,
-  service: RequesterService,
+  service: LedgerService,
 ): Promise<Debit> {
   const proof = parseTarget(target);
   const worker = await verifyRequester(proof, service);
@@ -87,7 +90,19 @@ async function demandDebit(
   const debit = await readDebit(jws, worker.runtime);
   if (debit.contract !== contractId) throw invalid('contract');
   demandWhole(debit, contract, owner);
+  demandHolder(contractId, worker.runtime, service);
   return debit;
+}
+
+/**
+ * Once a contract has a lease, a clone or a worker before this one debits nothing.
+ * @throws ERR_LEASE_LOST, ERR_CONTRACT_REVOKED
+ */
+function demandHolder(contract: ContractId, { keys }: RuntimeClaims, service: LedgerService): void {
+  const { epoch, state, holder } = service.leases.find(contract);
+  if (state === 'revoked') throw new StrongroomError('ERR_CONTRACT_REVOKED', { contract });
+  if (epoch === 0 || (state === 'held' && holder === keys[1].x)) return;
+  throw new StrongroomError('ERR_LEASE_LOST', { contract });
 }
 
 const CODE = 'ERR_DEBIT_INVALID';

@@ -65,7 +65,8 @@ export async function createContract() {
 export type Charges = Readonly<Record<string, object>>;
 
 /** A worker of a contract: it has a token, and the key that its evidence binds. */
-export async function createWorker(authority: Authority, contractId: string) {
+/** @param nonce of the owner `west`, for a lease */
+export async function createWorker(authority: Authority, contractId: string, nonce?: string) {
   const transport = createTransportKey();
   const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
   const claims = runtimeClaims(transport.publicKey, contractId);
@@ -73,6 +74,7 @@ export async function createWorker(authority: Authority, contractId: string) {
   const runtime = {
     ...claims,
     keys: [first, { ...signer.publicKey, kid: 'aggregates', key_ops: ['verify'] }],
+    ...(nonce === undefined ? {} : { challenges: { west: nonce } }),
   };
   const target = await authority.token(
     workerClaims(transport.publicKey, {
