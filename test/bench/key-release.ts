@@ -130,18 +130,22 @@ async function takeTurns(scene: Scene, ask: Ask, cpuSeconds: () => number): Prom
   const milliseconds: number[] = [];
   const seconds = { service: 0, bare: 0 };
   const before = cpuSeconds();
+  let bareCpu = 0;
   for (let round = 0; round < ROUNDS; round += 1) {
     const targets = scene.targets.splice(0, RELEASES / ROUNDS);
+    const usage = process.cpuUsage();
     seconds.bare += await timed(async () => {
       for (const target of targets) await bare(target);
     });
+    const { user, system } = process.cpuUsage(usage);
+    bareCpu += (user + system) / 1_000_000;
     seconds.service += await timed(() =>
       together(targets, async (target) => {
         milliseconds.push(1_000 * (await timed(() => ask(target))));
       }),
     );
   }
-  return summary(seconds, milliseconds, cpuSeconds() - before);
+  return summary(seconds, { service: cpuSeconds() - before, bare: bareCpu }, milliseconds);
 }
 
 /** What the service's answer to a target cannot be without. */
@@ -183,27 +187,37 @@ async function timed(work: () => Promise<void>): Promise<number> {
   return (performance.now() - began) / 1_000;
 }
 
-function summary(
-  { service, bare }: { service: number; bare: number },
-  milliseconds: readonly number[],
-  cpuSeconds: number,
-): Measured[] {
+interface Seconds {
+  readonly service: number;
+  readonly bare: number;
+}
+
+/** Processor time beside time: on a machine that others use, it says more. */
+function summary(wall: Seconds, cpu: Seconds, milliseconds: readonly number[]): Measured[] {
   const sorted = [...milliseconds].sort((left, right) => left - right);
   const quantile = (share: number) => round(sorted[Math.floor(share * sorted.length)] ?? 0);
-  const facts = [
-    `p50 ${quantile(0.5)} ms`,
-    `p99 ${quantile(0.99)} ms`,
-    `processor ${round((1_000 * cpuSeconds) / RELEASES)} ms a release`,
-  ];
+  const latency = `p50 ${quantile(0.5)} ms, p99 ${quantile(0.99)} ms`;
+  const perRelease = (seconds: number) => Number(((1_000 * seconds) / RELEASES).toFixed(2));
   return [
     {
-      name: `key releases, ${AT_ONCE} at once (${facts.join(', ')}), against bare verification`,
-      ours: round(RELEASES / service),
-      baseline: round(RELEASES / bare),
-      ratio: Number((bare / service).toFixed(2)),
+      name: `key releases, ${AT_ONCE} at once (${latency}), against bare verification`,
+      ours: round(RELEASES / wall.service),
+      baseline: round(RELEASES / wall.bare),
+      ratio: ratio(wall),
       unit: 'releases/s',
     },
+    {
+      name: 'processor time of a key release, against bare verification',
+      ours: perRelease(cpu.service),
+      baseline: perRelease(cpu.bare),
+      ratio: ratio(cpu),
+      unit: 'ms',
+    },
   ];
+}
+
+function ratio({ service, bare }: Seconds): number {
+  return Number((bare / service).toFixed(2));
 }
 
 function round(value: number): number {

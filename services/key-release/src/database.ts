@@ -147,6 +147,20 @@ export function transaction<T>(database: DatabaseSync, act: () => T): T {
   }
 }
 
+/** A part of a transaction that can fail alone: what it wrote is taken back, the rest stays. */
+export function savepoint<T>(database: DatabaseSync, act: () => T): T {
+  database.exec('SAVEPOINT part');
+  try {
+    const result = act();
+    database.exec('RELEASE part');
+    return result;
+  } catch (error) {
+    // A full disk takes the whole transaction back (sqlite.org/lang_transaction.html, §2.3).
+    if (database.isTransaction) database.exec('ROLLBACK TO part; RELEASE part');
+    throw refusal(error, database.location() ?? '');
+  }
+}
+
 /** What was overwritten is still in the journal until it is written back and cut off. */
 export function cutJournal(database: DatabaseSync): void {
   database.exec('PRAGMA wal_checkpoint(TRUNCATE)');

@@ -13,6 +13,7 @@ import { RSA_BITS_MIN } from '@strongroom/protocol/limits';
 import { type ReleaseAlgorithm, wrapForRelease } from '@strongroom/sealing/wrap';
 import type { AuditHeads } from './audit-heads.ts';
 import type { AuditEvent, AuditLog } from './audit-log.ts';
+import type { GroupCommit } from './group-commit.ts';
 import { releaseAnswer } from './key-bundle.ts';
 import type { KeyStore, KeyVersion } from './key-store.ts';
 import type { LeaseStore } from './lease-store.ts';
@@ -40,6 +41,7 @@ export interface ReleaseService extends RequesterService {
   readonly auditLog: AuditLog;
   readonly auditHeads: AuditHeads;
   readonly identity: ReleaseIdentity;
+  readonly groups: GroupCommit;
   /** As clients know it, without a slash at the end. */
   readonly baseUrl: () => string;
 }
@@ -53,7 +55,8 @@ export interface KeyRelease {
  * Releases a key to the attested code that asks for it, and to nobody else: the answer is encrypted
  * to the key that the hardware's report binds, and signed by this service.
  * Everything between looking up the key and writing the audit entry happens in one turn of the
- * event loop: what was judged is what is released.
+ * event loop: what was judged is what is released. The entry is on the disk, with those of others
+ * who ask at the same time, before anything is signed.
  * @returns a compact JWS, and the proof that the release is in the audit log
  * @throws ERR_TOKEN_INVALID, ERR_ROOT_KIND, ERR_KEY_NOT_FOUND, ERR_KEY_DISABLED,
  *   ERR_MEASUREMENT_MISMATCH, ERR_POLICY_DENIED, ERR_AGREEMENT_MISSING, ERR_CONTRACT_UNKNOWN, and
@@ -66,21 +69,43 @@ export async function releaseKey(
   try {
     const proof = parseTarget(request.target);
     const worker = await verifyRequester(proof, service);
-    const key = findReleasable(request, service);
     const isVerified = verifyRaw(proof, worker, service);
-    demandLease(worker.runtime, service);
-    const claims = demandPolicy(key, worker, isVerified);
-    const wrapped = wrapSecret(key, worker.runtime, request, service);
-    const index = service.auditLog.append(releaseEvent(key, claims, worker.runtime, request));
-    const [value, receipt] = await Promise.all([
-      service.identity.sign(releaseAnswer(key, wrapped, request, service.baseUrl())),
-      service.auditHeads.receipt(index),
-    ]);
-    return { value, receipt };
+    return await service.groups.run(
+      () => decide(request, worker, isVerified, service),
+      (decision) => answer(decision, request, service),
+    );
   } catch (error) {
     auditRefusal(error, request, service);
     throw error;
   }
+}
+
+type Decision = ReturnType<typeof decide>;
+
+function decide(
+  request: ReleaseRequest,
+  worker: OneWorker,
+  isVerified: boolean,
+  service: ReleaseService,
+) {
+  const key = findReleasable(request, service);
+  demandLease(worker.runtime, service);
+  const claims = demandPolicy(key, worker, isVerified);
+  const wrapped = wrapSecret(key, worker.runtime, request, service);
+  const index = service.auditLog.append(releaseEvent(key, claims, worker.runtime, request));
+  return { key, wrapped, index };
+}
+
+async function answer(
+  { key, wrapped, index }: Decision,
+  request: ReleaseRequest,
+  { identity, auditHeads, baseUrl }: ReleaseService,
+): Promise<KeyRelease> {
+  const [value, receipt] = await Promise.all([
+    identity.sign(releaseAnswer(key, wrapped, request, baseUrl())),
+    auditHeads.receipt(index),
+  ]);
+  return { value, receipt };
 }
 
 function findReleasable(request: ReleaseRequest, { keyStore, clock }: ReleaseService): KeyVersion {

@@ -1,9 +1,11 @@
+import { DatabaseSync } from 'node:sqlite';
 import { AMD_ROOTS } from '@strongroom/attestation/roots';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { PartyIdSchema } from '@strongroom/protocol/fields';
 import { expect, test } from 'vitest';
 import { createAuthority, ISSUER, policyFor, workerClaims } from '../test/token.ts';
 import { createTransportKey } from '../test/vault.ts';
+import { createGroupCommit } from './group-commit.ts';
 import type { KeyVersion } from './key-store.ts';
 import { type ReleaseService, releaseKey } from './release-key.ts';
 
@@ -61,6 +63,7 @@ function fullService(more: Partial<ReleaseService> = {}) {
     },
     clock: { now: () => Date.now(), monotonic: () => 0 },
     baseUrl: () => 'https://localhost',
+    groups: createGroupCommit(new DatabaseSync(':memory:')),
     ...more,
   };
   return { service, signed };

@@ -16,6 +16,7 @@ import { jwksUrlsOf, parseAuthorities } from './authorities.ts';
 import { createContractStore } from './contract-store.ts';
 import { openDatabase } from './database.ts';
 import { createDeletedKeys } from './deleted-keys.ts';
+import { createGroupCommit } from './group-commit.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { addRoutes } from './http.ts';
 import { createKeyBackups } from './key-backup.ts';
@@ -104,7 +105,7 @@ async function openService(
   const ledger = openLedger(auditLog, auditLog.all());
   const nonces = createNonces(clock);
   const verifying = { authorities, jwks, contracts, roots, clock };
-  const logged = { auditLog, auditHeads, identity };
+  const logged = { auditLog, auditHeads, identity, groups: createGroupCommit(database) };
   return { ...verifying, ...logged, ...keys, leases, ledger, nonces, owner, baseUrl };
 }
 
