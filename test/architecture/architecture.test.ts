@@ -44,6 +44,8 @@ describe('canaries', () => {
     ['packages/sealing/src/x.ts', "import { x } from '../../protocol/src/errors.ts';"],
     ['packages/sealing/src/x.ts', "import './x.test.ts';"],
     ['packages/sealing/src/x.test.ts', "import { x } from '../../protocol/src/errors.ts';"],
+    ['services/key-release/src/serve.ts', "import { x } from '../test/kill-points.ts';"],
+    ['services/key-release/src/main.insecure.ts', "import '../test/main.dying.ts';"],
     ['services/producer/src/x.ts', "import { openBatch } from '@strongroom/sealing/open';"],
     ['services/producer/src/x.ts', "export { openBatch } from '@strongroom/sealing/open';"],
     ['services/key-release/src/x.ts', "import { seal } from '@strongroom/sealing/seal';"],

@@ -183,6 +183,9 @@ function leavesPackage(path: string, specifier: string): string | undefined {
   return inside ? undefined : `${specifier} leaves ${folder}: load the package by its name`;
 }
 
+/** Also what tests share, such as places at which a service is killed: nothing shipped has them. */
+const TEST_ONLY = /\.test\.ts$|^(packages|services)\/[^/]+\/test\//;
+
 function problemOf(
   path: string,
   specifier: string,
@@ -192,7 +195,7 @@ function problemOf(
   const refused = `${specifier} may not be loaded here: ${layer.why}`;
   if (specifier.startsWith('.')) {
     const target = resolveRelative(path, specifier);
-    if (/\.test\.ts$/.test(target)) return `${specifier}: only tests load tests`;
+    if (TEST_ONLY.test(target)) return `${specifier}: only tests load tests`;
     const walls = layer.walls ?? [];
     const passes = walls.every(
       (wall) => !wall.behind.test(target) || (typeOnly && wall.types.test(target)),

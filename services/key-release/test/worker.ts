@@ -76,13 +76,18 @@ export async function createWorker(authority: Authority, contractId: string, non
     keys: [first, { ...signer.publicKey, kid: 'aggregates', key_ops: ['verify'] }],
     ...(nonce === undefined ? {} : { challenges: { west: nonce } }),
   };
-  const target = await authority.token(
-    workerClaims(transport.publicKey, {
-      'x-ms-sevsnpvm-hostdata': contractId,
-      'x-ms-sevsnpvm-reportdata': reportDataOf(runtime),
-      'x-ms-runtime': runtime,
-    }),
-  );
+  /** @param challenges nonces by owner, for a lease */
+  const targetWith = (challenges: object = {}) => {
+    const bound = Object.keys(challenges).length === 0 ? runtime : { ...runtime, challenges };
+    return authority.token(
+      workerClaims(transport.publicKey, {
+        'x-ms-sevsnpvm-hostdata': contractId,
+        'x-ms-sevsnpvm-reportdata': reportDataOf(bound),
+        'x-ms-runtime': bound,
+      }),
+    );
+  };
+  const target = await targetWith();
   const debitOf = (hour: number | null, charges: Charges, more: object = {}): Debit =>
     DebitSchema.parse({
       ...{ v: 1, contract: contractId, query: hour === null ? 'total' : 'hourly' },
@@ -92,7 +97,7 @@ export async function createWorker(authority: Authority, contractId: string, non
     });
   const sign = (debit: object, header = {}) =>
     signer.sign(canonicalBytes(debit), { typ: DEBIT_JWS_TYPE, kid: DEBIT_KEY_ID, ...header });
-  return { target, debitOf, sign };
+  return { target, targetWith, debitOf, sign, holder: signer.publicKey.x };
 }
 export type TestWorker = Awaited<ReturnType<typeof createWorker>>;
 
