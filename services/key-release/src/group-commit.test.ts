@@ -30,7 +30,7 @@ const isDurable = async (index: number) => {
   return auditLog.read(index, 1).length === 1;
 };
 
-test('who comes while others are answered is written together, and answered when it is', async () => {
+test('who comes while others are answered is written together, before the answer', async () => {
   const commits: number[] = [];
   const run = () =>
     groups.run(append, async (index) => {

@@ -9,7 +9,7 @@ import { type Authority, encoded } from './token.ts';
 import { type Asked, createClientOf, createContract, createWorker } from './worker.ts';
 
 /** Everything that the service answered, of a load that goes on over its deaths. */
-export interface Answered {
+interface Answered {
   /** Entries that were said to be in the log, by their number. */
   readonly entries: Map<number, string>;
   /** The entry of the debit of an hour. */
@@ -22,7 +22,7 @@ interface LeaseLine {
   pending: LeaseState | undefined;
 }
 
-export interface LeaseState {
+interface LeaseState {
   readonly state: string;
   readonly holder: string | null;
   readonly to: string;

@@ -7,8 +7,8 @@ import { readSettings } from '../src/settings.ts';
 import { type Death, setKillPoints } from './kill-points.ts';
 
 /**
- * The service as it is, but that it dies where it is told to, once it listens. No time passes on its
- * monotonic clock, so that no lease ends because a machine is slow.
+ * The service as it is, but that it dies where it is told to, once it listens. No time passes on
+ * its monotonic clock, so that no lease ends because a machine is slow.
  */
 const [death = '{}', ...args] = process.argv.slice(2);
 await runService('key-release', async (context) => {
