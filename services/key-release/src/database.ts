@@ -157,7 +157,7 @@ export function savepoint<T>(database: DatabaseSync, act: () => T): T {
   } catch (error) {
     // A full disk takes the whole transaction back (sqlite.org/lang_transaction.html, §2.3).
     if (database.isTransaction) database.exec('ROLLBACK TO part; RELEASE part');
-    throw refusal(error, database.location() ?? '');
+    throw storageRefusal(error, database.location() ?? '');
   }
 }
 
