@@ -139,7 +139,7 @@ export const LAYERS: readonly Layer[] = [
     workspace: [
       /^(protocol|record-log|runtime)\//,
       /^attestation\/(?!insecure)/,
-      /^sealing\/(identity|sign|verify|wrap|audit|merkle|notice|lease)$/,
+      /^sealing\/(identity|sign|verify|wrap|audit|merkle|notice|lease|key-shares)$/,
     ],
     forbidden: [/^kafkajs/],
     why: 'the command handles contracts, identities and processes, never data',

@@ -59,6 +59,26 @@ function dataset(id: string, owner: string, columns: unknown) {
   };
 }
 
+function shared(threshold: number, ...parties: string[]) {
+  const holders = parties.map((party, index) => ({
+    party,
+    keyId: 'share',
+    point: index + 1,
+    sha256: String(index % 10).repeat(64),
+  }));
+  const wrappingKey = { ...wrapping, x: 'w'.repeat(43) };
+  return { wrappingKey, keyShares: { threshold, holders, wrappedKey: 'AAAA' } };
+}
+
+function codeFrom(run: () => unknown): string | undefined {
+  try {
+    run();
+  } catch (error) {
+    return codeOf(error);
+  }
+  return undefined;
+}
+
 type Change = (draft: ReturnType<typeof mutable>) => void;
 // A JSON copy whose members a test may set freely.
 function mutable() {
@@ -91,6 +111,78 @@ describe('contract', () => {
     expect(new TextDecoder().decode(before)).not.toMatch(/agreement|ownVerification/);
     Object.assign(draft.enclave, { agreement: 2, ownVerification: true });
     expect(parseContract(draft).enclave).toMatchObject({ agreement: 2, ownVerification: true });
+  });
+
+  test('puts a key under shares; without the member its id is what it was', () => {
+    const draft = mutable();
+    const before = contractBytes(parseContract(draft));
+    expect(new TextDecoder().decode(before)).not.toContain('keyShares');
+    draft.datasets[0] = { ...draft.datasets[0], ...shared(2, 'east', 'authority') };
+    draft.parties[2].keyRelease = release;
+    const contract = parseContract(draft);
+    expect(parseContractBytes(contractBytes(contract))).toEqual(contract);
+  });
+
+  test.each<[string, Change]>([
+    ['a threshold of one', (c) => Object.assign(c.datasets[0].keyShares, { threshold: 1 })],
+    [
+      'a threshold above the holders',
+      (c) => Object.assign(c.datasets[0].keyShares, { threshold: 3 }),
+    ],
+    ['one holder', (c) => c.datasets[0].keyShares.holders.pop()],
+    [
+      'seventeen holders',
+      (c) => Object.assign(c.datasets[0], shared(2, ...Array(17).fill('west'))),
+    ],
+    ['a holder twice', (c) => Object.assign(c.datasets[0].keyShares.holders[1], { party: 'west' })],
+    ['a point twice', (c) => Object.assign(c.datasets[0].keyShares.holders[1], { point: 1 })],
+    [
+      'the point of the secret',
+      (c) => Object.assign(c.datasets[0].keyShares.holders[1], { point: 0 }),
+    ],
+    [
+      'a point beyond the field',
+      (c) => Object.assign(c.datasets[0].keyShares.holders[1], { point: 256 }),
+    ],
+    [
+      'one share for two',
+      (c) => {
+        const [first, second] = c.datasets[0].keyShares.holders;
+        Object.assign(second, { sha256: first.sha256 });
+      },
+    ],
+    ['an unknown holder', (c) => Object.assign(c.datasets[0].keyShares.holders[0], { party: 'x' })],
+    [
+      'a holder without key release',
+      (c) => Object.assign(c.datasets[0].keyShares.holders[0], { party: 'authority' }),
+    ],
+    [
+      'a share that is the state share',
+      (c) => Object.assign(c.datasets[0].keyShares.holders[0], { keyId: 'state-share' }),
+    ],
+    [
+      'a share that is a key of a dataset',
+      (c) => Object.assign(c.datasets[0].keyShares.holders[1], { keyId: 'kek' }),
+    ],
+    [
+      'a share of two datasets',
+      (c) => {
+        Object.assign(c.datasets[0], { wrappingKey: { ...wrapping, x: 'z'.repeat(43) } });
+        Object.assign(c.datasets[1], shared(2, 'west', 'east'));
+      },
+    ],
+    [
+      'the key of another dataset, which its owner has alone',
+      (c) => Object.assign(c.datasets[0], { wrappingKey: c.datasets[1].wrappingKey }),
+    ],
+    ['no wrapped key', (c) => delete c.datasets[0].keyShares.wrappedKey],
+    ['more members', (c) => Object.assign(c.datasets[0].keyShares.holders[0], { share: 'x' })],
+  ])('refuses shares with %s', (_name, change) => {
+    const draft = mutable();
+    draft.datasets[0] = { ...draft.datasets[0], ...shared(2, 'west', 'east') };
+    expect(parseContract(JSON.parse(JSON.stringify(draft))).datasets[0]?.keyShares).toBeDefined();
+    change(draft);
+    expect(codeFrom(() => parseContract(draft))).toBe('ERR_CONTRACT_MALFORMED');
   });
 
   test('parses, and survives its canonical bytes', () => {

@@ -13,6 +13,7 @@ import { StrongroomError } from './errors.ts';
 import {
   ContractIdSchema,
   DatasetIdSchema,
+  KeyIdSchema,
   type PartyId,
   PartyIdSchema,
   QueryIdSchema,
@@ -20,6 +21,7 @@ import {
   SqlNameSchema,
 } from './fields.ts';
 import { GUARD_MEMBERS, guardProblemIn } from './guards.ts';
+import { KeySharesSchema, keySharesProblemIn } from './key-shares.ts';
 import {
   AUTHORITIES_MAX,
   COLUMNS_MAX,
@@ -59,12 +61,6 @@ export const ColumnContractSchema = z.strictObject({
   nullable: z.boolean(),
 });
 export type ColumnContract = z.infer<typeof ColumnContractSchema>;
-
-/**
- * A key in its owner's service, as Azure's paths name it: NAME, of which the newest version is
- * asked for, or NAME/VERSION, which stays the same when the owner rotates the key.
- */
-const KeyIdSchema = z.string().regex(/^[A-Za-z0-9-]{1,127}(?:\/[0-9a-f]{32})?$/);
 
 /** Where an owner's keys are and who signs their releases. */
 export const KeyReleaseContractSchema = z.strictObject({
@@ -108,6 +104,8 @@ export const DatasetSchema = z.strictObject({
   /** Key encryption key: id in the owner's key release service, and public half. */
   keyId: KeyIdSchema,
   wrappingKey: WrappingKeySchema,
+  /** The private half is under so many holders, and `keyId` a mere name. Default: the owner's. */
+  keyShares: z.exactOptional(KeySharesSchema),
 });
 export type Dataset = z.infer<typeof DatasetSchema>;
 
@@ -267,6 +265,8 @@ function checkDataset(contract: Contract, dataset: Dataset): void {
       throw malformed(`${at}.eventTime`, 'a column of type date or timestamp without nulls');
     }
   }
+  const problem = keySharesProblemIn(contract, dataset.id);
+  if (problem !== undefined) throw malformed(`${at}.keyShares`, problem);
   for (const other of contract.datasets) {
     const shares = other.relation === dataset.relation;
     if (shares && relationShape(other) !== relationShape(dataset)) {

@@ -347,6 +347,10 @@ export const ERRORS = {
     "the release is expected to be signed by the owner's service and to hold the agreed key",
     'Treat the service as impersonated; check its URL and certificate.',
   ),
+  ERR_KEY_SHARES_INVALID: halt(
+    "the agreed shares are expected to make the private half of the dataset's wrapping key",
+    'The key was split wrongly; agree on a contract with a new `strongroom key split`.',
+  ),
   ERR_UNAUTHENTICATED: halt(
     'the caller is expected to present a valid access token',
     'Set the access token that the service was configured with.',

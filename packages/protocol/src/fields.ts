@@ -23,6 +23,12 @@ export type DatasetId = z.infer<typeof DatasetIdSchema>;
 export const QueryIdSchema = identifier.brand<'QueryId'>();
 export type QueryId = z.infer<typeof QueryIdSchema>;
 
+/**
+ * A key in its owner's service, as Azure's paths name it: NAME, of which the newest version is
+ * asked for, or NAME/VERSION, which stays the same when the owner rotates the key.
+ */
+export const KeyIdSchema = z.string().regex(/^[A-Za-z0-9-]{1,127}(?:\/[0-9a-f]{32})?$/);
+
 /** A name that SQL can use unquoted: relations and result columns. */
 export const SqlNameSchema = z
   .string()

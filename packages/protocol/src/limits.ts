@@ -83,6 +83,12 @@ export const SIGNED_CONTRACT_BYTES_MAX = 1536 * 1024;
 export const PARTIES_MAX = 64;
 export const DATASETS_MAX = 256;
 export const QUERIES_MAX = 256;
+/** Of one dataset's key. */
+export const KEY_HOLDERS_MAX = 16;
+/** Of a share: a holder that does not answer is passed over where the others suffice. */
+export const KEY_SHARE_WAIT_MS = 20_000;
+/** RSA-8192 as PKCS#8 has 4.7 KB. */
+export const WRAPPED_KEY_CHARACTERS_MAX = 8_192;
 export const SQL_CHARACTERS_MAX = 16_384;
 export const IDENTIFIER_CHARACTERS_MAX = 63;
 

@@ -1,4 +1,4 @@
-import { type Contract, ownersOf, type Query } from '@strongroom/protocol/contract';
+import { type Contract, type Dataset, ownersOf, type Query } from '@strongroom/protocol/contract';
 import { ENCLAVE_DEMANDS } from '@strongroom/protocol/enclave-demands';
 import { agreementOf } from '@strongroom/protocol/guards';
 import { printable } from '@strongroom/runtime/printable';
@@ -35,7 +35,14 @@ function partyLines(contract: Contract, signatures: ReadContract['signatures']):
   const owners = new Set(ownersOf(contract).map((party) => party.id));
   return contract.parties.flatMap((party) => {
     const reads = contract.queries.some((query) => query.readers.includes(party.id));
-    const roles = [owners.has(party.id) ? 'owner' : '', reads ? 'reader' : ''].filter(Boolean);
+    const holds = contract.datasets.some((dataset) =>
+      dataset.keyShares?.holders.some((holder) => holder.party === party.id),
+    );
+    const roles = [
+      ...(owners.has(party.id) ? ['owner'] : []),
+      ...(holds ? ['holder of shares'] : []),
+      ...(reads ? ['reader'] : []),
+    ];
     const state = signatures.find((each) => each.party === party.id)?.state ?? 'missing';
     const line = `${party.id}: ${party.name}, ${roles.join(' and ') || 'no role'}`;
     const keyRelease = party.keyRelease ? [`  keys released at ${party.keyRelease.url}`] : [];
@@ -56,8 +63,19 @@ function datasetLines(contract: Contract): string[] {
     `  columns: ${dataset.columns
       .map((column) => `${column.name} ${column.type}${column.nullable ? '?' : ''}`)
       .join(', ')}`,
-    `  key encryption key ${dataset.keyId}`,
+    ...keyLines(dataset),
   ]);
+}
+
+/** Who has to agree, or to be robbed, before the dataset can be read. */
+function keyLines({ keyId, keyShares, owner }: Dataset): string[] {
+  if (!keyShares) return [`  key encryption key ${keyId} of ${owner}`];
+  const { threshold, holders } = keyShares;
+  const kept = holders.map((each) => `${each.party} (${each.keyId}, SHA-256 ${each.sha256})`);
+  return [
+    `  key encryption key ${keyId}: any ${threshold} of ${holders.length} holders make it together`,
+    ...kept.map((each) => `    share of ${each}`),
+  ];
 }
 
 function queryLines(query: Query): string[] {

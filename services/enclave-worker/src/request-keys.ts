@@ -1,7 +1,7 @@
 import type { TokenCredential } from '@azure/core-auth';
 import { KeyClient } from '@azure/keyvault-keys';
 import type { AuditReceipt } from '@strongroom/protocol/audit';
-import { type Contract, ownersOf, type Party } from '@strongroom/protocol/contract';
+import { type Contract, type Dataset, ownersOf, type Party } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import { receiptIn } from './receipts.ts';
 
@@ -10,6 +10,8 @@ import { receiptIn } from './receipts.ts';
 export interface WantedKey {
   readonly owner: string;
   readonly keyId: string;
+  /** It is a share of this dataset's key: enough others do as well. */
+  readonly shareOf?: Dataset;
 }
 
 export interface KeyRequestOptions {
@@ -21,12 +23,29 @@ export interface KeyRequestOptions {
   readonly accessTokenFor: (owner: string) => string;
   /** PEM of the authorities to trust instead of the system's. */
   readonly ca?: string;
+  /** Ends the wait for an answer. */
+  readonly abortSignal?: AbortSignal;
 }
 
-/** Every key that the computation needs: one for each dataset, and a state share of each owner. */
+/**
+ * Every key that the computation needs: one for each dataset, or its shares, and a state share of
+ * each owner.
+ */
 export function wantedKeys(contract: Contract): WantedKey[] {
+  const shares = contract.datasets.flatMap((dataset) =>
+    (dataset.keyShares?.holders ?? []).map(({ party, keyId }) => ({
+      owner: party,
+      keyId,
+      shareOf: dataset,
+    })),
+  );
+  return [...wholeKeys(contract), ...shares];
+}
+
+function wholeKeys(contract: Contract): WantedKey[] {
+  const whole = contract.datasets.filter(({ keyShares }) => keyShares === undefined);
   return ownersOf(contract).flatMap((owner) => {
-    const datasets = contract.datasets.filter((dataset) => dataset.owner === owner.id);
+    const datasets = whole.filter((dataset) => dataset.owner === owner.id);
     const names = new Set(datasets.map((dataset) => dataset.keyId));
     if (owner.keyRelease) names.add(owner.keyRelease.stateShareKeyId);
     return [...names].map((keyId) => ({ owner: owner.id, keyId }));
@@ -58,6 +77,7 @@ export async function requestKey(
       ...(version === undefined ? {} : { version }),
       algorithm: 'RSA_AES_KEY_WRAP_256',
       nonce: options.nonce,
+      ...(options.abortSignal ? { abortSignal: options.abortSignal } : {}),
       // The client hands out `value` alone.
       onResponse: ({ bodyAsText }) => {
         answer = bodyAsText ?? '';

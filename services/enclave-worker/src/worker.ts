@@ -4,7 +4,6 @@ import { decodeBase64url } from '@strongroom/protocol/base64url';
 import {
   type Contract,
   parseContractBytes,
-  partyOf,
   SignedContractSchema,
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
@@ -17,6 +16,7 @@ import {
   RECORD_TYPES,
 } from '@strongroom/protocol/record';
 import type { RecordLog } from '@strongroom/record-log/log';
+import { collectKeys } from './collect-keys.ts';
 import { collectProof } from './collect-proof.ts';
 import { answeringChallenges, evidenceTopics } from './evidence-answers.ts';
 import { type Flow, runFlow } from './flow.ts';
@@ -24,7 +24,6 @@ import { LeaseErrands, Revoked } from './leases.ts';
 import { commit, type Life, type WorkerOptions } from './life.ts';
 import { collectEvidence } from './quote.ts';
 import { type OwnerReceipt, receiptRecord } from './receipts.ts';
-import { requestKey, wantedKeys } from './request-keys.ts';
 import type { Restored } from './vault/door.ts';
 import type { VaultDoor } from './vault-process.ts';
 
@@ -117,16 +116,8 @@ async function prove(
   await vault.request('proof', { proof: new TextDecoder().decode(proofBytes(proof)) });
   const network = options.ca === undefined ? {} : { ca: options.ca };
   await leases.acquire(target, holder);
-  const receipts = await Promise.all(
-    wantedKeys(contract).map(async ({ owner, keyId }) => {
-      const request = { target, nonce, accessTokenFor: options.accessTokenFor, ...network };
-      const { jws, receipt } = await requestKey(partyOf(contract, owner), keyId, request);
-      await vault.request('release', { owner, keyId, jws });
-      options.logger.info('key-received', { party: owner, name: keyId });
-      return receipt ? [{ owner, receipt }] : [];
-    }),
-  );
-  return receipts.flat();
+  const request = { target, nonce, accessTokenFor: options.accessTokenFor, ...network };
+  return await collectKeys({ contract, vault, request, logger: options.logger });
 }
 
 async function createTopics(

@@ -22,6 +22,7 @@ import { verifyContract } from '@strongroom/sealing/verify';
 import { wrapForRelease } from '@strongroom/sealing/wrap';
 import { CompactSign } from 'jose';
 import { type CellValue, encodeColumns } from './arrow-tables.ts';
+import { type SharedKey, share } from './shares.ts';
 
 /** Owners with real keys and a contract that all of them signed, for tests without a network. */
 
@@ -40,6 +41,8 @@ export interface Computation {
   readonly signed: SignedContract;
   readonly analyst: PartyIdentity;
   readonly identities: ReadonlyMap<string, PartyIdentity>;
+  /** By dataset, when its key is under shares. */
+  readonly shared: ReadonlyMap<string, SharedKey>;
   /** What the service that keeps an owner's lease would sign. */
   state(statement: Omit<LeaseStatement, 'v' | 'at'>, typ?: string): Promise<string>;
   /** The JWS that an owner's key release service would answer with. */
@@ -60,29 +63,18 @@ export async function agreeOn(
   servicesUrl = 'https://services.example',
   /** Whether every owner keeps a lease. */
   leases = false,
+  /** So many owners must release a share of each dataset's key; absent: its owner has it. */
+  threshold?: number,
 ): Promise<Computation> {
-  const identities = new Map<string, PartyIdentity>();
-  const owners = new Map<string, OwnerKeys>();
   const releaseKey = generateKeyPairSync('rsa', { modulusLength: 3072 });
   const releaseJwk = releaseKey.publicKey.export({ format: 'jwk' });
-  const parties: unknown[] = [];
-  for (const plan of plans) {
-    const id = `owner-${plan.id}`;
-    const { identityJson, signingKey } = await createIdentity(id, { reading: false });
-    identities.set(id, parseIdentity(identityJson));
-    owners.set(id, {
-      kek: generateKeyPairSync('rsa', { modulusLength: 3072 }),
-      stateShare: new Uint8Array(randomBytes(32)),
-    });
-    const url = `${servicesUrl}/${id}`;
-    const lease = leases ? { lease: { url, statementKey: releaseJwk } } : {};
-    const keyRelease = { url, releaseKey: releaseJwk, stateShareKeyId: 'state-share', ...lease };
-    parties.push({ id, name: id, signingKey, keyRelease });
-  }
+  const made = await makeOwners(plans, servicesUrl, releaseJwk, leases);
+  const { identities, owners, parties } = made;
   const { identityJson, ...analystKeys } = await createIdentity('analyst', { reading: true });
   const analyst = parseIdentity(identityJson);
   identities.set('analyst', analyst);
   parties.push({ id: 'analyst', name: 'Analyst', ...analystKeys });
+  const shared = await shareKeys(owners, threshold);
   const contract = ContractSchema.parse({
     strongroom: 'contract/v1',
     title: 'Test',
@@ -94,6 +86,7 @@ export async function agreeOn(
       owner: `owner-${plan.id}`,
       keyId: keyVersion === undefined ? `kek-${plan.id}` : `kek-${plan.id}/${keyVersion}`,
       wrappingKey: owners.get(`owner-${plan.id}`)?.kek.publicKey.export({ format: 'jwk' }),
+      ...(shared.has(plan.id) ? { keyShares: shared.get(plan.id)?.keyShares } : {}),
     })),
     queries: queries.map((query) => ({
       ...query,
@@ -114,25 +107,67 @@ export async function agreeOn(
     signed: signed as SignedContract,
     analyst,
     identities,
+    shared,
     state: (statement, typ = LEASE_STATEMENT_JWS_TYPE) => {
       const payload = { v: 1, at: 1_700_000_000_000, ...statement };
       return signAnswer(payload, { typ, kid: statement.owner }, releaseKey.privateKey);
     },
-    release: (owner, keyId, nonce, transportKey) =>
-      signRelease(owners.get(owner), keyId, nonce, transportKey, releaseKey.privateKey),
+    release: (owner, keyId, nonce, transportKey) => {
+      const held = shared.get(keyId.replace(/^share-of-/, ''))?.shares.get(owner);
+      const secret = held ?? secretOf(owners.get(owner), keyId);
+      return signRelease(secret, keyId, nonce, transportKey, releaseKey.privateKey);
+    },
   };
 }
 
+async function makeOwners(
+  plans: readonly DatasetPlan[],
+  servicesUrl: string,
+  releaseJwk: object,
+  leases: boolean,
+) {
+  const identities = new Map<string, PartyIdentity>();
+  const owners = new Map<string, OwnerKeys>();
+  const parties: unknown[] = [];
+  for (const plan of plans) {
+    const id = `owner-${plan.id}`;
+    const { identityJson, signingKey } = await createIdentity(id, { reading: false });
+    identities.set(id, parseIdentity(identityJson));
+    owners.set(id, {
+      kek: generateKeyPairSync('rsa', { modulusLength: 3072 }),
+      stateShare: new Uint8Array(randomBytes(32)),
+    });
+    const url = `${servicesUrl}/${id}`;
+    const lease = leases ? { lease: { url, statementKey: releaseJwk } } : {};
+    const keyRelease = { url, releaseKey: releaseJwk, stateShareKeyId: 'state-share', ...lease };
+    parties.push({ id, name: id, signingKey, keyRelease });
+  }
+  return { identities, owners, parties };
+}
+
+async function shareKeys(owners: ReadonlyMap<string, OwnerKeys>, threshold: number | undefined) {
+  const shared = new Map<string, SharedKey>();
+  if (threshold === undefined) return shared;
+  for (const [owner, { kek }] of owners) {
+    const dataset = owner.replace(/^owner-/, '');
+    shared.set(dataset, await share(dataset, kek.privateKey, threshold, [...owners.keys()]));
+  }
+  return shared;
+}
+
+function secretOf(owner: OwnerKeys | undefined, keyId: string): Uint8Array {
+  if (!owner) throw new Error('no such owner');
+  const pkcs8 = owner.kek.privateKey.export({ format: 'der', type: 'pkcs8' });
+  return keyId === 'state-share' ? owner.stateShare : pkcs8;
+}
+
 async function signRelease(
-  owner: OwnerKeys | undefined,
+  secret: Uint8Array,
   keyId: string,
   nonce: string,
   transportKey: object,
   releaseKey: KeyObject,
 ): Promise<string> {
-  if (!owner) throw new Error('no such owner');
-  const pkcs8 = owner.kek.privateKey.export({ format: 'der', type: 'pkcs8' });
-  const secret = keyId === 'state-share' ? owner.stateShare : pkcs8;
   const recipient = transportKey as { kty: 'RSA'; n: string; e: string };
   const wrapped = wrapForRelease(secret, recipient, 'RSA_AES_KEY_WRAP_256');
   const keyHsm = {

@@ -16,6 +16,7 @@ import { createSigner, type Signer } from '@strongroom/sealing/sign';
 import { unwrapReleased } from '@strongroom/sealing/wrap';
 import { z } from 'zod';
 import { openIssuerJws } from './issuer-jws.ts';
+import { type JoinedKey, ShareDesk } from './share-desk.ts';
 
 /** The algorithm that releases are asked for; the answer must name it. */
 const RELEASE_ALGORITHM = 'RSA_AES_KEY_WRAP_256';
@@ -33,6 +34,7 @@ export class VaultKeys {
   #claims: RuntimeClaims;
   readonly #unwrappers = new Map<DatasetId, SecretReader>();
   readonly #stateShares = new Map<string, Uint8Array>();
+  readonly #shareDesk: ShareDesk;
 
   private constructor(
     contract: Contract,
@@ -41,6 +43,7 @@ export class VaultKeys {
     signer: Signer,
   ) {
     this.#contract = contract;
+    this.#shareDesk = new ShareDesk(contract);
     this.#claims = claims;
     this.#transportKey = transportKey;
     this.signer = signer;
@@ -85,7 +88,7 @@ export class VaultKeys {
   /**
    * Takes an owner's answer to a key request: a JWS of the key that the contract pins, for this
    * process life's nonce, around a key wrapped to this process life's transport key.
-   * @throws ERR_RELEASE_INVALID
+   * @throws ERR_RELEASE_INVALID, ERR_KEY_SHARES_INVALID
    */
   async acceptRelease(owner: string, keyId: string, jws: string): Promise<void> {
     const party = partyOf(this.#contract, owner);
@@ -94,12 +97,15 @@ export class VaultKeys {
     if (!isNamed(release.response.key.key.kid, keyId)) throw invalid('another key than asked for');
     const wrapped = wrappedKeyOf(release);
     const secret = unwrapReleased(wrapped, this.#transportKey, RELEASE_ALGORITHM);
-    this.#keep(party, keyId, secret);
+    const share = await this.#shareDesk.accept(owner, keyId, secret);
+    if (!share) this.#keep(party, keyId, secret);
+    if (share?.joined) this.#open(share.joined);
   }
 
   #keep(party: Party, keyId: string, secret: Uint8Array): void {
     const datasets = this.#contract.datasets.filter(
-      (dataset) => dataset.owner === party.id && dataset.keyId === keyId,
+      ({ owner, keyId: named, keyShares }) =>
+        owner === party.id && named === keyId && keyShares === undefined,
     );
     for (const dataset of datasets) {
       this.#unwrappers.set(dataset.id, createUnwrapper(secret, dataset.wrappingKey));
@@ -113,11 +119,23 @@ export class VaultKeys {
     }
   }
 
-  /** @throws ERR_KEY_NOT_RELEASED */
+  #open({ dataset, privateKey }: JoinedKey): void {
+    try {
+      this.#unwrappers.set(dataset.id, createUnwrapper(privateKey, dataset.wrappingKey));
+    } catch {
+      throw new StrongroomError('ERR_KEY_SHARES_INVALID', { dataset: dataset.id });
+    } finally {
+      privateKey.fill(0);
+    }
+  }
+
+  /** @throws ERR_KEY_NOT_RELEASED naming the holders whose shares are missing */
   unwrapperOf(dataset: DatasetId): SecretReader {
     const unwrapper = this.#unwrappers.get(dataset);
-    if (!unwrapper) throw new StrongroomError('ERR_KEY_NOT_RELEASED', { dataset });
-    return unwrapper;
+    if (unwrapper) return unwrapper;
+    const missing = this.#shareDesk.missing(dataset);
+    const facts = { dataset, ...(missing === undefined ? {} : { missing }) };
+    throw new StrongroomError('ERR_KEY_NOT_RELEASED', facts);
   }
 
   /** Forgets every key that an owner released; what they opened stays shut from here on. */
@@ -125,6 +143,7 @@ export class VaultKeys {
     for (const share of this.#stateShares.values()) share.fill(0);
     this.#stateShares.clear();
     this.#unwrappers.clear();
+    this.#shareDesk.destroy();
   }
 
   /**
