@@ -129,7 +129,10 @@ export class VaultKeys {
     }
   }
 
-  /** @throws ERR_KEY_NOT_RELEASED naming the holders whose shares are missing */
+  /**
+   * Demanded before the first batch, for without its key it would count as a bad one.
+   * @throws ERR_KEY_NOT_RELEASED naming the holders whose shares are missing
+   */
   unwrapperOf(dataset: DatasetId): SecretReader {
     const unwrapper = this.#unwrappers.get(dataset);
     if (unwrapper) return unwrapper;

@@ -118,7 +118,6 @@ export class Vault {
    *   ERR_LEASE_FORKED when the owners have agreed to more than the log holds
    */
   async restore(jwes: readonly string[]): Promise<Restored> {
-    // Without a dataset's key its batches would count as bad ones.
     for (const { id } of this.#contract.datasets) this.#keys.unwrapperOf(id);
     const newest = await newestCheckpoint(jwes, {
       stateKey: this.#keys.stateKey(),
