@@ -1,9 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
-import { parseContract } from '@strongroom/protocol/contract';
-import { createIdentity, parseIdentity } from '@strongroom/sealing/identity';
-import { signContract } from '@strongroom/sealing/sign';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { agreeOn } from '../test/agree-on.ts';
 import { inside, strongroomInside } from '../test/run-strongroom.ts';
 import { type KeyReleaseService, startKeyRelease } from '../test/start-key-release.ts';
 
@@ -20,47 +18,8 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => expect(await service.stop()).toBe(0));
 
-/** A signed contract of its own title, so that each has an id and a lease of its own. */
-async function agree(title: string, key: unknown, url = service.url): Promise<string> {
-  const north = await createIdentity('north', { reading: false });
-  const reader = await createIdentity('reader', { reading: true });
-  const lease = { url, statementKey: key };
-  const keyRelease = { url, releaseKey: statementKey, stateShareKeyId: 'share', lease };
-  const made = parseContract({
-    strongroom: 'contract/v1',
-    ...{ title, purpose: 'To test.', version: 1 },
-    parties: [
-      { id: 'north', name: 'North', signingKey: north.signingKey, keyRelease },
-      {
-        ...{ id: 'reader', name: 'Reader' },
-        signingKey: reader.signingKey,
-        readingKey: reader.readingKey,
-      },
-    ],
-    datasets: [
-      {
-        ...{ id: 'flights', owner: 'north', relation: 'flights', keyId: 'kek' },
-        columns: [{ name: 'origin', type: 'utf8', nullable: false }],
-        wrappingKey: statementKey,
-      },
-    ],
-    queries: [
-      {
-        ...{ id: 'all', sql: 'SELECT count(*) AS n FROM flights', relations: ['flights'] },
-        ...{ window: { kind: 'whole' }, latenessMs: 0, readers: ['reader'] },
-        disclosure: { minimumGroupRows: 1, groupRowsColumn: 'n' },
-      },
-    ],
-    enclave: {
-      ...{ platform: 'simulated', minimumTcb: {} },
-      measurements: [{ name: 'build 1', sha384: 'ab'.repeat(48) }],
-      authorities: [{ issuer: 'https://attest.example', keys: [statementKey] }],
-    },
-  });
-  const once = await signContract(made, parseIdentity(north.identityJson));
-  const signed = await signContract(once, parseIdentity(reader.identityJson));
-  return await service.secretFile(`${title}.json`, JSON.stringify(signed));
-}
+const agree = (title: string, key: unknown, url = service.url) =>
+  agreeOn({ title, statementKey: key, releaseKey: statementKey, url, service });
 
 const of = (file: string, party = 'north') => [
   ...['--contract', file, '--party', party],
