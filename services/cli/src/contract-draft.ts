@@ -5,8 +5,8 @@ import { readTextFile } from '@strongroom/runtime/files';
 import { publicKeyOf, publicKeysOf } from './public-key-file.ts';
 
 /**
- * A draft is a contract that people write: the same JSON, in which a key may stand as
- * `{"file": PATH}`, a party may give `"identity": PATH` instead of its keys, and a member named
+ * A draft is a contract that people write: the same JSON, in which a key, or `keyShares`, may stand
+ * as `{"file": PATH}`, a party may give `"identity": PATH` instead of its keys, and a member named
  * `"//"` is a comment. Paths count from the draft's folder.
  * @throws ERR_FILE_UNREADABLE, ERR_JSON_MALFORMED, ERR_CONFIG_INVALID for a file that holds no
  *   such key, ERR_CONTRACT_MALFORMED with the place
@@ -57,6 +57,7 @@ async function referenced(member: string, path: string): Promise<unknown> {
   const document = await readJsonFile(path);
   if (member === 'measurements') return measurementsIn(document, path);
   if (member === 'keys') return publicKeysOf(document, path);
+  if (member === 'keyShares' && isObject(document)) return document[member];
   return publicKeyOf(document, member, path);
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { JsonWebKey, KeyClient, KeyProperties, KeyVaultKey } from '@azure/keyvault-keys';
 import {
   compileReleasePolicy,
@@ -12,6 +13,7 @@ import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
 import { readJsonFile } from './contract-draft.ts';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
+import { addSplitCommand, readShareFile } from './split-command.ts';
 import { uploadContract } from './upload-contract.ts';
 import { askVault, connectVault, type VaultOptions } from './vault-client.ts';
 
@@ -32,6 +34,12 @@ export function addKeyCommands(program: Command): void {
         .default('rsa'),
     )
     .action(createKey);
+  addSplitCommand(keys);
+  vaultCommand(keys, 'import', "keep a share of a dataset's key; nobody gets it until its policy", {
+    example: `strongroom key import ${vault} --share north.share.json`,
+  })
+    .requiredOption('--share <file>', 'share file, as `strongroom key split` makes it')
+    .action(importShare);
   vaultCommand(keys, 'rotate', 'make the next version of a key; contracts that name one keep it', {
     example: `strongroom key rotate ${vault} --name flights-north --json`,
     named: true,
@@ -62,6 +70,24 @@ export function addKeyCommands(program: Command): void {
   }).action(showPolicy);
 }
 
+function deniedToAll(): { encodedPolicy: Uint8Array } {
+  return { encodedPolicy: new TextEncoder().encode(JSON.stringify(DENY_ALL_POLICY)) };
+}
+
+async function importShare(options: VaultOptions & { share: string; json?: boolean }) {
+  const { keyId, kty, k, party, dataset } = await readShareFile(options.share);
+  const share = Buffer.from(k, 'base64url');
+  const sha256 = createHash('sha256').update(share).digest('hex');
+  const client = await connectVault(options);
+  const { vault } = options;
+  const kept = { exportable: true, hardwareProtected: true, releasePolicy: deniedToAll() };
+  const made = await askVault(vault, () => client.importKey(keyId, { kty, k: share }, kept));
+  share.fill(0);
+  const shown = { ...keyFacts(made), party, dataset, sha256 };
+  const notice = '`strongroom contract show` must say the same of this share before you sign.';
+  printResult(options.json, shown, `${shown.id}\nSHA-256 ${sha256}\n${notice}`);
+}
+
 interface NamedOptions extends VaultOptions {
   readonly name: string;
   readonly json?: boolean;
@@ -82,8 +108,7 @@ function vaultCommand(
 
 async function createKey(options: NamedOptions & { type: 'rsa' | 'oct' }): Promise<void> {
   const client = await connectVault(options);
-  const policy = new TextEncoder().encode(JSON.stringify(DENY_ALL_POLICY));
-  const released = { exportable: true, hsm: true, releasePolicy: { encodedPolicy: policy } };
+  const released = { exportable: true, hsm: true, releasePolicy: deniedToAll() };
   const made = await askVault(options.vault, () =>
     options.type === 'rsa'
       ? client.createRsaKey(options.name, { ...released, keySize: RSA_BITS })
