@@ -32,6 +32,17 @@ const BESIDE: Readonly<Record<string, readonly string[]>> = {
   'x509/revocation-list.ts': ['snp/revocation.test.ts'],
 };
 
+/** What owners and readers make of tokens and raw evidence together: nothing below them notices. */
+const GUARDS: Readonly<Record<string, readonly string[]>> = {
+  'agreement.ts': [`${SOURCES}/agreement.test.ts`],
+  'own-verification.ts': [],
+  'worker-proof.ts': [],
+};
+const EVERY_GUARD_TEST = [
+  'services/analyst/src/guards.test.ts',
+  'services/key-release/src/guards.test.ts',
+];
+
 /** Release policies: claims are judged, not reports, so that no other test can notice. */
 const POLICIES = 'release-policy/';
 const POLICIES_BESIDE: Readonly<Record<string, readonly string[]>> = {
@@ -73,6 +84,7 @@ const TOKEN_TESTS = ['attestation-tokens', 'attestation-key-sets', 'attestation'
 /** Paths from the root of the repository. */
 export const SUBJECTS: readonly string[] = [
   ...Object.keys(BESIDE),
+  ...Object.keys(GUARDS),
   ...Object.keys(POLICIES_BESIDE).map((name) => `${POLICIES}${name}`),
 ].map((name) => `${SOURCES}/${name}`);
 
@@ -80,6 +92,8 @@ export const SUBJECTS: readonly string[] = [
 export function testsFor(subject: string): readonly string[] {
   const name = subject.slice(SOURCES.length + 1);
   if (name.startsWith(POLICIES)) return policyTestsFor(name.slice(POLICIES.length));
+  const guards = GUARDS[name];
+  if (guards) return [...guards, ...EVERY_GUARD_TEST];
   const beside = (BESIDE[name] ?? []).map((each) => `${SOURCES}/${each}`);
   if (name === 'token.ts' || name === 'jwks.ts') return [...beside, ...TOKEN_TESTS];
   return [...new Set([...beside, ...EVERY_TEST])];

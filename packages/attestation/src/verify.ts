@@ -35,10 +35,13 @@ export interface VerificationClock {
   now(): number;
 }
 
-export interface VerificationOptions {
+export interface VerificationOptions extends RevocationLists {
   /** Exactly one set: its kind is what the verdict says about the platform. */
   readonly roots: RootSet;
   readonly clock: VerificationClock;
+}
+
+export interface RevocationLists {
   /**
    * Revocation lists in DER, from the caller and not from the evidence. One that names the root of
    * the evidence must be good and in time; when lists are given, one of them must name it.
@@ -46,6 +49,17 @@ export interface VerificationOptions {
   readonly revocationLists?: readonly Uint8Array[];
   /** Refuse where no list could be looked at. Off unless said otherwise: the verdict tells. */
   readonly requireRevocationList?: boolean;
+  /**
+   * The time that lists are judged at, where it is not that of certificates: whoever reads what was
+   * made long ago wants to know what was revoked since. Default: `clock`.
+   */
+  readonly revocationClock?: VerificationClock;
+}
+
+/** Where whoever verifies gets lists from, and what it means when there are none. */
+export interface Revocation {
+  /** Never throws for a list that cannot be had: verification says what its absence means. */
+  listsFor(evidence: Evidence): Promise<RevocationLists>;
 }
 
 export interface VerifiedFacts {

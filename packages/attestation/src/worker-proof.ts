@@ -11,7 +11,7 @@ import { type CompiledPolicy, compileReleasePolicy, releasePolicyFor } from './r
 import type { RootSet } from './roots.ts';
 import { type TokenClaims, verifyToken } from './token.ts';
 import { launchMeasurementOf, platformKindOf } from './token-facts.ts';
-import type { VerificationClock } from './verify.ts';
+import type { Revocation, VerificationClock } from './verify.ts';
 
 /**
  * What a proof proves: at the moment of its issue, code of this measurement held the key that
@@ -46,6 +46,8 @@ export interface ProofOptions {
   readonly clock: VerificationClock;
   /** Whose platform raw evidence has to be of. */
   readonly roots: RootSet;
+  /** What was revoked by now, also after the proof was made. Default: no list is looked at. */
+  readonly revocation?: Revocation;
 }
 
 /**
@@ -76,7 +78,9 @@ async function proveWorker(
     throw new StrongroomError('ERR_CONTRACT_MISMATCH', { found: runtime.contract });
   }
   if (evidence) {
-    demandOwnVerification(evidence, runtime, { ...options, clock: momentOfIssue(worker) });
+    const lists = await options.revocation?.listsFor(evidence);
+    const clock = momentOfIssue(worker);
+    demandOwnVerification(evidence, runtime, { ...options, ...lists, clock });
   }
   const agreeing = demandPolicy(policy, worker, evidence !== undefined);
   const { name, sha384 } = measurementOf(agreeing[0] ?? worker.tokens[0], contract);

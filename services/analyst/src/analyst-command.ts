@@ -1,4 +1,10 @@
 import process from 'node:process';
+import {
+  openRevocation,
+  REVOCATION_OPTIONS,
+  type RevocationSettings,
+  readRevocationSettings,
+} from '@strongroom/attestation/platforms/revocation';
 import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
@@ -29,7 +35,7 @@ export async function runAnalyst(
   }
 }
 
-interface Options {
+interface Options extends RevocationSettings {
   readonly contract: string;
   readonly identity: string;
   readonly brokers: string;
@@ -77,6 +83,7 @@ function analystCommand(simulatedRoots: SimulatedRoots | undefined): Command {
       const { roots } = options;
       return read(options, simulatedRoots && roots ? simulatedRoots(roots) : AMD_ROOTS);
     });
+  for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
   if (simulatedRoots) {
     command.requiredOption(
       '--roots <path>',
@@ -95,6 +102,7 @@ async function read(options: Options, roots: RootSet): Promise<void> {
   const stopping = new AbortController();
   onStopSignal(() => stopping.abort());
   const brokers = brokerList(options.brokers);
+  const lists = readRevocationSettings(options);
   const { contract, contractId } = await readSignedContract(options.contract);
   const identity = parseIdentity(await readTextFile(options.identity));
   const logger = createLogger('analyst', { level: options.logLevel });
@@ -120,6 +128,7 @@ async function read(options: Options, roots: RootSet): Promise<void> {
       log,
       clock: systemClock,
       roots,
+      ...(await openRevocation(lists, { roots, clock: systemClock })),
       signal: stopping.signal,
       follow: options.follow === true,
       tryAll: options.tryAll === true,

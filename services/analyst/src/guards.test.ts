@@ -1,22 +1,25 @@
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
-import { claimsOf } from '@strongroom/attestation/claims';
 import {
   measureImage,
   type SimulatedPlatform,
   simulatedRoots,
 } from '@strongroom/attestation/insecure';
+import {
+  openRevocation,
+  readRevocationSettings,
+} from '@strongroom/attestation/platforms/revocation';
 import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
 import { createTokenShelf } from '@strongroom/attestation/token-shelf';
-import { verifyEvidence } from '@strongroom/attestation/verify';
 import type { WorkerProof } from '@strongroom/attestation/worker-proof';
 import { createProof, proofBytes } from '@strongroom/protocol/attestation-proof';
-import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { type Contract, contractBytes, parseContract } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
 import type { Evidence } from '@strongroom/protocol/evidence';
 import { ContractIdSchema } from '@strongroom/protocol/fields';
-import { evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
+import { startCertificateServer } from '@strongroom/testkit/certificate-server';
+import { azureVmOf, evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
+import { truthfulClaims } from '@strongroom/testkit/truthful-claims';
 import { SignJWT } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createScene, DAY_MS } from '../test/scene.ts';
@@ -61,7 +64,7 @@ function agree(guards: object) {
 type Agreed = ReturnType<typeof agree>;
 
 /** A started worker's evidence. */
-function start({ contractId }: Agreed, image = GOOD): Promise<Evidence> {
+function start({ contractId }: Agreed, image = GOOD, isVm = false): Promise<Evidence> {
   const transport = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey;
   const aggregates = generateKeyPairSync('ed25519').publicKey;
   const runtime = {
@@ -74,17 +77,15 @@ function start({ contractId }: Agreed, image = GOOD): Promise<Evidence> {
     purpose: 'strongroom/worker/v1',
   };
   const guest = platform.launch({ image, hostData: Buffer.from(contractId, 'hex') });
-  return evidenceOf(guest, canonicalBytes(runtime));
+  return evidenceOf(isVm ? azureVmOf(guest) : guest, canonicalBytes(runtime));
 }
 
 /** What an authority says truthfully of evidence, and then whatever it is told to say. */
 async function tokenOf(issuer: string, evidence: Evidence, lies: object = {}): Promise<string> {
-  const verified = verifyEvidence(evidence, { roots, clock: { now: () => Date.now() } });
-  const bytes = decodeBase64url(evidence.runtimeClaims) ?? new Uint8Array(0);
   const now = Math.floor(Date.now() / 1_000);
   const times = { iat: now, nbf: now, exp: now + 600, jti: randomBytes(8).toString('hex') };
   const { privateKey } = authorities.get(issuer) ?? expect.fail('an authority');
-  return new SignJWT({ iss: issuer, ...times, ...claimsOf(verified, bytes), ...lies })
+  return new SignJWT({ iss: issuer, ...times, ...truthfulClaims(evidence, roots), ...lies })
     .setProtectedHeader({ alg: 'ES256' })
     .sign(privateKey);
 }
@@ -97,10 +98,12 @@ async function read(
   agreed: Agreed,
   tokens: readonly string[],
   evidence?: Evidence,
-  { trusted = roots, later = 0 } = {},
+  { trusted = roots, later = 0, lists = {} } = {},
 ): Promise<WorkerProof | string | undefined> {
   const clock = { now: () => Date.now() + later, monotonic: () => 0 };
-  const shelf = createTokenShelf({ ...agreed, clock, roots: trusted });
+  const options = { ...agreed, clock, roots: trusted };
+  const revocation = await openRevocation(readRevocationSettings(lists), options);
+  const shelf = createTokenShelf({ ...options, ...revocation });
   const bytes = proofBytes(createProof(tokens, evidence));
   await shelf.add(bytes);
   try {
@@ -169,4 +172,44 @@ describe('a reader that looks at the report itself', () => {
     const code = await read(agreed, tokens, worker, { trusted: AMD_ROOTS });
     expect(['ERR_CERTIFICATE_CHAIN', 'ERR_ROOT_KIND']).toContain(code);
   });
+
+  test('holds what a virtual TPM measured to the PCRs of the contract', async () => {
+    const vmOf = (pcr: string) =>
+      agree({
+        ownVerification: true,
+        measurements: [{ name: 'vm', sha384: measureImage(GOOD), pcrs: { 4: pcr } }],
+      });
+    for (const [pcr, outcome] of [
+      [createHash('sha256').update('pcr 4').digest('hex'), { isOwnVerified: true }],
+      ['aa'.repeat(32), 'ERR_MEASUREMENT_MISMATCH'],
+    ] as const) {
+      const agreed = vmOf(pcr);
+      const worker = await start(agreed, GOOD, true);
+      const told = await read(agreed, [await tokenOf(A, worker)], worker);
+      if (typeof outcome === 'string') expect(told).toBe(outcome);
+      else expect(told).toMatchObject(outcome);
+    }
+  });
+
+  test('is told by a list what was revoked since, and refuses where one is missing', async () => {
+    const agreed = agree({ ownVerification: true, revocationList: 'required' });
+    const worker = await start(agreed);
+    const tokens = [await tokenOf(A, worker)];
+    const revoking = platform.revocationList('Genoa', { revoked: ['ask'] });
+    const { certificateChain } = worker;
+    const asked = async (list: Uint8Array | undefined, later = 0) => {
+      const revocationLists = list ? { '/vcek/v1/Genoa/crl': list } : {};
+      const server = await startCertificateServer({ certificateChain, revocationLists });
+      const lists = { crl: 'optional', kds: server.origin };
+      return read(agreed, tokens, worker, { later, lists }).finally(() => server.close());
+    };
+    expect(await read(agreed, tokens, worker)).toBe('ERR_APPRAISAL_REFUSED');
+    expect(await asked(undefined)).toBe('ERR_APPRAISAL_REFUSED');
+    expect(await asked(platform.revocationList('Genoa'))).toMatchObject({ isOwnVerified: true });
+    expect(await asked(revoking)).toBe('ERR_CERTIFICATE_CHAIN');
+    // The proof is an hour old by then, and the list is judged by the reader's time.
+    expect(await asked(revoking, HOUR_MS)).toBe('ERR_CERTIFICATE_CHAIN');
+  });
 });
+
+const HOUR_MS = 3_600_000;

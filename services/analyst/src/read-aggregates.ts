@@ -1,5 +1,6 @@
 import type { RootSet } from '@strongroom/attestation/roots';
 import { createTokenShelf } from '@strongroom/attestation/token-shelf';
+import type { Revocation } from '@strongroom/attestation/verify';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
@@ -22,6 +23,8 @@ export interface ReadAggregatesOptions {
   readonly clock: Clock;
   /** Whose platform raw evidence has to be of, where the contract wants readers to look at it. */
   readonly roots: RootSet;
+  /** Without it no revocation list is looked at. */
+  readonly revocation?: Revocation;
   readonly namespace?: string;
   /** Only this query. */
   readonly query?: string;

@@ -8,10 +8,9 @@ import { vtpmEvidenceOf } from '@strongroom/attestation/azure/vtpm';
 import { reportDataOf } from '@strongroom/attestation/binding';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { demandPolicy } from './appraisal.ts';
-import type { AttestContext } from './attest.ts';
+import { type AttestContext, verifyWithLists } from './attest.ts';
 import { issueToken } from './issue-token.ts';
 import { demandShallow } from './request.ts';
-import { verifyWithLists } from './revocation.ts';
 import { nonceClaim } from './token.ts';
 
 /**

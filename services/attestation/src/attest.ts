@@ -1,13 +1,17 @@
 import type { AppraisalPolicy } from '@strongroom/attestation/appraise';
 import { claimsOf } from '@strongroom/attestation/claims';
 import type { RootSet } from '@strongroom/attestation/roots';
-import type { VerifiedEvidence } from '@strongroom/attestation/verify';
+import {
+  type Revocation,
+  type VerifiedEvidence,
+  verifyEvidence,
+} from '@strongroom/attestation/verify';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import type { Evidence } from '@strongroom/protocol/evidence';
 import { demandPolicy } from './appraisal.ts';
 import { issueDraftToken, issueToken } from './issue-token.ts';
 import type { PolicyStore } from './policy-store.ts';
 import { type AttestRequest, parseAttestRequest } from './request.ts';
-import { type Revocation, verifyWithLists } from './revocation.ts';
 import { nonceClaim, type TokenContext } from './token.ts';
 
 export interface AttestContext extends TokenContext {
@@ -40,6 +44,15 @@ export async function attest(body: unknown, context: AttestContext): Promise<str
     return issueDraftToken(claims, request.draftPolicy, context);
   }
   return issueToken(claims, context.policies.current('SevSnpVm'), context);
+}
+
+/** @throws what `verifyEvidence` throws */
+export async function verifyWithLists(
+  evidence: Evidence,
+  { roots, clock, revocation }: Pick<AttestContext, 'roots' | 'clock' | 'revocation'>,
+): Promise<VerifiedEvidence> {
+  const lists = await revocation?.listsFor(evidence);
+  return verifyEvidence(evidence, { roots, clock, ...lists });
 }
 
 /** Azure's meaning of initialisation data: HOST_DATA is its hash. */

@@ -1,4 +1,5 @@
 import type { AppraisalPolicy } from '@strongroom/attestation/appraise';
+import { openRevocation } from '@strongroom/attestation/platforms/revocation';
 import type { RootSet } from '@strongroom/attestation/roots';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readTextFile } from '@strongroom/runtime/files';
@@ -11,7 +12,6 @@ import { parseAppraisalPolicy } from './appraisal.ts';
 import { createAttestationServer } from './http.ts';
 import { type PolicyCertificate, readPolicyCertificates } from './policy-document.ts';
 import { openPolicyStore } from './policy-store.ts';
-import { openRevocation } from './revocation.ts';
 import type { Settings } from './settings.ts';
 import { openTokenSigner } from './signing-key.ts';
 
@@ -28,7 +28,7 @@ export async function serve(
     ...trust,
     ...(await readTls(settings)),
     ...(await readPolicy(settings)),
-    ...(await openRevocation(settings, trust.roots)),
+    ...(await openRevocation(settings, { ...trust, clock: systemClock })),
     policies: await openPolicyStore(settings.data, await readCertificates(settings)),
     admin: await readAdmin(settings),
     signer,

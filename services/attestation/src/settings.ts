@@ -1,12 +1,16 @@
+import {
+  REVOCATION_OPTIONS,
+  REVOCATION_SETTINGS,
+  type RevocationSettings,
+  readRevocationSettings,
+} from '@strongroom/attestation/platforms/revocation';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
 import { Command, CommanderError, Option } from 'commander';
 import { z } from 'zod';
 
-const CRL_MODES = ['optional', 'required'] as const;
-
 /** What the command line says. */
-export interface Settings {
+export interface Settings extends RevocationSettings {
   readonly host: string;
   readonly port: number;
   /** The `iss` of tokens; the service's own URL when it is absent. */
@@ -17,12 +21,6 @@ export interface Settings {
   readonly logLevel: string;
   /** File with the appraisal policy. */
   readonly policy?: string;
-  /** Ask for AMD's revocation lists; when they are required, no list means no token. */
-  readonly crl?: (typeof CRL_MODES)[number];
-  /** Origin of AMD's key distribution service, or of a mirror. */
-  readonly kds?: string;
-  readonly endorsementsCache?: string;
-  readonly endorsementsOffline?: string;
   /** File with the tokens that may change attestation policies; nobody may without it. */
   readonly adminTokenFile?: string;
   /** PEM file; with it an attestation policy has to be signed by one of these certificates. */
@@ -42,10 +40,7 @@ const OptionsSchema = z.strictObject({
   tlsKey: z.exactOptional(z.string().min(1)),
   logLevel: z.enum(LOG_LEVELS),
   policy: z.exactOptional(z.string().min(1)),
-  crl: z.exactOptional(z.enum(CRL_MODES)),
-  kds: z.exactOptional(z.url({ protocol: /^https?$/ })),
-  endorsementsCache: z.exactOptional(z.string().min(1)),
-  endorsementsOffline: z.exactOptional(z.string().min(1)),
+  ...REVOCATION_SETTINGS,
   adminTokenFile: z.exactOptional(z.string().min(1)),
   policyCertificates: z.exactOptional(z.string().min(1)),
   roots: z.exactOptional(z.string().min(1)),
@@ -85,16 +80,11 @@ function createProgram(simulated: boolean, start: (options: unknown) => void): C
     .option('--tls-cert <file>', 'PEM certificate chain')
     .option('--tls-key <file>', 'PEM private key')
     .option('--policy <file>', 'JSON: demands on every evidence; default: whatever is genuine')
-    .addOption(
-      new Option('--crl <when>', "look at AMD's revocation lists; default: no").choices(CRL_MODES),
-    )
-    .option('--kds <url>', "a mirror of AMD's key distribution service")
-    .option('--endorsements-cache <folder>', 'keeps revocation lists over restarts')
-    .option('--endorsements-offline <file>', 'bundle of lists (or such a folder); ask nobody')
     .option('--admin-token-file <file>', 'tokens that may set attestation policies, one a line')
     .option('--policy-certificates <file>', 'PEM: attestation policies must be signed by these')
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
     .action((options: unknown) => start(options));
+  for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
   if (simulated) {
     command.requiredOption(
       '--roots <path>',
@@ -111,10 +101,7 @@ function parseOptions(options: unknown): Settings {
     throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
   }
   const { tlsCert, tlsKey, ...settings } = parsed.data;
-  const { crl, kds, endorsementsCache, endorsementsOffline } = settings;
-  if (crl === undefined && (kds ?? endorsementsCache ?? endorsementsOffline) !== undefined) {
-    throw usage('where lists come from means nothing without --crl');
-  }
+  readRevocationSettings(settings);
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw usage('--tls-cert and --tls-key belong together');
   }

@@ -1,4 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import {
+  openRevocation,
+  REVOCATION_OPTIONS,
+  type RevocationSettings,
+  readRevocationSettings,
+} from '@strongroom/attestation/platforms/revocation';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import {
   type EvidenceChallenge,
@@ -20,7 +26,7 @@ const TIMEOUT_SECONDS = '30';
 
 /** `strongroom evidence`: where is the data now, and is it what we agreed on? */
 export function addEvidenceCommand(program: Command): void {
-  leafCommand(
+  const command = leafCommand(
     program,
     'evidence',
     'ask the running worker for fresh evidence and judge it; exit code 0 only if it is as agreed',
@@ -41,9 +47,10 @@ export function addEvidenceCommand(program: Command): void {
     )
     .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder')
     .action(askForEvidence);
+  for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
 }
 
-interface EvidenceOptions {
+interface EvidenceOptions extends RevocationSettings {
   readonly contract: string;
   readonly nonce?: string;
   readonly brokers?: string;
@@ -57,9 +64,13 @@ interface EvidenceOptions {
 async function askForEvidence(options: EvidenceOptions): Promise<void> {
   const { contract, contractId } = await verifyContract(await readJsonFile(options.contract));
   const roots = rootsFor(contract, options.simulatedRoots);
+  const lists = await openRevocation(readRevocationSettings(options), {
+    ...{ roots, clock: systemClock },
+  });
   const challenge = challengeOf(contractId, options.nonce);
   const question: Question = {
     ...{ contract, contractId, nonce: challenge.nonce, roots, clock: systemClock },
+    ...lists,
     ...{ askedAt: systemClock.monotonic(), ageMsMax: options.timeout * 1_000 },
   };
   const judgement = await firstAccepted(challenge, question, options);

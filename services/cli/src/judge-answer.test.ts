@@ -277,6 +277,23 @@ describe('an answer', () => {
     expect(lines.at(-1)).toContain(mismatch.join(' '));
   });
 
+  test('is held to what AMD has revoked, where the contract asks or a list is there', async () => {
+    const nonce = nonceOf();
+    const answer = await new TestWorker().answer(nonce);
+    const enclave = { ...contract.enclave, revocationList: 'required' as const };
+    const required = { ...contract, enclave };
+    const foundWith = async (of: Contract, ...revocationLists: readonly Uint8Array[]) => {
+      const revocation = { listsFor: async () => ({ revocationLists }) };
+      const all = await found(answer, questionOf(nonce, { contract: of, revocation }));
+      // The policy of such a contract wants own verification, which this start has not seen.
+      return all.filter(([, claim]) => claim !== 'startupProof');
+    };
+    expect(await foundWith(required)).toEqual([['ERR_APPRAISAL_REFUSED', 'revocation']]);
+    expect(await foundWith(required, platform.revocationList('Genoa'))).toEqual([]);
+    const revoking = platform.revocationList('Genoa', { revoked: ['ask'] });
+    expect(await foundWith(contract, revoking)).toEqual([['ERR_CERTIFICATE_CHAIN', 'evidence']]);
+  });
+
   test("with the claims of a worker's start is refused, though they hold the nonce", async () => {
     const nonce = nonceOf();
     const worker = new TestWorker();

@@ -6,10 +6,11 @@ import {
   type Verdict,
 } from '@strongroom/attestation/appraise';
 import type { RootSet } from '@strongroom/attestation/roots';
-import { verifyEvidence } from '@strongroom/attestation/verify';
+import { type Revocation, verifyEvidence } from '@strongroom/attestation/verify';
 import { parseCanonical } from '@strongroom/protocol/canonical-json';
 import type { Contract } from '@strongroom/protocol/contract';
 import { ERRORS, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import type { Evidence } from '@strongroom/protocol/evidence';
 import {
   type EvidenceAnswer,
   EvidenceAnswerSchema,
@@ -31,6 +32,8 @@ export interface Question {
   readonly askedAt: number;
   readonly ageMsMax: number;
   readonly roots: RootSet;
+  /** Without it no revocation list is looked at. */
+  readonly revocation?: Revocation;
   readonly clock: Clock;
 }
 
@@ -62,8 +65,7 @@ export async function judgeAnswer(value: unknown, question: Question): Promise<J
     }
   };
   const answer = await attempt('answer', () => parseAnswer(value));
-  const verified =
-    answer && (await attempt('evidence', () => verifyEvidence(answer.evidence, question)));
+  const verified = answer && (await attempt('evidence', () => verify(answer.evidence, question)));
   if (!answer || !verified) return { accepted: false, mismatches };
   const verdict = appraise(verified, question);
   if (!verdict.accepted) mismatches.push(...verdict.mismatches);
@@ -91,6 +93,11 @@ function parseAnswer(value: unknown): EvidenceAnswer {
   if (parsed.success) return parsed.data;
   const check = parsed.error.issues[0]?.path.map(String).join('.') || 'members';
   throw new StrongroomError('ERR_EVIDENCE_MALFORMED', { check });
+}
+
+async function verify(evidence: Evidence, { roots, clock, revocation }: Question) {
+  const lists = await revocation?.listsFor(evidence);
+  return verifyEvidence(evidence, { roots, clock, ...lists });
 }
 
 function appraise(

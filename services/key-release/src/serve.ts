@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { createJwksSource } from '@strongroom/attestation/platforms/jwks-source';
+import { openRevocation } from '@strongroom/attestation/platforms/revocation';
 import type { RootSet } from '@strongroom/attestation/roots';
 import { type Clock, systemClock } from '@strongroom/runtime/clock';
 import { makePrivateFolder, readTextFile } from '@strongroom/runtime/files';
@@ -21,6 +22,8 @@ import { startHousekeeping } from './housekeeping.ts';
 import { addRoutes } from './http.ts';
 import { createKeyBackups } from './key-backup.ts';
 import { createKeyStore } from './key-store.ts';
+
+import { createKillList, type OwnKillList } from './kill-list.ts';
 import { createNonces } from './lease-nonces.ts';
 import { createLeaseStore } from './lease-store.ts';
 import type { LeaseService } from './leases.ts';
@@ -104,9 +107,18 @@ async function openService(
   const leases = createLeaseStore(database, auditLog, clock);
   const ledger = openLedger(auditLog, auditLog.all());
   const nonces = createNonces(clock);
-  const verifying = { authorities, jwks, contracts, roots, clock };
+  const raw = { ...(await openRevocation(settings, { roots, clock })), ...openKillList(settings) };
+  const verifying = { authorities, jwks, contracts, roots, ...raw, clock };
   const logged = { auditLog, auditHeads, identity, groups: createGroupCommit(database) };
   return { ...verifying, ...logged, ...keys, leases, ledger, nonces, owner, baseUrl };
+}
+
+/** A list that cannot be read stops the start, as it stops every release. */
+function openKillList({ killList }: Settings): { killList?: OwnKillList } {
+  if (killList === undefined) return {};
+  const own = createKillList(killList);
+  own.now();
+  return { killList: own };
 }
 
 function warn({ authorities }: ReleaseService, logger: Logger): void {

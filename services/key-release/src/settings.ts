@@ -1,3 +1,8 @@
+import {
+  REVOCATION_OPTIONS,
+  REVOCATION_SETTINGS,
+  readRevocationSettings,
+} from '@strongroom/attestation/platforms/revocation';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { PartyIdSchema } from '@strongroom/protocol/fields';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
@@ -26,6 +31,8 @@ const OptionsSchema = z.strictObject({
   masterKey: z.exactOptional(file),
   tlsCert: z.exactOptional(file),
   tlsKey: z.exactOptional(file),
+  killList: z.exactOptional(file),
+  ...REVOCATION_SETTINGS,
   logLevel: z.enum(LOG_LEVELS),
   withoutKeys: z.exactOptional(z.boolean()),
   /** Only for main.insecure. */
@@ -91,9 +98,11 @@ function addStart(program: Command, simulated: boolean): Command {
     .option('--admin-token-file <file>', 'tokens that may administer keys, one a line')
     .option('--audit-token-file <file>', 'tokens that may read the audit log, one a line')
     .option('--without-keys', 'keep the ledger and the audit log alone, beside another vault')
+    .option('--kill-list <file>', 'JSON of chips, products, versions that get no key from now on')
     .option('--tls-cert <file>', 'PEM certificate chain')
     .option('--tls-key <file>', 'PEM private key')
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'));
+  for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
   if (simulated) {
     command.requiredOption(
       '--roots <path>',
@@ -121,6 +130,7 @@ function demandWhole(settings: Settings): void {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw usage('--tls-cert and --tls-key belong together');
   }
+  readRevocationSettings(settings);
   demandOne('--master-key-file', settings.masterKeyFile, '--master-key', settings.masterKey);
 }
 

@@ -1,11 +1,8 @@
 import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { claimsOf } from '@strongroom/attestation/claims';
 import { type LaunchOptions, measureImage, simulatedRoots } from '@strongroom/attestation/insecure';
 import { releasePolicyFor } from '@strongroom/attestation/release-policy';
 import type { RootSet } from '@strongroom/attestation/roots';
-import { verifyEvidence } from '@strongroom/attestation/verify';
 import { proofBytes } from '@strongroom/protocol/attestation-proof';
-import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { type Contract, parseContract, type SignedContract } from '@strongroom/protocol/contract';
 import type { Evidence } from '@strongroom/protocol/evidence';
@@ -13,7 +10,8 @@ import type { ContractId } from '@strongroom/protocol/fields';
 import { createIdentity, parseIdentity } from '@strongroom/sealing/identity';
 import { signContract } from '@strongroom/sealing/sign';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
+import { azureVmOf, evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
+import { truthfulClaims } from '@strongroom/testkit/truthful-claims';
 import { z } from 'zod';
 import { get } from './get.ts';
 import { type Authority, createAuthority, encoded, ISSUER, runtimeClaims } from './token.ts';
@@ -48,7 +46,8 @@ export interface Guarded {
   /** A key under the contract's policy. @returns its name */
   keyUnder(agreed: Agreed): Promise<string>;
   upload(agreed: Agreed, id?: string): Promise<{ status: number; code: unknown }>;
-  start(agreed: Agreed, launch?: Launch): Promise<Started>;
+  /** @param isVm behind a paravisor and a virtual TPM */
+  start(agreed: Agreed, launch?: Launch, isVm?: boolean): Promise<Started>;
   /** What an authority says truthfully of evidence, and then whatever it is told to say. */
   token(issuer: string, started: Started, lies?: object): Promise<string>;
   /** @returns `released`, or the code and the details of the refusal */
@@ -71,13 +70,14 @@ const RefusalSchema = z.looseObject({
   }),
 });
 
-export async function createGuarded(): Promise<Guarded> {
+/** @param args more of the service's command line */
+export async function createGuarded(args: readonly string[] = []): Promise<Guarded> {
   const { folder, platform } = await sharedTestPlatform();
   const roots = simulatedRoots(folder);
   const second = createAuthority();
   const vault = await startVault({
     platform: 'simulated',
-    roots,
+    ...{ roots, arguments: args },
     authorities: (own) => [
       { issuer: B, keys: [second.publicKey] },
       { issuer: ALIAS, keys: [createAuthority().publicKey, own.publicKey] },
@@ -101,11 +101,12 @@ export async function createGuarded(): Promise<Guarded> {
       await vault.client('administer').createOctKey(name, { exportable: true, releasePolicy });
       return name;
     },
-    start: async ({ contractId }, launch = {}) => {
+    start: async ({ contractId }, launch = {}, isVm = false) => {
       const hostData = Buffer.from(contractId, 'hex');
       const guest = platform.launch({ image: GOOD, hostData, ...launch });
       const runtime = runtimeClaims(TRANSPORT, contractId);
-      return { evidence: await evidenceOf(guest, canonicalBytes(runtime)), runtime };
+      const shown = isVm ? azureVmOf(guest) : guest;
+      return { evidence: await evidenceOf(shown, canonicalBytes(runtime)), runtime };
     },
     token: (issuer, { evidence }, lies = {}) =>
       attest(authorityOf(issuer), evidence, roots, { iss: issuer, ...lies }),
@@ -129,11 +130,9 @@ export async function attest(
   roots: RootSet,
   lies: object = {},
 ): Promise<string> {
-  const verified = verifyEvidence(evidence, { roots, clock: { now: () => Date.now() } });
-  const bytes = decodeBase64url(evidence.runtimeClaims) ?? new Uint8Array(0);
   const now = Math.floor(Date.now() / 1_000);
   const times = { iat: now, nbf: now, exp: now + 600, jti: randomBytes(8).toString('hex') };
-  return authority.token({ iss: ISSUER, ...times, ...claimsOf(verified, bytes), ...lies });
+  return authority.token({ iss: ISSUER, ...times, ...truthfulClaims(evidence, roots), ...lies });
 }
 
 const TRANSPORT = generateKeyPairSync('rsa', { modulusLength: 3072 }).publicKey;

@@ -21,8 +21,9 @@ export function checkRevocation(
     if (given.length > 0 || options.requireRevocationList) throw refusal('crl-missing');
     return 'not-checked';
   }
+  const now = (options.revocationClock ?? options.clock).now();
   for (const list of lists) {
-    checkList(list, chain, options.clock.now());
+    checkList(list, chain, now);
     checkSerials(list, chain);
   }
   return 'checked';

@@ -11,8 +11,8 @@ import {
 } from '@strongroom/testkit/certificate-server';
 import { evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { openRevocation, verifyWithLists } from './revocation.ts';
-import { readSettings } from './settings.ts';
+import { verifyEvidence } from '../verify.ts';
+import { openRevocation, type RevocationSettings, readRevocationSettings } from './revocation.ts';
 
 let folder: string;
 let platform: SimulatedPlatform;
@@ -34,45 +34,60 @@ afterEach(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** What verification answers for this command line and what AMD's stand-in serves. */
-async function answer(args: readonly string[], list?: Uint8Array): Promise<unknown> {
+/** What verification answers with these settings and what AMD's stand-in serves. */
+async function answer(settings: RevocationSettings, list?: Uint8Array): Promise<unknown> {
   const { certificateChain } = evidence;
   const revocationLists = list ? { '/vcek/v1/Genoa/crl': list } : {};
   server ??= await startCertificateServer({ certificateChain, revocationLists });
-  const line = ['start', '--data', folder, ...args];
-  if (args.length > 0) line.push('--kds', server.origin);
-  const settings = readSettings(line, false);
-  const context = {
-    roots,
-    clock: systemClock,
-    ...(settings && (await openRevocation(settings, roots))),
-  };
-  return verifyWithLists(evidence, context).then(({ facts }) => facts.revocation, codeOf);
+  const kds = settings.crl === undefined ? {} : { kds: server.origin };
+  const base = { roots, clock: systemClock };
+  const { revocation } = await openRevocation({ ...settings, ...kds }, base);
+  const lists = await revocation?.listsFor(evidence);
+  try {
+    return verifyEvidence(evidence, { ...base, ...lists }).facts.revocation;
+  } catch (error) {
+    return codeOf(error);
+  }
 }
 
-describe('the attestation service', () => {
+describe('whoever verifies', () => {
   test('asks for no list unless it is told to', async () => {
-    expect(await answer([], platform.revocationList('Genoa'))).toBe('not-checked');
+    expect(await answer({}, platform.revocationList('Genoa'))).toBe('not-checked');
     expect(server?.requests).toEqual([]);
   });
 
   test('goes on without a list when it is optional, and refuses when it is required', async () => {
-    expect(await answer(['--crl', 'optional'])).toBe('not-checked');
-    expect(await answer(['--crl', 'required'])).toBe('ERR_CERTIFICATE_CHAIN');
+    expect(await answer({ crl: 'optional' })).toBe('not-checked');
+    expect(await answer({ crl: 'required' })).toBe('ERR_CERTIFICATE_CHAIN');
   });
 
-  test.each(['optional', 'required'])('judges by a list that is %s', async (when) => {
-    expect(await answer(['--crl', when], platform.revocationList('Genoa'))).toBe('checked');
+  test.each(['optional', 'required'] as const)('judges by a list that is %s', async (crl) => {
+    expect(await answer({ crl }, platform.revocationList('Genoa'))).toBe('checked');
   });
 
   test('refuses what was revoked, also from its cache and without AMD', async () => {
     const cache = join(folder, 'cache');
     const list = platform.revocationList('Genoa', { revoked: ['ask'] });
     const revoked = 'ERR_CERTIFICATE_CHAIN';
-    expect(await answer(['--crl', 'optional', '--endorsements-cache', cache], list)).toBe(revoked);
+    expect(await answer({ crl: 'optional', endorsementsCache: cache }, list)).toBe(revoked);
     await server?.close();
     server = undefined;
-    expect(await answer(['--crl', 'optional', '--endorsements-offline', cache])).toBe(revoked);
+    expect(await answer({ crl: 'optional', endorsementsOffline: cache })).toBe(revoked);
     expect(server).toMatchObject({ requests: [] });
+  });
+
+  test.each([
+    [{ crl: 'always' }, 'crl'],
+    [{ crl: 'optional', kds: 'ftp://kds.example' }, 'kds'],
+    [{ kds: 'https://kds.example' }, '--crl'],
+    [{ endorsementsCache: 'cache' }, '--crl'],
+    [{ endorsementsOffline: 'bundle' }, '--crl'],
+  ])('is told which option is wrong: %j', (options, named) => {
+    expect(() => readRevocationSettings(options)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_USAGE',
+        facts: { problem: expect.stringContaining(named) },
+      }),
+    );
   });
 });
