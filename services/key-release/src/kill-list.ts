@@ -7,7 +7,7 @@ export interface OwnKillList {
   /**
    * As the file says at this moment: it is read at every call, in the turn of the event loop in
    * which the answer counts. There is no copy that could be older.
-   * @throws ERR_FILE_UNREADABLE, ERR_CONFIG_INVALID: nothing is released by a list that nobody knows
+   * @throws ERR_FILE_UNREADABLE, ERR_CONFIG_INVALID: by an unknown list nothing is released
    */
   now(): KillList;
 }

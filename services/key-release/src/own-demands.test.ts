@@ -184,7 +184,7 @@ describe('evidence behind a virtual TPM', () => {
     expect(await ask(bare)).toMatchObject({ code: 'ERR_APPRAISAL_REFUSED' });
   });
 
-  test('is refused by a contract that names no PCR, and so is a bare report by one that does', async () => {
+  test('is refused where no PCR is named, and a bare report where one is', async () => {
     const { ask } = await scene(guarded, OWN, {}, true);
     expect(await ask()).toMatchObject({ code: 'ERR_MEASUREMENT_MISMATCH' });
     const bare = await scene(guarded, vm(PCR));

@@ -28,7 +28,7 @@ export const REVOCATION_SETTINGS = {
   endorsementsOffline: path,
 };
 
-const RevocationSettingsSchema = z.object(REVOCATION_SETTINGS);
+const RevocationSettingsSchema = z.strictObject(REVOCATION_SETTINGS);
 export type RevocationSettings = z.infer<typeof RevocationSettingsSchema>;
 
 /**
@@ -36,7 +36,8 @@ export type RevocationSettings = z.infer<typeof RevocationSettingsSchema>;
  * @throws ERR_USAGE with the option that is wrong, also for a place of lists without `--crl`
  */
 export function readRevocationSettings(options: object): RevocationSettings {
-  const parsed = RevocationSettingsSchema.safeParse(options);
+  const own = Object.entries(options).filter(([name]) => Object.hasOwn(REVOCATION_SETTINGS, name));
+  const parsed = RevocationSettingsSchema.safeParse(Object.fromEntries(own));
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
