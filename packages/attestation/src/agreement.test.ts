@@ -100,6 +100,54 @@ describe('demandAgreement', () => {
     expect(demandAgreement(policyFor(4, a, b, c, d), all, false)).toHaveLength(4);
   });
 
+  test('says what was wrong with a token rather than that it is missing', async () => {
+    const [a = '', b = ''] = ISSUERS;
+    const factsOf = (one: Awaited<ReturnType<typeof worker>>) => {
+      try {
+        demandAgreement(policyFor(2, a, b), one, false);
+      } catch (error) {
+        if (error instanceof StrongroomError) return { code: error.code, ...error.facts };
+      }
+      return expect.fail('a refusal');
+    };
+    const missing = `${AGREEING} greaterOrEquals 2, found 1`;
+    expect(factsOf(await worker([claimsOf(a)]))).toEqual({
+      ...{ code: 'ERR_AGREEMENT_MISSING', authority: a, unmet: [missing] },
+    });
+    expect(factsOf(await worker([claimsOf(a, { good: false })]))).toEqual({
+      ...{ code: 'ERR_POLICY_DENIED', authority: a },
+      unmet: ['good equals true, found false'],
+    });
+    // Nobody whom the policy names: there is no condition that could be unmet.
+    const stranger = await worker([claimsOf('https://x.example')]);
+    expect(factsOf(stranger)).toMatchObject({ code: 'ERR_POLICY_DENIED' });
+    expect(factsOf(await worker([claimsOf(a), invalid]))).toMatchObject({
+      code: 'ERR_AGREEMENT_MISSING',
+      refused: [`${b} ERR_TOKEN_INVALID`],
+    });
+  });
+
+  test('has a code of its own for a measurement alone', async () => {
+    const [a = ''] = ISSUERS;
+    const name = 'x-ms-sevsnpvm-launchmeasurement';
+    const codeFor = async (claims: object) => {
+      const allOf = [
+        { claim: name, equals: 'aa' },
+        { claim: 'good', equals: true },
+      ];
+      const policy = { version: '1.0.0', anyOf: [{ authority: a, allOf }] };
+      const one = await worker([claimsOf(a, claims)]);
+      try {
+        demandAgreement(compileReleasePolicy(JSON.stringify(policy)), one, false);
+        return undefined;
+      } catch (error) {
+        return codeOf(error);
+      }
+    };
+    expect(await codeFor({ [name]: 'bb' })).toBe('ERR_MEASUREMENT_MISMATCH');
+    expect(await codeFor({ [name]: 'bb', good: false })).toBe('ERR_POLICY_DENIED');
+  });
+
   test('counts right for any set of authorities, good and bad', async () => {
     const kinds = fc.array(fc.constantFrom('good', 'bad', 'foreign', 'invalid'), {
       minLength: 1,

@@ -9,6 +9,7 @@ import { createScene, type Scene } from '../test/scene.ts';
 /** The program as it is started: whatever is wrong is said before anything is read. */
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+const INSECURE = fileURLToPath(new URL('main.insecure.ts', import.meta.url));
 let folder: string;
 let scene: Scene;
 const at = (name: string) => join(folder, name);
@@ -30,8 +31,15 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 /** Nobody listens there, so that a command which went on would end with ERR_LOG_UNREACHABLE. */
 const NOWHERE = ['--brokers', '127.0.0.1:1'];
 
-function analyst(...args: string[]): Promise<{ exitCode: number; code: string | undefined }> {
-  const command = ['--conditions=strongroom:source', MAIN, ...args, '--json'];
+interface Ended {
+  readonly exitCode: number;
+  readonly code: string | undefined;
+}
+
+const analyst = (...args: string[]) => run(MAIN, args);
+
+function run(main: string, args: readonly string[]): Promise<Ended> {
+  const command = ['--conditions=strongroom:source', main, ...args, '--json'];
   return new Promise((resolve) => {
     execFile(process.execPath, command, (error, _stdout, stderr) => {
       const exitCode = typeof error?.code === 'number' ? error.code : 0;
@@ -56,6 +64,17 @@ describe('analyst read', () => {
   ])('refuses %s', async (_name, args, code, exitCode) => {
     const [contract = '', identity = '', ...more] = args;
     expect(await read(contract, identity, ...more)).toEqual({ exitCode, code });
+  });
+
+  test('takes roots on the simulated platform alone, and there it needs them', async () => {
+    const args = ['read', '--contract', at('contract.json'), '--identity', at('authority')];
+    const roots = ['--roots', at('none')];
+    const ended = (main: string, ...more: string[]) => run(main, [...args, ...NOWHERE, ...more]);
+    expect(await ended(MAIN, ...roots)).toEqual({ exitCode: 2, code: 'ERR_USAGE' });
+    expect(await ended(INSECURE)).toEqual({ exitCode: 2, code: 'ERR_USAGE' });
+    expect((await ended(INSECURE, ...roots)).code).toBe('ERR_FILE_UNREADABLE');
+    const mirror = await ended(MAIN, '--kds', 'https://kds.example');
+    expect(mirror).toEqual({ exitCode: 2, code: 'ERR_USAGE' });
   });
 
   test('needs a log to read from', async () => {

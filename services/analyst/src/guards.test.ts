@@ -17,6 +17,7 @@ import { type Contract, contractBytes, parseContract } from '@strongroom/protoco
 import { codeOf } from '@strongroom/protocol/errors';
 import type { Evidence } from '@strongroom/protocol/evidence';
 import { ContractIdSchema } from '@strongroom/protocol/fields';
+import { CLOCK_SKEW_SECONDS_MAX } from '@strongroom/protocol/limits';
 import { startCertificateServer } from '@strongroom/testkit/certificate-server';
 import { azureVmOf, evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { truthfulClaims } from '@strongroom/testkit/truthful-claims';
@@ -131,6 +132,36 @@ describe('two authorities that must agree', () => {
     expect(await read(agreed, tokens)).toBe('ERR_AGREEMENT_MISSING');
     const mixed = [await forged(A, evil), await tokenOf(B, await start(agreed))];
     expect(await read(agreed, mixed)).toBe('ERR_AGREEMENT_MISSING');
+  });
+});
+
+describe('one authority', () => {
+  test('says nothing about a worker of another contract', async () => {
+    const agreed = agree({});
+    const foreign = await start(agree({ agreement: 2 }));
+    const lies = { 'x-ms-sevsnpvm-hostdata': agreed.contractId };
+    expect(await read(agreed, [await tokenOf(A, foreign, lies)])).toBe('ERR_CONTRACT_MISMATCH');
+  });
+
+  test('that speaks of hardware does not speak of a simulated platform', async () => {
+    const agreed = agree({});
+    const lies = { 'x-ms-attestation-type': 'sevsnpvm', 'x-strongroom-platform': 'amd' };
+    const told = await read(agreed, [await tokenOf(A, await start(agreed), lies)]);
+    expect(told).toBe('ERR_ROOT_KIND');
+  });
+
+  test('is not believed about a moment at which its token was not valid', async () => {
+    const agreed = agree({});
+    const worker = await start(agreed);
+    const now = Math.floor(Date.now() / 1_000);
+    const at = async (skew: number) => {
+      const times = { iat: now, nbf: now + skew, exp: now + skew + 600 };
+      return read(agreed, [await tokenOf(A, worker, times)], undefined, { later: DAY_MS });
+    };
+    expect(await at(CLOCK_SKEW_SECONDS_MAX)).toMatchObject({
+      ...{ issuers: [A], issuedAt: now * 1_000 },
+    });
+    expect(await at(CLOCK_SKEW_SECONDS_MAX + 1)).toBe('ERR_TOKEN_INVALID');
   });
 });
 

@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import { cp, readFile } from 'node:fs/promises';
+import { request } from 'node:https';
 import { join } from 'node:path';
 import { DENY_ALL_POLICY } from '@strongroom/attestation/release-policy';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inside } from '../test/run-strongroom.ts';
+import { agreedContract } from '../test/signed-contract.ts';
 import { type KeyReleaseService, startKeyRelease } from '../test/start-key-release.ts';
 
 /** The key commands against the key release service, which the real command starts. */
@@ -19,6 +22,19 @@ beforeAll(async () => {
 
 // The signal reached the service itself, and it went in order.
 afterAll(async () => expect(await service.stop()).toBe(0));
+
+/** The contract as the service keeps it. */
+async function stored(contractId: string): Promise<unknown> {
+  const [ca, token] = await Promise.all(
+    ['ca', 'admin'].map((name) => readFile(join(service.folder, name), 'utf8')),
+  );
+  const options = { ca, headers: { authorization: `Bearer ${token}` } };
+  const asked = request(`${service.url}/contracts/${contractId}`, options).end();
+  const [response] = await once(asked, 'response');
+  let text = '';
+  for await (const part of response) text += part;
+  return response.statusCode === 200 ? JSON.parse(text) : undefined;
+}
 
 const named = (name: string) => [...vault, '--name', name];
 
@@ -62,6 +78,38 @@ describe('key', () => {
     expect(set.exitCode).toBe(0);
     const shown = await inside('key', 'policy', 'show', ...named('other'));
     expect(shown.data).toEqual(policy);
+  });
+
+  test('policy set gives the service a contract that wants own verification', async () => {
+    await inside('key', 'create', ...named('guarded'));
+    for (const ownVerification of [false, true]) {
+      const { contractId, signed } = await agreedContract({ ownVerification });
+      const file = await service.secretFile('contract.json', JSON.stringify(signed));
+      const set = await inside('key', 'policy', 'set', ...named('guarded'), '--contract', file);
+      expect(set.exitCode).toBe(0);
+      const { data } = await inside('key', 'policy', 'show', ...named('guarded'));
+      const claims = data.anyOf[0].allOf.map(({ claim }: { claim: string }) => claim);
+      expect(claims.includes('x-strongroom-own-verification')).toBe(ownVerification);
+      expect(await stored(contractId)).toEqual(ownVerification ? signed : undefined);
+    }
+  });
+
+  test('policy set sets nothing when the service does not take the contract', async () => {
+    await inside('key', 'create', ...named('unguarded'));
+    const { contractId, signed } = await agreedContract({ ownVerification: true });
+    const file = await service.secretFile('contract.json', JSON.stringify(signed));
+    const set = (at: string[]) => inside('key', 'policy', 'set', ...at, '--contract', file);
+    const access = join(service.folder, 'access');
+    expect(await set(named('unguarded').with(3, access))).toMatchObject({
+      exitCode: 77,
+      code: 'ERR_RIGHT_MISSING',
+    });
+    const half = { ...signed, signatures: signed.signatures.slice(1) };
+    await service.secretFile('contract.json', JSON.stringify(half));
+    expect(await set(named('unguarded'))).toMatchObject({ code: 'ERR_CONTRACT_UNSIGNED' });
+    const { data } = await inside('key', 'policy', 'show', ...named('unguarded'));
+    expect(data).toEqual(DENY_ALL_POLICY);
+    expect(await stored(contractId)).toBeUndefined();
   });
 
   test('policy set refuses what is no policy before it asks the service', async () => {

@@ -45,6 +45,9 @@ describe('readSettings', () => {
     ['a level that is none', [...complete, '--log-level', 'loud']],
     ['a certificate without its key', [...complete, '--tls-cert', 'cert.pem']],
     ['a URL with a slash at the end', [...complete, '--public-url', 'https://keys.example/']],
+    ['lists of a mirror without --crl', [...complete, '--kds', 'https://kds.example']],
+    ['lists that are neither optional nor required', [...complete, '--crl', 'always']],
+    ['roots for hardware, which are in the code', [...complete, '--roots', 'roots.json']],
     ['two master keys', [...complete, '--master-key', 'key.json']],
     ['no callers', complete.filter((word) => !word.endsWith('token-file'))],
     ...complete.flatMap((word, index): [string, string[]][] =>
@@ -53,6 +56,12 @@ describe('readSettings', () => {
   ])('refuses %s', (_name, args) => {
     expect(codeOfThrown(() => readSettings(args, false))).toBe('ERR_USAGE');
   });
+});
+
+test('roots of a simulated platform are named where one is believed, and there only', () => {
+  expect(codeOfThrown(() => readSettings(complete, true))).toBe('ERR_USAGE');
+  const named = [...complete, '--roots', 'roots.json'];
+  expect(readSettings(named, true)).toMatchObject({ roots: 'roots.json' });
 });
 
 describe('files', () => {

@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest';
+import { agreedContract } from '../test/signed-contract.ts';
+import { contractText } from './contract-text.ts';
+
+/** What a person is told before signing: who has to lie before a key leaves. */
+
+const TWO = ['https://a.example', 'https://b.example'];
+const OWN = 'every owner and reader verifies the report itself: no authority can lie alone';
+const NOBODY = 'nobody else looks at the report';
+
+async function textOf(enclave: object, authorities?: string[]): Promise<string> {
+  const { contract, contractId } = await agreedContract(enclave, authorities);
+  return contractText(contract, contractId, []);
+}
+
+describe('the guards of a contract', () => {
+  test.each([
+    [{}, undefined, 'the one attestation authority must', 'one dishonest authority is enough'],
+    [{}, TWO, '1 of 2 attestation authorities must', 'one dishonest authority is enough'],
+    [{ agreement: 2 }, TWO, '2 of 2 attestation authorities must', '2 dishonest authorities'],
+  ])('%j is said with what it does not protect from', async (enclave, authorities, who, enough) => {
+    const text = await textOf(enclave, authorities);
+    for (const part of [who, enough, NOBODY]) expect(text).toContain(part);
+    expect(text).not.toContain(OWN);
+  });
+
+  test('with own verification nobody can lie alone', async () => {
+    const text = await textOf({ ownVerification: true, agreement: 2 }, TWO);
+    for (const part of ['2 of 2 attestation authorities must', OWN]) expect(text).toContain(part);
+    expect(text).not.toContain(NOBODY);
+    expect(text).not.toContain('dishonest');
+  });
+
+  test('PCRs and every other demand are shown', async () => {
+    const text = await textOf({
+      ownVerification: true,
+      measurements: [{ name: 'vm', sha384: 'ab'.repeat(48), pcrs: { 4: 'cd'.repeat(32) } }],
+      revocationList: 'required',
+    });
+    expect(text).toContain(`with PCR 4: ${'cd'.repeat(32)}`);
+    expect(text).toContain('demands revocationList: "required"');
+  });
+});
