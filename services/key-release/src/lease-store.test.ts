@@ -18,7 +18,8 @@ const hash = (text: string) => createHash('sha256').update(text).digest('hex');
 const genesis = hash(contract);
 
 let now = 0;
-const clock = { now: () => 1_700_000_000_000, monotonic: () => now };
+let wall = 1_700_000_000_000;
+const clock = { now: () => wall, monotonic: () => now };
 let folder: string;
 let database: DatabaseSync;
 let store: LeaseStore;
@@ -151,6 +152,57 @@ describe('lease', () => {
     const before = store.find(contract);
     refused(() => store.take(step(hash('x'), hash('y'), 99), 'a'));
     expect(store.find(contract)).toEqual(before);
+  });
+});
+
+describe('faults', () => {
+  const HOUR_MS = 3_600_000;
+
+  test('a wall clock that jumps ends no lease and keeps none', () => {
+    store.acquire(contract, 'a');
+    for (const jump of [HOUR_MS, -2 * HOUR_MS, HOUR_MS]) {
+      wall += jump;
+      expect(refused(() => store.acquire(contract, 'b'))).toBe('ERR_LEASE_HELD');
+      expect(refused(() => store.renew(contract, 'a'))).toBe('accepted');
+    }
+    now += LEASE_MS;
+    wall -= HOUR_MS;
+    expect(refused(() => store.renew(contract, 'a'))).toBe('ERR_LEASE_LOST');
+    wall += HOUR_MS;
+    expect(refused(() => store.acquire(contract, 'b'))).toBe('accepted');
+  });
+
+  test('while a frozen machine counts no time, nobody else gets the lease', () => {
+    store.acquire(contract, 'a');
+    store.take(step(genesis, hash('1')), 'a');
+    wall += HOUR_MS;
+    expect(refused(() => store.acquire(contract, 'b'))).toBe('ERR_LEASE_HELD');
+    // It counts the hour at once: the lease is over, and its line goes on from the newest step.
+    now += HOUR_MS;
+    expect(refused(() => store.take(step(hash('1'), hash('2')), 'a'))).toBe('ERR_LEASE_LOST');
+    store.acquire(contract, 'b');
+    expect(store.take(step(hash('1'), hash('3')), 'b')).toMatchObject({ holder: 'b' });
+  });
+
+  test('a disk that is full gives nobody a lease and ends none, until there is room', () => {
+    const auditLog = createAuditLog(database, clock);
+    const other = ContractIdSchema.parse('c1'.repeat(32));
+    store.acquire(contract, 'a');
+    const pages = Number(database.prepare('PRAGMA page_count').get()?.['page_count']);
+    database.exec(`PRAGMA max_page_count = ${pages}`);
+    const fill = () => refused(() => auditLog.append({ event: 'random-read' }));
+    while (fill() === 'accepted') expect(auditLog.size()).toBeLessThan(10_000);
+    const size = auditLog.size();
+    expect(refused(() => store.end(contract, 'a'))).toBe('ERR_DISK_FULL');
+    expect(refused(() => store.acquire(other, 'b'))).toBe('ERR_DISK_FULL');
+    expect(refused(() => store.revoke(contract))).toBe('ERR_DISK_FULL');
+    expect(store.find(contract)).toMatchObject({ state: 'held', holder: 'a' });
+    expect(store.find(other)).toMatchObject({ state: 'ended', holder: null, epoch: 0 });
+    expect(auditLog.size()).toBe(size);
+    database.exec('PRAGMA max_page_count = 1000000');
+    expect(store.acquire(other, 'b')).toMatchObject({ holder: 'b', epoch: 1 });
+    expect(store.end(contract, 'a')).toMatchObject({ state: 'ended' });
+    auditLog.verify();
   });
 });
 
