@@ -80,6 +80,8 @@ export const RELEASE_RECIPIENT_BITS_MIN = 2_048;
 export const CONTRACT_BYTES_MAX = 1024 * 1024;
 /** In base64url, with a signature of every party. */
 export const SIGNED_CONTRACT_BYTES_MAX = 1536 * 1024;
+/** Contracts that key release keeps as it has read them; others are read again when asked for. */
+export const CONTRACTS_REMEMBERED_MAX = 16;
 export const PARTIES_MAX = 64;
 export const DATASETS_MAX = 256;
 export const QUERIES_MAX = 256;

@@ -1,9 +1,12 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { CONTRACTS_REMEMBERED_MAX } from '@strongroom/protocol/limits';
+import { systemClock } from '@strongroom/runtime/clock';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { get } from '../test/get.ts';
 import { type Agreed, createGuarded, type Guarded, targetOf } from '../test/guarded.ts';
 import { ISSUER } from '../test/token.ts';
+import { createContractStore } from './contract-store.ts';
 import { DATABASE_FILE } from './database.ts';
 
 let guarded: Guarded;
@@ -61,6 +64,21 @@ test('what not every party signed, or is another contract, is not stored', async
   }
   expect((await ask('PUT', 'c0', signed)).code).toBe('ERR_REQUEST_INVALID');
   expect((await ask('GET', other.contractId)).code).toBe('ERR_CONTRACT_UNKNOWN');
+});
+
+test('a contract is still itself when more of them were read than are remembered', async () => {
+  const several = [];
+  for (let count = 0; count < CONTRACTS_REMEMBERED_MAX + 2; count += 1) {
+    several.push(await guarded.agree());
+  }
+  const database = new DatabaseSync(':memory:');
+  database.exec('CREATE TABLE contracts (id TEXT, signed TEXT, stored INTEGER)');
+  const insert = database.prepare('INSERT INTO contracts VALUES (?, ?, 0)');
+  for (const { contractId, signed } of several) insert.run(contractId, JSON.stringify(signed));
+  const store = createContractStore(database, {} as never, systemClock);
+  for (const { contractId, contract } of [...several, ...several]) {
+    expect(store.contractOf(contractId)).toEqual(contract);
+  }
 });
 
 test('only who administers may put or read one', async () => {

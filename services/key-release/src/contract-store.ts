@@ -11,6 +11,7 @@ import {
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
+import { CONTRACTS_REMEMBERED_MAX } from '@strongroom/protocol/limits';
 import type { Clock } from '@strongroom/runtime/clock';
 import { z } from 'zod';
 import type { AuditLog } from './audit-log.ts';
@@ -40,33 +41,46 @@ export function createContractStore(
 ): ContractStore {
   const get = database.prepare('SELECT signed FROM contracts WHERE id = ?');
   const insert = database.prepare('INSERT INTO contracts (id, signed, stored) VALUES (?, ?, ?)');
-  const read = (contractId: ContractId): SignedContract | undefined => {
-    const row = RowSchema.optional().parse(get.get(contractId));
-    return row && SignedContractSchema.parse(JSON.parse(row.signed));
-  };
   const find = (contractId: ContractId): SignedContract => {
-    const signed = read(contractId);
-    if (!signed) throw new StrongroomError('ERR_CONTRACT_UNKNOWN', { contract: contractId });
-    return signed;
+    const row = RowSchema.optional().parse(get.get(contractId));
+    if (!row) throw new StrongroomError('ERR_CONTRACT_UNKNOWN', { contract: contractId });
+    return SignedContractSchema.parse(JSON.parse(row.signed));
   };
-  const contractOf = (contractId: ContractId): Contract => {
-    const bytes = decodeBase64url(find(contractId).payload) ?? new Uint8Array(0);
-    if (createHash('sha256').update(bytes).digest('hex') === contractId) {
-      return parseContractBytes(bytes);
-    }
-    throw new StrongroomError('ERR_STORE_SEALED', { contract: contractId });
-  };
+  const contractOf = remembering((contractId) => readContract(contractId, find(contractId)));
+  const isStored = (contractId: ContractId) => get.get(contractId) !== undefined;
   return {
     find,
     contractOf,
     partyOf: (contractId, party) =>
-      read(contractId) === undefined ? undefined : partyOf(contractOf(contractId), party),
+      isStored(contractId) ? partyOf(contractOf(contractId), party) : undefined,
     add: (contractId, signed, caller) =>
       transaction(database, () => {
-        if (read(contractId)) return;
+        if (isStored(contractId)) return;
         insert.run(contractId, JSON.stringify(signed), Math.floor(clock.now() / 1_000));
         const who = caller === undefined ? {} : { caller };
         auditLog.append({ event: 'contract-stored', ...who, contract: contractId });
       }),
+  };
+}
+
+function readContract(contractId: ContractId, { payload }: SignedContract): Contract {
+  const bytes = decodeBase64url(payload) ?? new Uint8Array(0);
+  if (createHash('sha256').update(bytes).digest('hex') === contractId) {
+    return parseContractBytes(bytes);
+  }
+  throw new StrongroomError('ERR_STORE_SEALED', { contract: contractId });
+}
+
+/** An id is the hash of what the contract says, so what was read once under it stays true. */
+function remembering(readAgain: (contractId: ContractId) => Contract) {
+  const known = new Map<ContractId, Contract>();
+  return (contractId: ContractId): Contract => {
+    const before = known.get(contractId);
+    if (before) return before;
+    const contract = readAgain(contractId);
+    const [oldest] = known.keys();
+    if (oldest !== undefined && known.size >= CONTRACTS_REMEMBERED_MAX) known.delete(oldest);
+    known.set(contractId, contract);
+    return contract;
   };
 }
