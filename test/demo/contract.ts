@@ -72,6 +72,12 @@ export type DemoQuery = keyof typeof QUERIES;
 export function demoPlan(leases: boolean): DeploymentPlan {
   const plan: DeploymentPlan = {
     leases,
+    // Two of three: the last one never allows it, and is not missed.
+    sharedKey: {
+      owner: 'wildlife-bureau',
+      threshold: 2,
+      holders: ['wildlife-bureau', 'airport-registry', 'east-airports'],
+    },
     owners: [
       'west-airports',
       'central-airports',

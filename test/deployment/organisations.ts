@@ -20,6 +20,7 @@ import {
   WRAPPING_KEY_ID,
 } from './plan.ts';
 import { freePort, type Processes } from './processes.ts';
+import { allowsShare, KEY_SHARE_ID, shareKey } from './shared-key.ts';
 import { say } from './terminal.ts';
 
 /** Sets up every organisation: its identity, its key release service, its keys, its signature. */
@@ -68,13 +69,14 @@ export async function setUp(
   const authorities = await Promise.all(
     names.map((name) => startAttestation(processes, folders, name)),
   );
-  const vaults = await startVaults(processes, folders, plan, authorities);
+  const alone = await startVaults(processes, folders, plan, authorities);
+  const vaults = await shareKey(alone, plan, NOBODY);
   const { texts, ...publicKeys } = await createIdentities(folders, plan);
   const measurement = await measureWorker(processes);
   say(`reference measurement ${measurement.slice(0, 16)}…`);
   const parts = { ...publicKeys, vaults, measurement, authorities };
   const agreement = await agreeOnContract(plan, parts, texts);
-  await allowRelease(vaults, agreement, folders);
+  await allowRelease(vaults, agreement, folders, plan);
   say(`contract ${agreement.contractId.slice(0, 16)}… signed by ${Object.keys(texts).length}`);
   return agreement;
 }
@@ -164,14 +166,13 @@ async function startVault(
 
 /** Through Azure's own client; returns what the contract says of the key encryption key. */
 async function createKeys(client: KeyClient, stateShare: Uint8Array | undefined) {
-  const nobody = { exportable: true, releasePolicy: encodedPolicy(DENY_ALL_POLICY) };
-  const rsa: CreateKeyOptions = { ...nobody, keySize: 3072 };
+  const rsa: CreateKeyOptions = { ...NOBODY, keySize: 3072 };
   const made = await client.createKey(WRAPPING_KEY_ID, 'RSA', rsa);
   if (stateShare === undefined) {
-    const oct: CreateKeyOptions = { ...nobody, keySize: 256 };
+    const oct: CreateKeyOptions = { ...NOBODY, keySize: 256 };
     await client.createKey(STATE_SHARE_ID, 'oct', oct);
   } else {
-    await client.importKey(STATE_SHARE_ID, { kty: 'oct', k: stateShare }, nobody);
+    await client.importKey(STATE_SHARE_ID, { kty: 'oct', k: stateShare }, NOBODY);
   }
   return { keyId: `${made.name}/${made.properties.version}`, wrappingKey: publicRsa(made.key) };
 }
@@ -216,12 +217,14 @@ async function allowRelease(
   vaults: Readonly<Record<string, Vault>>,
   { signed, contract, contractId }: Agreement,
   folders: Folders,
+  plan: DeploymentPlan,
 ): Promise<void> {
   const releasePolicy = encodedPolicy(releasePolicyFor(contract, contractId));
-  for (const { url, client, adminToken } of Object.values(vaults)) {
+  for (const [owner, { url, client, adminToken }] of Object.entries(vaults)) {
     const options = { ca: folders.authority.caPem, token: adminToken };
     await httpsPutJson(`${url}/contracts/${contractId}`, signed, options);
-    for (const name of [WRAPPING_KEY_ID, STATE_SHARE_ID]) {
+    const shares = allowsShare(plan, owner) ? [KEY_SHARE_ID] : [];
+    for (const name of [WRAPPING_KEY_ID, STATE_SHARE_ID, ...shares]) {
       const { properties } = await client.getKey(name);
       await client.updateKeyProperties(name, properties.version ?? '', { releasePolicy });
     }
@@ -253,6 +256,9 @@ function keyClient(url: string, token: string, ca: string): KeyClient {
 function encodedPolicy(policy: unknown) {
   return { encodedPolicy: canonicalBytes(policy), contentType: 'application/json; charset=utf-8' };
 }
+
+/** Of a key before its contract. */
+const NOBODY = { exportable: true, releasePolicy: encodedPolicy(DENY_ALL_POLICY) };
 
 function publicRsa(jwk: JsonWebKey | undefined) {
   if (!jwk?.n || !jwk.e) throw new Error('the service returned no public key');

@@ -10,6 +10,12 @@ export interface DeploymentPlan {
   contract(parts: PublicParts): Contract;
   /** Whether owners keep leases: then one contract runs in one namespace, once. */
   readonly leases?: boolean;
+  /** Whose key is under how many of these owners. */
+  readonly sharedKey?: {
+    readonly owner: string;
+    readonly threshold: number;
+    readonly holders: readonly string[];
+  };
   /** Secrets that a test wants to recognise later; random ones otherwise. */
   readonly secrets?: PlannedSecrets;
 }
@@ -33,6 +39,7 @@ export interface VaultParts {
   /** With its version. */
   readonly keyId: string;
   readonly wrappingKey: unknown;
+  readonly keyShares?: unknown;
 }
 
 export interface PlannedSecrets {
@@ -84,6 +91,6 @@ export function enclaveOf(parts: PublicParts): unknown {
 }
 
 export function ownedBy(parts: PublicParts, owner: string) {
-  const { keyId, wrappingKey } = parts.vaults[owner] ?? {};
-  return { owner, keyId, wrappingKey };
+  const { keyId, wrappingKey, keyShares } = parts.vaults[owner] ?? {};
+  return { owner, keyId, wrappingKey, ...(keyShares ? { keyShares } : {}) };
 }
