@@ -28,6 +28,7 @@ import { DebitSchema } from '@strongroom/protocol/ledger';
 import { AggregateSealSchema } from '@strongroom/protocol/sealed-aggregate';
 import { BatchSealSchema, ManifestSchema } from '@strongroom/protocol/sealed-batch';
 import { StopNoticeSchema } from '@strongroom/protocol/stop-notice';
+import { UseEntrySchema, UseSealSchema } from '@strongroom/protocol/use-entry';
 import { z } from 'zod';
 
 const DOCUMENTS = {
@@ -59,6 +60,8 @@ const DOCUMENTS = {
   'audit-consistency': [AuditConsistencySchema, 'Proof that a log only grew since a head.'],
   'lease-step': [LeaseStepSchema, 'Payload of the JWS by which a vault asks to go on.'],
   'lease-statement': [LeaseStatementSchema, "Payload of an owner's JWS about its lease."],
+  'use-seal': [UseSealSchema, "Payload of the JWS over an entry of an owner's ledger of uses."],
+  'use-entry': [UseEntrySchema, "What an entry of an owner's ledger of uses holds, sealed to it."],
   'stop-notice': [StopNoticeSchema, 'Payload of the JWS that is the last word of a vault.'],
   checkpoint: [CheckpointSchema, 'Plaintext of the checkpoint; only the vault sees it.'],
 } as const;

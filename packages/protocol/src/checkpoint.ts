@@ -8,6 +8,7 @@ import {
   Sha256HexSchema,
   StreamIdSchema,
 } from './fields.ts';
+import { UsePointSchema } from './use-entry.ts';
 
 /**
  * Where the computation stands: the only truth after a restart. Sealed with the state key (a JWE,
@@ -61,6 +62,8 @@ export const CheckpointSchema = z.strictObject({
       emissions: CountSchema,
     }),
   ),
+  /** How far the owners' ledgers of uses go; absent where there are none. */
+  uses: z.exactOptional(z.array(UsePointSchema)),
 });
 export type Checkpoint = z.infer<typeof CheckpointSchema>;
 

@@ -531,6 +531,18 @@ export const ERRORS = {
     'the results of a query are expected without a gap and with rising epochs',
     'The log withholds or has lost results, or shows an old branch.',
   ),
+  ERR_USE_INVALID: quarantine(
+    "an entry of an owner's ledger of uses is expected to be sealed to it by an attested vault",
+    'Treat the record as forged or damaged; it was not opened.',
+  ),
+  ERR_USES_BROKEN: halt(
+    "an owner's ledger of uses is expected to be one chain: no gap, no fork, no lower epoch",
+    'The log withholds, has lost or has rewritten entries from this sequence number on.',
+  ),
+  ERR_USES_DIVERGED: halt(
+    'the ledgers of uses of two owners are expected to name each other as they are',
+    'Two histories were shown: keep both exports; the vault signed both, so the log or its host lies.',
+  ),
 } as const satisfies Record<`ERR_${string}`, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

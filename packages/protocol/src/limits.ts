@@ -72,6 +72,8 @@ export const SEGMENT_SECRETS_CACHED_MAX = 512;
 export const STREAM_SEALS_REMEMBERED_MAX = 1_024;
 /** The seal of an aggregate names every stream that was counted: 300 at least. */
 export const AGGREGATE_SEAL_BYTES_MAX = 96 * 1024;
+/** The seal of a use names the chains of all other owners: 63 of them take 13 KB. */
+export const USE_SEAL_BYTES_MAX = 32 * 1024;
 /** Moduli of key encryption keys and of keys that sign releases and tokens. */
 export const RSA_BITS_MIN = 3_072;
 /** Azure's transfer keys are RSA-2048; they live as long as one guest. */

@@ -1,4 +1,4 @@
-import type { ContractId, DatasetId } from './fields.ts';
+import type { ContractId, DatasetId, PartyId } from './fields.ts';
 
 /**
  * How objects travel as Kafka records: CloudEvents 1.0 in binary content mode (Kafka protocol
@@ -23,6 +23,7 @@ export const RECORD_TYPES = {
   challenge: 'strongroom.challenge.v1',
   evidence: 'strongroom.evidence.v1',
   evidenceRefusal: 'strongroom.evidence-refusal.v1',
+  use: 'strongroom.use.v1',
 } as const;
 export type RecordType = (typeof RECORD_TYPES)[keyof typeof RECORD_TYPES];
 
@@ -76,6 +77,25 @@ export function aggregateRecordShape(seal: {
   };
 }
 
+/** Entries of an owner's ledger of uses. */
+export function useRecordShape(seal: {
+  readonly contract: string;
+  readonly owner: string;
+  readonly epoch: number;
+  readonly sequence: number;
+}): RecordShape {
+  return {
+    key: seal.owner,
+    headers: {
+      ce_specversion: '1.0',
+      ce_type: RECORD_TYPES.use,
+      ce_source: `/contracts/${seal.contract}/uses/${seal.owner}`,
+      ce_id: `${seal.epoch}.${seal.sequence}`,
+      'content-type': JSON_CONTENT_TYPE,
+    },
+  };
+}
+
 /** Records whose value speaks for itself: proofs, receipts, checkpoints. */
 export function plainRecordShape(contract: string, type: RecordType, id: string): RecordShape {
   return {
@@ -110,7 +130,7 @@ export const SEAL_HEADER = 'seal';
 
 /**
  * Topics of a contract. `namespace` separates environments on one cluster ('' for none).
- * 64 + 1 + 63 characters and a namespace stay under Kafka's 249.
+ * 64 + 6 + 63 characters and a namespace stay under Kafka's 249.
  */
 export function datasetTopic(contract: ContractId, dataset: DatasetId, namespace = ''): string {
   return `${prefix(namespace)}${contract}.${dataset}`;
@@ -124,6 +144,11 @@ export function aggregatesTopic(contract: ContractId, namespace = ''): string {
 /** Refused records with their code. */
 export function quarantineTopic(contract: ContractId, namespace = ''): string {
   return `${prefix(namespace)}${contract}.quarantine`;
+}
+
+/** One owner's ledger of uses, with the proofs of the workers that wrote it. */
+export function usesTopic(contract: ContractId, owner: PartyId, namespace = ''): string {
+  return `${prefix(namespace)}${contract}.uses.${owner}`;
 }
 
 /** Where anybody who may write to it asks the worker for evidence. */

@@ -12,7 +12,13 @@ import kafkajs, {
 } from 'kafkajs';
 import Cluster from 'kafkajs/src/cluster/index.js';
 import { toLogError, toTransactionError } from './kafka-errors.ts';
-import type { LogRecord, RecordLog, TopicToCreate, TransactionalWriter } from './log.ts';
+import type {
+  LogRecord,
+  RecordLog,
+  TopicRecords,
+  TopicToCreate,
+  TransactionalWriter,
+} from './log.ts';
 import { LogError } from './log-error.ts';
 import { type PartitionFetcher, type Position, readEntries } from './read-entries.ts';
 import { assertOneRequest, splitIntoRequests } from './record-requests.ts';
@@ -383,21 +389,21 @@ async function openWriter(
     throw toTransactionError(error);
   }
   return {
-    async commit(topic, records, partition = 0) {
-      assertOneRequest(records);
+    async commit(topic, records, beside = []) {
+      for (const part of [{ records }, ...beside]) assertOneRequest(part.records);
       const transaction = next;
       next = undefined;
       if (transaction === undefined)
         throw new LogError('ERR_LOG_FAILED', { reason: 'CLOSED_OR_BUSY' });
       try {
-        await control.addMultipleTargetTopics([topic]);
-        const messages = messagesOf(records, partition);
-        const [sent] = await transaction.send({ topic, messages, acks: ALL_REPLICAS });
+        await control.addMultipleTargetTopics([topic, ...beside.map((part) => part.topic)]);
+        const sent = await sendIn(transaction, { topic, records });
+        for (const part of beside) await sendIn(transaction, part);
         await transaction.commit();
         next = await publisher.transaction();
         if (sent?.baseOffset === undefined) return {};
         const firstOffset = Number(sent.baseOffset);
-        await untilReadable(control, topic, partition, firstOffset + records.length);
+        await untilReadable(control, topic, firstOffset + records.length);
         return { firstOffset };
       } catch (error) {
         await close();
@@ -411,6 +417,13 @@ async function openWriter(
   };
 }
 
+/** One topic a call and one call at a time: a call over two leaders may write records twice. */
+async function sendIn(transaction: Transaction, { topic, records }: TopicRecords) {
+  const messages = messagesOf(records, 0);
+  const [sent] = await transaction.send({ topic, messages, acks: ALL_REPLICAS });
+  return sent;
+}
+
 /** 1, 2, 4 ... 64, 64 milliseconds: about a second in all. */
 const READABLE_ATTEMPTS_MAX = 20;
 const READABLE_PAUSE_MS_MAX = 64;
@@ -419,15 +432,10 @@ const READABLE_PAUSE_MS_MAX = 64;
  * A commit is durable before its mark is written, and readable after. Waiting a little lets a
  * writer read what it wrote; an open transaction of somebody else may hide it for longer.
  */
-async function untilReadable(
-  control: Cluster,
-  topic: string,
-  partition: number,
-  endOfRecords: number,
-): Promise<void> {
+async function untilReadable(control: Cluster, topic: string, endOfRecords: number): Promise<void> {
   for (let attempt = 0; attempt < READABLE_ATTEMPTS_MAX; attempt++) {
     // The commit stands, whatever happens here.
-    const end = await endOffset(control, topic, partition).catch(() => Number.POSITIVE_INFINITY);
+    const end = await endOffset(control, topic, 0).catch(() => Number.POSITIVE_INFINITY);
     if (end > endOfRecords) return;
     await delay(Math.min(2 ** attempt, READABLE_PAUSE_MS_MAX));
   }

@@ -70,11 +70,16 @@ export interface RecordLog {
   close(): Promise<void>;
 }
 
+export interface TopicRecords {
+  readonly topic: string;
+  readonly records: readonly LogRecord[];
+}
+
 export interface TransactionalWriter {
   /**
-   * One transaction: all of the records become readable together, or none. They must fit into one
-   * request. It resolves when they are committed, and readable unless an open transaction of
-   * another writer lies before them. Calls must not overlap.
+   * One transaction: all of the records become readable together, or none. Those of one topic must
+   * fit into one request. It resolves when they are committed, and those of the first topic are
+   * readable unless an open transaction of another writer lies before them. Calls must not overlap.
    *
    * After ERR_LOG_FAILED the outcome is unknown and the writer is closed: open a new one with the
    * same id, which settles it, and read back. After ERR_LOG_FENCED another writer has taken over.
@@ -82,7 +87,8 @@ export interface TransactionalWriter {
   commit(
     topic: string,
     records: readonly LogRecord[],
-    partition?: number,
+    /** Records of other topics in the same transaction. */
+    beside?: readonly TopicRecords[],
   ): Promise<{ firstOffset?: number }>;
   close(): Promise<void>;
 }

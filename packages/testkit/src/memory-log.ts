@@ -164,21 +164,24 @@ function createWriter(
 ): TransactionalWriter {
   let closed = false;
   return {
-    async commit(topic, records, partition = 0) {
-      assertOneRequest(records);
+    async commit(topic, records, beside = []) {
+      const parts = [{ topic, records }, ...beside];
+      for (const part of parts) assertOneRequest(part.records);
       if (closed) throw new LogError('ERR_LOG_FAILED', { reason: 'CLOSED_OR_BUSY' });
       closed = true;
       if (store.writers.get(transactionalId) !== mine) {
         throw new LogError('ERR_LOG_FENCED', { reason: 'INVALID_PRODUCER_EPOCH', topic });
       }
-      const target = partitionOf(store, topic, partition);
-      const firstOffset = target.length;
-      const slots = records.map((record): Slot => ({ record: copyOf(record), fate: 'open' }));
-      target.push(...slots);
-      mine.open.push({ slots, partition: target });
+      const firstOffset = partitionOf(store, topic, 0).length;
+      for (const part of parts) {
+        const partition = partitionOf(store, part.topic, 0);
+        const slots = part.records.map((each): Slot => ({ record: copyOf(each), fate: 'open' }));
+        partition.push(...slots);
+        mine.open.push({ slots, partition });
+      }
       failures.throwIf('commit', 'before');
+      for (const { slots, partition } of mine.open) settle(store, slots, partition, 'committed');
       mine.open.length = 0;
-      settle(store, slots, target, 'committed');
       failures.throwIf('commit', 'after');
       closed = false;
       return { firstOffset };

@@ -281,6 +281,22 @@ function transactionSuite(
     expect(textsOf(await readAll(log(), topic))).toEqual(rounds);
   });
 
+  it('commits records of several topics together, or none of them', async () => {
+    const [topic, other] = [await newTopic(), await newTopic()];
+    const writer = await log().transaction(`writer-${topic}`);
+    await writer.commit(topic, [record('a')], [{ topic: other, records: ['b', 'c'].map(record) }]);
+    expect(textsOf(await readAll(log(), topic))).toEqual(['a']);
+    await expect.poll(async () => textsOf(await readAll(log(), other))).toEqual(['b', 'c']);
+    const absent = { topic: `absent.${randomUUID()}`, records: [record('lost')] };
+    const failed = writer.commit(topic, [record('lost')], [absent]);
+    await expect(failed).rejects.toMatchObject({ code: 'ERR_LOG_FAILED' });
+    const next = await log().transaction(`writer-${topic}`);
+    await next.commit(topic, [record('d')], [{ topic: other, records: [record('e')] }]);
+    expect(textsOf(await readAll(log(), topic))).toEqual(['a', 'd']);
+    await expect.poll(async () => textsOf(await readAll(log(), other))).toEqual(['b', 'c', 'e']);
+    await next.close();
+  });
+
   it('goes on with the same id after a restart', async () => {
     const topic = await newTopic();
     for (const text of ['a', 'b', 'c']) {

@@ -1,7 +1,13 @@
 import type { Platform } from '@strongroom/attestation/platforms/platform';
 import type { Contract } from '@strongroom/protocol/contract';
 import type { ContractId } from '@strongroom/protocol/fields';
-import { aggregatesTopic } from '@strongroom/protocol/record';
+import {
+  aggregatesTopic,
+  RECORD_TYPES,
+  type RecordType,
+  usesTopic,
+} from '@strongroom/protocol/record';
+import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import type { RecordLog, TransactionalWriter } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { Logger } from '@strongroom/runtime/logger';
@@ -50,12 +56,30 @@ export interface Life {
  * owners keep leases they are asked first.
  */
 export async function commit(
-  { writer, contractId, leases }: Life,
+  life: Life,
   { answer, records }: { readonly answer: Outgoing; readonly records: readonly DoorRecord[] },
   namespace: string,
   /** What the worker itself has to say. */
   more: readonly DoorRecord[] = [],
 ): Promise<void> {
-  const departing = [...(await leases.depart(answer, records)), ...more];
-  if (departing.length > 0) await writer.commit(aggregatesTopic(contractId, namespace), departing);
+  const departing = [...(await life.leases.depart(answer, records)), ...more];
+  await write(life, departing, namespace);
+}
+
+/** Entries of ledgers of uses go to their owners' topics, and so do the proofs that they name. */
+export async function write(
+  { writer, contract, contractId }: Life,
+  departing: readonly DoorRecord[],
+  namespace: string,
+): Promise<void> {
+  if (departing.length === 0) return;
+  const isOf = (record: DoorRecord, type: RecordType) => record.headers['ce_type'] === type;
+  const results = departing.filter((record) => !isOf(record, RECORD_TYPES.use));
+  const proofs = departing.filter((record) => isOf(record, RECORD_TYPES.token));
+  const beside = ownersWithUses(contract).flatMap(({ id }) => {
+    const uses = departing.filter((each) => isOf(each, RECORD_TYPES.use) && each.key === id);
+    const records = [...proofs, ...uses];
+    return records.length > 0 ? [{ topic: usesTopic(contractId, id, namespace), records }] : [];
+  });
+  await writer.commit(aggregatesTopic(contractId, namespace), results, beside);
 }

@@ -14,14 +14,16 @@ import {
   datasetTopic,
   quarantineTopic,
   RECORD_TYPES,
+  usesTopic,
 } from '@strongroom/protocol/record';
+import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import type { RecordLog } from '@strongroom/record-log/log';
 import { collectKeys } from './collect-keys.ts';
 import { collectProof } from './collect-proof.ts';
 import { answeringChallenges, evidenceTopics } from './evidence-answers.ts';
 import { type Flow, runFlow } from './flow.ts';
 import { LeaseErrands, Revoked } from './leases.ts';
-import { commit, type Life, type WorkerOptions } from './life.ts';
+import { commit, type Life, type WorkerOptions, write } from './life.ts';
 import { collectEvidence } from './quote.ts';
 import { type OwnerReceipt, receiptRecord } from './receipts.ts';
 import type { Restored } from './vault/door.ts';
@@ -81,7 +83,7 @@ async function untilRevoked<Result>(
 async function giveNotice(life: Life, revoked: Revoked, { namespace, logger }: WorkerOptions) {
   const { owner, statement } = revoked;
   const stopped = await life.vault.request('stop', { owner, statement });
-  await life.writer.commit(aggregatesTopic(life.contractId, namespace), stopped.records);
+  await write(life, stopped.records, namespace);
   logger.warn('contract-revoked', { party: owner, code: revoked.code });
 }
 
@@ -130,6 +132,10 @@ async function createTopics(
   await log.createTopics([
     ...contract.datasets.map(({ id }) => ({ topic: datasetTopic(contractId, id, namespace) })),
     { topic: aggregatesTopic(contractId, namespace), ...kept },
+    ...ownersWithUses(contract).map(({ id }) => ({
+      topic: usesTopic(contractId, id, namespace),
+      ...kept,
+    })),
     { topic: quarantineTopic(contractId, namespace) },
     ...evidenceTopics({ contractId }, namespace),
   ]);

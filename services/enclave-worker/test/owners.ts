@@ -65,10 +65,12 @@ export async function agreeOn(
   leases = false,
   /** So many owners must release a share of each dataset's key; absent: its owner has it. */
   threshold?: number,
+  /** Whether every owner has a reading key, and so a ledger of uses. */
+  reading = false,
 ): Promise<Computation> {
   const releaseKey = generateKeyPairSync('rsa', { modulusLength: 3072 });
   const releaseJwk = releaseKey.publicKey.export({ format: 'jwk' });
-  const made = await makeOwners(plans, servicesUrl, releaseJwk, leases);
+  const made = await makeOwners(plans, servicesUrl, releaseJwk, { leases, reading });
   const { identities, owners, parties } = made;
   const { identityJson, ...analystKeys } = await createIdentity('analyst', { reading: true });
   const analyst = parseIdentity(identityJson);
@@ -124,14 +126,14 @@ async function makeOwners(
   plans: readonly DatasetPlan[],
   servicesUrl: string,
   releaseJwk: object,
-  leases: boolean,
+  { leases, reading }: { readonly leases: boolean; readonly reading: boolean },
 ) {
   const identities = new Map<string, PartyIdentity>();
   const owners = new Map<string, OwnerKeys>();
   const parties: unknown[] = [];
   for (const plan of plans) {
     const id = `owner-${plan.id}`;
-    const { identityJson, signingKey } = await createIdentity(id, { reading: false });
+    const { identityJson, ...publicKeys } = await createIdentity(id, { reading });
     identities.set(id, parseIdentity(identityJson));
     owners.set(id, {
       kek: generateKeyPairSync('rsa', { modulusLength: 3072 }),
@@ -140,7 +142,7 @@ async function makeOwners(
     const url = `${servicesUrl}/${id}`;
     const lease = leases ? { lease: { url, statementKey: releaseJwk } } : {};
     const keyRelease = { url, releaseKey: releaseJwk, stateShareKeyId: 'state-share', ...lease };
-    parties.push({ id, name: id, signingKey, keyRelease });
+    parties.push({ id, name: id, ...publicKeys, keyRelease });
   }
   return { identities, owners, parties };
 }

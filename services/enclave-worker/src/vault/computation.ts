@@ -8,6 +8,7 @@ import type { Aggregator } from './engine/aggregate.ts';
 import { allWindowsClosed, frontierOf, type TimeWindow, windowsToClose } from './engine/window.ts';
 import { type ResultProof, sealAggregate } from './seal-aggregate.ts';
 import type { DatasetStream } from './stream.ts';
+import type { Emitted } from './uses.ts';
 
 /** Which windows of which queries were emitted, and what is needed for those that are open. */
 export class Computation {
@@ -59,18 +60,19 @@ export class Computation {
     checkpoint: number,
     proof: ResultProof,
     bytesMax: number,
-  ): Promise<{ records: DoorRecord[]; windows: number; more: boolean }> {
+  ): Promise<{ records: DoorRecord[]; emitted: Emitted[]; more: boolean }> {
     const records: DoorRecord[] = [];
-    let windows = 0;
+    const emitted: Emitted[] = [];
     for (const query of this.#contract.queries) {
       for (const window of this.#closable(query)) {
-        if (bytesOf(records) >= bytesMax) return { records, windows, more: true };
-        records.push(...(await this.#emit(query, window, checkpoint, proof)));
-        windows += 1;
+        if (bytesOf(records) >= bytesMax) return { records, emitted, more: true };
+        const result = await this.#emit(query, window, checkpoint, proof);
+        records.push(...result.records);
+        emitted.push(result.emitted);
       }
       this.#checkDone(query);
     }
-    return { records, windows, more: this.#contract.queries.some((query) => this.#hasMore(query)) };
+    return { records, emitted, more: this.#contract.queries.some((query) => this.#hasMore(query)) };
   }
 
   /** Lets go of rows that no open window needs. */
@@ -103,16 +105,17 @@ export class Computation {
     window: TimeWindow | null,
     checkpoint: number,
     proof: ResultProof,
-  ): Promise<DoorRecord[]> {
+  ): Promise<{ records: DoorRecord[]; emitted: Emitted }> {
     const progress = this.#of(query.id);
     const result = disclose(await this.#aggregator.aggregate(query, window));
     const inputs = await this.#countInputs(query, window);
-    const place = { window, emission: progress.emissions, checkpoint, inputs };
-    const records = await sealAggregate(result, place, proof);
+    const place = { window, emission: progress.emissions, inputs };
+    const records = await sealAggregate(result, { ...place, checkpoint }, proof);
     progress.emissions += 1;
     if (window === null) progress.done = true;
     else progress.closedUntil = window.end;
-    return records;
+    const { rows: groups, suppressedGroups } = result;
+    return { records, emitted: { query, ...place, groups, suppressedGroups } };
   }
 
   async #countInputs(query: Query, window: TimeWindow | null): Promise<CountedInput[]> {

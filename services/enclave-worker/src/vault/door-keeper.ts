@@ -44,7 +44,7 @@ export class DoorKeeper {
       case 'depart':
         return { records: await vault.leases.depart(request.request.statements) };
       case 'stop':
-        return { records: [await vault.stop(request.request)] };
+        return { records: await vault.stop(request.request) };
       case 'proof':
         vault.acceptProof(request.request.proof);
         return {};

@@ -267,12 +267,13 @@ describe('a vault whose owners keep leases', () => {
     const honest = await Promise.all(OWNERS.map((owner) => scene.word(owner)));
     const [north = ''] = OWNERS;
     expect(await codeFrom(scene.vault.stop(await scene.word(north)))).toBe('ERR_LEASE_INVALID');
-    const notice = await scene.vault.stop(
+    const [notice, ...uses] = await scene.vault.stop(
       await scene.word(north, { state: 'revoked', holder: null }),
     );
     const { kty, crv, x } = scene.claims.keys[1];
     const expected = { typ: STOP_NOTICE_JWS_TYPE, kid: 'aggregates', key: { kty, crv, x } };
-    const payload = await verifyCompact(new TextDecoder().decode(notice.value), expected, CODES);
+    const payload = await verifyCompact(new TextDecoder().decode(notice?.value), expected, CODES);
+    expect(uses).toEqual([]);
     expect(StopNoticeSchema.parse(parseCanonical(payload))).toMatchObject({
       stoppedBy: north,
       epoch: 7,

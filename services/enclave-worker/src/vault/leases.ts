@@ -110,9 +110,11 @@ export class Leases {
     return records;
   }
 
-  /** What waits does not leave any more, whoever confirms it. */
-  forget(): void {
+  /** What waits does not leave any more, whoever confirms it. @returns whether something waited */
+  forget(): boolean {
+    const waited = this.#waiting !== undefined;
     this.#waiting = undefined;
+    return waited;
   }
 
   /** The owner's own word that it has ended the contract. @throws ERR_LEASE_INVALID */

@@ -4,7 +4,7 @@ import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import type { Checkpoint } from '@strongroom/protocol/checkpoint';
 import type { Contract } from '@strongroom/protocol/contract';
-import { datasetOf } from '@strongroom/protocol/contract';
+import { datasetOf, partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
 import { plainRecordShape, RECORD_TYPES, type RecordType } from '@strongroom/protocol/record';
@@ -28,6 +28,7 @@ import { proofHash, type ResultProof } from './seal-aggregate.ts';
 import { answerChallenge, Refusals } from './statement.ts';
 import { countedIn, signStopNotice } from './stop-notice.ts';
 import { DatasetStream } from './stream.ts';
+import { Uses } from './uses.ts';
 
 /**
  * The vault: everything that sees plaintext or keys, behind verbs that take and give sealed bytes,
@@ -43,6 +44,7 @@ export class Vault {
   readonly #computation: Computation;
   readonly #refusals = new Refusals();
   readonly #leases: Leases;
+  readonly #uses: Uses;
   #attestationProof: string | undefined;
   #epoch = 0;
   #committedDone = false;
@@ -63,6 +65,7 @@ export class Vault {
     );
     this.#computation = new Computation(contract, aggregator, this.#streams);
     this.#leases = new Leases(contract, contractId, keys.signer);
+    this.#uses = new Uses(contract, contractId);
     this.#checkpoint.previous = createHash('sha256').update(contractId).digest('hex');
   }
 
@@ -103,6 +106,7 @@ export class Vault {
   /** @throws ERR_RELEASE_INVALID, ERR_PARTY_UNKNOWN */
   async acceptRelease(owner: string, keyId: string, jws: string): Promise<void> {
     await this.#keys.acceptRelease(owner, keyId, jws);
+    this.#uses.released(partyOf(this.#contract, owner).id, keyId);
   }
 
   /** Where owners keep leases: their grants, and what waits for their word. */
@@ -140,6 +144,7 @@ export class Vault {
     this.#epoch = checkpoint.epoch + 1;
     this.#checkpoint = { sequence: checkpoint.sequence + 1, previous: checkpointHash(jwe) };
     this.#computation.restore(checkpoint.queries);
+    this.#uses.restore(checkpoint.uses);
     this.#committedDone = this.#computation.done;
     for (const state of checkpoint.streams) {
       const stream = this.#streams.get(state.dataset);
@@ -152,6 +157,7 @@ export class Vault {
   async announce(): Promise<Departure> {
     const proof = this.#demandProof();
     const record = this.#plainRecord(RECORD_TYPES.token, proofHash(proof), proof);
+    this.#uses.started();
     return this.#departWithCheckpoint([record]);
   }
 
@@ -171,6 +177,7 @@ export class Vault {
       lateBefore: this.#computation.lateBefore(dataset.id),
     });
     this.#refusals.count(outcomes);
+    this.#uses.count(dataset.id, outcomes);
     const keepFrom = this.#computation.keepFrom(dataset.id);
     if (arrowBatches.length > 0 && keepFrom !== Number.POSITIVE_INFINITY) {
       await this.#aggregator.append(dataset.id, arrowBatches, keepFrom);
@@ -184,7 +191,7 @@ export class Vault {
    * @throws ERR_QUERY_FAILED, ERR_VAULT_MEMORY, ERR_LIMIT_EXCEEDED
    */
   async closeWindows(): Promise<{ closing: Closing; departure: Departure }> {
-    const { records, windows, more } = await this.#computation.close(
+    const { records, emitted, more } = await this.#computation.close(
       this.#checkpoint.sequence,
       this.#proof(),
       CLOSING_BYTES,
@@ -192,6 +199,8 @@ export class Vault {
     await this.#computation.forget();
     const streams = [...this.#streams.values()].map((stream) => stream.report());
     const { done } = this.#computation;
+    const windows = emitted.length;
+    for (const result of emitted) this.#uses.emitted(result);
     const closing = { windows, aggregates: records.length, more, done, streams };
     const isNews = windows > 0 || done !== this.#committedDone;
     this.#committedDone = done;
@@ -207,7 +216,8 @@ export class Vault {
   /** Records and the checkpoint that covers them belong into one transaction. */
   async #departWithCheckpoint(results: readonly DoorRecord[]): Promise<Departure> {
     const from = this.#checkpoint.previous;
-    const records = [...results, await this.#sealedCheckpoint()];
+    const uses = await this.#uses.seal(this.#proof(), this.#checkpoint.sequence);
+    const records = [...results, ...uses, await this.#sealedCheckpoint()];
     return this.#leases.hold({ from, to: this.#checkpoint.previous }, records, this.#epoch);
   }
 
@@ -222,6 +232,7 @@ export class Vault {
         previous,
         streams: [...this.#streams.values()].flatMap((stream) => stream.state() ?? []),
         queries: this.#computation.state(),
+        ...this.#uses.state(),
       },
       this.#keys.stateKey(),
     );
@@ -233,11 +244,13 @@ export class Vault {
    * An owner has ended the contract: forgets every key and row, and says how far it came.
    * @throws ERR_LEASE_INVALID unless it is that owner's word
    */
-  async stop(statement: StatementOf): Promise<DoorRecord> {
+  async stop(statement: StatementOf): Promise<DoorRecord[]> {
     const { owner, at } = await this.#leases.openRevocation(statement);
     this.#keys.destroy();
-    this.#leases.forget();
+    if (this.#leases.forget()) this.#uses.withdraw();
     this.close();
+    const streams = [...this.#streams.values()].flatMap((stream) => countedIn(stream.state()));
+    this.#uses.stopped({ stoppedBy: owner, at }, streams);
     const jws = await signStopNotice(this.#keys.signer, {
       v: 1,
       contract: this.#contractId,
@@ -245,9 +258,10 @@ export class Vault {
       token: proofHash(this.#demandProof()),
       stoppedBy: owner,
       at,
-      streams: [...this.#streams.values()].flatMap((stream) => countedIn(stream.state())),
+      streams,
     });
-    return this.#plainRecord(RECORD_TYPES.notice, `${this.#epoch}`, jws);
+    const notice = this.#plainRecord(RECORD_TYPES.notice, `${this.#epoch}`, jws);
+    return [notice, ...(await this.#uses.seal(this.#proof(), this.#checkpoint.sequence))];
   }
 
   /** @throws ERR_STREAM_TRUNCATED when owners' manifests name more than was there */

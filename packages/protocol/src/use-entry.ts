@@ -1,0 +1,136 @@
+import { z } from 'zod';
+import { type Contract, ownersOf, type Party } from './contract.ts';
+import {
+  Bytes32Schema,
+  CompactJweSchema,
+  ContractIdSchema,
+  CountSchema,
+  DatasetIdSchema,
+  MillisecondsSchema,
+  type PartyId,
+  PartyIdSchema,
+  QueryIdSchema,
+  Sha256HexSchema,
+} from './fields.ts';
+import { PARTIES_MAX, PLAINTEXT_BYTES_MAX } from './limits.ts';
+
+/**
+ * The ledger of uses: what a vault tells each owner of what became of its data. One chain an owner
+ * over all epochs; each entry names the one before it and the newest of every other owner's chain,
+ * so that two owners who compare see whether they were shown one history. Written in the same
+ * transaction as the results that it speaks of.
+ *
+ *   record.value   = ciphertext ‖ tag     AES-256-GCM over the canonical JSON of a UseEntry
+ *   header `seal`  = compact JWS          payload = UseSeal, by the key that signs results
+ */
+
+/** How far an owner's chain goes. */
+export const UsePointSchema = z.strictObject({
+  owner: PartyIdSchema,
+  /** Number of its entries; the next sequence number. */
+  sequences: CountSchema,
+  /** SHA-256 of the newest seal's ASCII bytes; of useGenesis() when there is none. */
+  head: Sha256HexSchema,
+});
+export type UsePoint = z.infer<typeof UsePointSchema>;
+
+export const UseSealSchema = z.strictObject({
+  v: z.literal(1),
+  contract: ContractIdSchema,
+  owner: PartyIdSchema,
+  epoch: CountSchema,
+  /** 0, 1, 2, … an owner, without a gap over all epochs. */
+  sequence: CountSchema,
+  /** SHA-256 of the seal before it; of useGenesis() for sequence 0. */
+  previous: Sha256HexSchema,
+  /** Every other owner's chain as it was before this step, in the contract's order. */
+  heads: z.array(UsePointSchema).max(PARTIES_MAX),
+  /** Number of the checkpoint in the same transaction; a stop has none, and names the next. */
+  checkpoint: CountSchema,
+  /** SHA-256 of the attestation proof that proves the signing key. */
+  token: Sha256HexSchema,
+  plaintextBytes: z.int().min(1).max(PLAINTEXT_BYTES_MAX),
+  ciphertextSha256: Sha256HexSchema,
+  commitment: Bytes32Schema,
+  /** The secret of this one entry, a compact JWE to the owner's reading key. */
+  segment: CompactJweSchema,
+});
+export type UseSeal = z.infer<typeof UseSealSchema>;
+
+const RowsOfDatasetSchema = z.strictObject({ dataset: DatasetIdSchema, rows: CountSchema });
+
+export const UseFactSchema = z.discriminatedUnion('kind', [
+  /** A worker began, with these keys of the owner. */
+  z.strictObject({ kind: z.literal('start'), keys: z.array(z.string()) }),
+  /** A result left. */
+  z.strictObject({
+    kind: z.literal('window'),
+    query: QueryIdSchema,
+    window: z.strictObject({ start: MillisecondsSchema, end: MillisecondsSchema }).nullable(),
+    emission: CountSchema,
+    readers: z.array(PartyIdSchema),
+    /** Groups that were disclosed. */
+    groups: CountSchema,
+    suppressedGroups: CountSchema,
+    /** Of this owner's datasets, rows in the window. */
+    inputs: z.array(RowsOfDatasetSchema),
+  }),
+  /** Records on a dataset's topic that were refused since the entry before. */
+  z.strictObject({
+    kind: z.literal('refusals'),
+    dataset: DatasetIdSchema,
+    byCode: z.record(z.string(), CountSchema),
+  }),
+  /** Rows that came after their window had closed, since the entry before. */
+  z.strictObject({ kind: z.literal('late'), ...RowsOfDatasetSchema.shape }),
+  /** An owner ended the contract: nothing follows. */
+  z.strictObject({
+    kind: z.literal('stop'),
+    stoppedBy: PartyIdSchema,
+    /** By that owner's clock. */
+    at: MillisecondsSchema,
+    /** Of this owner's datasets, all rows that were counted. */
+    counted: z.array(RowsOfDatasetSchema),
+  }),
+]);
+export type UseFact = z.infer<typeof UseFactSchema>;
+
+/** What is sealed: all that one step of the computation did with the owner's data. */
+export const UseEntrySchema = z.strictObject({
+  v: z.literal(1),
+  facts: z.array(UseFactSchema).min(1),
+});
+export type UseEntry = z.infer<typeof UseEntrySchema>;
+
+export const USE_JWS_TYPE = 'strongroom-use+jws';
+
+/** Owners that get a ledger of uses: those with a key that it can be sealed to. */
+export function ownersWithUses(
+  contract: Contract,
+): (Party & Required<Pick<Party, 'readingKey'>>)[] {
+  return ownersOf(contract).flatMap((party) => {
+    const { readingKey } = party;
+    return readingKey === undefined ? [] : [{ ...party, readingKey }];
+  });
+}
+
+export type UsePosition = Pick<UseSeal, 'contract' | 'owner' | 'epoch' | 'sequence'>;
+
+const text = new TextEncoder();
+
+/** What the first entry of an owner names as its predecessor (hashed with SHA-256). */
+export function useGenesis(contract: string, owner: PartyId): Uint8Array {
+  return text.encode(`strongroom/uses/v1 ${contract} ${owner}`);
+}
+
+export function useKeyInfo(at: UsePosition): Uint8Array {
+  return text.encode(`strongroom/use-key/v1 ${useName(at)}`);
+}
+
+export function useContext(at: UsePosition): Uint8Array {
+  return text.encode(`strongroom/use-secret/v1 ${useName(at)}`);
+}
+
+function useName(at: UsePosition): string {
+  return `${at.contract} ${at.owner} ${at.epoch} ${at.sequence}`;
+}

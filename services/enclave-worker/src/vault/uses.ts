@@ -1,0 +1,209 @@
+import { hash } from 'node:crypto';
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import type { Contract, Query } from '@strongroom/protocol/contract';
+import type { ContractId, DatasetId, PartyId } from '@strongroom/protocol/fields';
+import type { WrappingKey } from '@strongroom/protocol/public-key';
+import { SEAL_HEADER, useRecordShape } from '@strongroom/protocol/record';
+import { AGGREGATE_KID, type CountedInput } from '@strongroom/protocol/sealed-aggregate';
+import {
+  ownersWithUses,
+  USE_JWS_TYPE,
+  type UseFact,
+  type UsePoint,
+  type UseSeal,
+  UseSealSchema,
+  useContext,
+  useGenesis,
+  useKeyInfo,
+} from '@strongroom/protocol/use-entry';
+import { createSegment, sealBytes } from '@strongroom/sealing/seal';
+import type { DoorRecord, EntryOutcome } from './door.ts';
+import type { TimeWindow } from './engine/window.ts';
+import type { ResultProof } from './seal-aggregate.ts';
+
+/** A result that left, as far as the owners of its inputs are told. */
+export interface Emitted {
+  readonly query: Query;
+  readonly window: TimeWindow | null;
+  readonly emission: number;
+  readonly inputs: readonly CountedInput[];
+  readonly groups: number;
+  readonly suppressedGroups: number;
+}
+
+/** What was counted of one dataset. */
+export interface Counted {
+  readonly dataset: DatasetId;
+  readonly rows: number;
+}
+
+interface Ledger {
+  readonly readingKey: WrappingKey;
+  point: UsePoint;
+  facts: UseFact[];
+}
+
+/**
+ * The owners' ledgers of uses, on the vault's side: facts come together until the next step of the
+ * computation, and leave with it as one entry for each owner that they concern.
+ */
+export class Uses {
+  readonly #contract: Contract;
+  readonly #contractId: ContractId;
+  readonly #ledgers: ReadonlyMap<PartyId, Ledger>;
+  readonly #keys = new Map<PartyId, Set<string>>();
+  readonly #news = new Map<DatasetId, { readonly byCode: Map<string, number>; late: number }>();
+  /** As it was before the last step. */
+  #before: readonly { readonly ledger: Ledger; readonly was: Ledger }[] = [];
+
+  constructor(contract: Contract, contractId: ContractId) {
+    this.#contract = contract;
+    this.#contractId = contractId;
+    this.#ledgers = new Map(
+      ownersWithUses(contract).map(({ id, readingKey }) => {
+        const head = hash('sha256', useGenesis(contractId, id), 'hex');
+        return [id, { readingKey, point: { owner: id, sequences: 0, head }, facts: [] }];
+      }),
+    );
+  }
+
+  /** Where the last checkpoint left off. */
+  restore(points: readonly UsePoint[] = []): void {
+    for (const point of points) {
+      const ledger = this.#ledgers.get(point.owner);
+      if (ledger) ledger.point = point;
+    }
+  }
+
+  /** What a checkpoint keeps; nothing where no owner has a ledger. */
+  state(): { uses?: UsePoint[] } {
+    if (this.#ledgers.size === 0) return {};
+    return { uses: [...this.#ledgers.values()].map(({ point }) => point) };
+  }
+
+  released(owner: PartyId, keyId: string): void {
+    this.#keys.set(owner, (this.#keys.get(owner) ?? new Set()).add(keyId));
+  }
+
+  started(): void {
+    for (const [owner, { facts }] of this.#ledgers) {
+      facts.push({ kind: 'start', keys: [...(this.#keys.get(owner) ?? [])].sort() });
+    }
+  }
+
+  count(dataset: DatasetId, outcomes: readonly EntryOutcome[]): void {
+    const news = this.#news.get(dataset) ?? { byCode: new Map<string, number>(), late: 0 };
+    for (const { kind, code, lateRows, again } of outcomes) {
+      if (again) continue;
+      if (kind === 'refused' && code) news.byCode.set(code, (news.byCode.get(code) ?? 0) + 1);
+      news.late += lateRows;
+    }
+    this.#news.set(dataset, news);
+  }
+
+  emitted({ query, inputs, ...counts }: Emitted): void {
+    for (const [owner, { facts }] of this.#ledgers) {
+      const mine = inputs
+        .filter(({ dataset }) => this.#datasetsOf(owner).includes(dataset))
+        .map(({ dataset, rows }) => ({ dataset, rows }));
+      if (mine.length === 0) continue;
+      facts.push({
+        kind: 'window',
+        query: query.id,
+        readers: query.readers,
+        inputs: mine,
+        ...counts,
+      });
+    }
+  }
+
+  stopped(by: { readonly stoppedBy: PartyId; readonly at: number }, all: readonly Counted[]): void {
+    for (const [owner, { facts }] of this.#ledgers) {
+      const counted = all.filter(({ dataset }) => this.#datasetsOf(owner).includes(dataset));
+      facts.push({ kind: 'stop', ...by, counted });
+    }
+  }
+
+  /**
+   * The entries of one step, sealed each to its owner; none for an owner whom nothing concerns.
+   * @param checkpoint number of the checkpoint that covers the step
+   */
+  async seal(proof: ResultProof, checkpoint: number): Promise<DoorRecord[]> {
+    const ledgers = [...this.#ledgers.values()];
+    for (const ledger of ledgers) ledger.facts.push(...this.#newsOf(ledger.point.owner));
+    this.#news.clear();
+    this.#before = ledgers.map((ledger) => ({ ledger, was: { ...ledger } }));
+    const records: DoorRecord[] = [];
+    for (const { ledger, was } of this.#before) {
+      if (was.facts.length === 0) continue;
+      const heads = this.#before
+        .map(({ was: { point } }) => point)
+        .filter(({ owner }) => owner !== was.point.owner);
+      const { record, seal, jws } = await this.#sealOne(was, { heads, checkpoint }, proof);
+      const point = { owner: seal.owner, sequences: seal.sequence + 1 };
+      ledger.point = { ...point, head: hash('sha256', jws, 'hex') };
+      ledger.facts = [];
+      records.push(record);
+    }
+    return records;
+  }
+
+  /** The last step does not leave: its results are no uses, the rest is told with the next one. */
+  withdraw(): void {
+    for (const { ledger, was } of this.#before) {
+      ledger.point = was.point;
+      ledger.facts = [...was.facts.filter(({ kind }) => kind !== 'window'), ...ledger.facts];
+    }
+  }
+
+  async #sealOne(
+    { readingKey, point, facts }: Ledger,
+    place: Pick<UseSeal, 'heads' | 'checkpoint'>,
+    proof: ResultProof,
+  ): Promise<{ record: DoorRecord; seal: UseSeal; jws: string }> {
+    const { owner, sequences, head } = point;
+    const at = { contract: this.#contractId, owner, epoch: proof.epoch, sequence: sequences };
+    const target = { wrappingKey: readingKey, kid: owner, context: useContext(at) };
+    const segment = createSegment(target);
+    try {
+      const { seal, jws, value } = await sealBytes<UseSeal>({
+        plaintext: canonicalBytes({ v: 1, facts }),
+        secret: segment.secret,
+        wrapped: segment.wrapped,
+        keyInfo: useKeyInfo(at),
+        signer: proof.signer,
+        kid: AGGREGATE_KID,
+        typ: USE_JWS_TYPE,
+        payload: (parts) =>
+          UseSealSchema.parse({
+            v: 1,
+            ...at,
+            previous: head,
+            ...place,
+            token: proof.token,
+            ...parts,
+          }),
+      });
+      const shape = useRecordShape(seal);
+      const headers = { ...shape.headers, [SEAL_HEADER]: jws };
+      return { record: { key: shape.key, value, headers }, seal, jws };
+    } finally {
+      segment.secret.destroy();
+    }
+  }
+
+  #newsOf(owner: PartyId): UseFact[] {
+    return this.#datasetsOf(owner).flatMap((dataset): UseFact[] => {
+      const { byCode, late = 0 } = this.#news.get(dataset) ?? {};
+      const refusals = Object.fromEntries(byCode ?? []);
+      return [
+        ...(byCode?.size ? [{ kind: 'refusals' as const, dataset, byCode: refusals }] : []),
+        ...(late > 0 ? [{ kind: 'late' as const, dataset, rows: late }] : []),
+      ];
+    });
+  }
+
+  #datasetsOf(owner: PartyId): DatasetId[] {
+    return this.#contract.datasets.filter((each) => each.owner === owner).map(({ id }) => id);
+  }
+}
