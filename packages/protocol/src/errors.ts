@@ -535,6 +535,10 @@ export const ERRORS = {
     "an entry of an owner's ledger of uses is expected to be sealed to it by an attested vault",
     'Treat the record as forged or damaged; it was not opened.',
   ),
+  ERR_USES_ABSENT: halt(
+    'this party is expected to own a dataset and to have a reading key in the contract',
+    'Without a reading key an owner has no ledger of uses: give it one in the next version.',
+  ),
   ERR_USES_BROKEN: halt(
     "an owner's ledger of uses is expected to be one chain: no gap, no fork, no lower epoch",
     'The log withholds, has lost or has rewritten entries from this sequence number on.',

@@ -46,7 +46,11 @@ function partyLines(contract: Contract, signatures: ReadContract['signatures']):
     const state = signatures.find((each) => each.party === party.id)?.state ?? 'missing';
     const line = `${party.id}: ${party.name}, ${roles.join(' and ') || 'no role'}`;
     const keyRelease = party.keyRelease ? [`  keys released at ${party.keyRelease.url}`] : [];
-    return [`${line}, ${SIGNATURE_WORDS[state]}`, ...keyRelease];
+    const uses = party.readingKey
+      ? '  a ledger of uses, sealed to it'
+      : '  NO LEDGER OF USES: it has no reading key';
+    const told = owners.has(party.id) ? [uses] : [];
+    return [`${line}, ${SIGNATURE_WORDS[state]}`, ...keyRelease, ...told];
   });
 }
 

@@ -6,6 +6,7 @@ import {
   datasetTopic,
   quarantineTopic,
   RECORD_TYPES,
+  usesTopic,
 } from '@strongroom/protocol/record';
 import type { LogEntry } from '@strongroom/record-log/log';
 import { systemClock } from '@strongroom/runtime/clock';
@@ -47,12 +48,14 @@ let services: TestServices;
 let computation: Computation;
 let plain: Computation;
 let leased: Computation;
+let told: Computation;
 const logger = createLogger('test', { level: process.env['TEST_LOG'] ?? 'silent' });
 
 beforeAll(async () => {
   services = await startServices(() => computation);
   plain = await agreeOn(PLANS, QUERIES, 1, services.url);
   leased = await agreeOn(PLANS, QUERIES, 1, services.url, true);
+  told = await agreeOn(PLANS, QUERIES, 1, services.url, false, true);
   computation = plain;
 }, 60_000);
 afterAll(() => services.close());
@@ -368,6 +371,51 @@ describe('a worker whose owners keep leases', () => {
     expect(world.results('hourly')).toEqual(['analyst.1.0']);
     expect(entriesIn(world).at(-1)?.key).toBe(RECORD_TYPES.notice);
   });
+});
+
+describe('a worker whose owners have reading keys', () => {
+  beforeEach(() => {
+    computation = told;
+  });
+  afterEach(() => {
+    computation = plain;
+  });
+
+  test.each(['before', 'after'] as const)(
+    'writes each ledger of uses with the results, once, also when an answer is lost %s a commit',
+    async (when) => {
+      const world = new World();
+      await world.publish('north', rowsOf(2, 20), 2 * HOUR_MS, true);
+      await world.publish('south', rowsOf(2, 20), 2 * HOUR_MS, true);
+      let writers = 0;
+      const connectLog = async () => {
+        const log = createMemoryLog(world.store);
+        const plainly = log.transaction.bind(log);
+        const failing = failSecondCommit(log, when);
+        const transaction = (id: string) => {
+          writers += 1;
+          return writers === 1 ? failing(id) : plainly(id);
+        };
+        return Object.assign(log, { transaction });
+      };
+      expect(await runWorker(world.options({ connectLog }))).toMatchObject({ done: true });
+      const uses = told.contract.parties.slice(0, 2).map(({ id }) => {
+        const entries = world.entries(usesTopic(told.contractId, id));
+        return entries.map(({ key, headers }) =>
+          key === id ? headers['ce_id'] : headers['ce_type'],
+        );
+      });
+      const { token } = RECORD_TYPES;
+      const ids =
+        when === 'before'
+          ? [token, '0.0', token, '1.1', '1.2']
+          : [token, '0.0', '0.1', token, '1.2'];
+      expect(uses).toEqual([ids, ids]);
+      expect(entriesIn(world).map(({ headers }) => headers['ce_type'])).not.toContain(
+        RECORD_TYPES.use,
+      );
+    },
+  );
 });
 
 function entriesIn(world: World): LogEntry[] {

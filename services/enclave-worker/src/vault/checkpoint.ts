@@ -12,8 +12,36 @@ import { CompactEncrypt, compactDecrypt } from 'jose';
 
 /** Seals and opens checkpoints: compact JWE, `dir` + A256GCM (RFC 7518 §4.5, §5.3). */
 
-/** @throws ERR_LIMIT_EXCEEDED */
-export async function sealCheckpoint(checkpoint: Checkpoint, stateKey: KeyObject): Promise<string> {
+/** The chain of checkpoints: each names the one before it. */
+export class CheckpointChain {
+  /** Of the next one. */
+  sequence = 0;
+  /** Hash of the newest one; of the contract id before the first. */
+  head: string;
+
+  constructor(contractId: ContractId) {
+    this.head = hash('sha256', contractId, 'hex');
+  }
+
+  /** Goes on behind a checkpoint. */
+  follow(sequence: number, jwe: string): void {
+    this.sequence = sequence + 1;
+    this.head = checkpointHash(jwe);
+  }
+
+  /** Seals the next one. @throws ERR_LIMIT_EXCEEDED */
+  async seal(
+    state: Omit<Checkpoint, 'v' | 'sequence' | 'previous'>,
+    stateKey: KeyObject,
+  ): Promise<string> {
+    const { sequence, head: previous } = this;
+    const jwe = await sealCheckpoint({ v: 1, ...state, sequence, previous }, stateKey);
+    this.follow(sequence, jwe);
+    return jwe;
+  }
+}
+
+async function sealCheckpoint(checkpoint: Checkpoint, stateKey: KeyObject): Promise<string> {
   const plaintext = canonicalBytes(checkpoint);
   if (plaintext.length > CHECKPOINT_BYTES_MAX) {
     throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'CHECKPOINT_BYTES_MAX' });

@@ -5,6 +5,7 @@ import type { ContractId, DatasetId, PartyId } from '@strongroom/protocol/fields
 import type { WrappingKey } from '@strongroom/protocol/public-key';
 import { SEAL_HEADER, useRecordShape } from '@strongroom/protocol/record';
 import { AGGREGATE_KID, type CountedInput } from '@strongroom/protocol/sealed-aggregate';
+import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import {
   ownersWithUses,
   USE_JWS_TYPE,
@@ -29,12 +30,6 @@ export interface Emitted {
   readonly inputs: readonly CountedInput[];
   readonly groups: number;
   readonly suppressedGroups: number;
-}
-
-/** What was counted of one dataset. */
-export interface Counted {
-  readonly dataset: DatasetId;
-  readonly rows: number;
 }
 
 interface Ledger {
@@ -101,7 +96,11 @@ export class Uses {
     this.#news.set(dataset, news);
   }
 
-  emitted({ query, inputs, ...counts }: Emitted): void {
+  emitted(results: readonly Emitted[]): void {
+    for (const result of results) this.#emitted(result);
+  }
+
+  #emitted({ query, inputs, ...counts }: Emitted): void {
     for (const [owner, { facts }] of this.#ledgers) {
       const mine = inputs
         .filter(({ dataset }) => this.#datasetsOf(owner).includes(dataset))
@@ -117,10 +116,12 @@ export class Uses {
     }
   }
 
-  stopped(by: { readonly stoppedBy: PartyId; readonly at: number }, all: readonly Counted[]): void {
+  stopped({ stoppedBy, at, streams }: Pick<StopNotice, 'stoppedBy' | 'at' | 'streams'>): void {
     for (const [owner, { facts }] of this.#ledgers) {
-      const counted = all.filter(({ dataset }) => this.#datasetsOf(owner).includes(dataset));
-      facts.push({ kind: 'stop', ...by, counted });
+      const counted = streams
+        .filter(({ dataset }) => this.#datasetsOf(owner).includes(dataset))
+        .map(({ dataset, rows }) => ({ dataset, rows }));
+      facts.push({ kind: 'stop', stoppedBy, at, counted });
     }
   }
 
@@ -128,7 +129,7 @@ export class Uses {
    * The entries of one step, sealed each to its owner; none for an owner whom nothing concerns.
    * @param checkpoint number of the checkpoint that covers the step
    */
-  async seal(proof: ResultProof, checkpoint: number): Promise<DoorRecord[]> {
+  async seal(proof: () => ResultProof, checkpoint: number): Promise<DoorRecord[]> {
     const ledgers = [...this.#ledgers.values()];
     for (const ledger of ledgers) ledger.facts.push(...this.#newsOf(ledger.point.owner));
     this.#news.clear();
@@ -139,7 +140,7 @@ export class Uses {
       const heads = this.#before
         .map(({ was: { point } }) => point)
         .filter(({ owner }) => owner !== was.point.owner);
-      const { record, seal, jws } = await this.#sealOne(was, { heads, checkpoint }, proof);
+      const { record, seal, jws } = await this.#sealOne(was, { heads, checkpoint }, proof());
       const point = { owner: seal.owner, sequences: seal.sequence + 1 };
       ledger.point = { ...point, head: hash('sha256', jws, 'hex') };
       ledger.facts = [];

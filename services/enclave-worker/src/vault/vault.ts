@@ -1,15 +1,13 @@
-import { createHash } from 'node:crypto';
 import { parseProof } from '@strongroom/protocol/attestation-proof';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import type { Checkpoint } from '@strongroom/protocol/checkpoint';
-import type { Contract } from '@strongroom/protocol/contract';
-import { datasetOf, partyOf } from '@strongroom/protocol/contract';
+import { type Contract, datasetOf, partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
 import { plainRecordShape, RECORD_TYPES, type RecordType } from '@strongroom/protocol/record';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { checkpointHash, newestCheckpoint, sealCheckpoint } from './checkpoint.ts';
+import { CheckpointChain, checkpointHash, newestCheckpoint } from './checkpoint.ts';
 import { Computation } from './computation.ts';
 import type {
   Closing,
@@ -48,7 +46,7 @@ export class Vault {
   #attestationProof: string | undefined;
   #epoch = 0;
   #committedDone = false;
-  #checkpoint = { sequence: 0, previous: '' };
+  readonly #checkpoints: CheckpointChain;
 
   private constructor(
     contract: Contract,
@@ -66,7 +64,7 @@ export class Vault {
     this.#computation = new Computation(contract, aggregator, this.#streams);
     this.#leases = new Leases(contract, contractId, keys.signer);
     this.#uses = new Uses(contract, contractId);
-    this.#checkpoint.previous = createHash('sha256').update(contractId).digest('hex');
+    this.#checkpoints = new CheckpointChain(contractId);
   }
 
   /** @throws ERR_CONTRACT_*, ERR_JSON_*, ERR_QUERY_REFUSED, ERR_ENGINE_OPEN */
@@ -129,7 +127,7 @@ export class Vault {
       isAllowed: (jwe) => this.#leases.allowStart(checkpointHash(jwe)),
     });
     if (newest) this.#restoreFrom(newest.checkpoint, newest.jwe);
-    else if (!this.#leases.allowStart(this.#checkpoint.previous)) {
+    else if (!this.#leases.allowStart(this.#checkpoints.head)) {
       throw new StrongroomError('ERR_LEASE_FORKED', { contract: this.#contractId });
     }
     this.#epoch = Math.max(this.#epoch, this.#leases.epoch);
@@ -142,7 +140,7 @@ export class Vault {
 
   #restoreFrom(checkpoint: Checkpoint, jwe: string): void {
     this.#epoch = checkpoint.epoch + 1;
-    this.#checkpoint = { sequence: checkpoint.sequence + 1, previous: checkpointHash(jwe) };
+    this.#checkpoints.follow(checkpoint.sequence, jwe);
     this.#computation.restore(checkpoint.queries);
     this.#uses.restore(checkpoint.uses);
     this.#committedDone = this.#computation.done;
@@ -192,7 +190,7 @@ export class Vault {
    */
   async closeWindows(): Promise<{ closing: Closing; departure: Departure }> {
     const { records, emitted, more } = await this.#computation.close(
-      this.#checkpoint.sequence,
+      this.#checkpoints.sequence,
       this.#proof(),
       CLOSING_BYTES,
     );
@@ -200,7 +198,7 @@ export class Vault {
     const streams = [...this.#streams.values()].map((stream) => stream.report());
     const { done } = this.#computation;
     const windows = emitted.length;
-    for (const result of emitted) this.#uses.emitted(result);
+    this.#uses.emitted(emitted);
     const closing = { windows, aggregates: records.length, more, done, streams };
     const isNews = windows > 0 || done !== this.#committedDone;
     this.#committedDone = done;
@@ -215,28 +213,22 @@ export class Vault {
 
   /** Records and the checkpoint that covers them belong into one transaction. */
   async #departWithCheckpoint(results: readonly DoorRecord[]): Promise<Departure> {
-    const from = this.#checkpoint.previous;
-    const uses = await this.#uses.seal(this.#proof(), this.#checkpoint.sequence);
+    const from = this.#checkpoints.head;
+    const uses = await this.#uses.seal(() => this.#proof(), this.#checkpoints.sequence);
     const records = [...results, ...uses, await this.#sealedCheckpoint()];
-    return this.#leases.hold({ from, to: this.#checkpoint.previous }, records, this.#epoch);
+    return this.#leases.hold({ from, to: this.#checkpoints.head }, records, this.#epoch);
   }
 
   async #sealedCheckpoint(): Promise<DoorRecord> {
-    const { sequence, previous } = this.#checkpoint;
-    const jwe = await sealCheckpoint(
-      {
-        v: 1,
-        contract: this.#contractId,
-        epoch: this.#epoch,
-        sequence,
-        previous,
-        streams: [...this.#streams.values()].flatMap((stream) => stream.state() ?? []),
-        queries: this.#computation.state(),
-        ...this.#uses.state(),
-      },
-      this.#keys.stateKey(),
-    );
-    this.#checkpoint = { sequence: sequence + 1, previous: checkpointHash(jwe) };
+    const { sequence } = this.#checkpoints;
+    const state = {
+      contract: this.#contractId,
+      epoch: this.#epoch,
+      streams: [...this.#streams.values()].flatMap((stream) => stream.state() ?? []),
+      queries: this.#computation.state(),
+      ...this.#uses.state(),
+    };
+    const jwe = await this.#checkpoints.seal(state, this.#keys.stateKey());
     return this.#plainRecord(RECORD_TYPES.checkpoint, `${this.#epoch}.${sequence}`, jwe);
   }
 
@@ -250,18 +242,11 @@ export class Vault {
     if (this.#leases.forget()) this.#uses.withdraw();
     this.close();
     const streams = [...this.#streams.values()].flatMap((stream) => countedIn(stream.state()));
-    this.#uses.stopped({ stoppedBy: owner, at }, streams);
-    const jws = await signStopNotice(this.#keys.signer, {
-      v: 1,
-      contract: this.#contractId,
-      epoch: this.#epoch,
-      token: proofHash(this.#demandProof()),
-      stoppedBy: owner,
-      at,
-      streams,
-    });
+    const stop = { stoppedBy: owner, at, streams };
+    const jws = await signStopNotice(this.#proof(), stop);
     const notice = this.#plainRecord(RECORD_TYPES.notice, `${this.#epoch}`, jws);
-    return [notice, ...(await this.#uses.seal(this.#proof(), this.#checkpoint.sequence))];
+    this.#uses.stopped(stop);
+    return [notice, ...(await this.#uses.seal(() => this.#proof(), this.#checkpoints.sequence))];
   }
 
   /** @throws ERR_STREAM_TRUNCATED when owners' manifests name more than was there */

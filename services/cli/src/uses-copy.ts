@@ -1,0 +1,55 @@
+import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { ContractIdSchema, PartyIdSchema } from '@strongroom/protocol/fields';
+import { ownersWithUses } from '@strongroom/protocol/use-entry';
+import { claimedUse, verifyUseSeal } from '@strongroom/sealing/open-use';
+import { UseChain } from '@strongroom/sealing/use-chain';
+import { z } from 'zod';
+import { type ReadUses, type UseAuthors, Workers } from './read-uses.ts';
+
+/**
+ * What an owner shows to others: the seals of its ledger and the proofs that they name, and nothing
+ * of what is sealed. Whoever gets it verifies it like the log itself.
+ */
+const UsesCopySchema = z.strictObject({
+  contract: ContractIdSchema,
+  owner: PartyIdSchema,
+  proofs: z.array(z.string()),
+  seals: z.array(z.string()),
+});
+export type UsesCopy = z.infer<typeof UsesCopySchema>;
+
+export function copyOf({ chain, entries, proofs }: ReadUses, { contractId }: UseAuthors): UsesCopy {
+  return {
+    contract: contractId,
+    owner: chain.owner,
+    proofs: proofs.map(encodeBase64url),
+    seals: entries.map(({ jws }) => jws),
+  };
+}
+
+/**
+ * @throws ERR_USE_INVALID for a seal that no attested worker signed, ERR_USES_BROKEN for a copy that
+ *   is no chain, ERR_CONTRACT_MISMATCH, ERR_PARTY_UNKNOWN
+ */
+export async function readCopy(value: unknown, authors: UseAuthors): Promise<UseChain> {
+  const { contract, contractId } = authors;
+  const parsed = UsesCopySchema.safeParse(value);
+  if (!parsed.success) throw new StrongroomError('ERR_USE_INVALID', { part: 'copy' });
+  const { owner, proofs, seals } = parsed.data;
+  if (parsed.data.contract !== contractId) {
+    throw new StrongroomError('ERR_CONTRACT_MISMATCH', { expected: contractId });
+  }
+  if (!ownersWithUses(contract).some(({ id }) => id === owner)) {
+    throw new StrongroomError('ERR_PARTY_UNKNOWN', { party: owner });
+  }
+  const workers = new Workers(authors);
+  for (const proof of proofs) await workers.add(decodeBase64url(proof) ?? new Uint8Array(0));
+  const chain = new UseChain(contract, contractId, owner);
+  for (const jws of seals) {
+    const { aggregatesKey: aggregateKey, token } = workers.of(claimedUse(jws).token);
+    const place = { contractId, owner, aggregateKey, tokenSha256: token };
+    chain.admit(await verifyUseSeal(jws, place), jws);
+  }
+  return chain;
+}
