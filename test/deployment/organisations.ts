@@ -182,7 +182,8 @@ async function createIdentities(folders: Folders, plan: DeploymentPlan) {
   const readingKeys: Record<string, unknown> = {};
   const texts: Record<string, string> = {};
   for (const party of [...plan.owners, ...plan.analysts]) {
-    const made = await createIdentity(party, { reading: plan.analysts.includes(party) });
+    const reading = [...plan.analysts, ...(plan.uses ?? [])].includes(party);
+    const made = await createIdentity(party, { reading });
     texts[party] = made.identityJson;
     signingKeys[party] = made.signingKey;
     readingKeys[party] = made.readingKey;

@@ -127,6 +127,25 @@ export async function askForEvidence(
   return await processes.start('evidence', COMMAND, args).done;
 }
 
+/** What an owner reads of its ledger of uses, one JSON object. */
+export async function usesOf(
+  deployment: Deployment,
+  owner: string,
+  more: readonly string[] = [],
+): Promise<Finished> {
+  const { processes, folders, brokers, namespace = '' } = deployment;
+  const where = ['--contract', contractFile(deployment), '--brokers', brokers, '--json'];
+  const who = ['--namespace', namespace, '--identity', identityFile(folders, owner)];
+  const roots = ['--simulated-roots', platformFolder(folders)];
+  return await processes.start(`uses-${owner}`, COMMAND, [
+    'uses',
+    ...where,
+    ...who,
+    ...roots,
+    ...more,
+  ]).done;
+}
+
 export async function succeeded(process: RunningProcess): Promise<Finished> {
   const finished = await process.done;
   if (finished.exitCode === 0) return finished;

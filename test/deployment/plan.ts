@@ -6,6 +6,8 @@ export interface DeploymentPlan {
   readonly owners: readonly string[];
   /** Parties with a reading key. */
   readonly analysts: readonly string[];
+  /** Owners with a reading key: each has a ledger of uses. */
+  readonly uses?: readonly string[];
   /** The contract, once every public part of it exists. */
   contract(parts: PublicParts): Contract;
   /** Whether owners keep leases: then one contract runs in one namespace, once. */
@@ -63,6 +65,7 @@ export function partiesOf(plan: DeploymentPlan, parts: PublicParts): unknown[] {
   });
   const owner = (id: string) => ({
     ...named(id),
+    ...(plan.uses?.includes(id) ? { readingKey: parts.readingKeys[id] } : {}),
     keyRelease: {
       url: parts.vaults[id]?.url,
       releaseKey: parts.vaults[id]?.releaseKey,

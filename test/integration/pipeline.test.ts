@@ -18,6 +18,7 @@ import {
   startProducer,
   startWorker,
   succeeded,
+  usesOf,
   workerSummary,
 } from '../deployment/pipeline.ts';
 import { Processes } from '../deployment/processes.ts';
@@ -91,6 +92,34 @@ function sumOf(lines: readonly Line[], name: 'visits' | 'weight'): number {
   return lines.flatMap((line) => line.rows).reduce((sum, row) => sum + Number(row[name]), 0);
 }
 
+/** Two owners read what became of their rows, compare, and find one history. */
+async function expectOneHistory(deployment: Deployment): Promise<void> {
+  const copied = await usesOf(deployment, 'south-clinic', ['--heads']);
+  const file = path.join(deployment.folders.run, 'south.uses.json');
+  await writeFile(file, copied.stdout);
+  const finished = await usesOf(deployment, 'north-clinic', ['--compare', file]);
+  expect(finished).toMatchObject({ exitCode: 0 });
+  const { entries, refused, comparison } = JSON.parse(finished.stdout);
+  expect(refused).toEqual([]);
+  expect(comparison).toMatchObject({ with: 'south-clinic', missingInTheirs: 0 });
+  expect(comparison.agreements).toBeGreaterThan(0);
+  const told = entries.flatMap(({ facts }: { facts: readonly Told[] }) => facts);
+  const results = told.filter(({ kind }: Told) => kind === 'window');
+  expect(results).toHaveLength(expectedTotals(ROWS_EACH).hourlyWindows + 1);
+  const rows = results.flatMap(({ inputs }: Told) => inputs ?? []);
+  // Each row in one hourly window, and in the whole.
+  expect(rows.reduce((sum: number, each: { rows: number }) => sum + each.rows, 0)).toBe(
+    2 * ROWS_EACH,
+  );
+  const stranger = await usesOf(deployment, 'place-registry');
+  expect(codeOfEnd(stranger)).toBe('ERR_USES_ABSENT');
+}
+
+interface Told {
+  readonly kind: string;
+  readonly inputs?: readonly { readonly dataset: string; readonly rows: number }[];
+}
+
 describe('the whole path', () => {
   test('counts every row of every owner once', async () => {
     const deployment = await fresh('plain');
@@ -157,6 +186,7 @@ describe('the whole path', () => {
     expect(kills).toBeGreaterThan(0);
     await succeeded(startWorker(deployment, 'worker-last', ['--until-complete']));
     expectEveryRowOnce(await resultsOf(deployment));
+    await expectOneHistory(deployment);
   });
 
   test('nothing runs under a contract that lacks a signature', async () => {

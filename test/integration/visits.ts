@@ -21,6 +21,7 @@ const HOUR_MS = 3_600_000;
 export const VISITS_PLAN: DeploymentPlan = {
   owners: ['north-clinic', 'south-clinic', 'place-registry'],
   analysts: [READER],
+  uses: ['north-clinic', 'south-clinic'],
   contract: visitsContract,
 };
 
