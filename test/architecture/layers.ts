@@ -140,6 +140,8 @@ export const LAYERS: readonly Layer[] = [
       /^(protocol|record-log|runtime)\//,
       /^attestation\/(?!insecure)/,
       /^sealing\/(identity|sign|verify|wrap|audit|merkle|notice|lease|key-shares)$/,
+      // An owner's own ledger of uses.
+      /^sealing\/(open-use|use-chain)$/,
     ],
     forbidden: [/^kafkajs/],
     why: 'the command handles contracts, identities and processes, never data',

@@ -12,6 +12,8 @@ import {
   RECORD_TYPES,
   type RecordShape,
   SEAL_HEADER,
+  useRecordShape,
+  usesTopic,
 } from '@strongroom/protocol/record';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -78,6 +80,7 @@ const shapes: readonly (readonly [message: string, shape: RecordShape, sealed: b
   ],
   ['token', plainRecordShape(contract, RECORD_TYPES.token, 'x'), false],
   ['checkpoint', plainRecordShape(contract, RECORD_TYPES.checkpoint, 'x'), false],
+  ['use', useRecordShape({ contract, owner: 'north', epoch: 1, sequence: 7 }), true],
   ['receipt', plainRecordShape(contract, RECORD_TYPES.receipt, 'x'), false],
   ['notice', plainRecordShape(contract, RECORD_TYPES.notice, 'x'), false],
   ['quarantine', plainRecordShape(contract, RECORD_TYPES.quarantine, 'x'), false],
@@ -94,6 +97,7 @@ describe('asyncapi.yaml says what record.ts does', () => {
     expect(addresses).toEqual([
       datasetTopic(id, dataset, '{namespace}'),
       aggregatesTopic(id, '{namespace}'),
+      usesTopic(id, '{owner}' as Parameters<typeof usesTopic>[1], '{namespace}'),
       quarantineTopic(id, '{namespace}'),
       challengesTopic(id, '{namespace}'),
       evidenceTopic(id, '{namespace}'),

@@ -545,7 +545,7 @@ export const ERRORS = {
   ),
   ERR_USES_DIVERGED: halt(
     'the ledgers of uses of two owners are expected to name each other as they are',
-    'Two histories were shown: keep both exports; the vault signed both, so the log or its host lies.',
+    'Two histories were shown, both signed by a vault: the log or its host lies. Keep both copies.',
   ),
 } as const satisfies Record<`ERR_${string}`, ErrorEntry>;
 

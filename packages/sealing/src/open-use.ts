@@ -20,6 +20,8 @@ import { parsePayload } from './payload.ts';
 import { checkRecordShape, type ReadRecord, sealOf, splitValue } from './record-checks.ts';
 import type { SecretReader } from './unwrapper.ts';
 
+export type { SecretReader } from './unwrapper.ts';
+
 const INVALID = 'ERR_USE_INVALID';
 const CODES: JwsCodes = { malformed: INVALID, algorithm: INVALID, signature: INVALID };
 

@@ -9,8 +9,7 @@ import { RECORD_TYPES, usesTopic } from '@strongroom/protocol/record';
 import type { UseFact, UseSeal } from '@strongroom/protocol/use-entry';
 import type { LogEntry, RecordLog } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
-import type { SecretReader } from '@strongroom/sealing/open';
-import { claimedUse, openUse, useSealIn } from '@strongroom/sealing/open-use';
+import { claimedUse, openUse, type SecretReader, useSealIn } from '@strongroom/sealing/open-use';
 import { UseChain } from '@strongroom/sealing/use-chain';
 
 /** By whom entries of ledgers have to be written. */

@@ -29,8 +29,8 @@ export function copyOf({ chain, entries, proofs }: ReadUses, { contractId }: Use
 }
 
 /**
- * @throws ERR_USE_INVALID for a seal that no attested worker signed, ERR_USES_BROKEN for a copy that
- *   is no chain, ERR_CONTRACT_MISMATCH, ERR_PARTY_UNKNOWN
+ * @throws ERR_USE_INVALID for a seal that no attested worker signed, ERR_USES_BROKEN for what is no
+ *   chain, ERR_CONTRACT_MISMATCH, ERR_PARTY_UNKNOWN, what is wrong with a proof
  */
 export async function readCopy(value: unknown, authors: UseAuthors): Promise<UseChain> {
   const { contract, contractId } = authors;

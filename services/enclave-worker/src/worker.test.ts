@@ -55,7 +55,7 @@ beforeAll(async () => {
   services = await startServices(() => computation);
   plain = await agreeOn(PLANS, QUERIES, 1, services.url);
   leased = await agreeOn(PLANS, QUERIES, 1, services.url, true);
-  told = await agreeOn(PLANS, QUERIES, 1, services.url, false, true);
+  told = await agreeOn(PLANS, QUERIES, 1, services.url, false, undefined, true);
   computation = plain;
 }, 60_000);
 afterAll(() => services.close());

@@ -43,9 +43,9 @@ let computation: Computation;
 let unread: Computation;
 let leased: Computation;
 beforeAll(async () => {
-  computation = await agreeOn(PLANS, QUERIES, 1, undefined, false, true);
+  computation = await agreeOn(PLANS, QUERIES, 1, undefined, false, undefined, true);
   unread = await agreeOn(PLANS, QUERIES, 1);
-  leased = await agreeOn(PLANS, QUERIES, 1, undefined, true, true);
+  leased = await agreeOn(PLANS, QUERIES, 1, undefined, true, undefined, true);
 }, 60_000);
 
 const rowsAt = (hour: number, count: number): Row[] =>
@@ -156,8 +156,8 @@ describe('ledgers of uses', () => {
   test('an owner is told of each result with its rows, of refusals and late rows', async () => {
     const scene = await new Scene(computation).start();
     const [north, south] = [scene.stream('north'), scene.stream('south')];
-    const batch = await north.seal(rowsAt(0, 5));
-    await scene.publish('north', batch, batch, await north.manifest(HOUR_MS));
+    const sealed = await north.seal(rowsAt(0, 5));
+    await scene.publish('north', sealed, sealed, await north.manifest(HOUR_MS));
     await scene.publish('south', await south.seal(rowsAt(0, 3)), await south.manifest(HOUR_MS));
     await scene.close();
     await scene.publish('north', await north.seal([...rowsAt(0, 2), ...rowsAt(1, 4)]));
@@ -237,7 +237,7 @@ describe('ledgers of uses', () => {
     await expect(opened).rejects.toMatchObject({ code: 'ERR_USE_INVALID' });
   });
 
-  test('a stop is the last entry, and a step that waited for a word is not told as a use', async () => {
+  test('a stop is the last entry; a step that waited for a word is no use', async () => {
     const scene = await new Scene(leased).open();
     const genesis = createHash('sha256').update(leased.contractId).digest('hex');
     const holder = claimsOf(scene.vault).keys[1].x;
