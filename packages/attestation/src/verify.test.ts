@@ -166,6 +166,15 @@ describe('the chain', () => {
   });
 
   test.each([
+    ['report', 'report'],
+    ['runtimeClaims', 'runtime-claims'],
+    ['uvmEndorsement', 'uvm-endorsement'],
+  ])('is refused when %s is no base64url, and not read without it', async (member, check) => {
+    const evidence = { ...(await evidenceFor()), [member]: 'AB==' };
+    expect(answer(evidence)).toBe(`ERR_EVIDENCE_MALFORMED ${check}`);
+  });
+
+  test.each([
     ['nothing', ''],
     ['text before it', 'hello\n'],
     ['junk in its base64', '-----BEGIN CERTIFICATE-----\nAB==\n-----END CERTIFICATE-----\n'],

@@ -143,6 +143,23 @@ describe('one authority', () => {
     expect(await read(agreed, [await tokenOf(A, foreign, lies)])).toBe('ERR_CONTRACT_MISMATCH');
   });
 
+  test('names the code as the one says whose word counts', async () => {
+    const agreed = agree({
+      measurements: [
+        { name: 'good', sha384: measureImage(GOOD) },
+        { name: 'other', sha384: measureImage(EVIL) },
+      ],
+    });
+    const worker = await start(agreed);
+    const dropped = await tokenOf(A, worker, { 'x-ms-sevsnpvm-hostdata': 'ab'.repeat(32) });
+    const counts = await tokenOf(B, worker, {
+      'x-ms-sevsnpvm-launchmeasurement': measureImage(EVIL),
+    });
+    expect(await read(agreed, [dropped, counts])).toMatchObject({
+      ...{ issuers: [B], measurementName: 'other' },
+    });
+  });
+
   test('that speaks of hardware does not speak of a simulated platform', async () => {
     const agreed = agree({});
     const lies = { 'x-ms-attestation-type': 'sevsnpvm', 'x-strongroom-platform': 'amd' };
