@@ -145,6 +145,7 @@ test('killed at each place between request and answer, it has kept what it said'
   }, 20);
   await runUntilDead(child, url).finally(() => clearInterval(killer));
   expect([...points]).toEqual(expect.arrayContaining(POINTS));
+  expect(load.answered.debits.size).toBeGreaterThan(0);
   checkWhatIsLeft();
   // Not the first time: then others are under way.
   for (const at of POINTS) await dieOnce({ at, turn: 3 });
