@@ -59,6 +59,8 @@ export const LEASE_MS = 6_000;
  * decide nothing that whoever runs the worker could not decide anyway.
  */
 export const LEASE_RENEWAL_MS = 1_500;
+/** So often a worker asks whether another one's lease has ended. */
+export const LEASE_POLL_MS = 500;
 /** A nonce for a new lease can be spent once, and so long. */
 export const LEASE_NONCE_MS = 60_000;
 /** Nonces that wait to be spent; beyond, the oldest is forgotten. */

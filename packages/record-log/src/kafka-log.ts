@@ -119,8 +119,11 @@ const POLITE_CLOSE_MS = 1_000;
 
 function createClient(options: KafkaLogOptions, retry: RetryOptions): Client {
   const sockets = new Set<Socket>();
+  let isClosed = false;
   const socketFactory: ISocketFactory = ({ host, port, onConnect }) => {
     const socket = connectSocket({ host, port, noDelay: true, keepAlive: true }, onConnect);
+    // The client goes on with what it had begun, and would keep the process alive.
+    if (isClosed) socket.destroy(new Error('closed'));
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     return socket;
@@ -149,6 +152,7 @@ function createClient(options: KafkaLogOptions, retry: RetryOptions): Client {
       await Promise.race([polite, patience]);
       patience.catch(() => undefined);
       closed.abort();
+      isClosed = true;
       // With an error, because the client fails its waiting requests only on one.
       for (const socket of sockets) socket.destroy(new Error('closed'));
     },

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Contract, Party } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
-import { LEASE_RENEWAL_MS } from '@strongroom/protocol/lease';
+import { LEASE_POLL_MS, LEASE_RENEWAL_MS } from '@strongroom/protocol/lease';
 import type { Logger } from '@strongroom/runtime/logger';
 import { type JsonAnswer, postJson } from './http-post.ts';
 import type { DoorRecord, Outgoing } from './vault/door.ts';
@@ -19,6 +19,7 @@ export interface LeaseOptions {
   readonly accessTokenFor: (owner: string) => string;
   readonly ca?: string;
   readonly logger: Logger;
+  readonly signal: AbortSignal;
 }
 
 /** The owner's signed word that the contract has ended. */
@@ -47,10 +48,21 @@ export class LeaseErrands {
     this.#owners = options.contract.parties.filter(({ keyRelease }) => keyRelease?.lease);
   }
 
-  /** A nonce of each owner, for the vault's claims; undefined where nobody keeps a lease. */
+  /**
+   * A nonce of each owner, for the vault's claims; undefined where nobody keeps a lease. While
+   * another worker holds one, this one stands by.
+   * @throws ERR_LEASE_HELD when it is told to stop meanwhile
+   */
   async challenges(): Promise<Record<string, string> | undefined> {
     if (this.#owners.length === 0) return undefined;
-    const answers = await this.#askAll('nonces', {});
+    let answers = await this.#askAll('nonces', {});
+    for (let waited = false; answers.some(isHeld); waited = true) {
+      const { signal, logger } = this.#options;
+      if (!waited) logger.info('lease-held-by-another');
+      await delay(LEASE_POLL_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) throw new StrongroomError('ERR_LEASE_HELD');
+      answers = await this.#askAll('nonces', {});
+    }
     return Object.fromEntries(answers.map(({ owner, body }) => [owner, textIn(body, 'nonce')]));
   }
 
@@ -126,6 +138,10 @@ export class LeaseErrands {
     if (answer.status === 200) return answer.body;
     throw refusal(party.id, answer);
   }
+}
+
+function isHeld({ body }: { readonly body: unknown }): boolean {
+  return memberOf(body, 'state') === 'held';
 }
 
 function refusal(owner: string, { status, body }: JsonAnswer): StrongroomError {

@@ -348,7 +348,7 @@ describe('a worker whose owners keep leases', () => {
     await until(() => world.results('hourly').length === 1);
     // As if it had slept, and another one had taken over.
     services.leases.holder = Buffer.alloc(32).toString('base64url');
-    const path = `/owner-north/leases/${computation.contractId}/`;
+    const path = `/owner-north/leases/${computation.contractId}/nonces`;
     const attempts = services.seen.get(path) ?? 0;
     await publishRest(world);
     await until(() => (services.seen.get(path) ?? 0) > attempts);

@@ -31,7 +31,9 @@ export class TestLeases {
   // biome-ignore lint/suspicious/noExplicitAny: bodies of tests
   async answer(owner: string, path: string, body: any) {
     const verb = path.split('/').at(-1);
-    if (verb === 'nonces') return { status: 200, body: { nonce: this.#issue() } };
+    if (verb === 'nonces') {
+      return { status: 200, body: { nonce: this.#issue(), state: this.state } };
+    }
     if (this.state === 'revoked') {
       const statement = await this.#statement(owner);
       return refusal('ERR_CONTRACT_REVOKED', { statement });

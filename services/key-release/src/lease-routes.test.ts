@@ -156,7 +156,9 @@ describe('a lease over HTTPS', () => {
 
   test('only the holder takes steps, by a signature over exactly this', async () => {
     const [worker, clone] = [new Worker(), new Worker()];
+    expect((await lease('nonces')).body.state).toBe('ended');
     await worker.acquire();
+    expect((await lease('nonces')).body.state).toBe('held');
     const genesis = genesisOf(contractId);
     expect(codeIn(await clone.acquire())).toBe('ERR_LEASE_HELD');
     expect(codeIn(await clone.step(genesis, hash('01')))).toBe('ERR_LEASE_LOST');

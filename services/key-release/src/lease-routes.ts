@@ -28,7 +28,10 @@ export function addLeaseRoutes(
 ): void {
   const { leases, nonces } = service;
   const worker = guards.demand('release');
-  scope.post('/leases/:contract/nonces', worker, async () => ({ nonce: nonces.issue() }));
+  scope.post('/leases/:contract/nonces', worker, async (request) => {
+    const { contract } = readRequest(PathSchema, request.params);
+    return { nonce: nonces.issue(), state: leases.find(contract).state };
+  });
   const answer = async (
     request: FastifyRequest,
     act: (contract: ContractId) => Promise<string>,
