@@ -43,6 +43,15 @@ export interface Agreement {
 interface Vault extends VaultParts {
   readonly adminToken: string;
   readonly client: KeyClient;
+  /** Stops the service, does something to its data folder, and starts it again. */
+  whileStopped(act: (data: string) => Promise<void>): Promise<void>;
+}
+
+/** What a deployment can do after its first contract. */
+export interface Organisations extends Agreement {
+  /** Another contract of the same parties; keys are from then on released under this one. */
+  agreeAgain(title: string): Promise<Agreement>;
+  whileStopped(owner: string, act: (data: string) => Promise<void>): Promise<void>;
 }
 
 export async function prepareFolders(run: string): Promise<Folders> {
@@ -61,7 +70,7 @@ export async function setUp(
   processes: Processes,
   folders: Folders,
   plan: DeploymentPlan,
-): Promise<Agreement> {
+): Promise<Organisations> {
   const accessToken = plan.secrets?.accessToken() ?? randomBytes(32).toString('base64url');
   await writeFile(accessTokenFile(folders), accessToken, { mode: 0o600 });
   await createSimulatedPlatform(platformFolder(folders));
@@ -75,10 +84,21 @@ export async function setUp(
   const measurement = await measureWorker(processes);
   say(`reference measurement ${measurement.slice(0, 16)}…`);
   const parts = { ...publicKeys, vaults, measurement, authorities };
-  const agreement = await agreeOnContract(plan, parts, texts);
-  await allowRelease(vaults, agreement, folders, plan);
-  say(`contract ${agreement.contractId.slice(0, 16)}… signed by ${Object.keys(texts).length}`);
-  return agreement;
+  const agree = async (contract: Contract) => {
+    const agreement = await agreeOnContract(contract, texts);
+    await allowRelease(vaults, agreement, folders, plan);
+    say(`contract ${agreement.contractId.slice(0, 16)}… signed by ${Object.keys(texts).length}`);
+    return agreement;
+  };
+  return {
+    ...(await agree(plan.contract(parts))),
+    agreeAgain: (title) => agree({ ...plan.contract(parts), title }),
+    whileStopped: async (owner, act) => vaults[owner]?.whileStopped(act),
+  };
+}
+
+export function adminTokenFile(folders: Folders, owner: string): string {
+  return path.join(folders.secrets, `${owner}.admin-token`);
 }
 
 export function accessTokenFile(folders: Folders): string {
@@ -141,27 +161,32 @@ async function startVault(
   const adminToken = plan.secrets?.adminToken(owner) ?? randomBytes(32).toString('base64url');
   const masterKey = plan.secrets?.masterKey(owner) ?? randomBytes(32);
   const secret = (name: string) => path.join(folders.secrets, `${owner}.${name}`);
-  await writeFile(secret('admin-token'), adminToken, { mode: 0o600 });
+  await writeFile(adminTokenFile(folders, owner), adminToken, { mode: 0o600 });
   const encoded = Buffer.from(masterKey).toString('base64url');
   await writeFile(secret('master-key'), encoded, { mode: 0o600 });
-  await processes.startService(
-    `key-release-${owner}`,
-    'services/key-release/src/main.insecure.ts',
-    [
-      'start',
-      ...['--owner', owner, '--port', new URL(url).port, '--roots', platformFolder(folders)],
-      ...['--data', path.join(folders.run, `key-release-${owner}`)],
-      ...['--authorities', authorities, '--master-key-file', secret('master-key')],
-      ...['--access-token-file', accessTokenFile(folders)],
-      ...['--admin-token-file', secret('admin-token')],
-      ...(await tlsFiles(folders, owner)),
-    ],
-    { url, ca: folders.authority.caPem },
-  );
+  const name = `key-release-${owner}`;
+  const main = 'services/key-release/src/main.insecure.ts';
+  const data = path.join(folders.run, name);
+  const args = [
+    'start',
+    ...['--owner', owner, '--port', new URL(url).port, '--roots', platformFolder(folders)],
+    ...['--data', data, '--authorities', authorities],
+    ...['--master-key-file', secret('master-key')],
+    ...['--access-token-file', accessTokenFile(folders)],
+    ...['--admin-token-file', adminTokenFile(folders, owner)],
+    ...(await tlsFiles(folders, owner)),
+  ];
+  const at = { url, ca: folders.authority.caPem };
+  let service = await processes.startService(name, main, args, at);
   const client = keyClient(url, adminToken, folders.authority.caPem);
   const keys = await createKeys(client, plan.secrets?.stateShare(owner));
-  const service = await httpsGetJson(`${url}/.well-known/strongroom`, folders.authority.caPem);
-  return { url, client, adminToken, releaseKey: service['releaseKey'], ...keys };
+  const known = await httpsGetJson(`${url}/.well-known/strongroom`, folders.authority.caPem);
+  const whileStopped: Vault['whileStopped'] = async (act) => {
+    await service.stop();
+    await act(data);
+    service = await processes.startService(name, main, args, at);
+  };
+  return { url, client, adminToken, releaseKey: known['releaseKey'], ...keys, whileStopped };
 }
 
 /** Through Azure's own client; returns what the contract says of the key encryption key. */
@@ -201,11 +226,10 @@ async function measureWorker(processes: Processes): Promise<string> {
 
 /** Draft, then every party's signature; a contract that lacks one runs nowhere. */
 async function agreeOnContract(
-  plan: DeploymentPlan,
-  parts: PublicParts,
+  draft: Contract,
   identities: Readonly<Record<string, string>>,
 ): Promise<Agreement> {
-  let signed: Contract | SignedContract = plan.contract(parts);
+  let signed: Contract | SignedContract = draft;
   for (const text of Object.values(identities)) {
     signed = await signContract(signed, parseIdentity(text));
   }
@@ -221,11 +245,14 @@ async function allowRelease(
   plan: DeploymentPlan,
 ): Promise<void> {
   const releasePolicy = encodedPolicy(releasePolicyFor(contract, contractId));
-  for (const [owner, { url, client, adminToken }] of Object.entries(vaults)) {
+  for (const [owner, { url, client, adminToken, keyId }] of Object.entries(vaults)) {
     const options = { ca: folders.authority.caPem, token: adminToken };
     await httpsPutJson(`${url}/contracts/${contractId}`, signed, options);
+    // Of the wrapping key the version that contracts name, of the others the only one.
+    const [, version = ''] = keyId.split('/');
+    await client.updateKeyProperties(WRAPPING_KEY_ID, version, { releasePolicy });
     const shares = allowsShare(plan, owner) ? [KEY_SHARE_ID] : [];
-    for (const name of [WRAPPING_KEY_ID, STATE_SHARE_ID, ...shares]) {
+    for (const name of [STATE_SHARE_ID, ...shares]) {
       const { properties } = await client.getKey(name);
       await client.updateKeyProperties(name, properties.version ?? '', { releasePolicy });
     }

@@ -5,6 +5,7 @@ import type { RecordLog } from '@strongroom/record-log/log';
 import {
   type Agreement,
   accessTokenFile,
+  adminTokenFile,
   type Folders,
   identityFile,
   platformFolder,
@@ -143,6 +144,17 @@ export async function usesOf(
     ...who,
     ...roots,
     ...more,
+  ]).done;
+}
+
+/** One owner ends the contract, and watches the worker stop. */
+export async function revokeAs(deployment: Deployment, owner: string): Promise<Finished> {
+  const { processes, folders, brokers, namespace = '' } = deployment;
+  return await processes.start('revoke', COMMAND, [
+    ...['revoke', '--contract', contractFile(deployment), '--party', owner, '--yes', '--json'],
+    ...['--admin-token-file', adminTokenFile(folders, owner), '--ca-file', folders.caFile],
+    ...['--watch', '--brokers', brokers, '--namespace', namespace],
+    ...['--simulated-roots', platformFolder(folders)],
   ]).done;
 }
 

@@ -18,12 +18,19 @@ import {
 export const READER = 'health-office';
 const HOUR_MS = 3_600_000;
 
-export const VISITS_PLAN: DeploymentPlan = {
-  owners: ['north-clinic', 'south-clinic', 'place-registry'],
-  analysts: [READER],
-  uses: ['north-clinic', 'south-clinic'],
-  contract: visitsContract,
-};
+export const VISITS_PLAN = visitsPlan();
+export const LEASED_VISITS_PLAN = visitsPlan({ leases: true });
+
+function visitsPlan(more: Pick<DeploymentPlan, 'leases'> = {}): DeploymentPlan {
+  const plan: DeploymentPlan = {
+    owners: ['north-clinic', 'south-clinic', 'place-registry'],
+    analysts: [READER],
+    uses: ['north-clinic', 'south-clinic'],
+    contract: (parts) => visitsContract(plan, parts),
+    ...more,
+  };
+  return plan;
+}
 
 export const VISIT_QUERIES = {
   'hourly-visits': `SELECT place, count(*) AS visits, sum(weight) AS weight
@@ -32,7 +39,7 @@ FROM visits GROUP BY place`,
 FROM visits v JOIN places p ON v.place = p.place GROUP BY p.district`,
 } as const;
 
-function visitsContract(parts: PublicParts): Contract {
+function visitsContract(plan: DeploymentPlan, parts: PublicParts): Contract {
   const visitColumns = [
     { name: 'at', type: 'timestamp-ms', nullable: false },
     { name: 'place', type: 'utf8', nullable: false },
@@ -55,7 +62,7 @@ function visitsContract(parts: PublicParts): Contract {
     title: 'Visits',
     purpose: 'Visits by hour and by district',
     version: 1,
-    parties: partiesOf(VISITS_PLAN, parts),
+    parties: partiesOf(plan, parts),
     datasets: [
       { id: 'visits-north', ...ownedBy(parts, 'north-clinic'), ...visits },
       { id: 'visits-south', ...ownedBy(parts, 'south-clinic'), ...visits },
@@ -108,6 +115,34 @@ export async function writeVisits(folder: string, rowsEach: number): Promise<Shi
     instance.closeSync();
   }
   return shipments;
+}
+
+/** The same rows in several files, cut before these hours: to be published one after the other. */
+export async function cutByHours(
+  shipment: Shipment,
+  hours: readonly number[],
+): Promise<Shipment[]> {
+  const instance = await DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  const bounds = [0, ...hours, HOURS];
+  const parts: Shipment[] = [];
+  try {
+    for (const [index, until] of bounds.slice(1).entries()) {
+      const source = shipment.source.replace('.parquet', `.${index}.parquet`);
+      await connection.run(`COPY (
+          SELECT "at", place, weight
+          FROM (SELECT *, epoch_ms("at" - min("at") OVER ()) AS since
+            FROM read_parquet('${shipment.source}'))
+          WHERE since >= ${(bounds[index] ?? 0) * HOUR_MS} AND since < ${until * HOUR_MS}
+          ORDER BY "at", weight
+        ) TO '${source}' (FORMAT parquet)`);
+      parts.push({ ...shipment, source });
+    }
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+  return parts;
 }
 
 /** What a correct pipeline must say in total: every row once, in closed form. */
