@@ -22,6 +22,7 @@ import type {
 import { LogError } from './log-error.ts';
 import { type PartitionFetcher, type Position, readEntries } from './read-entries.ts';
 import { assertOneRequest, splitIntoRequests } from './record-requests.ts';
+import { untilHeardOf } from './until-heard-of.ts';
 
 /**
  * The one file that knows kafkajs 2.2.4. Its producer is used with one awaited send at a time; its
@@ -165,15 +166,13 @@ async function createTopics(
 ): Promise<void> {
   try {
     const { brokers } = await admin.describeCluster();
-    await admin.createTopics({
-      waitForLeaders: true,
-      topics: topics.map(({ topic, partitions = 1, config = {} }) => ({
-        topic,
-        numPartitions: partitions,
-        replicationFactor: Math.min(brokers.length, REPLICAS),
-        configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
-      })),
-    });
+    const wanted = topics.map(({ topic, partitions = 1, config = {} }) => ({
+      topic,
+      numPartitions: partitions,
+      replicationFactor: Math.min(brokers.length, REPLICAS),
+      configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+    }));
+    await untilHeardOf(() => admin.createTopics({ waitForLeaders: true, topics: wanted }));
   } catch (error) {
     throw toLogError(error);
   }
