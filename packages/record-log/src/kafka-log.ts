@@ -1,3 +1,4 @@
+// More than 300 lines, because nothing of kafkajs may be outside of this file.
 import { connect as connectSocket, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -28,7 +29,6 @@ import { untilHeardOf } from './until-heard-of.ts';
  * The one file that knows kafkajs 2.2.4. Its producer is used with one awaited send at a time; its
  * consumer is not used at all: it needs a group, joins slowly, rebalances, hides positions and
  * shows aborted records. Reading fetches directly with the client's connections (`Cluster`).
- * It has more than 300 lines because nothing of kafkajs may be outside of it.
  */
 
 export interface KafkaLogOptions {
