@@ -156,7 +156,12 @@ test('after a restart everything is as it was: sums, limits, and what was debite
       database.close();
       open();
       expect(ledger.accounts(contract)).toEqual(accounts);
-      expect(steps.map(([number, rho]) => refusal(() => debit(number, { rho })))).toEqual(outcomes);
+      const again = steps.map(([number, rho]) => refusal(() => debit(number, { rho })));
+      // What was refused stays so; its window may have been debited by less in between.
+      const numbers = (each: readonly unknown[]) =>
+        each.map((one) => typeof one === 'number' && one);
+      expect(numbers(again)).toEqual(numbers(outcomes));
+      expect(ledger.accounts(contract)).toEqual(accounts);
       const spent = unitsOf(accounts[0]?.spent['rho'] ?? '0');
       expect(spent >= unitsOf(before?.spent['rho'] ?? '0') && spent <= unitsOf('100')).toBe(true);
     }),
