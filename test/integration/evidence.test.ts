@@ -1,7 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { DatasetIdSchema } from '@strongroom/protocol/fields';
@@ -13,22 +10,20 @@ import {
   evidenceTopic,
   RECORD_TYPES,
 } from '@strongroom/protocol/record';
-import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { LogEntry } from '@strongroom/record-log/log';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { prepareFolders, setUp } from '../deployment/organisations.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   askForEvidence,
   codeOfEnd,
   type Deployment,
   jsonLines,
-  prepareTopics,
   publish,
   type Shipment,
   startWorker,
   workerSummary,
 } from '../deployment/pipeline.ts';
-import { freePort, Processes } from '../deployment/processes.ts';
+import { freePort } from '../deployment/processes.ts';
+import { closeDeployment, inNamespace, openDeployment } from './open-deployment.ts';
 import { VISITS_PLAN, writeVisits } from './visits.ts';
 
 /** Somebody who trusts nobody asks a running worker, over a real log and over HTTP. */
@@ -50,26 +45,14 @@ let base: Deployment;
 let shipments: Shipment[];
 
 beforeAll(async () => {
-  const folders = await prepareFolders(await mkdtemp(path.join(os.tmpdir(), 'strongroom-it-')));
-  const processes = new Processes(folders.logs);
-  const brokers = inject('brokers');
-  const log = await connectKafkaLog({ brokers: brokers.split(','), clientId: 'integration' });
-  const agreement = await setUp(processes, folders, VISITS_PLAN);
-  base = { processes, folders, agreement, log, brokers, logLevel: 'debug' };
-  shipments = await writeVisits(folders.run, ROWS_EACH);
+  const opened = await openDeployment(VISITS_PLAN);
+  base = { ...opened.base, agreement: opened.organisations, logLevel: 'debug' };
+  shipments = await writeVisits(base.folders.run, ROWS_EACH);
 });
 
-afterAll(async () => {
-  await base.processes.stopAll();
-  await base.log.close();
-  await rm(base.folders.run, { recursive: true, force: true });
-});
+afterAll(() => closeDeployment(base));
 
-async function fresh(namespace: string): Promise<Deployment> {
-  const deployment = { ...base, namespace };
-  await prepareTopics(deployment);
-  return deployment;
-}
+const fresh = (namespace: string) => inNamespace(base, namespace);
 
 async function ask(deployment: Deployment, more: readonly string[] = []) {
   const finished = await askForEvidence(deployment, ['--json', ...more]);

@@ -1,15 +1,13 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
+import { cp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LEASE_MS } from '@strongroom/protocol/lease';
 import { aggregatesTopic, RECORD_TYPES, type RecordType } from '@strongroom/protocol/record';
 import { awaitTopic } from '@strongroom/record-log/await-topic';
-import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { LogEntry } from '@strongroom/record-log/log';
 import { claimedAggregate } from '@strongroom/sealing/open';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { type Organisations, prepareFolders, setUp } from '../deployment/organisations.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Organisations } from '../deployment/organisations.ts';
 import {
   codeOfEnd,
   type Deployment,
@@ -23,7 +21,8 @@ import {
   succeeded,
   workerSummary,
 } from '../deployment/pipeline.ts';
-import { Processes, type RunningProcess } from '../deployment/processes.ts';
+import type { RunningProcess } from '../deployment/processes.ts';
+import { closeDeployment, openDeployment } from './open-deployment.ts';
 import { cutByHours, LEASED_VISITS_PLAN, READER, writeVisits } from './visits.ts';
 
 /**
@@ -45,23 +44,14 @@ let whole: Shipment[];
 let south: Shipment[];
 
 beforeAll(async () => {
-  const folders = await prepareFolders(await mkdtemp(path.join(os.tmpdir(), 'strongroom-leases-')));
-  const processes = new Processes(folders.logs);
-  const brokers = inject('brokers');
-  const log = await connectKafkaLog({ brokers: brokers.split(','), clientId: 'leases' });
-  organisations = await setUp(processes, folders, LEASED_VISITS_PLAN);
-  base = { processes, folders, log, brokers };
-  const [north, last, places] = await writeVisits(folders.run, ROWS_EACH);
+  ({ base, organisations } = await openDeployment(LEASED_VISITS_PLAN));
+  const [north, last, places] = await writeVisits(base.folders.run, ROWS_EACH);
   if (!north || !last || !places) throw new Error('no shipments');
   whole = [north, places];
   south = await cutByHours(last, CUTS);
 });
 
-afterAll(async () => {
-  await base.processes.stopAll();
-  await base.log.close();
-  await rm(base.folders.run, { recursive: true, force: true });
-});
+afterAll(() => closeDeployment(base));
 
 /** One contract, and so one lease at each owner, for each run. */
 class Run {

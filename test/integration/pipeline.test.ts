@@ -1,17 +1,13 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { aggregatesTopic, datasetTopic } from '@strongroom/protocol/record';
-import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { prepareFolders, setUp } from '../deployment/organisations.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   codeOfEnd,
   contractFile,
   type Deployment,
   jsonLines,
-  prepareTopics,
   publish,
   readAs,
   type Shipment,
@@ -21,7 +17,7 @@ import {
   usesOf,
   workerSummary,
 } from '../deployment/pipeline.ts';
-import { Processes } from '../deployment/processes.ts';
+import { closeDeployment, inNamespace, openDeployment } from './open-deployment.ts';
 import { expectedTotals, READER, VISITS_PLAN, writeVisits } from './visits.ts';
 
 /** The whole path as processes over a real log: right totals, whatever is killed on the way. */
@@ -41,26 +37,14 @@ let base: Deployment;
 let shipments: Shipment[];
 
 beforeAll(async () => {
-  const folders = await prepareFolders(await mkdtemp(path.join(os.tmpdir(), 'strongroom-it-')));
-  const processes = new Processes(folders.logs);
-  const brokers = inject('brokers');
-  const log = await connectKafkaLog({ brokers: brokers.split(','), clientId: 'integration' });
-  const agreement = await setUp(processes, folders, VISITS_PLAN);
-  base = { processes, folders, agreement, log, brokers, logLevel: 'debug' };
-  shipments = await writeVisits(folders.run, ROWS_EACH);
+  const opened = await openDeployment(VISITS_PLAN);
+  base = { ...opened.base, agreement: opened.organisations, logLevel: 'debug' };
+  shipments = await writeVisits(base.folders.run, ROWS_EACH);
 });
 
-afterAll(async () => {
-  await base.processes.stopAll();
-  await base.log.close();
-  await rm(base.folders.run, { recursive: true, force: true });
-});
+afterAll(() => closeDeployment(base));
 
-async function fresh(namespace: string): Promise<Deployment> {
-  const deployment = { ...base, namespace };
-  await prepareTopics(deployment);
-  return deployment;
-}
+const fresh = (namespace: string) => inNamespace(base, namespace);
 
 async function publishAll(deployment: Deployment, more = SMALL_BATCHES): Promise<void> {
   await Promise.all(shipments.map((shipment) => publish(deployment, shipment, more)));

@@ -66,3 +66,9 @@ function parseJson(bytes: Buffer): unknown {
     return undefined;
   }
 }
+
+/** An own member of a JSON value; undefined where there is none. */
+export function memberOf(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
+}

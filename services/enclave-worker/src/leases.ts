@@ -4,7 +4,7 @@ import { codeOf, type ErrorCode, isErrorCode, StrongroomError } from '@strongroo
 import type { ContractId } from '@strongroom/protocol/fields';
 import { LEASE_POLL_MS, LEASE_RENEWAL_MS } from '@strongroom/protocol/lease';
 import type { Logger } from '@strongroom/runtime/logger';
-import { type JsonAnswer, postJson } from './http-post.ts';
+import { type JsonAnswer, memberOf, postJson } from './http-post.ts';
 import type { DoorRecord, Outgoing } from './vault/door.ts';
 import type { VaultDoor } from './vault-process.ts';
 
@@ -159,9 +159,4 @@ function textIn(body: unknown, name: string): string {
   const text = memberOf(body, name);
   if (typeof text === 'string') return text;
   throw new StrongroomError('ERR_LEASE_INVALID', { problem: `no ${name}` });
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  return Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
 }

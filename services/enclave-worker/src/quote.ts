@@ -6,7 +6,7 @@ import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url
 import { type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { Evidence } from '@strongroom/protocol/evidence';
 import { TOKEN_BYTES_MAX } from '@strongroom/protocol/limits';
-import { type JsonAnswer, postJson } from './http-post.ts';
+import { type JsonAnswer, memberOf, postJson } from './http-post.ts';
 
 /** From a platform to a token: a report that binds the vault's claims, judged by an authority. */
 
@@ -77,9 +77,4 @@ function refusal({ status, body }: JsonAnswer, issuer: string): StrongroomError 
   const code = memberOf(memberOf(body, 'error'), 'code');
   const unknown: ErrorCode = status >= 500 ? 'ERR_SERVICE_UNREACHABLE' : 'ERR_TOKEN_INVALID';
   return new StrongroomError(isErrorCode(code) ? code : unknown, { authority: issuer, status });
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  return Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { demandAgreement, type OneWorker } from '@strongroom/attestation/agreement';
 import { compileReleasePolicy } from '@strongroom/attestation/release-policy';
@@ -12,6 +11,7 @@ import type { RuntimeClaims } from '@strongroom/protocol/evidence';
 import type { PartyId } from '@strongroom/protocol/fields';
 import { RSA_BITS_MIN } from '@strongroom/protocol/limits';
 import { type ReleaseAlgorithm, wrapForRelease } from '@strongroom/sealing/wrap';
+import { sha256 } from './access.ts';
 import type { AuditHeads } from './audit-heads.ts';
 import type { AuditEvent, AuditLog } from './audit-log.ts';
 import type { GroupCommit } from './group-commit.ts';
@@ -219,8 +219,4 @@ function auditRefusal(error: unknown, request: ReleaseRequest, { auditLog }: Rel
 
 function callerFact({ caller }: ReleaseRequest): { caller?: string } {
   return caller === undefined ? {} : { caller };
-}
-
-function sha256(data: Uint8Array | string): string {
-  return createHash('sha256').update(data).digest('hex');
 }
