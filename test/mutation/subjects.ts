@@ -40,7 +40,7 @@ const GUARDS: Readonly<Record<string, readonly string[]>> = {
 };
 const EVERY_GUARD_TEST = [
   'services/analyst/src/guards.test.ts',
-  'services/key-release/src/guards.test.ts',
+  'services/key-release/src/requester/guards.test.ts',
 ];
 
 /** Release policies: claims are judged, not reports, so that no other test can notice. */

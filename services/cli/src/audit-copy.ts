@@ -65,7 +65,7 @@ const EntriesSchema = z.array(z.strictObject({ entry: z.string() }));
 const HeadsSchema = z.array(z.strictObject({ jws: z.string() }));
 const OwnerSchema = z.strictObject({ owner: z.string() });
 
-/** The tables of services/key-release/src/database.ts, read and nothing else. */
+/** The tables of services/key-release/src/storage/database.ts, read and nothing else. */
 function fromDatabase(path: string): AuditCopy {
   const database = new DatabaseSync(path, { open: false, readOnly: true });
   try {

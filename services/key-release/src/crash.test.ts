@@ -8,10 +8,10 @@ import { COST, createLoad, type Load } from '../test/crash-load.ts';
 import type { Death } from '../test/kill-points.ts';
 import { exitCode } from '../test/program.ts';
 import { prepareVault } from '../test/vault.ts';
-import { createAuditLog } from './audit-log.ts';
-import { openDatabase } from './database.ts';
-import { createLeaseStore } from './lease-store.ts';
-import { openLedger } from './ledger.ts';
+import { createAuditLog } from './audit/audit-log.ts';
+import { createLeaseStore } from './leases/lease-store.ts';
+import { openLedger } from './ledger/ledger.ts';
+import { openDatabase } from './storage/database.ts';
 
 /**
  * The service dies at every place between a request and its answer, under releases, changes of the

@@ -1,7 +1,7 @@
 import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { Logger } from '@strongroom/runtime/logger';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { DATABASE_FILE, storageRefusal } from './database.ts';
+import { DATABASE_FILE, storageRefusal } from './storage/database.ts';
 
 /**
  * Refusals in Azure's shape. `error.code` is Azure's word for the status; `innererror.code` is our

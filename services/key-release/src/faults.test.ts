@@ -6,13 +6,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { encoded, policyFor, workerClaims } from '../test/token.ts';
 import { createTransportKey, startVault, type Vault } from '../test/vault.ts';
 import { createClientOf, createContract, createWorker, type TestWorker } from '../test/worker.ts';
-import type * as Database from './database.ts';
-import { DATABASE_FILE } from './database.ts';
+import type * as Database from './storage/database.ts';
+import { DATABASE_FILE } from './storage/database.ts';
 
 /** A disk that is full, a page that is damaged, a clock that jumps: refused with a code, mended. */
 
 let database: DatabaseSync;
-vi.mock('./database.ts', async (original) => {
+vi.mock('./storage/database.ts', async (original) => {
   const real = await original<typeof Database>();
   const openDatabase = (folder: string) => {
     database = real.openDatabase(folder);

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { get } from '../test/get.ts';
 import { encoded, policyFor, workerClaims } from '../test/token.ts';
 import { createClient, createTransportKey, startVault, type Vault } from '../test/vault.ts';
-import { challengeOf } from './access.ts';
+import { challengeOf } from './access/access.ts';
 
 /** What Azure's client never sends, or hides from its caller. */
 

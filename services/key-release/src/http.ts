@@ -2,20 +2,25 @@ import { codeOf } from '@strongroom/protocol/errors';
 import type { Logger } from '@strongroom/runtime/logger';
 import type { Metrics } from '@strongroom/runtime/metrics';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { challengeOf } from './access.ts';
-import type { KeyService } from './admin-route.ts';
-import type { Attempts } from './attempts.ts';
-import { addAuditRoutes, signHeadsAfterAnswers } from './audit-routes.ts';
-import { warningsOf } from './authorities.ts';
-import { addContractRoutes } from './contract-routes.ts';
+import { challengeOf } from './access/access.ts';
+import type { Attempts } from './access/attempts.ts';
+import type { Guards } from './access/guard.ts';
+import { addAuditRoutes, signHeadsAfterAnswers } from './audit/audit-routes.ts';
 import { addErrorAnswers } from './error-answers.ts';
-import type { Guards } from './guard.ts';
-import { ApiVersionSchema, KeyPathSchema, ReleaseSchema, readRequest } from './key-requests.ts';
-import { addKeyRoutes } from './key-routes.ts';
-import { addLeaseRoutes } from './lease-routes.ts';
-import type { LeaseService } from './leases.ts';
-import { addLedgerRoutes, type LedgerService } from './ledger-routes.ts';
+import type { KeyService } from './keys/admin-route.ts';
+import {
+  ApiVersionSchema,
+  KeyPathSchema,
+  ReleaseSchema,
+  readRequest,
+} from './keys/key-requests.ts';
+import { addKeyRoutes } from './keys/key-routes.ts';
+import { addLeaseRoutes } from './leases/lease-routes.ts';
+import type { LeaseService } from './leases/leases.ts';
+import { addLedgerRoutes, type LedgerService } from './ledger/ledger-routes.ts';
 import { type ReleaseService, releaseKey } from './release-key.ts';
+import { warningsOf } from './requester/authorities.ts';
+import { addContractRoutes } from './requester/contract-routes.ts';
 
 export interface HttpOptions {
   readonly owner: string;

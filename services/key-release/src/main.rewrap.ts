@@ -1,11 +1,11 @@
 import process from 'node:process';
 import { systemClock } from '@strongroom/runtime/clock';
 import { runService } from '@strongroom/runtime/shutdown';
-import { createAuditLog } from './audit-log.ts';
-import { openDatabase } from './database.ts';
-import { openMasterKey } from './master-key.ts';
-import { rewrapStore } from './rewrap.ts';
-import { readRewrapSettings } from './rewrap-settings.ts';
+import { createAuditLog } from './audit/audit-log.ts';
+import { openMasterKey } from './master-key/master-key.ts';
+import { rewrapStore } from './master-key/rewrap.ts';
+import { readRewrapSettings } from './master-key/rewrap-settings.ts';
+import { openDatabase } from './storage/database.ts';
 
 /** Rotates the master key of a key release service that does not run. */
 await runService('key-release rewrap', async (context) => {

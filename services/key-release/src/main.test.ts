@@ -9,8 +9,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { get } from '../test/get.ts';
 import { encoded, policyFor, workerClaims } from '../test/token.ts';
 import { createClient, createTransportKey, prepareVault } from '../test/vault.ts';
-import { createAuditLog } from './audit-log.ts';
-import { openDatabase } from './database.ts';
+import { createAuditLog } from './audit/audit-log.ts';
+import { openDatabase } from './storage/database.ts';
 
 /** The program as it is started by people: its exit codes, its signals, and its sudden death. */
 

@@ -17,9 +17,9 @@ import { RsaKeySchema } from '@strongroom/protocol/public-key';
 import type { Clock } from '@strongroom/runtime/clock';
 import { CompactSign } from 'jose';
 import { z } from 'zod';
-import type { AtRest } from './at-rest.ts';
-import type { AuditLog } from './audit-log.ts';
-import { transaction } from './database.ts';
+import type { AuditLog } from './audit/audit-log.ts';
+import type { AtRest } from './master-key/at-rest.ts';
+import { transaction } from './storage/database.ts';
 
 /**
  * The key that signs releases. A contract pins it, so it is made once, at the first start, and kept

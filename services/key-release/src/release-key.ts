@@ -11,15 +11,15 @@ import type { RuntimeClaims } from '@strongroom/protocol/evidence';
 import type { PartyId } from '@strongroom/protocol/fields';
 import { RSA_BITS_MIN } from '@strongroom/protocol/limits';
 import { type ReleaseAlgorithm, wrapForRelease } from '@strongroom/sealing/wrap';
-import { sha256 } from './access.ts';
-import type { AuditHeads } from './audit-heads.ts';
-import type { AuditEvent, AuditLog } from './audit-log.ts';
-import type { GroupCommit } from './group-commit.ts';
-import { releaseAnswer } from './key-bundle.ts';
-import type { KeyStore, KeyVersion } from './key-store.ts';
-import type { LeaseStore } from './lease-store.ts';
+import { sha256 } from './access/access.ts';
+import type { AuditHeads } from './audit/audit-heads.ts';
+import type { AuditEvent, AuditLog } from './audit/audit-log.ts';
+import { releaseAnswer } from './keys/key-bundle.ts';
+import type { KeyStore, KeyVersion } from './keys/key-store.ts';
+import type { LeaseStore } from './leases/lease-store.ts';
 import type { ReleaseIdentity } from './release-identity.ts';
-import { type RequesterService, verifyRaw, verifyRequester } from './requester.ts';
+import { type RequesterService, verifyRaw, verifyRequester } from './requester/requester.ts';
+import type { GroupCommit } from './storage/group-commit.ts';
 
 export interface ReleaseRequest {
   readonly name: string;

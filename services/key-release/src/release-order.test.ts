@@ -5,9 +5,9 @@ import { PartyIdSchema } from '@strongroom/protocol/fields';
 import { expect, test } from 'vitest';
 import { createAuthority, ISSUER, policyFor, workerClaims } from '../test/token.ts';
 import { createTransportKey } from '../test/vault.ts';
-import { createGroupCommit } from './group-commit.ts';
-import type { KeyVersion } from './key-store.ts';
+import type { KeyVersion } from './keys/key-store.ts';
 import { type ReleaseService, releaseKey } from './release-key.ts';
+import { createGroupCommit } from './storage/group-commit.ts';
 
 const transport = createTransportKey();
 const authority = createAuthority();

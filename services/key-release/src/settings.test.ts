@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { codeOf } from '@strongroom/protocol/errors';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { sha256 } from './access.ts';
-import { parseAccessFile, parseTokenFile } from './access-file.ts';
-import { jwksUrlsOf, parseAuthorities } from './authorities.ts';
-import { readMasterKey } from './master-key.ts';
+import { sha256 } from './access/access.ts';
+import { parseAccessFile, parseTokenFile } from './access/access-file.ts';
+import { readMasterKey } from './master-key/master-key.ts';
+import { jwksUrlsOf, parseAuthorities } from './requester/authorities.ts';
 import { readSettings } from './settings.ts';
 
 const FILES = ['authorities', 'access-token-file', 'admin-token-file', 'master-key-file'];

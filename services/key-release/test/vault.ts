@@ -6,11 +6,11 @@ import { Writable } from 'node:stream';
 import { KeyClient } from '@azure/keyvault-keys';
 import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
 import { createLogger } from '@strongroom/runtime/logger';
-import type { Right } from '../src/access.ts';
-import { createAuditLog } from '../src/audit-log.ts';
-import { openDatabase } from '../src/database.ts';
+import type { Right } from '../src/access/access.ts';
+import { createAuditLog } from '../src/audit/audit-log.ts';
 import { serve } from '../src/serve.ts';
 import { readSettings } from '../src/settings.ts';
+import { openDatabase } from '../src/storage/database.ts';
 import { createTls } from './tls.ts';
 import { type Authority, createAuthority, ISSUER } from './token.ts';
 

@@ -1,0 +1,82 @@
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import {
+  Bytes32Schema,
+  CompactJwsSchema,
+  type ContractId,
+  ContractIdSchema,
+} from '@strongroom/protocol/fields';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { Guards } from '../access/guard.ts';
+import { readRequest, TargetSchema } from '../keys/key-requests.ts';
+import { acquireLease, type LeaseService, stateLease, takeStep } from './leases.ts';
+
+const PathSchema = z.strictObject({ contract: ContractIdSchema });
+const AcquireSchema = z.strictObject({ target: TargetSchema });
+const StepSchema = z.strictObject({ step: CompactJwsSchema });
+const HolderSchema = z.strictObject({ holder: Bytes32Schema });
+
+/**
+ * Routes of a contract's lease. A worker needs the right to release; to end the contract, and to
+ * look, needs other ones. Who renews or ends a lease names the holder and proves nothing: whoever
+ * runs the worker can stop it anyway, and no result leaves by it.
+ */
+export function addLeaseRoutes(
+  scope: FastifyInstance,
+  service: LeaseService,
+  guards: Guards,
+): void {
+  const { leases, nonces } = service;
+  const worker = guards.demand('release');
+  scope.post('/leases/:contract/nonces', worker, async (request) => {
+    const { contract } = readRequest(PathSchema, request.params);
+    return { nonce: nonces.issue(), state: leases.find(contract).state };
+  });
+  const answer = async (
+    request: FastifyRequest,
+    act: (contract: ContractId) => Promise<string>,
+  ) => {
+    const { contract } = readRequest(PathSchema, request.params);
+    return { statement: await withStatement(contract, service, () => act(contract)) };
+  };
+  scope.post('/leases/:contract/', worker, (request) => {
+    const { target } = readRequest(AcquireSchema, request.body);
+    return answer(request, (contract) => acquireLease(contract, target, service));
+  });
+  scope.post('/leases/:contract/steps', worker, (request) => {
+    const { step } = readRequest(StepSchema, request.body);
+    return answer(request, (contract) => takeStep(contract, step, service));
+  });
+  for (const [path, act] of [
+    ['renewals', leases.renew],
+    ['end', leases.end],
+  ] as const) {
+    scope.post(`/leases/:contract/${path}`, worker, (request) => {
+      const { holder } = readRequest(HolderSchema, request.body);
+      return answer(request, (contract) => stateLease(act(contract, holder), service));
+    });
+  }
+  scope.post('/leases/:contract/revocation', guards.demand('administer'), (request) =>
+    answer(request, (contract) => stateLease(leases.revoke(contract), service)),
+  );
+  scope.get('/leases/:contract', guards.demand('audit'), async (request) => {
+    const { contract } = readRequest(PathSchema, request.params);
+    const { state, holder, epoch, from, to } = leases.find(contract);
+    return { contract, state, holder, epoch, from, to };
+  });
+}
+
+/** That an owner has ended the contract is told with its signature, for the vault to believe. */
+async function withStatement<Answer>(
+  contract: ContractId,
+  service: LeaseService,
+  act: () => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await act();
+  } catch (error) {
+    if (codeOf(error) !== 'ERR_CONTRACT_REVOKED') throw error;
+    const statement = await stateLease(service.leases.find(contract), service);
+    throw new StrongroomError('ERR_CONTRACT_REVOKED', { contract, statement });
+  }
+}

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { type ContractId, ContractIdSchema, type DatasetId } from '@strongroom/protocol/fields';
+import {
+  amountOf,
+  type Budget,
+  BudgetSchema,
+  type Debit,
+  DebitSchema,
+  type PrivacyLoss,
+  unitsOf,
+} from '@strongroom/protocol/ledger';
+import { z } from 'zod';
+import type { AuditLog } from '../audit/audit-log.ts';
+
+/**
+ * What results may use up of an owner's datasets, and what they have. The audit log is the ledger:
+ * a debit is its entry, so neither exists without the other, and whoever would take one back has
+ * to break the log. Sums are kept in memory and added up again from the entries at each start.
+ */
+export interface Ledger {
+  /** Sets or changes limits; a limit below what is spent lets nothing more through. */
+  setBudgets(contract: ContractId, budgets: readonly Budget[], caller: string | undefined): void;
+  /**
+   * Debits all charges or none. The same debit again changes nothing.
+   * @returns the number of the audit entry, which is on the disk
+   * @throws ERR_DEBIT_CHANGED, ERR_BUDGET_UNSET, ERR_BUDGET_EXHAUSTED
+   */
+  debit(debit: Debit, caller: string | undefined): number;
+  accounts(contract: ContractId): Account[];
+}
+
+interface Account extends Budget {
+  /** By the names of the measure; empty before the first debit. */
+  readonly spent: Readonly<Record<string, string>>;
+  /** Windows that were debited. */
+  readonly debits: number;
+}
+
+/** An account while the service runs, in units, by the names of its measure. */
+interface Balance {
+  limit: PrivacyLoss;
+  readonly spent: Map<string, bigint>;
+  debits: number;
+}
+
+interface Books {
+  readonly balances: Map<string, Map<DatasetId, Balance>>;
+  /** The digest of what was debited for a result, and the entry that says so. */
+  readonly debits: Map<string, { readonly digest: string; readonly sequence: number }>;
+}
+
+/** @param entries of the audit log, verified, from the first on */
+export function openLedger(auditLog: AuditLog, entries: Iterable<string>): Ledger {
+  const books: Books = { balances: new Map(), debits: new Map() };
+  for (const text of entries) replay(text, books);
+  return {
+    setBudgets: (contract, budgets, caller) => {
+      for (const budget of budgets) demandMeasure(budget, contract, books);
+      auditLog.append({ event: 'budgets-set', ...callerFact(caller), contract, budgets });
+      for (const budget of budgets) open(budget, contract, books);
+    },
+    debit: (debit, caller) => {
+      const known = books.debits.get(placeOf(debit));
+      if (known) return demandSame(debit, known);
+      for (const charge of debit.charges) demandCovered(charge, debit.contract, books);
+      const sequence = auditLog.append({ event: 'budget-debited', ...callerFact(caller), debit });
+      spend(debit, sequence, books);
+      return sequence;
+    },
+    accounts: (contract) =>
+      [...(books.balances.get(contract) ?? [])].map(([dataset, { limit, spent, debits }]) => {
+        const amounts = [...spent].map(([name, units]) => [name, amountOf(units)]);
+        return { dataset, limit, spent: Object.fromEntries(amounts), debits };
+      }),
+  };
+}
+
+const EntrySchema = z.looseObject({ event: z.string(), sequence: z.int() });
+const BudgetsEntrySchema = z.looseObject({
+  contract: ContractIdSchema,
+  budgets: z.array(BudgetSchema),
+});
+const DebitEntrySchema = z.looseObject({ debit: DebitSchema });
+
+/** What was written was allowed when it was written: nothing is judged again. */
+function replay(text: string, books: Books): void {
+  const entry = EntrySchema.parse(JSON.parse(text));
+  if (entry.event === 'budgets-set') {
+    const { contract, budgets } = BudgetsEntrySchema.parse(entry);
+    for (const budget of budgets) open(budget, contract, books);
+  }
+  if (entry.event === 'budget-debited') {
+    spend(DebitEntrySchema.parse(entry).debit, entry.sequence, books);
+  }
+}
+
+/** What was spent by one measure cannot be weighed by another. */
+function demandMeasure({ dataset, limit }: Budget, contract: ContractId, books: Books): void {
+  const spent = books.balances.get(contract)?.get(dataset)?.spent;
+  if (!spent || spent.size === 0 || Object.keys(limit).every((name) => spent.has(name))) return;
+  const expected = `the measure of what was spent: ${[...spent.keys()].join(', ')}`;
+  throw new StrongroomError('ERR_REQUEST_INVALID', { member: 'limit', dataset, expected });
+}
+
+function open({ dataset, limit }: Budget, contract: ContractId, { balances }: Books): void {
+  const ofContract = balances.get(contract) ?? new Map<DatasetId, Balance>();
+  balances.set(contract, ofContract);
+  const balance = ofContract.get(dataset);
+  if (balance) balance.limit = limit;
+  else ofContract.set(dataset, { limit, spent: new Map(), debits: 0 });
+}
+
+type Charge = Debit['charges'][number];
+
+function demandCovered({ dataset, loss }: Charge, contract: ContractId, books: Books): void {
+  const balance = books.balances.get(contract)?.get(dataset);
+  const limits = new Map(Object.entries(balance?.limit ?? {}));
+  for (const [name, amount] of Object.entries(loss)) {
+    const limit = limits.get(name);
+    if (limit === undefined)
+      throw new StrongroomError('ERR_BUDGET_UNSET', { dataset, measure: name });
+    const left = unitsOf(limit) - (balance?.spent.get(name) ?? 0n);
+    if (unitsOf(amount) > left) {
+      const facts = {
+        dataset,
+        measure: name,
+        asked: amount,
+        left: amountOf(left < 0n ? 0n : left),
+      };
+      throw new StrongroomError('ERR_BUDGET_EXHAUSTED', facts);
+    }
+  }
+}
+
+function demandSame(debit: Debit, known: { digest: string; sequence: number }): number {
+  if (digestOf(debit) === known.digest) return known.sequence;
+  throw new StrongroomError('ERR_DEBIT_CHANGED', { query: debit.query, entry: known.sequence });
+}
+
+function spend(debit: Debit, sequence: number, { balances, debits }: Books): void {
+  debits.set(placeOf(debit), { digest: digestOf(debit), sequence });
+  for (const { dataset, loss } of debit.charges) {
+    const balance = balances.get(debit.contract)?.get(dataset);
+    assert(balance, 'a debit without a budget');
+    balance.debits += 1;
+    for (const [name, amount] of Object.entries(loss)) {
+      balance.spent.set(name, (balance.spent.get(name) ?? 0n) + unitsOf(amount));
+    }
+  }
+}
+
+function placeOf({ contract, query, window }: Debit): string {
+  return `${contract} ${query} ${window ? `${window.start} ${window.end}` : 'whole'}`;
+}
+
+function digestOf(debit: Debit): string {
+  return createHash('sha256').update(canonicalBytes(debit)).digest('base64url');
+}
+
+function callerFact(caller: string | undefined): { caller?: string } {
+  return caller === undefined ? {} : { caller };
+}

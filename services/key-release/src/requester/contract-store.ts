@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import type { DatabaseSync } from 'node:sqlite';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
+import {
+  type Contract,
+  type Party,
+  parseContractBytes,
+  partyOf,
+  type SignedContract,
+  SignedContractSchema,
+} from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import type { ContractId, PartyId } from '@strongroom/protocol/fields';
+import { CONTRACTS_REMEMBERED_MAX } from '@strongroom/protocol/limits';
+import type { Clock } from '@strongroom/runtime/clock';
+import { z } from 'zod';
+import type { AuditLog } from '../audit/audit-log.ts';
+import { transaction } from '../storage/database.ts';
+
+/**
+ * Contracts that raw evidence is held to, by their id, which is the hash of what they say: an
+ * edited row is no longer the contract that a release policy names.
+ */
+export interface ContractStore {
+  /** @param signed a file whose signatures were verified; storing it again changes nothing */
+  add(contractId: ContractId, signed: SignedContract, caller: string | undefined): void;
+  /** @throws ERR_CONTRACT_UNKNOWN */
+  find(contractId: ContractId): SignedContract;
+  /** @throws ERR_CONTRACT_UNKNOWN, ERR_STORE_SEALED for an edited row */
+  contractOf(contractId: ContractId): Contract;
+  /** Undefined for a contract that is not here. @throws ERR_STORE_SEALED, ERR_PARTY_UNKNOWN */
+  partyOf(contractId: ContractId, party: PartyId): Party | undefined;
+}
+
+const RowSchema = z.strictObject({ signed: z.string() });
+
+export function createContractStore(
+  database: DatabaseSync,
+  auditLog: AuditLog,
+  clock: Clock,
+): ContractStore {
+  const get = database.prepare('SELECT signed FROM contracts WHERE id = ?');
+  const insert = database.prepare('INSERT INTO contracts (id, signed, stored) VALUES (?, ?, ?)');
+  const find = (contractId: ContractId): SignedContract => {
+    const row = RowSchema.optional().parse(get.get(contractId));
+    if (!row) throw new StrongroomError('ERR_CONTRACT_UNKNOWN', { contract: contractId });
+    return SignedContractSchema.parse(JSON.parse(row.signed));
+  };
+  const contractOf = remembering((contractId) => readContract(contractId, find(contractId)));
+  const isStored = (contractId: ContractId) => get.get(contractId) !== undefined;
+  return {
+    find,
+    contractOf,
+    partyOf: (contractId, party) =>
+      isStored(contractId) ? partyOf(contractOf(contractId), party) : undefined,
+    add: (contractId, signed, caller) =>
+      transaction(database, () => {
+        if (isStored(contractId)) return;
+        insert.run(contractId, JSON.stringify(signed), Math.floor(clock.now() / 1_000));
+        const who = caller === undefined ? {} : { caller };
+        auditLog.append({ event: 'contract-stored', ...who, contract: contractId });
+      }),
+  };
+}
+
+function readContract(contractId: ContractId, { payload }: SignedContract): Contract {
+  const bytes = decodeBase64url(payload) ?? new Uint8Array(0);
+  if (createHash('sha256').update(bytes).digest('hex') === contractId) {
+    return parseContractBytes(bytes);
+  }
+  throw new StrongroomError('ERR_STORE_SEALED', { contract: contractId });
+}
+
+/** An id is the hash of what the contract says, so what was read once under it stays true. */
+function remembering(readAgain: (contractId: ContractId) => Contract) {
+  const known = new Map<ContractId, Contract>();
+  return (contractId: ContractId): Contract => {
+    const before = known.get(contractId);
+    if (before) return before;
+    const contract = readAgain(contractId);
+    const [oldest] = known.keys();
+    if (oldest !== undefined && known.size >= CONTRACTS_REMEMBERED_MAX) known.delete(oldest);
+    known.set(contractId, contract);
+    return contract;
+  };
+}
