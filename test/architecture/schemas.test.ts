@@ -3,6 +3,7 @@ import {
   aggregatesTopic,
   batchRecordShape,
   challengesTopic,
+  checkpointsTopic,
   datasetTopic,
   evidenceRecordShape,
   evidenceTopic,
@@ -97,6 +98,7 @@ describe('asyncapi.yaml says what record.ts does', () => {
     expect(addresses).toEqual([
       datasetTopic(id, dataset, '{namespace}'),
       aggregatesTopic(id, '{namespace}'),
+      checkpointsTopic(id, '{namespace}'),
       usesTopic(id, '{owner}' as Parameters<typeof usesTopic>[1], '{namespace}'),
       quarantineTopic(id, '{namespace}'),
       challengesTopic(id, '{namespace}'),

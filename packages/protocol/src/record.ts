@@ -136,9 +136,14 @@ export function datasetTopic(contract: ContractId, dataset: DatasetId, namespace
   return `${prefix(namespace)}${contract}.${dataset}`;
 }
 
-/** Aggregates, proofs, receipts, checkpoints: one partition, so a transaction has one leader. */
+/** Aggregates, proofs, receipts, notices: in one partition, for their order counts. */
 export function aggregatesTopic(contract: ContractId, namespace = ''): string {
   return `${prefix(namespace)}${contract}.aggregates`;
+}
+
+/** Checkpoints; only the newest counts, so the log may let go of older ones. */
+export function checkpointsTopic(contract: ContractId, namespace = ''): string {
+  return `${prefix(namespace)}${contract}.checkpoints`;
 }
 
 /** Refused records with their code. */
@@ -164,6 +169,7 @@ export function evidenceTopic(contract: ContractId, namespace = ''): string {
 /** No dataset may take the name of one of our own topics. */
 export const RESERVED_DATASET_IDS: readonly string[] = [
   'aggregates',
+  'checkpoints',
   'quarantine',
   'challenges',
   'evidence',

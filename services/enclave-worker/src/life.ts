@@ -3,6 +3,7 @@ import type { Contract } from '@strongroom/protocol/contract';
 import type { ContractId } from '@strongroom/protocol/fields';
 import {
   aggregatesTopic,
+  checkpointsTopic,
   RECORD_TYPES,
   type RecordType,
   usesTopic,
@@ -66,20 +67,30 @@ export async function commit(
   await write(life, departing, namespace);
 }
 
-/** Entries of ledgers of uses go to their owners' topics, and so do the proofs that they name. */
+/**
+ * One transaction over the topics where each record belongs: checkpoints to their own, entries of
+ * ledgers of uses to their owners', with the proofs that they name, and the rest to the results.
+ */
 export async function write(
   { writer, contract, contractId }: Life,
   departing: readonly DoorRecord[],
   namespace: string,
 ): Promise<void> {
-  if (departing.length === 0) return;
   const isOf = (record: DoorRecord, type: RecordType) => record.headers['ce_type'] === type;
-  const results = departing.filter((record) => !isOf(record, RECORD_TYPES.use));
+  const isElsewhere = (record: DoorRecord) =>
+    isOf(record, RECORD_TYPES.use) || isOf(record, RECORD_TYPES.checkpoint);
+  const results = departing.filter((record) => !isElsewhere(record));
+  const checkpoints = departing.filter((record) => isOf(record, RECORD_TYPES.checkpoint));
   const proofs = departing.filter((record) => isOf(record, RECORD_TYPES.token));
-  const beside = ownersWithUses(contract).flatMap(({ id }) => {
-    const uses = departing.filter((each) => isOf(each, RECORD_TYPES.use) && each.key === id);
-    const records = [...proofs, ...uses];
-    return records.length > 0 ? [{ topic: usesTopic(contractId, id, namespace), records }] : [];
+  const uses = ownersWithUses(contract).map(({ id }) => {
+    const entries = departing.filter((each) => isOf(each, RECORD_TYPES.use) && each.key === id);
+    return { topic: usesTopic(contractId, id, namespace), records: [...proofs, ...entries] };
   });
-  await writer.commit(aggregatesTopic(contractId, namespace), results, beside);
+  const parts = [
+    { topic: aggregatesTopic(contractId, namespace), records: results },
+    { topic: checkpointsTopic(contractId, namespace), records: checkpoints },
+    ...uses,
+  ];
+  const [first, ...beside] = parts.filter(({ records }) => records.length > 0);
+  if (first) await writer.commit(first.topic, first.records, beside);
 }

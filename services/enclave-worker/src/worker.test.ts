@@ -3,6 +3,7 @@ import { codeOf } from '@strongroom/protocol/errors';
 import type { QueryId } from '@strongroom/protocol/fields';
 import {
   aggregatesTopic,
+  checkpointsTopic,
   datasetTopic,
   quarantineTopic,
   RECORD_TYPES,
@@ -159,9 +160,10 @@ describe('a worker', () => {
       'owner-south.3',
       'owner-south.3',
     ]);
-    const { token, checkpoint, receipt } = RECORD_TYPES;
+    const { token, receipt } = RECORD_TYPES;
     const types = announced.map((entry) => entry.headers['ce_type']);
-    expect(types.slice(0, 6)).toEqual([token, checkpoint, receipt, receipt, receipt, receipt]);
+    expect(types.slice(0, 5)).toEqual([token, receipt, receipt, receipt, receipt]);
+    expect(checkpoints(world)).toBe(2);
   });
 
   test('waits for owners that come later, and stops gently when told to', async () => {
@@ -331,13 +333,13 @@ describe('a worker whose owners keep leases', () => {
     const older = new World();
     await publishAll(older);
     await publishRest(older);
-    const topic = aggregatesTopic(computation.contractId);
+    const topic = checkpointsTopic(computation.contractId);
     await older.log.createTopics([{ topic }]);
-    const kept = entriesIn(world);
     // Announcement, one window, and the checkpoint of the end: the last two are taken away.
-    await older.log.append(topic, kept.slice(0, 2));
+    await older.log.append(topic, world.entries(topic).slice(0, 1));
     expect(await rejection(runWorker(older.options()))).toBe('ERR_LEASE_FORKED');
-    expect(entriesIn(older)).toHaveLength(2);
+    expect(entriesIn(older)).toEqual([]);
+    expect(older.entries(topic)).toHaveLength(1);
   });
 
   test('who lost the lease stops before it tells anything more', async () => {
@@ -441,7 +443,7 @@ function failSecondCommit(log: MemoryLog, when: 'before' | 'after') {
 }
 
 function checkpoints(world: World): number {
-  const entries = world.entries(aggregatesTopic(computation.contractId));
+  const entries = world.entries(checkpointsTopic(computation.contractId));
   return entries.filter(({ key }) => key === RECORD_TYPES.checkpoint).length;
 }
 

@@ -11,6 +11,7 @@ import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
 import {
   aggregatesTopic,
   challengesTopic,
+  checkpointsTopic,
   datasetTopic,
   quarantineTopic,
   RECORD_TYPES,
@@ -49,7 +50,7 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
     const challengesFrom = await log.endOffset(challengesTopic(contractId, options.namespace));
     // Fences an older worker, so that what is read next is the last that it wrote.
     const writer = await log.transaction(`strongroom-worker.${options.namespace}.${contractId}`);
-    const restored = await restore(vault, log, aggregatesTopic(contractId, options.namespace));
+    const restored = await restore(vault, log, checkpointsTopic(contractId, options.namespace));
     const life = { contract, contractId, vault, log, writer, leases, epoch: restored.epoch };
     const flow = flowFrom(restored, life, options);
     return await untilRevoked(life, options, async () => {
@@ -132,6 +133,7 @@ async function createTopics(
   await log.createTopics([
     ...contract.datasets.map(({ id }) => ({ topic: datasetTopic(contractId, id, namespace) })),
     { topic: aggregatesTopic(contractId, namespace), ...kept },
+    { topic: checkpointsTopic(contractId, namespace), config: CHECKPOINTS_CONFIG },
     ...ownersWithUses(contract).map(({ id }) => ({
       topic: usesTopic(contractId, id, namespace),
       ...kept,
@@ -140,6 +142,16 @@ async function createTopics(
     ...evidenceTopics({ contractId }, namespace),
   ]);
 }
+
+/**
+ * The log keeps the newest of each key, and does not begin with that before a segment is full: of a
+ * small one, so that a restart reads little.
+ */
+const CHECKPOINTS_CONFIG = {
+  'cleanup.policy': 'compact',
+  'segment.bytes': `${8 * 1024 * 1024}`,
+  'min.cleanable.dirty.ratio': '0.1',
+};
 
 /** The newest of what looks like a checkpoint; only the vault can tell. */
 const CHECKPOINTS_MAX = 256;
