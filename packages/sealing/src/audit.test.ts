@@ -8,7 +8,9 @@ import { describe, expect, test } from 'vitest';
 import {
   checkHeads,
   readAuditLog,
+  type SignedHeads,
   verifyAuditHead,
+  verifyAuditLog,
   verifyConsistency,
   verifyReceipt,
 } from './audit.ts';
@@ -29,8 +31,8 @@ function text(value: object): string {
 }
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
-function headAt(size: number, changes: Partial<AuditHead> = {}): AuditHead {
-  const root = hex(merkleRoot(size, tree.nodeAt));
+function headAt(size: number, changes: Partial<AuditHead> = {}, of = tree): AuditHead {
+  const root = hex(merkleRoot(size, of.nodeAt));
   return {
     v: 1,
     owner: PartyIdSchema.parse('west'),
@@ -142,13 +144,18 @@ describe('consistency with a head from before', () => {
   });
 });
 
+function signedHeads(list: readonly AuditHead[]): SignedHeads {
+  return {
+    count: list.length,
+    at: async (index) => list[index] ?? expect.fail('no such head'),
+  };
+}
+
 describe('a whole log against the heads that were signed over it', () => {
   const sizes = [10, 20, 40];
   const heads = sizes.map((size) => headAt(size));
-  const check = (log: typeof tree, list = heads) => {
-    const at = async (index: number) => list[index] ?? expect.fail('no such head');
-    return brokenBy(() => checkHeads(log, list.length, at));
-  };
+  const check = (log: typeof tree, list = heads) =>
+    brokenBy(() => checkHeads(log, signedHeads(list)));
 
   test('is covered as far as the newest of them', async () => {
     expect(await check(tree)).toBe(40);
@@ -189,6 +196,82 @@ describe('a whole log against the heads that were signed over it', () => {
       const facts = { sequence: 20, before: 40, check: 'truncated' };
       expect(await check(cut)).toEqual(['ERR_AUDIT_BROKEN', facts]);
     }
+  });
+});
+
+describe('a log of several stretches', () => {
+  const LENGTH = 1_000;
+  const long = Array.from({ length: LENGTH }, (_, index) => entryOf(index));
+  const whole = readAuditLog(long);
+  const headOf = (size: number) => headAt(size, {}, whole);
+  const every = (step: number) =>
+    Array.from({ length: LENGTH / step }, (_, index) => headOf((index + 1) * step));
+  const check = (log: Iterable<string>, list: readonly AuditHead[]) =>
+    brokenBy(async () => (await verifyAuditLog(log, signedHeads(list))).covered);
+
+  test.each([1, 8, 250, 500, 1_000])('is whole with a head every %i entries', async (step) => {
+    expect(await check(long, every(step))).toBe(LENGTH);
+    expect(await check(long.slice(0, 999), every(step))).toMatchObject([
+      'ERR_AUDIT_BROKEN',
+      { sequence: LENGTH - step, before: LENGTH, check: 'truncated' },
+    ]);
+  });
+
+  test('an entry that was rewritten lies between two heads, wherever stretches end', async () => {
+    for (const step of [1, 8, 250, 1_000]) {
+      const heads = every(step);
+      for (const at of [0, 7, 254, 255, 256, 257, 511, 512, 700, 767, 768, 999]) {
+        const facts = { sequence: at - (at % step), before: at - (at % step) + step };
+        const found = await check(long.with(at, entryOf(at, 'forged')), heads);
+        expect(found).toEqual(['ERR_AUDIT_BROKEN', { ...facts, check: 'head' }]);
+      }
+    }
+  });
+
+  test('what was rewritten comes before what is malformed, in one stretch or another', async () => {
+    expect(await check(long.with(3, entryOf(3, 'forged')).with(4, '{}'), every(1))).toMatchObject([
+      'ERR_AUDIT_BROKEN',
+      { sequence: 3, before: 4, check: 'head' },
+    ]);
+    expect(await check(long.with(300, '{}'), every(1))).toMatchObject([
+      'ERR_AUDIT_BROKEN',
+      { sequence: 300, before: 301, check: 'entry' },
+    ]);
+  });
+
+  test('is read no further than to the first bad entry', async () => {
+    let read = 0;
+    const forged = long.with(100, entryOf(100, 'forged'));
+    function* counted() {
+      for (const entry of forged) {
+        read += 1;
+        yield entry;
+      }
+    }
+    expect(await check(counted(), every(1))).toMatchObject(['ERR_AUDIT_BROKEN', { sequence: 100 }]);
+    expect(read).toBeLessThan(LENGTH / 2);
+  });
+
+  test('a verified beginning is gone on from, and left as it was', async () => {
+    const heads = signedHeads(every(1));
+    const { tree } = await verifyAuditLog(long, heads);
+    for (const begun of [0, 1, 2, 3, 31, 32, 33, 255, 256, 600, LENGTH]) {
+      const from = { tree: tree.prefix(begun), heads: begun };
+      expect(await verifyAuditLog(long.slice(begun), heads, from)).toMatchObject({
+        covered: LENGTH,
+      });
+      expect(hex(merkleRoot(begun, tree.prefix(begun).nodeAt))).toBe(
+        hex(merkleRoot(begun, whole.nodeAt)),
+      );
+      if (begun === LENGTH) continue;
+      const forged = long.slice(begun).with(0, entryOf(begun, 'forged'));
+      const again = { tree: tree.prefix(begun), heads: begun };
+      expect(await brokenBy(() => verifyAuditLog(forged, heads, again))).toEqual([
+        'ERR_AUDIT_BROKEN',
+        { sequence: begun, before: begun + 1, check: 'head' },
+      ]);
+    }
+    expect(() => tree.prefix(LENGTH + 1)).toThrow('no such tree');
   });
 });
 

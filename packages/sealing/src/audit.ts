@@ -125,12 +125,84 @@ function followsFrom({ first, proof }: AuditConsistency, before: AuditHead, head
   return first === before.size && isConsistent({ first, size: head.size, proof: hashes, ...roots });
 }
 
+/** Heads that were signed over a log, smallest first. */
+export interface SignedHeads {
+  readonly count: number;
+  /** Verified; only those are asked for that decide. */
+  at(index: number): Promise<AuditHead>;
+}
+
+/** The beginning of a log, read and found to fit the heads that end in it. */
+export interface VerifiedBeginning {
+  readonly tree: MerkleTree;
+  readonly heads: number;
+}
+
+const ENTRIES_PER_STRETCH = 256;
+
 /**
- * The tree over a whole log whose entries are well formed and each in its place.
+ * Reads a log stretch by stretch, each with the heads that end in it, so that finding the first bad
+ * entry costs what lies before it and no more. Whoever has verified a beginning already goes on
+ * from there, in its tree.
+ * @returns how many entries the newest head covers, and the tree over all
+ * @throws ERR_AUDIT_BROKEN as `readAuditLog` and `checkHeads` do
+ */
+export async function verifyAuditLog(
+  entries: Iterable<string>,
+  heads: SignedHeads,
+  { tree, heads: fitting }: VerifiedBeginning = { tree: createMerkleTree(), heads: 0 },
+): Promise<{ tree: MerkleTree; covered: number }> {
+  let checked = fitting;
+  for (const stretch of stretchesOf(entries)) {
+    const malformed = readStretch(stretch, tree);
+    const ended = await headsEndingBy(tree.size, checked, heads);
+    // What was rewritten before a malformed entry is the first that is bad.
+    if (ended > checked) await checkHeads(tree, { ...heads, count: ended }, checked);
+    if (malformed) throw malformed;
+    checked = ended;
+  }
+  return { tree, covered: await checkHeads(tree, heads, checked) };
+}
+
+function* stretchesOf(entries: Iterable<string>): Generator<string[]> {
+  let stretch: string[] = [];
+  for (const entry of entries) {
+    if (stretch.push(entry) < ENTRIES_PER_STRETCH) continue;
+    yield stretch;
+    stretch = [];
+  }
+  yield stretch;
+}
+
+function readStretch(stretch: readonly string[], tree: MerkleTree): StrongroomError | undefined {
+  try {
+    readAuditLog(stretch, tree);
+    return undefined;
+  } catch (error) {
+    if (error instanceof StrongroomError) return error;
+    throw error;
+  }
+}
+
+/** How many heads, of those behind the first `from`, are of `size` entries at most, and these. */
+async function headsEndingBy(size: number, from: number, heads: SignedHeads): Promise<number> {
+  // A service signs one head an entry at most: often that many, so the last of them is asked first.
+  let [low, high] = [from, Math.min(heads.count, from + ENTRIES_PER_STRETCH)];
+  if (low < high && (await heads.at(high - 1)).size <= size) return high;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if ((await heads.at(middle)).size <= size) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * The tree over a log whose entries are well formed and each in its place; `tree` holds those
+ * before them.
  * @throws ERR_AUDIT_BROKEN with the first that is not
  */
-export function readAuditLog(entries: Iterable<string>): MerkleTree {
-  const tree = createMerkleTree();
+export function readAuditLog(entries: Iterable<string>, tree = createMerkleTree()): MerkleTree {
   const utf8 = new TextEncoder();
   for (const text of entries) {
     if (!readEntry(text, tree.size)) throw brokenAt(tree.size, 'entry');
@@ -149,26 +221,25 @@ function readEntry(text: string, sequence: number): AuditEntry | undefined {
 }
 
 /**
- * Compares a log with heads that were signed over it, smallest first. A head that fits covers
- * every entry before its size: so the newest decides, and only when it does not fit the first bad
- * one is searched for, by halves.
- * @param headAt gives a verified head; only those are asked for that decide
+ * Compares a log with heads that were signed over it. A head that fits covers every entry before
+ * its size: so the newest decides, and only when it does not fit the first bad one is searched for,
+ * by halves, behind those `fitting` that are known to fit.
  * @returns how many entries the newest covers
  * @throws ERR_AUDIT_BROKEN: the first bad entry is `sequence`, or comes after it and lies before
  *   `before`, where the first head that does not fit ends; `truncated` when entries are missing
  */
 export async function checkHeads(
   tree: MerkleTree,
-  count: number,
-  headAt: (index: number) => Promise<AuditHead>,
+  { count, at }: SignedHeads,
+  fitting = 0,
 ): Promise<number> {
   if (count === 0) return 0;
-  let bad = await headAt(count - 1);
+  let bad = await at(count - 1);
   if (isHeadOf(tree, bad)) return bad.size;
-  let covered = 0;
-  for (let [low, high] = [0, count - 1]; low < high; ) {
+  let covered = fitting === 0 ? 0 : (await at(fitting - 1)).size;
+  for (let [low, high] = [fitting, count - 1]; low < high; ) {
     const middle = Math.floor((low + high) / 2);
-    const head = await headAt(middle);
+    const head = await at(middle);
     if (isHeadOf(tree, head)) [low, covered] = [middle + 1, head.size];
     else [high, bad] = [middle, head];
   }

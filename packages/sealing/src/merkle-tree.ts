@@ -7,14 +7,19 @@ export interface MerkleTree {
   readonly nodeAt: NodeAt;
   /** Takes the hash of the next leaf. */
   add(leaf: Uint8Array): void;
+  /** A tree of its own, of the first `length` leaves. */
+  prefix(length: number): MerkleTree;
 }
 
 const HASH_BYTES = 32;
 const HASHES_AT_FIRST = 16;
 
 export function createMerkleTree(): MerkleTree {
-  const levels: Buffer[] = [];
-  let size = 0;
+  return growFrom([], 0);
+}
+
+function growFrom(levels: Buffer[], first: number): MerkleTree {
+  let size = first;
   const nodeAt: NodeAt = (level, index) => {
     const hashes = levels[level];
     assert(hashes && index < Math.floor(size / 2 ** level), 'no such node');
@@ -35,5 +40,16 @@ export function createMerkleTree(): MerkleTree {
       }
       size += 1;
     },
+    prefix: (length) => {
+      assert(length <= size, 'no such tree inside of this one');
+      const nodesOf = (level: number) => Math.floor(length / 2 ** level);
+      const known = levels.map((room, level) => room.subarray(0, nodesOf(level) * HASH_BYTES));
+      // Complete subtrees never change. A level without any is as one that was never begun.
+      return growFrom(known.filter((hashes) => hashes.length > 0).map(copyOf), length);
+    },
   };
+}
+
+function copyOf(hashes: Buffer): Buffer {
+  return Buffer.concat([hashes], hashes.length + HASHES_AT_FIRST * HASH_BYTES);
 }

@@ -4,9 +4,10 @@ import {
   brokenAt,
   checkHeads,
   ownerOfReceipt,
-  readAuditLog,
+  type SignedHeads,
   type VerifiedReceipt,
   verifyAuditHead,
+  verifyAuditLog,
   verifyReceipt,
 } from '@strongroom/sealing/audit';
 import type { AuditCopy } from './audit-copy.ts';
@@ -119,11 +120,12 @@ async function compareHeads(
   author: AuditAuthor,
   kept: readonly string[],
 ): Promise<void> {
-  const tree = readAuditLog(entries);
-  const verified = (list: readonly string[]) => (index: number) =>
-    verifyAuditHead(list[index] ?? '', author);
-  const covered = await checkHeads(tree, heads.length, verified(heads));
-  for (const head of kept) await checkHeads(tree, 1, verified([head]));
+  const signed = (list: readonly string[]): SignedHeads => ({
+    count: list.length,
+    at: (index) => verifyAuditHead(list[index] ?? '', author),
+  });
+  const { tree, covered } = await verifyAuditLog(entries, signed(heads));
+  for (const head of kept) await checkHeads(tree, signed([head]));
   // Whoever may leave heads out could hide what they would show.
   if (covered < tree.size) throw brokenAt(covered, 'unsigned', tree.size);
 }

@@ -68,7 +68,8 @@ export function createAuditHeads(options: AuditHeadsOptions): AuditHeads {
     },
     verify: async (tree) => {
       const author = { owner: options.owner, releaseKey: options.identity.publicKey };
-      await checkHeads(tree, rows.count(), (index) => verifyAuditHead(rows.at(index), author));
+      const at = (index: number) => verifyAuditHead(rows.at(index), author);
+      await checkHeads(tree, { count: rows.count(), at });
     },
   };
 }
