@@ -1,7 +1,5 @@
 import { z } from 'zod';
 import {
-  Bytes32Schema,
-  CompactJweSchema,
   ContractIdSchema,
   CountSchema,
   DatasetIdSchema,
@@ -11,7 +9,9 @@ import {
   Sha256HexSchema,
   StreamIdSchema,
 } from './fields.ts';
-import { AGGREGATE_ROWS_MAX, PLAINTEXT_BYTES_MAX } from './limits.ts';
+import { AGGREGATE_ROWS_MAX, AGGREGATE_SEAL_BYTES_MAX } from './limits.ts';
+import { aggregateRecordShape } from './record.ts';
+import { type OnceFormat, SEALED_PARTS } from './sealed-once.ts';
 
 /**
  * What lies on a contract's aggregates topic for one reader: the mirror image of a sealed batch,
@@ -53,17 +53,12 @@ export const AggregateSealSchema = z.strictObject({
   suppressedGroups: CountSchema,
   /** SHA-256 of the attestation proof that proves the signing key. */
   token: Sha256HexSchema,
-  plaintextBytes: z.int().min(1).max(PLAINTEXT_BYTES_MAX),
-  ciphertextSha256: Sha256HexSchema,
-  commitment: Bytes32Schema,
-  /** The secret of this one aggregate, a compact JWE to the reader's reading key. */
-  segment: CompactJweSchema,
+  ...SEALED_PARTS,
 });
 export type AggregateSeal = z.infer<typeof AggregateSealSchema>;
 
 /** `kid` of the key in the runtime claims that signs aggregates (evidence.ts). */
 export const AGGREGATE_KID = 'aggregates';
-export const AGGREGATE_JWS_TYPE = 'strongroom-aggregate+jws';
 
 export type AggregatePosition = Pick<
   AggregateSeal,
@@ -72,13 +67,14 @@ export type AggregatePosition = Pick<
 
 const text = new TextEncoder();
 
-export function aggregateKeyInfo(at: AggregatePosition): Uint8Array {
-  return text.encode(`strongroom/aggregate-key/v1 ${aggregateName(at)}`);
-}
-
-export function aggregateContext(at: AggregatePosition): Uint8Array {
-  return text.encode(`strongroom/aggregate-secret/v1 ${aggregateName(at)}`);
-}
+export const AGGREGATE_FORMAT: OnceFormat<AggregateSeal, AggregatePosition> = {
+  typ: 'strongroom-aggregate+jws',
+  sealSchema: AggregateSealSchema,
+  sealBytesMax: AGGREGATE_SEAL_BYTES_MAX,
+  contextOf: (at) => text.encode(`strongroom/aggregate-secret/v1 ${aggregateName(at)}`),
+  keyInfoOf: (at) => text.encode(`strongroom/aggregate-key/v1 ${aggregateName(at)}`),
+  shapeOf: aggregateRecordShape,
+};
 
 function aggregateName(at: AggregatePosition): string {
   return `${at.contract} ${at.query} ${at.reader} ${at.epoch} ${at.emission}`;

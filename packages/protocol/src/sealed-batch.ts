@@ -1,7 +1,5 @@
 import { z } from 'zod';
 import {
-  Bytes32Schema,
-  CompactJweSchema,
   ContractIdSchema,
   CountSchema,
   DatasetIdSchema,
@@ -9,7 +7,8 @@ import {
   Sha256HexSchema,
   StreamIdSchema,
 } from './fields.ts';
-import { PLAINTEXT_BYTES_MAX, ROWS_PER_BATCH_MAX } from './limits.ts';
+import { ROWS_PER_BATCH_MAX } from './limits.ts';
+import { SEALED_PARTS } from './sealed-once.ts';
 
 /**
  * What lies on a dataset's topic. The format is specified in schemas/sealed-batch/README.md.
@@ -39,14 +38,7 @@ export const BatchSealSchema = z.strictObject({
     .refine((range) => range.min <= range.max)
     .nullable(),
   rows: z.int().min(1).max(ROWS_PER_BATCH_MAX),
-  /** Length of the Arrow IPC stream before encryption. */
-  plaintextBytes: z.int().min(1).max(PLAINTEXT_BYTES_MAX),
-  /** Over the ciphertext without its tag: the tag covers this seal. */
-  ciphertextSha256: Sha256HexSchema,
-  /** Which data key opens the batch: AES-GCM alone would let one ciphertext have two. */
-  commitment: Bytes32Schema,
-  /** The segment secret, a compact JWE to the dataset's wrapping key. */
-  segment: CompactJweSchema,
+  ...SEALED_PARTS,
 });
 export type BatchSeal = z.infer<typeof BatchSealSchema>;
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CheckpointSchema } from './checkpoint.ts';
 import { ContractIdSchema, PartyIdSchema } from './fields.ts';
 import { useRecordShape, usesTopic } from './record.ts';
-import { UseEntrySchema, UseSealSchema, useContext, useGenesis, useKeyInfo } from './use-entry.ts';
+import { USE_FORMAT, UseEntrySchema, UseSealSchema, useGenesis } from './use-entry.ts';
 
 const contract = ContractIdSchema.parse('ab'.repeat(32));
 const owner = PartyIdSchema.parse('north');
@@ -25,8 +25,8 @@ const SEAL = {
 describe('entries of a ledger of uses', () => {
   test('every text that enters a key or a hash names the whole position', () => {
     const name = `${contract} north 3 7`;
-    expect(text(useKeyInfo(at))).toBe(`strongroom/use-key/v1 ${name}`);
-    expect(text(useContext(at))).toBe(`strongroom/use-secret/v1 ${name}`);
+    expect(text(USE_FORMAT.keyInfoOf(at))).toBe(`strongroom/use-key/v1 ${name}`);
+    expect(text(USE_FORMAT.contextOf(at))).toBe(`strongroom/use-secret/v1 ${name}`);
     expect(text(useGenesis(contract, owner))).toBe(`strongroom/uses/v1 ${contract} north`);
   });
 

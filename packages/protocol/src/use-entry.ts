@@ -1,8 +1,6 @@
 import { z } from 'zod';
 import { type Contract, ownersOf, type Party } from './contract.ts';
 import {
-  Bytes32Schema,
-  CompactJweSchema,
   ContractIdSchema,
   CountSchema,
   DatasetIdSchema,
@@ -12,7 +10,9 @@ import {
   QueryIdSchema,
   Sha256HexSchema,
 } from './fields.ts';
-import { PARTIES_MAX, PLAINTEXT_BYTES_MAX } from './limits.ts';
+import { PARTIES_MAX, USE_SEAL_BYTES_MAX } from './limits.ts';
+import { useRecordShape } from './record.ts';
+import { type OnceFormat, SEALED_PARTS } from './sealed-once.ts';
 
 /**
  * The ledger of uses: what a vault tells each owner of what became of its data. One chain an owner
@@ -49,11 +49,7 @@ export const UseSealSchema = z.strictObject({
   checkpoint: CountSchema,
   /** SHA-256 of the attestation proof that proves the signing key. */
   token: Sha256HexSchema,
-  plaintextBytes: z.int().min(1).max(PLAINTEXT_BYTES_MAX),
-  ciphertextSha256: Sha256HexSchema,
-  commitment: Bytes32Schema,
-  /** The secret of this one entry, a compact JWE to the owner's reading key. */
-  segment: CompactJweSchema,
+  ...SEALED_PARTS,
 });
 export type UseSeal = z.infer<typeof UseSealSchema>;
 
@@ -102,8 +98,6 @@ export const UseEntrySchema = z.strictObject({
 });
 export type UseEntry = z.infer<typeof UseEntrySchema>;
 
-export const USE_JWS_TYPE = 'strongroom-use+jws';
-
 /** Owners that get a ledger of uses: those with a key that it can be sealed to. */
 export function ownersWithUses(
   contract: Contract,
@@ -123,13 +117,14 @@ export function useGenesis(contract: string, owner: PartyId): Uint8Array {
   return text.encode(`strongroom/uses/v1 ${contract} ${owner}`);
 }
 
-export function useKeyInfo(at: UsePosition): Uint8Array {
-  return text.encode(`strongroom/use-key/v1 ${useName(at)}`);
-}
-
-export function useContext(at: UsePosition): Uint8Array {
-  return text.encode(`strongroom/use-secret/v1 ${useName(at)}`);
-}
+export const USE_FORMAT: OnceFormat<UseSeal, UsePosition> = {
+  typ: 'strongroom-use+jws',
+  sealSchema: UseSealSchema,
+  sealBytesMax: USE_SEAL_BYTES_MAX,
+  contextOf: (at) => text.encode(`strongroom/use-secret/v1 ${useName(at)}`),
+  keyInfoOf: (at) => text.encode(`strongroom/use-key/v1 ${useName(at)}`),
+  shapeOf: useRecordShape,
+};
 
 function useName(at: UsePosition): string {
   return `${at.contract} ${at.owner} ${at.epoch} ${at.sequence}`;

@@ -1,20 +1,13 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { codeOf } from '@strongroom/protocol/errors';
 import { PartyIdSchema, QueryIdSchema, StreamIdSchema } from '@strongroom/protocol/fields';
-import { aggregateRecordShape } from '@strongroom/protocol/record';
-import {
-  AGGREGATE_JWS_TYPE,
-  type AggregateSeal,
-  AggregateSealSchema,
-  aggregateContext,
-  aggregateKeyInfo,
-} from '@strongroom/protocol/sealed-aggregate';
+import { AGGREGATE_FORMAT, type AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type SmallContract, smallContract } from '../test/small-contract.ts';
 import { sha256Hex } from './digest.ts';
 import { claimedAggregate, openAggregate } from './open.ts';
 import type { ReadRecord } from './record-checks.ts';
-import { createSegment, sealBytes } from './seal.ts';
+import { sealOnce } from './seal.ts';
 import { createSigner, type Signer } from './sign.ts';
 
 const PLAINTEXT = Buffer.from('an Arrow IPC stream');
@@ -44,41 +37,38 @@ async function sealedAggregate(changes: Changes = {}): Promise<ReadRecord> {
   };
   const wrappingKey = small.analyst.reader?.publicKey;
   if (!wrappingKey) throw new Error('the analyst reads');
-  const context = aggregateContext(at);
-  const { secret, wrapped } = createSegment({ wrappingKey, kid: 'analyst', context });
-  const { seal, jws, value } = await sealBytes({
+  const signer = changes.signer ?? worker;
+  const format = { ...AGGREGATE_FORMAT, typ: changes.typ ?? AGGREGATE_FORMAT.typ };
+  const { record } = await sealOnce(format, {
     plaintext: PLAINTEXT,
-    secret,
-    wrapped,
-    keyInfo: aggregateKeyInfo(at),
-    signer: changes.signer ?? worker,
-    kid: changes.kid ?? 'aggregates',
-    typ: changes.typ ?? AGGREGATE_JWS_TYPE,
-    payload: (parts) =>
-      AggregateSealSchema.parse({
-        v: 1,
-        window: { start: 0, end: 86_400_000 },
-        checkpoint: 4,
-        inputs: [
-          {
-            dataset: 'flights',
-            stream: StreamIdSchema.parse('AAAAAAAAAAAAAAAAAAAAAA'),
-            epoch: 0,
-            sequences: 3,
-            head: sha256Hex('head'),
-            rows: 30,
-            lateRows: 0,
-          },
-        ],
-        rows: 1,
-        suppressedGroups: 0,
-        token: TOKEN,
-        ...at,
-        ...parts,
-      }),
+    at,
+    members: {
+      window: { start: 0, end: 86_400_000 },
+      checkpoint: 4,
+      inputs: [
+        {
+          dataset: 'flights',
+          stream: StreamIdSchema.parse('AAAAAAAAAAAAAAAAAAAAAA'),
+          epoch: 0,
+          sequences: 3,
+          head: sha256Hex('head'),
+          rows: 30,
+          lateRows: 0,
+        },
+      ],
+      rows: 1,
+      suppressedGroups: 0,
+      token: TOKEN,
+      ...changes.seal,
+    },
+    to: { kid: 'analyst', wrappingKey },
+    signer: {
+      publicKey: signer.publicKey,
+      sign: (payload, header) =>
+        signer.sign(payload, { ...header, kid: changes.kid ?? header.kid }),
+    },
   });
-  const { key, headers } = aggregateRecordShape(seal);
-  return { key, value, headers: { ...headers, seal: jws } };
+  return record;
 }
 
 function open(record: ReadRecord, more: object = {}): Promise<{ plaintext: Uint8Array }> {
@@ -196,6 +186,6 @@ describe('a sealed aggregate', () => {
 async function swappedSegment(record: ReadRecord, segment: string): Promise<ReadRecord> {
   const seal = { ...claimedAggregate(record), segment };
   const payload = Buffer.from(JSON.stringify(Object.fromEntries(Object.entries(seal).sort())));
-  const jws = await worker.sign(payload, { typ: AGGREGATE_JWS_TYPE, kid: 'aggregates' });
+  const jws = await worker.sign(payload, { typ: AGGREGATE_FORMAT.typ, kid: 'aggregates' });
   return { ...record, headers: { ...record.headers, seal: jws } };
 }

@@ -1,21 +1,11 @@
 import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
-import { AGGREGATE_SEAL_BYTES_MAX } from '@strongroom/protocol/limits';
 import type { SigningKey } from '@strongroom/protocol/public-key';
-import { aggregateRecordShape } from '@strongroom/protocol/record';
-import {
-  AGGREGATE_JWS_TYPE,
-  AGGREGATE_KID,
-  type AggregateSeal,
-  AggregateSealSchema,
-  aggregateContext,
-  aggregateKeyInfo,
-} from '@strongroom/protocol/sealed-aggregate';
-import { type JwsCodes, splitCompactJws, verifyCompact } from './compact-jws.ts';
-import { checkCiphertext, openBytes } from './open-bytes.ts';
-import { parsePayload } from './payload.ts';
-import { checkRecordShape, type ReadRecord, sealOf, splitValue } from './record-checks.ts';
+import { AGGREGATE_FORMAT, type AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
+import type { JwsCodes } from './compact-jws.ts';
+import { claimedOnce, onceSealIn, openOnce, verifyOnce } from './open-once.ts';
+import type { ReadRecord } from './record-checks.ts';
 import type { SecretReader } from './unwrapper.ts';
 
 const MALFORMED = 'ERR_AGGREGATE_MALFORMED';
@@ -42,15 +32,10 @@ export interface OpenedAggregate {
   readonly plaintext: Uint8Array;
 }
 
-/**
- * What a record says of itself, before anything of it was verified: good for finding the token
- * that it names, and for nothing else.
- * @throws ERR_AGGREGATE_MALFORMED, ERR_SEAL_VERSION
- */
+/** What a record says of itself, unverified. @throws ERR_AGGREGATE_MALFORMED, ERR_SEAL_VERSION */
 export function claimedAggregate(record: ReadRecord): AggregateSeal {
-  const parts = splitCompactJws(sealOf(record, AGGREGATE_SEAL_BYTES_MAX, MALFORMED));
-  if (!parts) throw new StrongroomError(MALFORMED, { part: 'compact form' });
-  return parsePayload(parts.payload, AggregateSealSchema, MALFORMED);
+  const jws = onceSealIn(record, AGGREGATE_FORMAT, MALFORMED);
+  return claimedOnce(jws, AGGREGATE_FORMAT, MALFORMED);
 }
 
 /**
@@ -60,27 +45,17 @@ export function claimedAggregate(record: ReadRecord): AggregateSeal {
  *   ERR_CONTRACT_MISMATCH, ERR_NOT_A_READER, ERR_RECORD_HEADERS, ERR_SEAL_VERSION,
  *   ERR_LIMIT_EXCEEDED
  */
-export async function openAggregate(
+export function openAggregate(
   record: ReadRecord,
   context: OpenAggregateContext,
 ): Promise<OpenedAggregate> {
-  const jws = sealOf(record, AGGREGATE_SEAL_BYTES_MAX, MALFORMED);
-  const { ciphertext, tag } = splitValue(record.value, MALFORMED);
-  const seal = await verifyAggregateSeal(jws, context);
-  checkPlace(seal, context);
-  checkRecordShape(record, aggregateRecordShape(seal));
-  checkCiphertext(ciphertext, seal.ciphertextSha256, MALFORMED);
-  const dataKey = await unwrapFor(seal, context);
-  return { seal, jws, plaintext: openBytes(dataKey, { ciphertext, tag, jws, seal }, MALFORMED) };
-}
-
-async function verifyAggregateSeal(
-  jws: string,
-  context: OpenAggregateContext,
-): Promise<AggregateSeal> {
-  const expected = { typ: AGGREGATE_JWS_TYPE, kid: AGGREGATE_KID, key: context.aggregateKey };
-  const payload = await verifyCompact(jws, expected, CODES);
-  return parsePayload(payload, AggregateSealSchema, MALFORMED);
+  const { reader: kid, secretReader } = context;
+  const verify = async (jws: string) => {
+    const seal = await verifyOnce(jws, AGGREGATE_FORMAT, context.aggregateKey, CODES);
+    checkPlace(seal, context);
+    return seal;
+  };
+  return openOnce(record, AGGREGATE_FORMAT, { kid, secretReader, malformed: MALFORMED, verify });
 }
 
 function checkPlace(seal: AggregateSeal, context: OpenAggregateContext): void {
@@ -95,17 +70,5 @@ function checkPlace(seal: AggregateSeal, context: OpenAggregateContext): void {
   }
   if (seal.reader !== context.reader || !query.readers.includes(context.reader)) {
     throw new StrongroomError('ERR_NOT_A_READER', { party: context.reader });
-  }
-}
-
-async function unwrapFor(seal: AggregateSeal, context: OpenAggregateContext) {
-  try {
-    return await context.secretReader.dataKey(seal.segment, {
-      kid: context.reader,
-      context: aggregateContext(seal),
-      info: aggregateKeyInfo(seal),
-    });
-  } catch {
-    throw new StrongroomError(MALFORMED, { part: 'segment' });
   }
 }

@@ -2,19 +2,13 @@ import { generateKeyPairSync } from 'node:crypto';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { codeOf } from '@strongroom/protocol/errors';
 import { ContractIdSchema, PartyIdSchema } from '@strongroom/protocol/fields';
-import { SEAL_HEADER, useRecordShape } from '@strongroom/protocol/record';
-import { AGGREGATE_JWS_TYPE, AGGREGATE_KID } from '@strongroom/protocol/sealed-aggregate';
-import {
-  USE_JWS_TYPE,
-  type UseSeal,
-  UseSealSchema,
-  useContext,
-  useKeyInfo,
-} from '@strongroom/protocol/use-entry';
+import { SEAL_HEADER } from '@strongroom/protocol/record';
+import { AGGREGATE_FORMAT } from '@strongroom/protocol/sealed-aggregate';
+import { USE_FORMAT } from '@strongroom/protocol/use-entry';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createIdentity, parseIdentity } from './identity.ts';
 import { openUse } from './open-use.ts';
-import { createSegment, sealBytes } from './seal.ts';
+import { sealOnce } from './seal.ts';
 import { createSigner } from './sign.ts';
 
 const contractId = ContractIdSchema.parse('ab'.repeat(32));
@@ -29,20 +23,18 @@ beforeAll(async () => {
   made = await createIdentity('north', { reading: true });
 });
 
-async function sealed(content: unknown = ENTRY, typ = USE_JWS_TYPE) {
-  const wrappingKey = made.readingKey ?? expect.fail('a reading key');
-  const segment = createSegment({ wrappingKey, kid: owner, context: useContext(at) });
-  const { seal, jws, value } = await sealBytes<UseSeal>({
-    plaintext: canonicalBytes(content),
-    ...{ secret: segment.secret, wrapped: segment.wrapped, keyInfo: useKeyInfo(at) },
-    ...{ signer, kid: AGGREGATE_KID, typ },
-    payload: (parts) => {
-      const chain = { previous: '0'.repeat(64), heads: [], checkpoint: 0, token };
-      return UseSealSchema.parse({ v: 1, ...at, ...chain, ...parts });
+async function sealed(content: unknown = ENTRY, typ = USE_FORMAT.typ) {
+  const { record } = await sealOnce(
+    { ...USE_FORMAT, typ },
+    {
+      plaintext: canonicalBytes(content),
+      at,
+      members: { previous: '0'.repeat(64), heads: [], checkpoint: 0, token },
+      to: { kid: owner, wrappingKey: made.readingKey ?? expect.fail('a reading key') },
+      signer,
     },
-  });
-  const { key, headers } = useRecordShape(seal);
-  return { key, value, headers: { ...headers, [SEAL_HEADER]: jws } };
+  );
+  return record;
 }
 
 function open(record: Awaited<ReturnType<typeof sealed>>, changes: object = {}) {
@@ -69,7 +61,7 @@ describe('an entry of a ledger of uses', () => {
       value[index] = (value[index] ?? 0) ^ 1;
       expect(await codeFrom(open({ ...record, value }))).toBe('ERR_USE_INVALID');
     }
-    const jws = record.headers[SEAL_HEADER];
+    const jws = record.headers[SEAL_HEADER] ?? '';
     for (let index = 0; index < jws.length; index += 7) {
       const other = jws[index] === 'A' ? 'B' : 'A';
       const seal = `${jws.slice(0, index)}${other}${jws.slice(index + 1)}`;
@@ -91,7 +83,7 @@ describe('an entry of a ledger of uses', () => {
   });
 
   test('signed as a result, or with other content, is refused', async () => {
-    expect(await codeFrom(open(await sealed(ENTRY, AGGREGATE_JWS_TYPE)))).toBe('ERR_USE_INVALID');
+    expect(await codeFrom(open(await sealed(ENTRY, AGGREGATE_FORMAT.typ)))).toBe('ERR_USE_INVALID');
     expect(await codeFrom(open(await sealed({ v: 1, facts: [] })))).toBe('ERR_USE_INVALID');
   });
 

@@ -1,23 +1,16 @@
 import { parseCanonical } from '@strongroom/protocol/canonical-json';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
-import { USE_SEAL_BYTES_MAX } from '@strongroom/protocol/limits';
 import type { SigningKey } from '@strongroom/protocol/public-key';
-import { useRecordShape } from '@strongroom/protocol/record';
-import { AGGREGATE_KID } from '@strongroom/protocol/sealed-aggregate';
 import {
-  USE_JWS_TYPE,
+  USE_FORMAT,
   type UseEntry,
   UseEntrySchema,
   type UseSeal,
-  UseSealSchema,
-  useContext,
-  useKeyInfo,
 } from '@strongroom/protocol/use-entry';
-import { type JwsCodes, splitCompactJws, verifyCompact } from './compact-jws.ts';
-import { checkCiphertext, openBytes } from './open-bytes.ts';
-import { parsePayload } from './payload.ts';
-import { checkRecordShape, type ReadRecord, sealOf, splitValue } from './record-checks.ts';
+import type { JwsCodes } from './compact-jws.ts';
+import { claimedOnce, onceSealIn, openOnce, verifyOnce } from './open-once.ts';
+import type { ReadRecord } from './record-checks.ts';
 import type { SecretReader } from './unwrapper.ts';
 
 export type { SecretReader } from './unwrapper.ts';
@@ -34,20 +27,14 @@ export interface UseContext {
   readonly tokenSha256: string;
 }
 
-/**
- * What a seal says of itself, unverified: good for finding the proof that it names, and for nothing
- * else.
- * @throws ERR_USE_INVALID, ERR_SEAL_VERSION
- */
+/** What a seal says of itself, unverified. @throws ERR_USE_INVALID, ERR_SEAL_VERSION */
 export function claimedUse(jws: string): UseSeal {
-  const parts = jws.length > USE_SEAL_BYTES_MAX ? undefined : splitCompactJws(jws);
-  if (!parts) throw new StrongroomError(INVALID, { part: 'compact form' });
-  return parsePayload(parts.payload, UseSealSchema, INVALID);
+  return claimedOnce(jws, USE_FORMAT, INVALID);
 }
 
 /** The seal of a record of an owner's ledger of uses. @throws ERR_USE_INVALID */
 export function useSealIn(record: ReadRecord): string {
-  return sealOf(record, USE_SEAL_BYTES_MAX, INVALID);
+  return onceSealIn(record, USE_FORMAT, INVALID);
 }
 
 /**
@@ -56,9 +43,7 @@ export function useSealIn(record: ReadRecord): string {
  * @throws ERR_USE_INVALID, ERR_SEAL_VERSION
  */
 export async function verifyUseSeal(jws: string, context: UseContext): Promise<UseSeal> {
-  const expected = { typ: USE_JWS_TYPE, kid: AGGREGATE_KID, key: context.aggregateKey };
-  const payload = await verifyCompact(jws, expected, CODES);
-  const seal = parsePayload(payload, UseSealSchema, INVALID);
+  const seal = await verifyOnce(jws, USE_FORMAT, context.aggregateKey, CODES);
   if (seal.token !== context.tokenSha256) throw new StrongroomError(INVALID, { part: 'token' });
   if (seal.contract !== context.contractId || seal.owner !== context.owner) {
     throw new StrongroomError(INVALID, { part: 'contract or owner' });
@@ -74,27 +59,11 @@ export async function openUse(
   record: ReadRecord,
   context: UseContext & { readonly secretReader: SecretReader },
 ): Promise<{ seal: UseSeal; jws: string; entry: UseEntry }> {
-  const jws = useSealIn(record);
-  const { ciphertext, tag } = splitValue(record.value, INVALID);
-  const seal = await verifyUseSeal(jws, context);
-  checkRecordShape(record, useRecordShape(seal));
-  checkCiphertext(ciphertext, seal.ciphertextSha256, INVALID);
-  const dataKey = await unwrapFor(seal, context);
-  const plaintext = openBytes(dataKey, { ciphertext, tag, jws, seal }, INVALID);
-  return { seal, jws, entry: parseEntry(plaintext) };
-}
-
-async function unwrapFor(
-  seal: UseSeal,
-  { owner, secretReader }: { readonly owner: PartyId; readonly secretReader: SecretReader },
-) {
-  try {
-    const context = useContext(seal);
-    const info = useKeyInfo(seal);
-    return await secretReader.dataKey(seal.segment, { kid: owner, context, info });
-  } catch {
-    throw new StrongroomError(INVALID, { part: 'segment' });
-  }
+  const { owner: kid, secretReader } = context;
+  const verify = (jws: string) => verifyUseSeal(jws, context);
+  const options = { kid, secretReader, malformed: INVALID, verify } as const;
+  const { plaintext, ...opened } = await openOnce(record, USE_FORMAT, options);
+  return { ...opened, entry: parseEntry(plaintext) };
 }
 
 function parseEntry(plaintext: Uint8Array): UseEntry {

@@ -1,7 +1,7 @@
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { AGGREGATE_SEAL_BYTES_MAX, CIPHERTEXT_BYTES_MAX } from '@strongroom/protocol/limits';
+import { CIPHERTEXT_BYTES_MAX } from '@strongroom/protocol/limits';
 import type { SegmentSecret } from './data-key.ts';
 import { sha256Hex } from './digest.ts';
 import type { Signer } from './sign.ts';
@@ -24,17 +24,19 @@ export interface SealedParts {
   readonly segment: string;
 }
 
-export interface SealBytesOptions<Seal> {
-  /** Must not change before the promise settles: it is read once more for the tag. */
-  readonly plaintext: Uint8Array;
-  readonly secret: SegmentSecret;
+export interface SignOptions<Seal> {
   readonly wrapped: string | Promise<string>;
-  /** HKDF info: no two plaintexts under one secret may have the same. */
-  readonly keyInfo: Uint8Array;
   readonly signer: Signer;
   readonly kid: string;
   readonly typ: string;
   readonly payload: (parts: SealedParts) => Seal;
+}
+
+/** A record of the log as it is sent. */
+export interface SealedRecord {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 export interface SealedBytes<Seal> {
@@ -42,20 +44,6 @@ export interface SealedBytes<Seal> {
   readonly jws: string;
   /** ciphertext ‖ tag */
   readonly value: Uint8Array;
-}
-
-/**
- * Seals one plaintext under a secret of its own.
- * @throws ERR_LIMIT_EXCEEDED for a plaintext that is empty or over CIPHERTEXT_BYTES_MAX, and for a
- *   seal that no reader would take
- */
-export async function sealBytes<Seal>(options: SealBytesOptions<Seal>): Promise<SealedBytes<Seal>> {
-  const encrypted = encryptBytes(options.plaintext, options.secret, options.keyInfo);
-  const sealed = await signAndTag(encrypted, options);
-  if (sealed.jws.length > AGGREGATE_SEAL_BYTES_MAX) {
-    throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'AGGREGATE_SEAL_BYTES_MAX' });
-  }
-  return sealed;
 }
 
 /** The first half of sealing: all that does not depend on the seal before. */
@@ -67,6 +55,11 @@ export interface EncryptedBytes {
   finish(jws: string): Uint8Array;
 }
 
+/**
+ * @param plaintext must not change before `finish`: it is read once more for the tag
+ * @param keyInfo HKDF info: no two plaintexts under one secret may have the same
+ * @throws ERR_LIMIT_EXCEEDED for a plaintext that is empty or over CIPHERTEXT_BYTES_MAX
+ */
 export function encryptBytes(
   plaintext: Uint8Array,
   secret: SegmentSecret,
@@ -91,7 +84,7 @@ export function encryptBytes(
 
 export async function signAndTag<Seal>(
   encrypted: EncryptedBytes,
-  options: Pick<SealBytesOptions<Seal>, 'wrapped' | 'signer' | 'kid' | 'typ' | 'payload'>,
+  options: SignOptions<Seal>,
 ): Promise<SealedBytes<Seal>> {
   const seal = options.payload({
     plaintextBytes: encrypted.plaintextBytes,

@@ -25,22 +25,15 @@ import {
   streamGenesis,
 } from '@strongroom/protocol/sealed-batch';
 import { sha256Hex } from './digest.ts';
-import { type EncryptedBytes, encryptBytes, signAndTag } from './seal-bytes.ts';
+import { type EncryptedBytes, encryptBytes, type SealedRecord, signAndTag } from './seal-bytes.ts';
 import { createSegment, type Segment } from './segment.ts';
 import type { Signer } from './sign.ts';
 
-export { sealBytes } from './seal-bytes.ts';
-export { createSegment } from './segment.ts';
+export type { SealedRecord } from './seal-bytes.ts';
+export { sealOnce } from './seal-once.ts';
 
 /** Where a stream stands: its next sequence number, the hash of its newest seal, its rows. */
 export type StreamHead = Omit<StreamPoint, 'offset'>;
-
-/** A record of the log as it is sent. */
-export interface SealedRecord {
-  readonly key: string;
-  readonly value: Uint8Array;
-  readonly headers: Readonly<Record<string, string>>;
-}
 
 export interface SealedBatch {
   readonly seal: BatchSeal;

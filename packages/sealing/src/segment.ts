@@ -12,7 +12,7 @@ export interface SegmentTarget {
   readonly wrappingKey: WrappingKey;
   /** The dataset's `keyId`, or the party's id. */
   readonly kid: string;
-  /** `segmentContext(stream)` or `aggregateContext(position)`. */
+  /** `segmentContext(stream)`, or a format's `contextOf(place)`. */
   readonly context: Uint8Array;
 }
 

@@ -7,24 +7,12 @@ import { type Contract, parseContract, partyOf } from '@strongroom/protocol/cont
 import { RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { QueryIdSchema } from '@strongroom/protocol/fields';
-import {
-  aggregateRecordShape,
-  aggregatesTopic,
-  plainRecordShape,
-  RECORD_TYPES,
-  SEAL_HEADER,
-} from '@strongroom/protocol/record';
-import {
-  AGGREGATE_JWS_TYPE,
-  type AggregateSeal,
-  AggregateSealSchema,
-  aggregateContext,
-  aggregateKeyInfo,
-} from '@strongroom/protocol/sealed-aggregate';
+import { aggregatesTopic, plainRecordShape, RECORD_TYPES } from '@strongroom/protocol/record';
+import { AGGREGATE_FORMAT, type AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
 import { STOP_NOTICE_JWS_TYPE } from '@strongroom/protocol/stop-notice';
 import type { LogRecord } from '@strongroom/record-log/log';
 import { createIdentity, type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
-import { createSegment, sealBytes } from '@strongroom/sealing/seal';
+import { sealOnce } from '@strongroom/sealing/seal';
 import { createSigner, type Signer, signContract } from '@strongroom/sealing/sign';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { createMemoryLog, type MemoryLog } from '@strongroom/testkit/memory-log';
@@ -272,35 +260,22 @@ async function sealResult(
   const position = { contract: contractId, query, reader: reader.id, epoch, emission };
   const start = FIRST_DAY + emission * DAY_MS;
   if (!reader.readingKey) throw new Error(`${reader.id} has no reading key`);
-  const segment = createSegment({
-    wrappingKey: reader.readingKey,
-    kid: reader.id,
-    context: aggregateContext(position),
-  });
-  const { seal, jws, value } = await sealBytes({
+  const { record } = await sealOnce(AGGREGATE_FORMAT, {
     plaintext: tableToIPC(table, 'stream'),
-    secret: segment.secret,
-    wrapped: segment.wrapped,
-    keyInfo: aggregateKeyInfo(position),
+    at: position,
+    members: {
+      window: query === 'total' ? null : { start, end: start + DAY_MS },
+      checkpoint: emission,
+      inputs: ['north', 'south'].map(inputOf),
+      rows: table.numRows,
+      suppressedGroups: 1,
+      token: createHash('sha256').update(proof).digest('hex'),
+      ...changes.seal,
+    },
+    to: { kid: reader.id, wrappingKey: reader.readingKey },
     signer: changes.signer ?? signer,
-    kid: 'aggregates',
-    typ: AGGREGATE_JWS_TYPE,
-    payload: (parts) =>
-      AggregateSealSchema.parse({
-        v: 1,
-        ...position,
-        window: query === 'total' ? null : { start, end: start + DAY_MS },
-        checkpoint: emission,
-        inputs: ['north', 'south'].map(inputOf),
-        rows: table.numRows,
-        suppressedGroups: 1,
-        token: createHash('sha256').update(proof).digest('hex'),
-        ...parts,
-        ...changes.seal,
-      }),
   });
-  const { key, headers } = aggregateRecordShape(seal);
-  return { key, headers: { ...headers, [SEAL_HEADER]: jws }, value };
+  return record;
 }
 
 function inputOf(owner: string) {

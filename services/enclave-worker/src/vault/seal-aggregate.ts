@@ -3,17 +3,8 @@ import type { Contract } from '@strongroom/protocol/contract';
 import { partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
-import { aggregateRecordShape, SEAL_HEADER } from '@strongroom/protocol/record';
-import {
-  AGGREGATE_JWS_TYPE,
-  AGGREGATE_KID,
-  type AggregateSeal,
-  AggregateSealSchema,
-  aggregateContext,
-  aggregateKeyInfo,
-  type CountedInput,
-} from '@strongroom/protocol/sealed-aggregate';
-import { createSegment, sealBytes } from '@strongroom/sealing/seal';
+import { AGGREGATE_FORMAT, type CountedInput } from '@strongroom/protocol/sealed-aggregate';
+import { sealOnce } from '@strongroom/sealing/seal';
 import type { Signer } from '@strongroom/sealing/sign';
 import type { Disclosable } from './disclose.ts';
 import type { DoorRecord } from './door.ts';
@@ -71,34 +62,21 @@ async function sealFor(
     epoch: proof.epoch,
     emission: place.emission,
   };
-  const segment = createSegment({ wrappingKey, kid: reader, context: aggregateContext(at) });
-  try {
-    const { seal, jws, value } = await sealBytes<AggregateSeal>({
-      plaintext,
-      secret: segment.secret,
-      wrapped: segment.wrapped,
-      keyInfo: aggregateKeyInfo(at),
-      signer: proof.signer,
-      kid: AGGREGATE_KID,
-      typ: AGGREGATE_JWS_TYPE,
-      payload: (parts) =>
-        AggregateSealSchema.parse({
-          v: 1,
-          ...at,
-          window: place.window,
-          checkpoint: place.checkpoint,
-          inputs: place.inputs,
-          rows: result.rows,
-          suppressedGroups: result.suppressedGroups,
-          token: proof.token,
-          ...parts,
-        }),
-    });
-    const shape = aggregateRecordShape(seal);
-    return { key: shape.key, value, headers: { ...shape.headers, [SEAL_HEADER]: jws } };
-  } finally {
-    segment.secret.destroy();
-  }
+  const { record } = await sealOnce(AGGREGATE_FORMAT, {
+    plaintext,
+    at,
+    members: {
+      window: place.window,
+      checkpoint: place.checkpoint,
+      inputs: place.inputs,
+      rows: result.rows,
+      suppressedGroups: result.suppressedGroups,
+      token: proof.token,
+    },
+    to: { kid: reader, wrappingKey },
+    signer: proof.signer,
+  });
+  return record;
 }
 
 export function proofHash(proof: string): string {

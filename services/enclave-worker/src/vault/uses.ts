@@ -3,21 +3,17 @@ import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import type { ContractId, DatasetId, PartyId } from '@strongroom/protocol/fields';
 import type { WrappingKey } from '@strongroom/protocol/public-key';
-import { SEAL_HEADER, useRecordShape } from '@strongroom/protocol/record';
-import { AGGREGATE_KID, type CountedInput } from '@strongroom/protocol/sealed-aggregate';
+import type { CountedInput } from '@strongroom/protocol/sealed-aggregate';
 import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import {
   ownersWithUses,
-  USE_JWS_TYPE,
+  USE_FORMAT,
   type UseFact,
   type UsePoint,
   type UseSeal,
-  UseSealSchema,
-  useContext,
   useGenesis,
-  useKeyInfo,
 } from '@strongroom/protocol/use-entry';
-import { createSegment, sealBytes } from '@strongroom/sealing/seal';
+import { sealOnce } from '@strongroom/sealing/seal';
 import type { DoorRecord, EntryOutcome } from './door.ts';
 import type { TimeWindow } from './engine/window.ts';
 import type { ResultProof } from './seal-aggregate.ts';
@@ -163,34 +159,13 @@ export class Uses {
     proof: ResultProof,
   ): Promise<{ record: DoorRecord; seal: UseSeal; jws: string }> {
     const { owner, sequences, head } = point;
-    const at = { contract: this.#contractId, owner, epoch: proof.epoch, sequence: sequences };
-    const target = { wrappingKey: readingKey, kid: owner, context: useContext(at) };
-    const segment = createSegment(target);
-    try {
-      const { seal, jws, value } = await sealBytes<UseSeal>({
-        plaintext: canonicalBytes({ v: 1, facts }),
-        secret: segment.secret,
-        wrapped: segment.wrapped,
-        keyInfo: useKeyInfo(at),
-        signer: proof.signer,
-        kid: AGGREGATE_KID,
-        typ: USE_JWS_TYPE,
-        payload: (parts) =>
-          UseSealSchema.parse({
-            v: 1,
-            ...at,
-            previous: head,
-            ...place,
-            token: proof.token,
-            ...parts,
-          }),
-      });
-      const shape = useRecordShape(seal);
-      const headers = { ...shape.headers, [SEAL_HEADER]: jws };
-      return { record: { key: shape.key, value, headers }, seal, jws };
-    } finally {
-      segment.secret.destroy();
-    }
+    return await sealOnce(USE_FORMAT, {
+      plaintext: canonicalBytes({ v: 1, facts }),
+      at: { contract: this.#contractId, owner, epoch: proof.epoch, sequence: sequences },
+      members: { previous: head, ...place, token: proof.token },
+      to: { kid: owner, wrappingKey: readingKey },
+      signer: proof.signer,
+    });
   }
 
   #newsOf(owner: PartyId): UseFact[] {

@@ -1,0 +1,99 @@
+import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import type { SigningKey } from '@strongroom/protocol/public-key';
+import { AGGREGATE_KID } from '@strongroom/protocol/sealed-aggregate';
+import type { OnceFormat } from '@strongroom/protocol/sealed-once';
+import { type JwsCodes, splitCompactJws, verifyCompact } from './compact-jws.ts';
+import { checkCiphertext, openBytes } from './open-bytes.ts';
+import { parsePayload } from './payload.ts';
+import { checkRecordShape, type ReadRecord, sealOf, splitValue } from './record-checks.ts';
+import type { SecretReader } from './unwrapper.ts';
+
+/** The mirror of seal-once.ts. */
+
+interface SealedOnce {
+  readonly ciphertextSha256: string;
+  readonly commitment: string;
+  readonly plaintextBytes: number;
+  readonly segment: string;
+}
+
+/** The seal of a record, as it was signed. @throws `malformed` */
+export function onceSealIn<Seal extends At, At>(
+  record: ReadRecord,
+  format: OnceFormat<Seal, At>,
+  malformed: ErrorCode,
+): string {
+  return sealOf(record, format.sealBytesMax, malformed);
+}
+
+/**
+ * What a seal says of itself, unverified: good for finding the proof that it names, and for nothing
+ * else.
+ * @throws `malformed`, ERR_SEAL_VERSION
+ */
+export function claimedOnce<Seal extends At, At>(
+  jws: string,
+  format: OnceFormat<Seal, At>,
+  malformed: ErrorCode,
+): Seal {
+  const parts = jws.length > format.sealBytesMax ? undefined : splitCompactJws(jws);
+  if (!parts) throw new StrongroomError(malformed, { part: 'compact form' });
+  return parsePayload(parts.payload, format.sealSchema, malformed);
+}
+
+/** Verifies who signed a seal, and nothing else. @throws `codes`, ERR_SEAL_VERSION */
+export async function verifyOnce<Seal extends At, At>(
+  jws: string,
+  format: OnceFormat<Seal, At>,
+  aggregateKey: SigningKey,
+  codes: JwsCodes,
+): Promise<Seal> {
+  const expected = { typ: format.typ, kid: AGGREGATE_KID, key: aggregateKey };
+  return parsePayload(
+    await verifyCompact(jws, expected, codes),
+    format.sealSchema,
+    codes.malformed,
+  );
+}
+
+export interface OpenOnceOptions<Seal> {
+  /** Of the party that it is for. */
+  readonly kid: string;
+  readonly secretReader: SecretReader;
+  /** For whatever does not open. */
+  readonly malformed: ErrorCode;
+  /** Signature and place. */
+  readonly verify: (jws: string) => Promise<Seal>;
+}
+
+/**
+ * Opens what was sealed once: signature and place first, decryption last.
+ * @throws what `verify` throws, `malformed`, ERR_RECORD_HEADERS, ERR_LIMIT_EXCEEDED
+ */
+export async function openOnce<Seal extends At & SealedOnce, At>(
+  record: ReadRecord,
+  format: OnceFormat<Seal, At>,
+  options: OpenOnceOptions<Seal>,
+): Promise<{ seal: Seal; jws: string; plaintext: Uint8Array }> {
+  const { malformed } = options;
+  const jws = onceSealIn(record, format, malformed);
+  const { ciphertext, tag } = splitValue(record.value, malformed);
+  const seal = await options.verify(jws);
+  checkRecordShape(record, format.shapeOf(seal));
+  checkCiphertext(ciphertext, seal.ciphertextSha256, malformed);
+  const dataKey = await unwrapFor(seal, format, options);
+  return { seal, jws, plaintext: openBytes(dataKey, { ciphertext, tag, jws, seal }, malformed) };
+}
+
+async function unwrapFor<Seal extends At & SealedOnce, At>(
+  seal: Seal,
+  format: OnceFormat<Seal, At>,
+  { kid, secretReader, malformed }: OpenOnceOptions<Seal>,
+) {
+  try {
+    const place = { kid, context: format.contextOf(seal), info: format.keyInfoOf(seal) };
+    return await secretReader.dataKey(seal.segment, place);
+  } catch {
+    throw new StrongroomError(malformed, { part: 'segment' });
+  }
+}
