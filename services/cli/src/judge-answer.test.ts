@@ -1,5 +1,4 @@
-import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
-import { reportDataOf } from '@strongroom/attestation/binding';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import {
   type LaunchOptions,
   measureImage,
@@ -7,7 +6,6 @@ import {
   simulatedRoots,
 } from '@strongroom/attestation/insecure';
 import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
-import { createProof, proofBytes } from '@strongroom/protocol/attestation-proof';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { type Contract, contractBytes, parseContract } from '@strongroom/protocol/contract';
 import type { ErrorCode } from '@strongroom/protocol/errors';
@@ -16,22 +14,16 @@ import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
 import { systemClock } from '@strongroom/runtime/clock';
 import { createSigner } from '@strongroom/sealing/sign';
 import { evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
-import { SignJWT } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { ISSUED_AT, ISSUER, rsaOf, startClaims, startupProof } from '../test/startup-proof.ts';
 import { evidenceFacts, evidenceLines } from './evidence-text.ts';
 import { codeOfRefusal, type Judgement, judgeAnswer, type Question } from './judge-answer.ts';
 
 /** Answers of a worker that exists only here: real reports of the simulated platform, real keys. */
 
-const ISSUER = 'https://attest.example';
 const IMAGE = [Uint8Array.of(1, 2, 3)];
-const IAT = 1_750_000_000;
 const authority = generateKeyPairSync('rsa', { modulusLength: 3072 });
 const wrapping = generateKeyPairSync('rsa', { modulusLength: 3072 });
-const rsaOf = (pair: { publicKey: KeyObject }) => {
-  const { kty, n, e } = pair.publicKey.export({ format: 'jwk' });
-  return { kty, n, e };
-};
 const ed25519 = () => {
   const { x } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
   return { kty: 'OKP', crv: 'Ed25519', x };
@@ -109,35 +101,13 @@ class TestWorker {
     this.contractId = of;
   }
 
-  get aggregates() {
-    const { crv, kty, x } = this.#pair.publicKey.export({ format: 'jwk' });
-    return { crv, key_ops: ['verify'], kid: 'aggregates', kty, x };
-  }
-
   get startClaims() {
-    const transport = { ...rsaOf(wrapping), key_ops: ['encrypt'], kid: 'transport' };
-    const keys = [transport, this.aggregates];
-    const nonce = Buffer.alloc(32).toString('base64url');
-    return { contract: this.contractId, keys, nonce, purpose: 'strongroom/worker/v1' };
+    return startClaims(this.contractId, this.#pair.publicKey);
   }
 
-  async startupProof(change: object = {}, by = authority.privateKey): Promise<string> {
-    const runtime = this.startClaims;
-    const reportData = Buffer.from(reportDataOf(canonicalBytes(runtime))).toString('hex');
-    const payload = {
-      ...{ iss: ISSUER, iat: IAT, nbf: IAT, exp: IAT + 600, jti: 'a1' },
-      'x-ms-attestation-type': 'sevsnpvm-simulated',
-      'x-strongroom-platform': 'simulated',
-      'x-ms-sevsnpvm-hostdata': this.contractId,
-      'x-ms-sevsnpvm-launchmeasurement': measureImage(IMAGE),
-      'x-ms-runtime': runtime,
-      'x-ms-sevsnpvm-reportdata': reportData,
-      ...change,
-    };
-    const jwt = await new SignJWT(payload)
-      .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })
-      .sign(by);
-    return new TextDecoder().decode(proofBytes(createProof([jwt])));
+  startupProof(change: object = {}, by = authority.privateKey): Promise<string> {
+    const measurement = measureImage(IMAGE);
+    return startupProof({ runtime: this.startClaims, measurement, authority: by, change });
   }
 
   async answer(
@@ -148,7 +118,12 @@ class TestWorker {
     const hostData = Buffer.from(this.contractId, 'hex');
     const guest = platform.launch({ image: IMAGE, hostData, ...launch });
     const runtimeClaims = canonicalBytes({
-      ...{ contract: this.contractId, keys: [this.aggregates], nonce, purpose: EVIDENCE_PURPOSE },
+      ...{
+        contract: this.contractId,
+        keys: this.startClaims.keys.slice(1),
+        nonce,
+        purpose: EVIDENCE_PURPOSE,
+      },
       ...claims,
     });
     return {
@@ -198,7 +173,7 @@ describe('an answer', () => {
       ...{ accepted: true, platform: 'simulated', epoch: 3, nonce },
       contract: { id: contractId, title: 'Flights', version: 1 },
       code: { name: 'build 7', measurement: measureImage(IMAGE) },
-      ...{ since: new Date(IAT * 1_000).toISOString(), attestedBy: [ISSUER] },
+      ...{ since: new Date(ISSUED_AT * 1_000).toISOString(), attestedBy: [ISSUER] },
       counted: [expect.objectContaining({ dataset: 'flights', owner: 'north', rows: 40 })],
       refusals: { ERR_SEAL_SIGNATURE: 2 },
     });
@@ -382,7 +357,7 @@ describe('the proof of the start', () => {
   test.each([
     ['of an authority that the contract does not name', { iss: 'https://other.example' }],
     ['from the future', { iat: 4_000_000_000, nbf: 4_000_000_000, exp: 4_000_000_600 }],
-    ['that was never valid', { exp: IAT - 1 }],
+    ['that was never valid', { exp: ISSUED_AT - 1 }],
     ['that has no runtime claims of a start', { 'x-ms-runtime': { purpose: EVIDENCE_PURPOSE } }],
   ])('%s is refused', async (_name, change) => {
     const nonce = nonceOf();
