@@ -41,6 +41,8 @@ export interface Computation {
   readonly signed: SignedContract;
   readonly analyst: PartyIdentity;
   readonly identities: ReadonlyMap<string, PartyIdentity>;
+  /** Signs tokens of the one authority that the contract names. */
+  readonly authority: KeyObject;
   /** By dataset, when its key is under shares. */
   readonly shared: ReadonlyMap<string, SharedKey>;
   /** What the service that keeps an owner's lease would sign. */
@@ -109,6 +111,7 @@ export async function agreeOn(
     signed: signed as SignedContract,
     analyst,
     identities,
+    authority: releaseKey.privateKey,
     shared,
     state: (statement, typ = LEASE_STATEMENT_JWS_TYPE) => {
       const payload = { v: 1, at: 1_700_000_000_000, ...statement };

@@ -32,9 +32,15 @@ export interface TestServices {
 /** Of the right shape; nobody verifies it before it lies on the log. */
 const RECEIPT = { v: 1, index: 3, entry: '{}', proof: ['ab'.repeat(32)], head: 'a.b.c' };
 
-export async function startServices(computation: () => Computation): Promise<TestServices> {
+/**
+ * @param mint makes the authorities' tokens; by default some that only a worker believes
+ */
+export async function startServices(
+  computation: () => Computation,
+  mint: Mint = tokenOf,
+): Promise<TestServices> {
   const seen = new Map<string, number>();
-  const services: Lies = { refuse: undefined, forge: undefined };
+  const services: Lies = { refuse: undefined, forge: undefined, mint };
   const tls = selfSigned();
   const leases = new TestLeases(computation);
   const server = createServer(tls, (request, response) => {
@@ -89,13 +95,14 @@ function listening(server: Server): Promise<number> {
   });
 }
 
-type Lies = Pick<TestServices, 'refuse' | 'forge'>;
+type Mint = (issuer: string, runtime: unknown) => string | Promise<string>;
+type Lies = Pick<TestServices, 'refuse' | 'forge'> & { readonly mint: Mint };
 
 async function answer(
   request: IncomingMessage,
   path: string,
   computation: () => Computation,
-  { refuse, forge }: Lies,
+  { refuse, forge, mint }: Lies,
   leases: TestLeases,
 ) {
   const json = { 'content-type': 'application/json' };
@@ -104,7 +111,7 @@ async function answer(
     return { status: refuse.status, headers: json, body };
   }
   if (path.endsWith(ATTEST))
-    return { ...(await attest(request, path, { refuse, forge })), headers: json };
+    return { ...(await attest(request, path, { refuse, forge, mint })), headers: json };
   const [, owner = '', , keyId = ''] = path.split('/');
   if (request.headers.authorization === undefined) {
     const resource = 'resource="https://vault.example"';
@@ -124,7 +131,7 @@ async function answer(
 const ATTEST = '/attest/SevSnpVm';
 
 /** An authority's name is the URL in front of its route. */
-async function attest(request: IncomingMessage, path: string, { refuse, forge }: Lies) {
+async function attest(request: IncomingMessage, path: string, { refuse, forge, mint }: Lies) {
   if (refuse?.path.test(path)) {
     return { status: refuse.status, body: { error: { code: refuse.code } } };
   }
@@ -132,7 +139,7 @@ async function attest(request: IncomingMessage, path: string, { refuse, forge }:
   if (forge !== undefined) return { status: 200, body: { token: forge } };
   const bytes = decodeBase64url(runtimeData.data) ?? new Uint8Array(0);
   const issuer = `https://${request.headers.host}${path.slice(0, -ATTEST.length)}`;
-  return { status: 200, body: { token: tokenOf(issuer, parseCanonical(bytes)) } };
+  return { status: 200, body: { token: await mint(issuer, parseCanonical(bytes)) } };
 }
 
 /** What a worker can read of a token; nobody here verifies it. */
