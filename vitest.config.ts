@@ -37,6 +37,11 @@ export default defineConfig({
         fileParallelism: false,
         globalSetup: ['test/integration/start-kafka.ts'],
       }),
+      // Alone, because they measure how soon a killed process has a successor.
+      project('faults', ['test/faults/**/*.test.ts'], {
+        fileParallelism: false,
+        sequence: { groupOrder: 1 },
+      }),
       // Tests of the tests, for `npm run test:long`.
       ...(process.env['STRONGROOM_LONG'] === '1'
         ? [project('mutation', ['test/mutation/**/*.test.ts'])]

@@ -33,6 +33,7 @@ const VERBS = {
   demo: [SOURCES, 'test/demo/demo.ts'],
   test: [SOURCES, 'scripts/run-tests.ts'],
   'test:long': [SOURCES, 'scripts/run-tests.ts', '--long'],
+  'test:faults': [SOURCES, 'test/faults/main.ts'],
   check: [SOURCES, 'scripts/run-tests.ts', '--static'],
   bench: [SOURCES, 'test/bench/bench.ts'],
   strongroom: [SOURCES, 'services/cli/bin/strongroom.mjs'],

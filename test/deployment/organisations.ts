@@ -44,14 +44,21 @@ interface Vault extends VaultParts {
   readonly adminToken: string;
   readonly client: KeyClient;
   /** Stops the service, does something to its data folder, and starts it again. */
-  whileStopped(act: (data: string) => Promise<void>): Promise<void>;
+  whileStopped(act: (data: string) => Promise<void>, signal?: StopSignal): Promise<void>;
 }
+
+/** How a service ends: as asked, or without warning. */
+type StopSignal = 'SIGTERM' | 'SIGKILL';
 
 /** What a deployment can do after its first contract. */
 export interface Organisations extends Agreement {
   /** Another contract of the same parties; keys are from then on released under this one. */
   agreeAgain(title: string): Promise<Agreement>;
-  whileStopped(owner: string, act: (data: string) => Promise<void>): Promise<void>;
+  whileStopped(
+    owner: string,
+    act: (data: string) => Promise<void>,
+    signal?: StopSignal,
+  ): Promise<void>;
 }
 
 export async function prepareFolders(run: string): Promise<Folders> {
@@ -93,7 +100,7 @@ export async function setUp(
   return {
     ...(await agree(plan.contract(parts))),
     agreeAgain: (title) => agree({ ...plan.contract(parts), title }),
-    whileStopped: async (owner, act) => vaults[owner]?.whileStopped(act),
+    whileStopped: async (owner, act, signal) => vaults[owner]?.whileStopped(act, signal),
   };
 }
 
@@ -181,7 +188,8 @@ async function startVault(
   const client = keyClient(url, adminToken, folders.authority.caPem);
   const keys = await createKeys(client, plan.secrets?.stateShare(owner));
   const known = await httpsGetJson(`${url}/.well-known/strongroom`, folders.authority.caPem);
-  const whileStopped: Vault['whileStopped'] = async (act) => {
+  const whileStopped: Vault['whileStopped'] = async (act, signal = 'SIGTERM') => {
+    if (signal === 'SIGKILL') process.kill(service.pid, signal);
     await service.stop();
     await act(data);
     service = await processes.startService(name, main, args, at);

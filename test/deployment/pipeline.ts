@@ -45,6 +45,8 @@ export interface Deployment {
   readonly logLevel?: string;
   /** Separates runs under one contract: other topics, other producers' state. */
   readonly namespace?: string;
+  /** Where contracts run side by side: this one's file. */
+  readonly contractFile?: string;
 }
 
 /** Writes the signed contract where every party finds it, and creates the datasets' topics. */
@@ -90,14 +92,17 @@ export function startWorker(
   name: string,
   more: readonly string[] = [],
 ): RunningProcess {
-  const { processes, folders } = deployment;
-  return processes.start(name, WORKER, [
+  return deployment.processes.start(name, WORKER, [...workerArguments(deployment), ...more]);
+}
+
+export function workerArguments(deployment: Deployment): string[] {
+  const { folders } = deployment;
+  return [
     'start',
     ...common(deployment),
     ...['--access-token-file', accessTokenFile(folders), '--ca-file', folders.caFile],
     ...['--platform-dir', platformFolder(folders), '--port', '0'],
-    ...more,
-  ]);
+  ];
 }
 
 export async function workerSummary(worker: RunningProcess): Promise<WorkerSummary> {
@@ -179,8 +184,8 @@ export function codeOfEnd({ stderr }: Finished): string | undefined {
     .findLast((code) => code !== undefined);
 }
 
-export function contractFile({ folders }: Deployment): string {
-  return path.join(folders.run, 'contract.signed.json');
+export function contractFile({ folders, contractFile }: Deployment): string {
+  return contractFile ?? path.join(folders.run, 'contract.signed.json');
 }
 
 function common(deployment: Deployment): string[] {

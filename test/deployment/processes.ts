@@ -63,7 +63,10 @@ export class Processes {
       },
     };
     this.#running.set(name, running);
-    void done.then(() => this.#running.delete(name));
+    void done.then(() => {
+      // A successor may have taken the name.
+      if (this.#running.get(name) === running) this.#running.delete(name);
+    });
     return running;
   }
 
@@ -95,6 +98,11 @@ export class Processes {
       throw new Error(`${name} ended with ${finished.exitCode}: ${tail(finished.stderr)}`);
     }
     return finished;
+  }
+
+  /** Of the process that runs under this name now. */
+  pidOf(name: string): number | undefined {
+    return this.#running.get(name)?.pid;
   }
 
   /** Watches a process that somebody else started (Kafka's JVM, this one). */

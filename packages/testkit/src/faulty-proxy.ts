@@ -113,7 +113,7 @@ function forward(client: Socket, node: Socket, plan: Plan, from: Buffer, to: Buf
 }
 
 /** Kafka's frames: a 32-bit length and as many bytes. */
-function splitFrames(onFrame: (frame: Buffer) => void): (chunk: Buffer) => void {
+export function splitFrames(onFrame: (frame: Buffer) => void): (chunk: Buffer) => void {
   let buffered = Buffer.alloc(0);
   return (chunk) => {
     buffered = Buffer.concat([buffered, chunk]);

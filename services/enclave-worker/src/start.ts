@@ -23,11 +23,20 @@ export interface PlatformChoice {
   readonly warning?: string;
 }
 
+/** What the worker reaches beyond its own process; a test's entry puts faults around them. */
+export interface WorkerPorts {
+  readonly startVault: typeof startVault;
+  readonly connectLog: typeof connectKafkaLog;
+}
+
+const PORTS: WorkerPorts = { startVault, connectLog: connectKafkaLog };
+
 /** Wires the worker to this machine: files, Kafka, HTTP, the terminal. */
 export async function startWorker(
   settings: Settings,
   choice: PlatformChoice,
   context: ServiceContext,
+  ports: WorkerPorts = PORTS,
 ): Promise<void> {
   const logger = createLogger('enclave-worker', { level: settings.logLevel });
   const metrics = createMetrics('worker');
@@ -52,9 +61,9 @@ export async function startWorker(
       namespace: settings.namespace,
       memoryMb: settings.memoryMb,
       untilComplete: settings.untilComplete,
-      startVault: () => startVault({ logger, deadlineMs: settings.vaultDeadlineMs }),
+      startVault: () => ports.startVault({ logger, deadlineMs: settings.vaultDeadlineMs }),
       connectLog: () =>
-        connectKafkaLog({ brokers: [...settings.brokers], clientId: 'strongroom-worker', logger }),
+        ports.connectLog({ brokers: [...settings.brokers], clientId: 'strongroom-worker', logger }),
       tally,
       evidence,
       clock: systemClock,

@@ -33,12 +33,18 @@ export interface VaultOptions {
   readonly logger: Logger;
   /** How long one request may take before the vault counts as lost, in milliseconds. */
   readonly deadlineMs: number;
+  /** The module that it runs and its arguments; a test starts one that dies where it is told to. */
+  readonly entry?: readonly string[];
 }
 
 /** @throws ERR_VAULT_LOST when it cannot be started */
 export async function startVault(options: VaultOptions): Promise<VaultDoor> {
   const wrapper = await findWrapper(options.logger);
-  const [command = process.execPath, ...args] = [...wrapper, process.execPath, ...nodeArguments()];
+  const [command = process.execPath, ...args] = [
+    ...wrapper,
+    process.execPath,
+    ...nodeArguments(options),
+  ];
   const child = spawn(command, args, {
     env: {},
     cwd: '/',
@@ -53,10 +59,11 @@ export async function startVault(options: VaultOptions): Promise<VaultDoor> {
 /** The folder that holds packages, services and node_modules. */
 const INSTALLATION = resolve(import.meta.dirname, '../../..');
 const EXTENSION = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
+const VAULT_MAIN = join(import.meta.dirname, `vault-main.${EXTENSION}`);
 /** JavaScript's own heap; rows and keys live outside it. */
 const HEAP_MB_MAX = 384;
 
-function nodeArguments(): string[] {
+function nodeArguments({ entry = [VAULT_MAIN] }: VaultOptions): string[] {
   const readable = ['node_modules', 'packages', 'services', 'package.json'];
   return [
     ...process.execArgv.filter((argument) => argument.startsWith('--conditions=')),
@@ -67,7 +74,7 @@ function nodeArguments(): string[] {
     '--disallow-code-generation-from-strings',
     '--no-warnings',
     `--max-old-space-size=${HEAP_MB_MAX}`,
-    join(import.meta.dirname, `vault-main.${EXTENSION}`),
+    ...entry,
   ];
 }
 

@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import process from 'node:process';
+import { expect, test } from 'vitest';
+import type { Outcome } from './run-schedule.ts';
+import type { Summary } from './summary.ts';
+
+/** A slice of the fault runs: each failpoint kills a process once, and no history has an anomaly. */
+
+const SCHEDULES = 40;
+const MINUTES = 15;
+const NO_KAFKA = 69;
+
+interface Ran {
+  readonly exitCode: number | null;
+  readonly outcomes: readonly Outcome[];
+  readonly summary: Summary | undefined;
+}
+
+async function run(args: readonly string[]): Promise<Ran> {
+  const main = path.join(import.meta.dirname, 'main.ts');
+  const command = ['--conditions=strongroom:source', main, '--json', ...args];
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+    text += piece;
+  });
+  const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  const lines = text.split('\n').filter(Boolean);
+  const parsed = lines.map((line) => JSON.parse(line));
+  return {
+    exitCode,
+    outcomes: parsed.filter((line) => 'seed' in line),
+    summary: parsed.find((line) => 'summary' in line)?.summary,
+  };
+}
+
+test(`${SCHEDULES} schedules of faults leave no anomaly, and no failpoint out`, {
+  timeout: MINUTES * 60_000,
+}, async (context) => {
+  const { exitCode, outcomes, summary } = await run(['--seeds', String(SCHEDULES)]);
+  if (exitCode === NO_KAFKA) context.skip('a Kafka that can be killed: Java 17 and Maven');
+  const bad = outcomes.filter(({ anomalies }) => anomalies.length > 0);
+  expect(bad.map(({ seed, anomalies }) => ({ seed, anomalies }))).toEqual([]);
+  expect(outcomes).toHaveLength(SCHEDULES);
+  expect(exitCode).toBe(0);
+  // What a schedule did not come to is tried once more by itself.
+  expect(summary?.missed).toEqual([]);
+});

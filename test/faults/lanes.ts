@@ -1,0 +1,78 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { missingKinds } from './faults.ts';
+import { type Outcome, runSchedule } from './run-schedule.ts';
+import { FAULT_KINDS, type FaultKind, type Schedule, scheduleOf } from './schedule.ts';
+import { openWorld, type World } from './world.ts';
+
+/** Schedules side by side: each lane has a broker and owners' services of its own. */
+export interface LanesOptions {
+  readonly seeds: readonly number[];
+  readonly rows: number;
+  readonly lanes: number;
+  readonly kinds?: readonly FaultKind[];
+  readonly onSchedule?: (schedule: Schedule) => void;
+  readonly onOutcome: (outcome: LaneOutcome) => void;
+  /** Kinds that this machine cannot do, once. */
+  readonly onMissing?: (kinds: Partial<Record<FaultKind, string>>) => void;
+  /** Leave folders of worlds that saw an anomaly. */
+  readonly keep?: boolean;
+}
+
+export interface LaneOutcome extends Outcome {
+  /** Where the logs of all processes lie, if they were kept. */
+  readonly folder?: string;
+}
+
+/** A broker's small disk and its start-up grow with what lies on it. */
+const SCHEDULES_A_WORLD = 20;
+/** Lanes begin one after the other: a start of Kafka and of four services fills a small machine. */
+const STAGGER_MS = 3_000;
+
+export async function runLanes(options: LanesOptions): Promise<void> {
+  const queue = [...options.seeds];
+  const count = Math.min(options.lanes, queue.length);
+  const lanes = Array.from({ length: count }, async (_, index) => {
+    await delay(index * STAGGER_MS);
+    while (queue.length > 0) await runWorld(queue, options, index === 0);
+  });
+  await Promise.all(lanes);
+}
+
+async function runWorld(queue: number[], options: LanesOptions, isFirst: boolean): Promise<void> {
+  const world = await openWorld(options.rows);
+  let hasFailed = false;
+  try {
+    const missing = missingKinds(world);
+    if (isFirst) options.onMissing?.(missing);
+    const kinds = (options.kinds ?? FAULT_KINDS).filter((kind) => missing[kind] === undefined);
+    for (let done = 0; done < SCHEDULES_A_WORLD && !hasFailed; done += 1) {
+      const seed = queue.shift();
+      if (seed === undefined) return;
+      const outcome = await runSeed(world, seed, kinds, options);
+      hasFailed = outcome.anomalies.length > 0;
+      const isKept = hasFailed && options.keep === true;
+      options.onOutcome({ ...outcome, ...(isKept ? { folder: world.folders.run } : {}) });
+    }
+  } finally {
+    await world.close({ keep: hasFailed && options.keep === true });
+  }
+}
+
+async function runSeed(
+  world: World,
+  seed: number,
+  kinds: readonly FaultKind[],
+  { onSchedule }: LanesOptions,
+): Promise<Outcome> {
+  const schedule = scheduleOf(seed, kinds);
+  onSchedule?.(schedule);
+  try {
+    return await runSchedule(world, schedule);
+  } catch (error) {
+    // Of the run itself: it is no evidence of anything, and must not be taken for a good one.
+    const facts = { error: error instanceof Error ? error.message : String(error) };
+    const nothing = { faults: {}, died: [], reached: [], recoveriesMs: [], progressMs: null };
+    const anomalies = [{ kind: 'run-failed' as const, facts }];
+    return { seed, rows: 0, ...nothing, anomalies, seconds: 0 };
+  }
+}

@@ -1,0 +1,97 @@
+import { type SeededRandom, seededRandom } from '@strongroom/testkit/seeded-random';
+import { FAILPOINTS, isOfVault } from './failpoints.ts';
+import { OWNERS } from './rows.ts';
+import type { PlannedDeaths } from './workers.ts';
+
+/** What goes wrong in one run, all of it decided by a seed. */
+export interface Schedule {
+  readonly seed: number;
+  /** At failpoints: of each worker and its first vault, in the order in which workers start. */
+  readonly deaths: readonly PlannedDeaths[];
+  readonly faults: readonly Fault[];
+}
+
+export interface Fault {
+  readonly kind: FaultKind;
+  /** After the first worker was started. */
+  readonly atMs: number;
+  /** Until it heals. */
+  readonly ms: number;
+  /** What it strikes, where there is a choice: the link to it, or the service itself. */
+  readonly link?: string;
+  /** Workers of a storm; milliseconds of a clock's jump. */
+  readonly count?: number;
+}
+
+export const FAULT_KINDS = [
+  'kill-worker',
+  'kill-vault',
+  'kill-broker',
+  'restart-broker',
+  'kill-key-release',
+  'pause-worker',
+  'link-late',
+  'link-silent',
+  'link-deaf',
+  'link-cut',
+  'worker-storm',
+  'clock-jump',
+  'vault-memory',
+  'disk-full',
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+const LINKS = ['broker', ...OWNERS];
+const WORKER_PLACES = FAILPOINTS.filter((place) => !isOfVault(place));
+const VAULT_PLACES = FAILPOINTS.filter(isOfVault);
+const DEATHS = 2;
+
+/**
+ * Deaths take their places in turn, so that so many seeds in a row as there are places cover them
+ * all; everything else is drawn.
+ */
+export function scheduleOf(seed: number, kinds: readonly FaultKind[] = FAULT_KINDS): Schedule {
+  const random = seededRandom(seed);
+  const deaths = Array.from({ length: DEATHS }, (_, index) => ({
+    worker: deathAt(WORKER_PLACES, seed * DEATHS + index, random),
+    vault: deathAt(VAULT_PLACES, seed * DEATHS + index, random),
+  }));
+  const faults = Array.from({ length: 2 + random.below(3) }, () => faultOf(kinds, random));
+  return { seed, deaths, faults: faults.sort((left, right) => left.atMs - right.atMs) };
+}
+
+/** What happens once in a life is met at its first turn; the rest at one of the first three. */
+const ONCE =
+  /connect|createTopics|transaction|Init|open|claims|proof|lease|release|restore|announce/;
+
+function deathAt(places: readonly string[], index: number, random: SeededRandom) {
+  const at = places[index % places.length] ?? '';
+  const turn = random.pick([1, 1, 1, 2, 3]);
+  return { at, turn: ONCE.test(at) ? 1 : turn };
+}
+
+const FAULTS_WITHIN_MS = 8_000;
+
+function faultOf(kinds: readonly FaultKind[], random: SeededRandom): Fault {
+  const kind = random.pick(kinds);
+  const atMs = random.below(FAULTS_WITHIN_MS);
+  const drawn = { kind, atMs, ms: durationOf(kind, random) };
+  if (kind.startsWith('link-')) return { ...drawn, link: random.pick(LINKS) };
+  if (kind === 'kill-key-release') return { ...drawn, link: random.pick(OWNERS) };
+  if (kind === 'clock-jump') {
+    const link = random.pick(['worker', ...OWNERS]);
+    return { ...drawn, link, count: random.pick([-HOURS_MS, HOURS_MS]) };
+  }
+  if (kind === 'worker-storm') return { ...drawn, count: 2 + random.below(2) };
+  return drawn;
+}
+
+const HOURS_MS = 7_200_000;
+/** Past a lease (6 s), and past a transaction's timeout as well (15 s). */
+const PAUSES_MS = [1_000, 7_500, 7_500, 17_000];
+
+function durationOf(kind: FaultKind, random: SeededRandom): number {
+  if (kind === 'pause-worker') return random.pick(PAUSES_MS);
+  if (kind === 'kill-worker' || kind === 'kill-vault' || kind === 'restart-broker') return 0;
+  return 200 + random.below(3_000);
+}
