@@ -55,14 +55,14 @@ async function accept(datasetId: string, entries: readonly LogEntry[]): Promise<
   const dataset = contract.datasets.find(({ id }) => id === datasetId);
   const input = inputs.get(datasetId);
   if (!dataset || !input) return;
-  const arrowBatches = [];
+  const batches = [];
   for (const { value, headers } of entries) {
     if (headers[TWIN_HEADERS.final] === 'true') {
       input.final = true;
       continue;
     }
     const count = Number(headers[TWIN_HEADERS.rows]);
-    arrowBatches.push(readArrowBatch(value, dataset, count));
+    batches.push({ arrowBatch: readArrowBatch(value, dataset, count), stream: 0 });
     rows += count;
     const watermark = headers[TWIN_HEADERS.watermark] ?? '';
     if (watermark === '') continue;
@@ -71,7 +71,7 @@ async function accept(datasetId: string, entries: readonly LogEntry[]): Promise<
     input.eventTime = { min, max: Number(watermark) };
   }
   const keepFrom = Number.NEGATIVE_INFINITY;
-  if (arrowBatches.length > 0) await aggregator.append(dataset.id, arrowBatches, keepFrom);
+  if (batches.length > 0) await aggregator.append(dataset.id, batches, keepFrom);
 }
 
 function closable(query: Query): (TimeWindow | null)[] {

@@ -80,10 +80,10 @@ async function createVault() {
   const startupProof = new TextDecoder().decode(proofBytes(createProof([jwt])));
   const token = createHash('sha256').update(startupProof).digest('hex');
   const counted = { stream: null, sequences: 0, rows: 0, lateRows: 0, final: false };
-  const datasets = [{ dataset: 'flights', ...counted }];
+  const streams = [{ dataset: 'flights', ...counted }];
   return {
     request: async (_verb: string, asked: { nonce: string }) => {
-      const facts = { v: 1, contract, nonce: asked.nonce, epoch: 0, token, datasets, refusals: {} };
+      const facts = { v: 1, contract, nonce: asked.nonce, epoch: 0, token, streams, refusals: {} };
       const header = { typ: STATEMENT_JWS_TYPE, kid: 'aggregates' };
       const statement = await createSigner(pair.privateKey).sign(canonicalBytes(facts), header);
       const own = { contract, keys: [aggregates], nonce: asked.nonce, purpose: EVIDENCE_PURPOSE };

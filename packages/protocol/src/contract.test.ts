@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { canonicalBytes } from './canonical-json.ts';
-import { type Contract, contractBytes, parseContract, parseContractBytes } from './contract.ts';
+import {
+  type Contract,
+  contractBytes,
+  parseContract,
+  parseContractBytes,
+  partitionsOf,
+  streamsOf,
+} from './contract.ts';
 import { codeOf } from './errors.ts';
 
 const signingKey = (letter: string) => ({ kty: 'OKP', crv: 'Ed25519', x: letter.repeat(43) });
@@ -182,6 +189,47 @@ describe('contract', () => {
     draft.datasets[0] = { ...draft.datasets[0], ...shared(2, 'west', 'east') };
     expect(parseContract(JSON.parse(JSON.stringify(draft))).datasets[0]?.keyShares).toBeDefined();
     change(draft);
+    expect(codeFrom(() => parseContract(draft))).toBe('ERR_CONTRACT_MALFORMED');
+  });
+
+  test('names streams of a dataset; without the member there is one, in partition 0', () => {
+    const draft = mutable();
+    const streams = [
+      { id: 'gate-a', partition: 0 },
+      { id: 'gate-b', partition: 3 },
+    ];
+    Object.assign(draft.datasets[0], { streams });
+    const [west, east] = parseContract(draft).datasets;
+    if (!west || !east) throw new Error('two datasets');
+    expect(streamsOf(west)).toEqual(streams);
+    expect(partitionsOf(west)).toBe(4);
+    expect(streamsOf(east)).toEqual([{ partition: 0 }]);
+    expect(partitionsOf(east)).toBe(1);
+  });
+
+  test.each<[string, unknown]>([
+    ['none', []],
+    ['one twice', [0, 1].map((partition) => ({ id: 'a', partition }))],
+    ['no partition', [{ id: 'a' }]],
+    ['a negative partition', [{ id: 'a', partition: -1 }]],
+    ['a partition too many', [{ id: 'a', partition: 64 }]],
+    ['65', Array.from({ length: 65 }, (_none, at) => ({ id: `a${at}`, partition: 0 }))],
+    ['a random name', [{ id: 'AAAAAAAAAAAAAAAAAAAAAA', partition: 0 }]],
+    ['a name of 23 letters', [{ id: 'a'.repeat(23), partition: 0 }]],
+    ['a name with a space', [{ id: 'a b', partition: 0 }]],
+  ])('refuses streams: %s', (_name, streams) => {
+    const draft = mutable();
+    Object.assign(draft.datasets[0], { streams });
+    expect(codeFrom(() => parseContract(draft))).toBe('ERR_CONTRACT_MALFORMED');
+  });
+
+  test('has at most 256 streams in all', () => {
+    const draft = mutable();
+    const streams = Array.from({ length: 64 }, (_none, at) => ({ id: `a${at}`, partition: at }));
+    const [first] = draft.datasets;
+    draft.datasets = [1, 2, 3, 4].map((n) => ({ ...first, id: `d${n}`, streams }));
+    expect(parseContract(draft).datasets).toHaveLength(4);
+    draft.datasets.push({ ...first, id: 'd5' });
     expect(codeFrom(() => parseContract(draft))).toBe('ERR_CONTRACT_MALFORMED');
   });
 

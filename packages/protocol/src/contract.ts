@@ -19,6 +19,8 @@ import {
   QueryIdSchema,
   Sha384HexSchema,
   SqlNameSchema,
+  type StreamId,
+  StreamNameSchema,
 } from './fields.ts';
 import { GUARD_MEMBERS, guardProblemIn } from './guards.ts';
 import { KeySharesSchema, keySharesProblemIn } from './key-shares.ts';
@@ -28,8 +30,11 @@ import {
   CONTRACT_BYTES_MAX,
   DATASETS_MAX,
   PARTIES_MAX,
+  PARTITIONS_MAX,
   QUERIES_MAX,
   SQL_CHARACTERS_MAX,
+  STREAMS_MAX,
+  STREAMS_PER_DATASET_MAX,
 } from './limits.ts';
 import { IssuerKeySchema, SigningKeySchema, WrappingKeySchema } from './public-key.ts';
 import { RESERVED_DATASET_IDS } from './record.ts';
@@ -93,6 +98,17 @@ export const PartySchema = z.strictObject({
 });
 export type Party = z.infer<typeof PartySchema>;
 
+export const StreamContractSchema = z.strictObject({
+  /** What seals and manifests call it; `strongroom producer publish --stream` takes it. */
+  id: StreamNameSchema,
+  /** Of the dataset's topic; streams may share one. */
+  partition: z
+    .int()
+    .min(0)
+    .max(PARTITIONS_MAX - 1),
+});
+export type StreamContract = z.infer<typeof StreamContractSchema>;
+
 export const DatasetSchema = z.strictObject({
   id: DatasetIdSchema,
   owner: PartyIdSchema,
@@ -101,6 +117,12 @@ export const DatasetSchema = z.strictObject({
   columns: z.array(ColumnContractSchema).min(1).max(COLUMNS_MAX),
   /** The column that windows are cut by; absent for a reference table, which is used whole. */
   eventTime: z.exactOptional(SqlNameSchema),
+  /**
+   * Several producers of one dataset, each with a sequence of its own. A window closes when all of
+   * them are complete, so that the log cannot hide one. Absent: one stream of any name, in
+   * partition 0.
+   */
+  streams: z.exactOptional(z.array(StreamContractSchema).min(1).max(STREAMS_PER_DATASET_MAX)),
   /** Key encryption key: id in the owner's key release service, and public half. */
   keyId: KeyIdSchema,
   wrappingKey: WrappingKeySchema,
@@ -240,6 +262,8 @@ function checkReferences(contract: Contract): void {
     'signingKey',
   );
   for (const dataset of contract.datasets) checkDataset(contract, dataset);
+  const streams = contract.datasets.reduce((sum, dataset) => sum + streamsOf(dataset).length, 0);
+  if (streams > STREAMS_MAX) throw malformed('datasets', `more than ${STREAMS_MAX} streams`);
   for (const query of contract.queries) checkQuery(contract, query);
   const contradiction = contradictionIn(contract.enclave) ?? guardProblemIn(contract.enclave);
   if (contradiction !== undefined) throw malformed('enclave', contradiction);
@@ -258,6 +282,11 @@ function checkDataset(contract: Contract, dataset: Dataset): void {
     dataset.columns.map((column) => column.name),
     at,
     'columns',
+  );
+  unique(
+    (dataset.streams ?? []).map((stream) => stream.id),
+    `${at}.streams`,
+    'id',
   );
   if (dataset.eventTime !== undefined) {
     const column = dataset.columns.find((each) => each.name === dataset.eventTime);
@@ -317,6 +346,16 @@ export function datasetOf(contract: Contract, id: string): Dataset {
 
 export function datasetsOf(contract: Contract, relation: string): Dataset[] {
   return contract.datasets.filter((dataset) => dataset.relation === relation);
+}
+
+/** The streams of a dataset; one without a name where the contract names none. */
+export function streamsOf(dataset: Dataset): readonly { id?: StreamId; partition: number }[] {
+  return dataset.streams ?? [{ partition: 0 }];
+}
+
+/** Of the dataset's topic. */
+export function partitionsOf(dataset: Dataset): number {
+  return 1 + Math.max(...streamsOf(dataset).map(({ partition }) => partition));
 }
 
 /** The owners whose keys a computation needs, in the contract's order of parties. */

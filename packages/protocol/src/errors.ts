@@ -200,8 +200,12 @@ export const ERRORS = {
     'Two histories of this stream exist; ask its owner which one is true.',
   ),
   ERR_STREAM_UNKNOWN: quarantine(
-    'a dataset is expected to have one stream',
-    'Have the owner continue the stream that it began.',
+    'a dataset is expected to have the streams that its contract names, or else one',
+    'Have the owner continue a stream that it began, or use a name of the contract.',
+  ),
+  ERR_STREAM_PARTITION: quarantine(
+    'a stream is expected in the partition that the contract names',
+    'Have the owner publish it there; a record that the log has moved was not counted.',
   ),
   ERR_STREAM_GAP: retry(
     'the sequence numbers of a stream are expected without a gap',

@@ -11,10 +11,10 @@ import {
   parseChallenge,
 } from './evidence-answer.ts';
 import {
-  DATASETS_MAX,
   IDENTIFIER_CHARACTERS_MAX,
   SEQUENCE_MAX,
   STATEMENT_BYTES_MAX,
+  STREAMS_MAX,
 } from './limits.ts';
 
 const contract = 'ab'.repeat(32);
@@ -108,8 +108,8 @@ describe('claims of an answer', () => {
   });
 });
 
-test('a statement about the most datasets fits', () => {
-  const dataset = {
+test('a statement about the most streams fits', () => {
+  const stream = {
     dataset: 'd'.repeat(IDENTIFIER_CHARACTERS_MAX),
     stream: encodeBase64url(new Uint8Array(16)),
     sequences: SEQUENCE_MAX,
@@ -123,7 +123,7 @@ test('a statement about the most datasets fits', () => {
     nonce,
     epoch: SEQUENCE_MAX,
     token: contract,
-    datasets: Array.from({ length: DATASETS_MAX }, () => dataset),
+    streams: Array.from({ length: STREAMS_MAX }, () => stream),
     refusals: {},
   });
   const characters = Math.ceil((canonicalBytes(statement).length * 4) / 3);

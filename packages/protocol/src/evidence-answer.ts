@@ -13,9 +13,9 @@ import {
 } from './fields.ts';
 import {
   CHALLENGE_BYTES_MAX,
-  DATASETS_MAX,
   PROOF_BYTES_MAX,
   STATEMENT_BYTES_MAX,
+  STREAMS_MAX,
 } from './limits.ts';
 
 /**
@@ -46,9 +46,9 @@ export const EvidenceClaimsSchema = z.strictObject({
 });
 export type EvidenceClaims = z.infer<typeof EvidenceClaimsSchema>;
 
-export const StatementDatasetSchema = z.strictObject({
+export const StatementStreamSchema = z.strictObject({
   dataset: DatasetIdSchema,
-  /** Null while no record of the dataset was seen. */
+  /** Null while no record has named it, where the contract does not. */
   stream: StreamIdSchema.nullable(),
   /** Batches 0 … sequences - 1 were counted. */
   sequences: CountSchema,
@@ -58,7 +58,7 @@ export const StatementDatasetSchema = z.strictObject({
   /** Its owner has said that nothing follows, and all up to there was counted. */
   final: z.boolean(),
 });
-export type StatementDataset = z.infer<typeof StatementDatasetSchema>;
+export type StatementStream = z.infer<typeof StatementStreamSchema>;
 
 /**
  * What the vault says about itself: only what it knows without the worker around it. It has no
@@ -72,8 +72,8 @@ export const EvidenceStatementSchema = z.strictObject({
   epoch: CountSchema,
   /** SHA-256 of the value of the token record that this vault's results name. */
   token: Sha256HexSchema,
-  /** One a dataset, in the contract's order. */
-  datasets: z.array(StatementDatasetSchema).min(1).max(DATASETS_MAX),
+  /** In the contract's order of datasets and of their streams. */
+  streams: z.array(StatementStreamSchema).min(1).max(STREAMS_MAX),
   /** Records, and late rows, that this vault refused since it began, by error code. */
   refusals: z.record(z.string().regex(/^ERR_[A-Z_]+$/), CountSchema),
 });

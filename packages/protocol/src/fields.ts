@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { decodeBase64url } from './base64url.ts';
-import { IDENTIFIER_CHARACTERS_MAX, SEQUENCE_MAX } from './limits.ts';
+import { IDENTIFIER_CHARACTERS_MAX, SEQUENCE_MAX, STREAM_NAME_CHARACTERS_MAX } from './limits.ts';
 
 /** Fields that several wire objects share. */
 
@@ -40,9 +40,20 @@ const base64urlOf = (bytes: number) =>
     error: `base64url of exactly ${bytes} bytes`,
   });
 
-/** 16 random bytes, base64url: one run of one producer's sequence numbers. */
-export const StreamIdSchema = base64urlOf(16).brand<'StreamId'>();
+/** A name that owners choose for a stream: no longer than a random one, so that no seal grows. */
+const streamName = z
+  .string()
+  .max(STREAM_NAME_CHARACTERS_MAX)
+  .regex(/^[a-z][a-z0-9-]*$/, 'lower-case letters, digits and hyphens, beginning with a letter');
+
+/**
+ * One run of one producer's sequence numbers: the name that the contract has for it, or, where the
+ * contract names none, 16 random bytes in base64url.
+ */
+export const StreamIdSchema = z.union([base64urlOf(16), streamName]).brand<'StreamId'>();
 export type StreamId = z.infer<typeof StreamIdSchema>;
+/** As a contract names it. */
+export const StreamNameSchema = streamName.brand<'StreamId'>();
 export const Bytes32Schema = base64urlOf(32);
 
 /** A count or number that starts at 0. */

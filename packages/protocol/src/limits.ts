@@ -51,7 +51,7 @@ export const CHALLENGE_BYTES_MAX = 256;
 export const ANSWERS_PER_MINUTE_MAX = 30;
 /** Challenges that may wait for their answer; a platform makes one report at a time. */
 export const CHALLENGES_WAITING_MAX = 8;
-/** A statement names every dataset: 256 of them take some 60 KB. */
+/** A statement names every stream: 256 of them take some 60 KB. */
 export const STATEMENT_BYTES_MAX = 96 * 1024;
 /** A stop notice does so too. */
 export const NOTICE_BYTES_MAX = 96 * 1024;
@@ -70,6 +70,17 @@ export const SEQUENCE_MAX = 2 ** 48;
 export const SEGMENT_SECRETS_CACHED_MAX = 512;
 /** Seals of a stream that are remembered to tell a fork from a replay. */
 export const STREAM_SEALS_REMEMBERED_MAX = 1_024;
+/** A name in a contract: as long as 16 random bytes in base64url. */
+export const STREAM_NAME_CHARACTERS_MAX = 22;
+/** Of one dataset, and of all datasets of a contract together. */
+export const STREAMS_PER_DATASET_MAX = 64;
+export const STREAMS_MAX = 256;
+/** Of one dataset's topic. */
+export const PARTITIONS_MAX = 64;
+/** Batches of one stream that may wait for one that comes late: the log chooses their order. */
+export const HELD_BATCHES_MAX = 64;
+/** Of all streams together, shared out evenly; each may keep one batch at least. */
+export const HELD_BYTES_MAX = 64 * 1024 * 1024;
 /** The seal of an aggregate names every stream that was counted: 300 at least. */
 export const AGGREGATE_SEAL_BYTES_MAX = 96 * 1024;
 /** The seal of a use names the chains of all other owners: 63 of them take 13 KB. */

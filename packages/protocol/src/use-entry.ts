@@ -9,6 +9,7 @@ import {
   PartyIdSchema,
   QueryIdSchema,
   Sha256HexSchema,
+  StreamIdSchema,
 } from './fields.ts';
 import { PARTIES_MAX, USE_SEAL_BYTES_MAX } from './limits.ts';
 import { useRecordShape } from './record.ts';
@@ -54,6 +55,11 @@ export const UseSealSchema = z.strictObject({
 export type UseSeal = z.infer<typeof UseSealSchema>;
 
 const RowsOfDatasetSchema = z.strictObject({ dataset: DatasetIdSchema, rows: CountSchema });
+const RowsOfStreamSchema = z.strictObject({
+  dataset: DatasetIdSchema,
+  stream: StreamIdSchema,
+  rows: CountSchema,
+});
 
 export const UseFactSchema = z.discriminatedUnion('kind', [
   /** A worker began, with these keys of the owner. */
@@ -68,8 +74,8 @@ export const UseFactSchema = z.discriminatedUnion('kind', [
     /** Groups that were disclosed. */
     groups: CountSchema,
     suppressedGroups: CountSchema,
-    /** Of this owner's datasets, rows in the window. */
-    inputs: z.array(RowsOfDatasetSchema),
+    /** Of the streams of this owner's datasets, rows in the window. */
+    inputs: z.array(RowsOfStreamSchema),
   }),
   /** Records on a dataset's topic that were refused since the entry before. */
   z.strictObject({
@@ -85,8 +91,8 @@ export const UseFactSchema = z.discriminatedUnion('kind', [
     stoppedBy: PartyIdSchema,
     /** By that owner's clock. */
     at: MillisecondsSchema,
-    /** Of this owner's datasets, all rows that were counted. */
-    counted: z.array(RowsOfDatasetSchema),
+    /** Of the streams of this owner's datasets, all rows that were counted. */
+    counted: z.array(RowsOfStreamSchema),
   }),
 ]);
 export type UseFact = z.infer<typeof UseFactSchema>;

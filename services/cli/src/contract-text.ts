@@ -67,6 +67,9 @@ function datasetLines(contract: Contract): string[] {
     `  columns: ${dataset.columns
       .map((column) => `${column.name} ${column.type}${column.nullable ? '?' : ''}`)
       .join(', ')}`,
+    ...(dataset.streams ?? []).map(
+      ({ id, partition }) => `  stream ${id} in partition ${partition}`,
+    ),
     ...keyLines(dataset),
   ]);
 }

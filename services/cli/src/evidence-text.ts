@@ -46,7 +46,7 @@ function machineFacts(
 }
 
 function countedFacts(statement: NonNullable<Judgement['statement']>, contract: Contract) {
-  return statement.datasets.map((each) => ({
+  return statement.streams.map((each) => ({
     owner: datasetOf(contract, each.dataset).owner,
     ...each,
   }));
@@ -97,10 +97,12 @@ function countedLines({ epoch, counted, refusals }: Facts): string[] {
   const refused = Object.entries(refusals).map(([code, count]) => `${code} ${count}`);
   return [
     `epoch     ${epoch}`,
-    ...counted.map(({ dataset, owner, rows, sequences, lateRows, final }) => {
+    ...counted.map(({ dataset, stream, owner, rows, sequences, lateRows, final }) => {
+      const isOne = counted.filter((each) => each.dataset === dataset).length === 1;
+      const of = `${dataset}${isOne ? '' : ` (${stream})`} of ${owner}`;
       const late = lateRows > 0 ? `, ${lateRows} of them late` : '';
       const end = final ? ', all there is' : '';
-      return `counted   ${dataset} of ${owner}: ${rows} rows in ${sequences} batches${late}${end}`;
+      return `counted   ${of}: ${rows} rows in ${sequences} batches${late}${end}`;
     }),
     `refused   ${refused.join(', ') || 'nothing'}`,
   ];

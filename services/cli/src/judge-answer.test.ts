@@ -139,7 +139,7 @@ class TestWorker {
     const facts = {
       ...{ v: 1, contract: this.contractId, nonce, epoch: 3 },
       token: createHash('sha256').update(startupProof).digest('hex'),
-      datasets: [{ dataset: 'flights', ...counted }],
+      streams: [{ dataset: 'flights', ...counted }],
       refusals: { ERR_SEAL_SIGNATURE: 2 },
       ...change,
     };
@@ -329,7 +329,7 @@ describe('a statement that its own worker signed', () => {
     ['nonce', { nonce: nonceOf() }, 'statement.nonce'],
     ['token', { token: 'ab'.repeat(32) }, 'statement.token'],
     ['epoch', { epoch: -1 }, 'statement'],
-    ['datasets', { datasets: [] }, 'statement'],
+    ['streams', { streams: [] }, 'statement'],
     ['refusals', { refusals: { row: 1 } }, 'statement'],
     ['a member more', { since: 1 }, 'statement'],
   ])('is refused with another %s', async (_name, statement, claim) => {

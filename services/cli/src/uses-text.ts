@@ -33,8 +33,13 @@ function factText(fact: UseFact, measurement: string): string {
   }
 }
 
-function rowsText(inputs: readonly { readonly dataset: string; readonly rows: number }[]): string {
-  return inputs.map(({ dataset, rows }) => `${rows} rows of ${dataset}`).join(', ');
+function rowsText(inputs: (UseFact & { kind: 'window' })['inputs']): string {
+  const count = (of: string) => inputs.filter(({ dataset }) => dataset === of).length;
+  return inputs
+    .map(({ dataset, stream, rows }) => {
+      return `${rows} rows of ${dataset}${count(dataset) > 1 ? ` (${stream})` : ''}`;
+    })
+    .join(', ');
 }
 
 function countsText(byCode: Readonly<Record<string, number>>): string {

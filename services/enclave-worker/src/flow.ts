@@ -4,6 +4,7 @@ import type { LogEntry } from '@strongroom/record-log/log';
 import { EntryQueue } from './entry-queue.ts';
 import { commit, type Life, type WorkerOptions } from './life.ts';
 import { quarantine } from './quarantine.ts';
+import { ReadPlaces } from './read-places.ts';
 import type { EntryOutcome, StreamProgress } from './vault/door.ts';
 
 /** Where reading goes on. */
@@ -13,6 +14,7 @@ export interface Flow {
   readonly from: readonly {
     readonly dataset: string;
     readonly topic: string;
+    readonly partition: number;
     readonly offset: number;
   }[];
 }
@@ -34,10 +36,12 @@ export async function runFlow(life: Life, flow: Flow, options: WorkerOptions): P
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal, life.leases.lost]);
   const queue = new EntryQueue();
+  const places = new ReadPlaces(flow.from);
+  state.onReread = (stream) => places.seek(stream);
   signal.addEventListener('abort', () => queue.close(), { once: true });
   if (signal.aborted || state.isComplete) stop.abort();
   const tasks = [
-    readAll(life, flow, queue, signal),
+    readAll(life, places, queue, signal),
     serveAll(queue, state, () => stop.abort()),
     watch(state, stop, signal),
   ];
@@ -56,14 +60,16 @@ export async function runFlow(life: Life, flow: Flow, options: WorkerOptions): P
   return state.isDone;
 }
 
-async function readAll(life: Life, flow: Flow, queue: EntryQueue, signal: AbortSignal) {
-  const datasets = new Map(flow.from.map(({ topic, dataset }) => [topic, dataset]));
-  const from = flow.from.map(({ topic, offset }) => ({ topic, offset }));
+async function readAll(life: Life, places: ReadPlaces, queue: EntryQueue, signal: AbortSignal) {
   try {
-    for await (const entries of life.log.read(from, { signal })) {
-      const dataset = datasets.get(entries[0]?.topic ?? '');
-      if (dataset !== undefined) await queue.add(dataset, entries);
-      if (signal.aborted) break;
+    while (!signal.aborted) {
+      const ending = AbortSignal.any([signal, places.begin()]);
+      for await (const entries of life.log.read(places.from, { signal: ending })) {
+        const dataset = places.pass(entries);
+        if (dataset !== undefined) await queue.add(dataset, entries);
+        if (ending.aborted) break;
+      }
+      if (!places.isSought) break;
     }
   } finally {
     queue.close();
@@ -107,6 +113,8 @@ class FlowState {
   readonly #since: number;
   #lastEntry: number;
   #streams: readonly StreamProgress[] = [];
+  /** Told of streams of which a part has to be read again. */
+  onReread: (stream: StreamProgress) => void = () => undefined;
   isDone: boolean;
 
   constructor(life: Life, flow: Flow, options: WorkerOptions) {
@@ -122,7 +130,7 @@ class FlowState {
   }
 
   async accept(dataset: string, entries: readonly LogEntry[]): Promise<readonly EntryOutcome[]> {
-    const heads = entries.map(({ key, headers, offset }) => ({ key, headers, offset }));
+    const heads = entries.map(({ value: _value, topic: _topic, ...head }) => head);
     const values = entries.map(({ value }) => value);
     const request = { dataset, entries: heads };
     return (await this.#life.vault.request('accept', request, values)).answer.outcomes;
@@ -142,8 +150,8 @@ class FlowState {
   #report(entries: readonly LogEntry[], outcomes: readonly EntryOutcome[]): void {
     for (const [index, { code, again, offset }] of outcomes.entries()) {
       if (code === undefined || again) continue;
-      const topic = entries[index]?.topic;
-      this.#options.logger.warn('record-refused', { code, topic, offset });
+      const { topic, partition } = entries[index] ?? {};
+      this.#options.logger.warn('record-refused', { code, topic, partition, offset });
     }
   }
 
@@ -159,6 +167,7 @@ class FlowState {
       tally.memory(this.#life.vault.peakBytes);
       if (answer.windows > 0) logger.info('windows-closed', { count: answer.windows });
       this.#streams = answer.streams;
+      for (const stream of answer.streams) this.onReread(stream);
       this.isDone = answer.done;
       more = answer.more;
     }
@@ -183,7 +192,7 @@ class FlowState {
     await this.#life.vault.request('finish', {});
     if (!this.#options.untilComplete) return;
     const open = this.#streams.filter(({ final }) => !final).map(({ dataset }) => dataset);
-    throw new StrongroomError('ERR_INPUT_INCOMPLETE', { datasets: open });
+    throw new StrongroomError('ERR_INPUT_INCOMPLETE', { datasets: [...new Set(open)] });
   }
 
   #misses(): boolean {

@@ -34,9 +34,11 @@ export class Tally {
   close(closing: Closing, epoch: number): void {
     this.#closing = closing;
     this.#meters.epoch.set(epoch);
-    for (const { dataset, sequences, missing } of closing.streams) {
-      this.#meters.sequences.set({ dataset }, sequences);
-      this.#meters.missing.set({ dataset }, missing);
+    for (const { dataset, stream, sequences, missing, held } of closing.streams) {
+      const of = { dataset, stream: stream ?? '' };
+      this.#meters.sequences.set(of, sequences);
+      this.#meters.missing.set(of, missing);
+      this.#meters.held.set(of, held);
     }
   }
 
@@ -78,12 +80,16 @@ function createMeters(metrics: Metrics) {
     windows: metrics.counter(name('windows_total'), 'Windows whose results were committed.'),
     aggregates: metrics.counter(name('aggregates_total'), 'Sealed results committed.'),
     epoch: metrics.gauge(name('epoch'), 'Epoch of this worker.'),
-    sequences: metrics.gauge(name('sequences'), 'Next sequence number.', ['dataset']),
+    sequences: metrics.gauge(name('sequences'), 'Next sequence number.', ['dataset', 'stream']),
     missing: metrics.gauge(
       name('missing_batches'),
       'Batches that a manifest names and the log lacks.',
-      ['dataset'],
+      ['dataset', 'stream'],
     ),
+    held: metrics.gauge(name('held_batches'), 'Batches that wait for one before them.', [
+      'dataset',
+      'stream',
+    ]),
     vaultMemory: metrics.gauge(
       name('vault_peak_memory_bytes'),
       'Peak resident memory of the vault.',

@@ -166,6 +166,20 @@ describe('a worker', () => {
     expect(checkpoints(world)).toBe(2);
   });
 
+  test('reads again what came so early that there was no room for it', async () => {
+    const world = new World();
+    const topic = datasetTopic(computation.contractId, datasetId('north'));
+    await world.log.createTopics([{ topic }]);
+    const stream = world.streams.get('north') ?? expect.fail('a stream');
+    const sealed = [];
+    for (const row of rowsOf(1, 200)) sealed.push(await stream.seal([row]));
+    await world.log.append(topic, [...sealed].reverse());
+    await world.log.append(topic, [await stream.manifest(HOUR_MS, true)]);
+    await world.publish('south', [], HOUR_MS, true);
+    const summary = await runWorker(world.options());
+    expect(summary).toMatchObject({ rowsCounted: 200, done: true });
+  });
+
   test('waits for owners that come later, and stops gently when told to', async () => {
     const world = new World();
     await world.publish('north', rowsOf(2, 20), 2 * HOUR_MS, true);

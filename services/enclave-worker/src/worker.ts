@@ -4,10 +4,11 @@ import { decodeBase64url } from '@strongroom/protocol/base64url';
 import {
   type Contract,
   parseContractBytes,
+  partitionsOf,
   SignedContractSchema,
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
+import { type ContractId, ContractIdSchema, type DatasetId } from '@strongroom/protocol/fields';
 import {
   aggregatesTopic,
   challengesTopic,
@@ -131,7 +132,10 @@ async function createTopics(
 ): Promise<void> {
   const kept = { config: { 'retention.ms': '-1' } };
   await log.createTopics([
-    ...contract.datasets.map(({ id }) => ({ topic: datasetTopic(contractId, id, namespace) })),
+    ...contract.datasets.map((dataset) => ({
+      topic: datasetTopic(contractId, dataset.id, namespace),
+      partitions: partitionsOf(dataset),
+    })),
     { topic: aggregatesTopic(contractId, namespace), ...kept },
     { topic: checkpointsTopic(contractId, namespace), config: CHECKPOINTS_CONFIG },
     ...ownersWithUses(contract).map(({ id }) => ({
@@ -179,13 +183,12 @@ async function announce(
 }
 
 function flowFrom(restored: Restored, life: Life, { namespace }: WorkerOptions): Flow {
-  const offsets = new Map(restored.from.map(({ dataset, offset }) => [dataset, offset]));
+  const ids = new Map<string, DatasetId>(life.contract.datasets.map(({ id }) => [id, id]));
   return {
     done: restored.done,
-    from: life.contract.datasets.map(({ id }) => ({
-      dataset: id,
-      topic: datasetTopic(life.contractId, id, namespace),
-      offset: offsets.get(id) ?? 0,
-    })),
+    from: restored.from.flatMap((at) => {
+      const id = ids.get(at.dataset);
+      return id ? [{ ...at, topic: datasetTopic(life.contractId, id, namespace) }] : [];
+    }),
   };
 }

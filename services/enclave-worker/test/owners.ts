@@ -31,6 +31,7 @@ export interface DatasetPlan {
   readonly relation: string;
   readonly columns: readonly ColumnContract[];
   readonly eventTime?: string;
+  readonly streams?: readonly { readonly id: string; readonly partition: number }[];
   /** Of its key encryption key, where the contract names it. */
   readonly keyVersion?: string;
 }

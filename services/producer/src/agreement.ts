@@ -1,7 +1,13 @@
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
-import { type Contract, type Dataset, datasetOf, partyOf } from '@strongroom/protocol/contract';
+import {
+  type Contract,
+  type Dataset,
+  datasetOf,
+  partyOf,
+  streamsOf,
+} from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import type { ContractId } from '@strongroom/protocol/fields';
+import type { ContractId, StreamId } from '@strongroom/protocol/fields';
 import type { PartyIdentity } from '@strongroom/sealing/identity';
 import { verifyContract } from '@strongroom/sealing/verify';
 
@@ -37,4 +43,33 @@ export function checkOwner({ contract, dataset }: Agreement, identity: PartyIden
     party: dataset.owner,
     found: identity.party === dataset.owner ? 'another key' : identity.party,
   });
+}
+
+/** Which stream of the dataset is published, and where. */
+export interface ChosenStream {
+  /** Absent where the contract names none: then its first state gives it a name. */
+  readonly id?: StreamId;
+  readonly partition: number;
+}
+
+/**
+ * @param name as `--stream` says; the only one when absent
+ * @throws ERR_STREAM_UNKNOWN, ERR_USAGE
+ */
+export function chooseStream(dataset: Dataset, name: string | undefined): ChosenStream {
+  const streams = streamsOf(dataset);
+  const names = streams.flatMap(({ id }) => id ?? []);
+  const chosen = streams.filter(({ id }) => name === undefined || id === name);
+  if (name !== undefined && chosen.length === 0) {
+    const known = names.length === 0 ? 'the contract names none' : names.join(' ');
+    throw new StrongroomError('ERR_STREAM_UNKNOWN', {
+      dataset: dataset.id,
+      expected: known,
+      found: name,
+    });
+  }
+  const [only, ...others] = chosen;
+  if (only !== undefined && others.length === 0) return only;
+  const problem = `the contract names several streams, say which: ${names.join(', ')}`;
+  throw new StrongroomError('ERR_USAGE', { argument: '--stream', problem });
 }

@@ -1,10 +1,17 @@
+import { partitionsOf } from '@strongroom/protocol/contract';
 import { datasetTopic } from '@strongroom/protocol/record';
 import type { RecordLog } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { Logger } from '@strongroom/runtime/logger';
 import type { PartyIdentity } from '@strongroom/sealing/identity';
 import { createStreamSealer, type StreamSealer } from '@strongroom/sealing/seal';
-import { type Agreement, checkOwner, verifyAgreement } from './agreement.ts';
+import {
+  type Agreement,
+  type ChosenStream,
+  checkOwner,
+  chooseStream,
+  verifyAgreement,
+} from './agreement.ts';
 import { sealGroups } from './batch-groups.ts';
 import { openSource } from './batch-source.ts';
 import { checkSource, type SourceRequest, sourceOptions } from './check-source.ts';
@@ -17,6 +24,8 @@ import { checkStream, newStream, type StreamState } from './stream-state.ts';
 
 export interface PublishRequest extends SourceRequest {
   readonly identity: PartyIdentity;
+  /** `--stream`; the only one when absent. */
+  readonly stream?: string | undefined;
   /** Whether the end of the source is the end of the dataset. */
   readonly final: boolean;
   /** Read a file once to its end before its first row is published. */
@@ -42,11 +51,12 @@ export interface PublishRequest extends SourceRequest {
 export async function publishBatches(request: PublishRequest): Promise<PublishReport> {
   const agreement = await verifyAgreement(request.signedContract, request.datasetId);
   checkOwner(agreement, request.identity);
+  const chosen = chooseStream(agreement.dataset, request.stream);
   const outbox = await Outbox.open(request.stateFolder, request.outbox);
   try {
-    const state = outbox.state ?? newStream(agreement);
-    checkStream(state, agreement);
-    const run = { request, agreement, outbox, state, resumed: outbox.state !== undefined };
+    const state = outbox.state ?? newStream(agreement, chosen.id);
+    checkStream(state, agreement, chosen.id);
+    const run = { request, agreement, chosen, outbox, state, resumed: outbox.state !== undefined };
     const destination = await openTopic(run);
     await sendPending(destination);
     const source = await lookAtSource(request);
@@ -65,6 +75,7 @@ export async function publishBatches(request: PublishRequest): Promise<PublishRe
 interface Run {
   readonly request: PublishRequest;
   readonly agreement: Agreement;
+  readonly chosen: ChosenStream;
   readonly outbox: Outbox;
   /** Where the stream stands before this run reads a row. */
   readonly state: StreamState;
@@ -79,19 +90,21 @@ const TOPIC_CONFIG = {
   'retention.ms': '-1',
 };
 
-async function openTopic({ request, agreement, outbox, state, resumed }: Run) {
+async function openTopic({ request, agreement, chosen, outbox, state, resumed }: Run) {
   const { log, logger, namespace } = request;
   const topic = datasetTopic(agreement.contractId, agreement.dataset.id, namespace);
-  await log.createTopics([{ topic, partitions: 1, config: TOPIC_CONFIG }]);
+  const { partition } = chosen;
+  const partitions = partitionsOf(agreement.dataset);
+  await log.createTopics([{ topic, partitions, config: TOPIC_CONFIG }]);
   const { dataset, stream, epoch, point } = state;
-  const at = { dataset, stream, epoch, sequence: point.sequence, topic };
+  const at = { dataset, stream, epoch, sequence: point.sequence, topic, partition };
   logger.info(resumed ? 'stream-resumed' : 'stream-begun', at);
-  const end = resumed ? 0 : await log.endOffset(topic);
+  const end = resumed ? 0 : await log.endOffset(topic, partition);
   // A worker counts one stream of a dataset and refuses a second one. What lies there may also be
   // somebody else's, so this is no error.
-  if (end > 0) logger.warn('topic-not-empty', { dataset, topic, offset: end });
+  if (end > 0) logger.warn('topic-not-empty', { dataset, topic, partition, offset: end });
   const tally = new Tally(request.clock, state, request.onProgress);
-  return { outbox, log, topic, logger, tally } satisfies Destination;
+  return { outbox, log, topic, partition, logger, tally } satisfies Destination;
 }
 
 /** Standard input may be silent for ever: being told to stop ends the waiting. */

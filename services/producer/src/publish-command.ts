@@ -69,6 +69,7 @@ async function publish(
     const report = await publishBatches({
       ...request,
       identity,
+      stream: settings.stream,
       final: settings.final,
       checkFirst: settings.check,
       stateFolder,

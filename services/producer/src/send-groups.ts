@@ -8,6 +8,7 @@ export interface Destination {
   readonly outbox: Outbox;
   readonly log: RecordLog;
   readonly topic: string;
+  readonly partition: number;
   readonly tally: Tally;
   readonly logger: Logger;
 }
@@ -45,11 +46,11 @@ export async function sendPending(destination: Destination): Promise<void> {
 
 async function sendGroup(
   group: SealedGroup,
-  { outbox, log, topic, tally, logger }: Destination,
+  { outbox, log, topic, partition, tally, logger }: Destination,
   again: boolean,
 ): Promise<void> {
   const { state, records } = group;
-  if (records.length > 0) await log.append(topic, records);
+  if (records.length > 0) await log.append(topic, records, partition);
   await outbox.sent(group);
   tally.sent(group, again);
   logger.debug(again ? 'group-sent-again' : 'group-sent', {

@@ -17,6 +17,7 @@ const OptionsSchema = z
   .strictObject({
     contract: text,
     dataset: text,
+    stream: z.exactOptional(text),
     source: text,
     format: z.enum(['auto', ...SOURCE_FORMATS]),
     columns: z.exactOptional(text),
@@ -75,11 +76,12 @@ function createProgram(publish: (options: unknown) => void): Command {
     .description('seal the rows of a source and publish them, each row once')
     .requiredOption('--contract <file>', 'signed contract')
     .requiredOption('--dataset <id>', 'the dataset of the contract that the rows belong to')
+    .option('--stream <name>', 'which stream of the dataset, where the contract names several')
     .option('--identity <file>', "identity file of the dataset's owner")
     .requiredOption('--source <path>', 'CSV, Parquet, NDJSON or Arrow file; - for standard input')
     .addOption(new Option('--format <format>').choices(['auto', ...SOURCE_FORMATS]).default('auto'))
     .option('--columns <list>', 'sourceName=contractName,…: renames columns, leaves others out')
-    .option('--state <folder>', 'where the stream stands; one for each dataset, kept by the owner')
+    .option('--state <folder>', 'where the stream stands; one for each stream, kept by the owner')
     .addOption(
       new Option('--brokers <list>', 'Kafka bootstrap servers, HOST:PORT,…').env('KAFKA_BROKERS'),
     )

@@ -9,6 +9,7 @@ import {
   DatasetIdSchema,
   MillisecondsSchema,
   Sha256HexSchema,
+  type StreamId,
   StreamIdSchema,
 } from '@strongroom/protocol/fields';
 import { newStreamId, streamStart } from '@strongroom/sealing/seal';
@@ -62,12 +63,15 @@ export function decodeState(text: string, file: string): StreamState {
   return state;
 }
 
-/** The first state of a new stream; it has a random name, and nothing of it was sent. */
-export function newStream(at: { contractId: ContractId; dataset: { id: DatasetId } }): StreamState {
+/** The first state of a new stream, of which nothing was sent; without an id its name is random. */
+export function newStream(
+  at: { contractId: ContractId; dataset: { id: DatasetId } },
+  stream: StreamId = newStreamId(),
+): StreamState {
   const position = {
     contract: at.contractId,
     dataset: at.dataset.id,
-    stream: newStreamId(),
+    stream,
     epoch: 0,
   };
   return {
@@ -82,13 +86,15 @@ export function newStream(at: { contractId: ContractId; dataset: { id: DatasetId
   };
 }
 
-/** @throws ERR_STATE_CORRUPT when the folder belongs to another contract or dataset */
+/** @throws ERR_STATE_CORRUPT when the folder belongs to another contract, dataset or stream */
 export function checkStream(
   state: StreamState,
   at: { contractId: ContractId; dataset: { id: DatasetId } },
+  stream: StreamId = state.stream,
 ): void {
   if (state.contract !== at.contractId) throw corruptState('state.json', 'of another contract');
   if (state.dataset !== at.dataset.id) throw corruptState('state.json', 'of another dataset');
+  if (state.stream !== stream) throw corruptState('state.json', 'of another stream');
 }
 
 export function corruptState(file: string, problem: string): StrongroomError {

@@ -30,8 +30,8 @@ export interface Agreed {
   readonly unwrapper: SecretReader;
 }
 
-/** @param dataset columns and event time are taken from it */
-export async function agreeOn({ columns, eventTime }: Dataset): Promise<Agreed> {
+/** @param dataset columns, event time and streams are taken from it */
+export async function agreeOn({ columns, eventTime, streams }: Dataset): Promise<Agreed> {
   const owner = await createIdentity('owner-a', { reading: false });
   const analyst = await createIdentity('analyst', { reading: true });
   const wrapping = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -55,6 +55,7 @@ export async function agreeOn({ columns, eventTime }: Dataset): Promise<Agreed> 
         relation: 'measured',
         columns,
         ...(eventTime === undefined ? {} : { eventTime }),
+        ...(streams === undefined ? {} : { streams }),
         keyId: 'measured-kek',
         wrappingKey: wrapping.publicKey.export({ format: 'jwk' }),
       },
@@ -106,7 +107,7 @@ export interface Bench {
   readonly stateFolder: string;
   /** One run; it has a connection of its own to the log, as a new process has. */
   publish(source: string, options?: Partial<PublishRequest>): Promise<PublishReport>;
-  entries(): LogEntry[];
+  entries(partition?: number): LogEntry[];
 }
 
 export function benchOf(agreed: Agreed, folder: string, name: string): Bench {
@@ -137,8 +138,8 @@ export function benchOf(agreed: Agreed, folder: string, name: string): Bench {
         ...options,
       });
     },
-    entries() {
-      return store.topics.has(topic) ? log.entries(topic) : [];
+    entries(partition) {
+      return store.topics.has(topic) ? log.entries(topic, partition) : [];
     },
   };
 }

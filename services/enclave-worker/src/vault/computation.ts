@@ -7,20 +7,20 @@ import type { DoorRecord } from './door.ts';
 import type { Aggregator } from './engine/aggregate.ts';
 import { allWindowsClosed, frontierOf, type TimeWindow, windowsToClose } from './engine/window.ts';
 import { type ResultProof, sealAggregate } from './seal-aggregate.ts';
-import type { DatasetStream } from './stream.ts';
+import type { StreamSet } from './stream-set.ts';
 import type { Emitted } from './uses.ts';
 
 /** Which windows of which queries were emitted, and what is needed for those that are open. */
 export class Computation {
   readonly #contract: Contract;
   readonly #aggregator: Aggregator;
-  readonly #streams: ReadonlyMap<DatasetId, DatasetStream>;
+  readonly #streams: ReadonlyMap<DatasetId, StreamSet>;
   readonly #progress: Map<string, QueryProgress>;
 
   constructor(
     contract: Contract,
     aggregator: Aggregator,
-    streams: ReadonlyMap<DatasetId, DatasetStream>,
+    streams: ReadonlyMap<DatasetId, StreamSet>,
   ) {
     this.#contract = contract;
     this.#aggregator = aggregator;
@@ -77,9 +77,9 @@ export class Computation {
 
   /** Lets go of rows that no open window needs. */
   async forget(): Promise<void> {
-    for (const [dataset, stream] of this.#streams) {
+    for (const [dataset, { streams }] of this.#streams) {
       const from = this.keepFrom(dataset);
-      stream.forgetBefore(from);
+      for (const stream of streams) stream.forgetBefore(from);
       if (from === Number.POSITIVE_INFINITY) await this.#aggregator.rows.clear(dataset);
       else if (from !== EARLIEST) await this.#aggregator.rows.dropBefore(dataset, from);
     }
@@ -88,7 +88,7 @@ export class Computation {
   #closable(query: Query): (TimeWindow | null)[] {
     const progress = this.#of(query.id);
     if (progress.done) return [];
-    const inputs = this.#inputsOf(query).map((stream) => stream.progress());
+    const inputs = this.#inputsOf(query).map((streams) => streams.progress());
     if (query.window.kind === 'whole') {
       return frontierOf(inputs, 0) === Number.POSITIVE_INFINITY ? [null] : [];
     }
@@ -120,10 +120,9 @@ export class Computation {
 
   async #countInputs(query: Query, window: TimeWindow | null): Promise<CountedInput[]> {
     const inputs: CountedInput[] = [];
-    for (const stream of this.#inputsOf(query)) {
-      const { id } = stream.dataset;
-      const input = stream.counted(await this.#aggregator.rows.count(id, window));
-      if (input) inputs.push(input);
+    for (const streams of this.#inputsOf(query)) {
+      const { id } = streams.dataset;
+      inputs.push(...streams.counted(await this.#aggregator.rows.countByStream(id, window)));
     }
     return inputs;
   }
@@ -131,7 +130,7 @@ export class Computation {
   #checkDone(query: Query): void {
     const progress = this.#of(query.id);
     if (query.window.kind === 'whole' || progress.done) return;
-    const inputs = this.#inputsOf(query).map((stream) => stream.progress());
+    const inputs = this.#inputsOf(query).map((streams) => streams.progress());
     progress.done = allWindowsClosed(inputs, progress.closedUntil);
   }
 
@@ -151,7 +150,7 @@ export class Computation {
     );
   }
 
-  #inputsOf(query: Query): DatasetStream[] {
+  #inputsOf(query: Query): StreamSet[] {
     return query.relations
       .flatMap((relation) => datasetsOf(this.#contract, relation))
       .flatMap((dataset) => this.#streams.get(dataset.id) ?? []);

@@ -96,6 +96,7 @@ const EntrySchema = z.strictObject({
   key: z.string().nullable(),
   headers: z.record(z.string(), z.string()),
   offset: z.int().min(0),
+  partition: z.exactOptional(z.int().min(0)),
 });
 
 const StatementOfShape = { owner: z.string(), statement: z.string() };

@@ -15,6 +15,8 @@ export interface DoorRecord {
 /** A record that was read, with the log's own number for it. */
 export interface DoorEntry extends DoorRecord {
   readonly offset: number;
+  /** Default 0. */
+  readonly partition?: number;
 }
 
 /** Requests and their answers, by verb. Values of records travel beside the JSON, in order. */
@@ -66,7 +68,11 @@ export type DoorVerb = keyof DoorVerbs;
 
 export interface Restored {
   readonly epoch: number;
-  readonly from: readonly { readonly dataset: string; readonly offset: number }[];
+  readonly from: readonly {
+    readonly dataset: string;
+    readonly partition: number;
+    readonly offset: number;
+  }[];
   readonly done: boolean;
 }
 
@@ -105,10 +111,17 @@ export interface Closing {
 
 export interface StreamProgress {
   readonly dataset: string;
+  /** Null while no record has named it, where the contract does not. */
+  readonly stream: string | null;
+  readonly partition: number;
   readonly sequences: number;
   readonly rows: number;
   readonly watermark: number | null;
   readonly final: boolean;
   /** A manifest names so many batches that have not come; 0 when none does. */
   readonly missing: number;
+  /** Batches that wait for one that has not come. */
+  readonly held: number;
+  /** From here on lie batches that there was no room for, and one of them may be the next. */
+  readonly rereadFrom: number | null;
 }

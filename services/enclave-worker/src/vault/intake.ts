@@ -9,8 +9,11 @@ import { verifyManifest } from '@strongroom/sealing/verify';
 import type { DoorEntry, EntryOutcome } from './door.ts';
 import { type ArrowBatch, readArrowBatch } from './engine/arrow-batch.ts';
 import { eventTimeColumnOf, eventTimeRange, rowsBelow } from './engine/event-time.ts';
+import type { StoredBatch } from './engine/row-store.ts';
+import type { OpenedBatch } from './held-batches.ts';
 import type { VaultKeys } from './keys.ts';
-import type { DatasetStream, OpenedBatch } from './stream.ts';
+import type { DatasetStream } from './stream.ts';
+import type { StreamSet } from './stream-set.ts';
 
 /** From records of a dataset's topic to rows that may be counted: verify, open, check, order. */
 
@@ -18,14 +21,15 @@ export interface IntakeContext {
   readonly contract: Contract;
   readonly contractId: ContractId;
   readonly keys: VaultKeys;
-  readonly stream: DatasetStream;
+  readonly streams: StreamSet;
   /** Rows with an earlier event time belong to windows that were closed. */
   readonly lateBefore: number;
 }
 
 export interface Intake {
   readonly outcomes: readonly EntryOutcome[];
-  readonly arrowBatches: readonly ArrowBatch[];
+  /** In the order in which they count. */
+  readonly batches: readonly StoredBatch[];
 }
 
 /**
@@ -39,14 +43,14 @@ export async function takeEntries(
   // Hashing and unwrapping overlap; the order is restored below.
   const opened = await Promise.all(entries.map((entry) => settle(openEntry(entry, context))));
   const outcomes: EntryOutcome[] = [];
-  const arrowBatches: ArrowBatch[] = [];
+  const batches: StoredBatch[] = [];
   for (const [index, entry] of entries.entries()) {
     const result = opened[index];
     if (!result) continue;
-    const outcome = takeOne(entry, result, context, arrowBatches);
+    const outcome = takeOne(entry, result, context, batches);
     outcomes.push(outcome);
   }
-  return { outcomes, arrowBatches };
+  return { outcomes, batches };
 }
 
 type Opened =
@@ -54,8 +58,8 @@ type Opened =
   | ({ readonly kind: 'batch' } & Omit<OpenedBatch, 'offset'>);
 
 async function openEntry(entry: DoorEntry, context: IntakeContext): Promise<Opened> {
-  const { contract, contractId, keys, stream } = context;
-  const { dataset } = stream;
+  const { contract, contractId, keys, streams } = context;
+  const { dataset } = streams;
   if (recordTypeOf(entry) === 'manifest') {
     const manifest = await readManifest(entry, context);
     return { kind: 'manifest', manifest };
@@ -69,12 +73,12 @@ async function openEntry(entry: DoorEntry, context: IntakeContext): Promise<Open
 }
 
 async function readManifest(entry: DoorEntry, context: IntakeContext): Promise<Manifest> {
-  const { contract, contractId, stream } = context;
+  const { contract, contractId, streams } = context;
   const jws = entry.headers['seal'];
   if (jws === undefined || jws.length > MANIFEST_BYTES_MAX || entry.value.length > 0) {
     throw new StrongroomError('ERR_MANIFEST_MALFORMED', { part: 'record' });
   }
-  const manifest = await verifyManifest(jws, contract, contractId, stream.dataset);
+  const manifest = await verifyManifest(jws, contract, contractId, streams.dataset);
   const shape = manifestRecordShape(manifest);
   const { seal: _seal, ...headers } = entry.headers;
   const names = Object.keys(headers);
@@ -91,9 +95,9 @@ function checkEventTime(
   arrowBatch: ArrowBatch,
   seal: BatchSeal,
   dataset: DatasetId,
-  { stream }: IntakeContext,
+  { streams }: IntakeContext,
 ): void {
-  const column = eventTimeColumnOf(stream.dataset);
+  const column = eventTimeColumnOf(streams.dataset);
   if (!column) return;
   const { min, max } = eventTimeRange(arrowBatch, column);
   if (min !== seal.eventTime?.min || max !== seal.eventTime.max) {
@@ -105,21 +109,23 @@ function takeOne(
   entry: DoorEntry,
   opened: Settled<Opened>,
   context: IntakeContext,
-  arrowBatches: ArrowBatch[],
+  batches: StoredBatch[],
 ): EntryOutcome {
-  const { offset } = entry;
+  const { offset, partition = 0 } = entry;
+  const { streams } = context;
+  const again = streams.isKnown(partition, offset);
   try {
     const result = unsettle(opened);
     if (result.kind === 'manifest') {
-      context.stream.takeManifest(result.manifest);
+      streams.streamOf(result.manifest, partition).takeManifest(result.manifest);
       return { offset, kind: 'manifest', rows: 0, lateRows: 0 };
     }
-    return takeBatch({ ...result, offset }, context, arrowBatches);
+    const stream = streams.streamOf(result.seal, partition);
+    return takeBatch({ ...result, offset }, stream, context, batches);
   } catch (error) {
     const code = codeOf(error);
     if (code === undefined || dispositionOf(error) === 'halt') throw error;
     const facts = error instanceof StrongroomError ? error.facts : {};
-    const again = offset < context.stream.countedOffset;
     return { offset, kind: 'refused', rows: 0, lateRows: 0, code, facts, again };
   }
 }
@@ -127,10 +133,10 @@ function takeOne(
 /** Takes a batch and those that waited for it; one that comes too early waits itself. */
 function takeBatch(
   opened: OpenedBatch,
+  stream: DatasetStream,
   context: IntakeContext,
-  arrowBatches: ArrowBatch[],
+  batches: StoredBatch[],
 ): EntryOutcome {
-  const { stream } = context;
   const counts = { rows: 0, lateRows: 0 };
   let current: OpenedBatch | undefined = opened;
   if (opened.seal.sequence > stream.sequence && stream.hold(opened)) {
@@ -140,7 +146,7 @@ function takeBatch(
   }
   while (current) {
     const isNew = stream.takeBatch(current.seal, current.jws, current.offset);
-    arrowBatches.push(current.arrowBatch);
+    batches.push({ arrowBatch: current.arrowBatch, stream: stream.index });
     const lateRows = isNew ? countLate(current.arrowBatch, current.seal, context) : 0;
     stream.addLateRows(lateRows);
     counts.rows += isNew ? current.seal.rows : 0;
@@ -151,7 +157,7 @@ function takeBatch(
 }
 
 function countLate(arrowBatch: ArrowBatch, seal: BatchSeal, context: IntakeContext): number {
-  const column = eventTimeColumnOf(context.stream.dataset);
+  const column = eventTimeColumnOf(context.streams.dataset);
   if (!column || !seal.eventTime || seal.eventTime.min >= context.lateBefore) return 0;
   return rowsBelow(arrowBatch, column, context.lateBefore);
 }

@@ -88,7 +88,7 @@ describe('what a vault says about itself', () => {
       nonce,
       epoch: 0,
       token: createHash('sha256').update(PROOF).digest('hex'),
-      datasets: [
+      streams: [
         { dataset: 'north', ...nothing },
         { dataset: 'south', ...nothing },
       ],
@@ -119,7 +119,7 @@ describe('what a vault says about itself', () => {
     const forged = { ...again, key: 'other' };
     await vault.accept('north', entriesOf([late, again, forged], 3));
     const { facts } = await statementOf(vault);
-    expect(facts.datasets).toEqual([
+    expect(facts.streams).toEqual([
       {
         dataset: 'north',
         stream: north.stream,
@@ -139,10 +139,10 @@ describe('what a vault says about itself', () => {
       .map(({ value }) => text.decode(value));
     const second = await startVault(checkpoints);
     const resumed = (await statementOf(second)).facts;
-    expect(resumed).toMatchObject({ epoch: 1, datasets: facts.datasets, refusals: {} });
+    expect(resumed).toMatchObject({ epoch: 1, streams: facts.streams, refusals: {} });
     await second.accept('north', entriesOf([...records, late, again, forged]));
     expect((await statementOf(second)).facts).toMatchObject({
-      datasets: facts.datasets,
+      streams: facts.streams,
       refusals: {},
     });
   });
@@ -186,7 +186,7 @@ describe('a statement', () => {
     ['another type', { typ: 'strongroom-aggregate+jws', kid: 'aggregates' }, {}],
     ['another key id', { typ: 'strongroom-statement+jws', kid: 'transport' }, {}],
     ['a member more', undefined, { more: 1 }],
-    ['no dataset', undefined, { datasets: [] }],
+    ['no dataset', undefined, { streams: [] }],
     ['a negative count', undefined, { epoch: -1 }],
     ['a code that is none', undefined, { refusals: { 'a row': 1 } }],
   ])('with %s is refused though its key signed it', async (_name, header, change) => {

@@ -7,7 +7,7 @@ import {
   EvidenceClaimsSchema,
   EvidenceStatementSchema,
   STATEMENT_JWS_TYPE,
-  type StatementDataset,
+  type StatementStream,
 } from '@strongroom/protocol/evidence-answer';
 import { AGGREGATE_KID } from '@strongroom/protocol/sealed-aggregate';
 import type { Signer } from '@strongroom/sealing/sign';
@@ -49,7 +49,7 @@ export async function answerChallenge(
     nonce,
     epoch,
     token: proofHash(startupProof),
-    datasets: streams.map(datasetOf),
+    streams: streams.map(streamOf),
     refusals: refusals.byCode(),
   });
   const header = { typ: STATEMENT_JWS_TYPE, kid: AGGREGATE_KID };
@@ -61,7 +61,7 @@ export async function answerChallenge(
 }
 
 /** After a restart, what an earlier run has counted counts, though it is being read again. */
-function datasetOf(stream: DatasetStream): StatementDataset {
+function streamOf(stream: DatasetStream): StatementStream {
   const { dataset } = stream;
   const state = stream.state();
   return {

@@ -6,26 +6,27 @@ import type { CountedInput } from '@strongroom/protocol/sealed-aggregate';
 import type { BatchSeal, Manifest, StreamPosition } from '@strongroom/protocol/sealed-batch';
 import { StreamCheck } from '@strongroom/sealing/stream-check';
 import type { StreamProgress } from './door.ts';
-import type { ArrowBatch } from './engine/arrow-batch.ts';
 import type { InputProgress } from './engine/window.ts';
+import { HeldBatches, type OpenedBatch } from './held-batches.ts';
 
-/** A batch that was verified and opened, not yet put in its order. */
-export interface OpenedBatch {
-  readonly seal: BatchSeal;
-  readonly jws: string;
-  readonly arrowBatch: ArrowBatch;
-  readonly offset: number;
+/** What the contract says of a stream, and what it may use. */
+interface StreamPlace {
+  readonly id?: StreamId;
+  readonly partition: number;
+  /** Among the streams of its dataset. */
+  readonly index: number;
+  /** Of batches that wait for their predecessor. */
+  readonly heldBytesMax: number;
 }
 
-/** So many batches may wait for one that comes late; the log cannot make the vault keep more. */
-const HELD_BATCHES_MAX = 64;
-
 /**
- * How far one dataset's stream was counted. Knows sequence numbers, times and counts; no rows. The
- * first valid record names the stream; after a restart the checkpoint does.
+ * How far one stream of a dataset was counted. Knows sequence numbers, times and counts; no rows.
+ * Where the contract does not name it, the first valid record does; after a restart the checkpoint.
  */
 export class DatasetStream {
   readonly dataset: Dataset;
+  readonly partition: number;
+  readonly index: number;
   readonly #contractId: ContractId;
   #check: StreamCheck | undefined;
   #position: StreamPosition | undefined;
@@ -41,12 +42,24 @@ export class DatasetStream {
   #ahead: Manifest | undefined;
   #nextOffset = 0;
   #countedOffset = 0;
-  /** By sequence number: batches that came before their predecessor. */
-  readonly #held = new Map<number, OpenedBatch>();
+  readonly #held: HeldBatches;
 
-  constructor(contractId: ContractId, dataset: Dataset) {
+  constructor(contractId: ContractId, dataset: Dataset, place: StreamPlace) {
     this.#contractId = contractId;
     this.dataset = dataset;
+    this.partition = place.partition;
+    this.index = place.index;
+    this.#held = new HeldBatches(place.heldBytesMax);
+    if (place.id !== undefined) this.#begin(place.id, 0);
+  }
+
+  /** Undefined while no record has named it. */
+  get id(): StreamId | undefined {
+    return this.#position?.stream;
+  }
+
+  mayBe(stream: StreamId): boolean {
+    return this.#position === undefined || this.#position.stream === stream;
   }
 
   restore(state: StreamState): void {
@@ -90,6 +103,7 @@ export class DatasetStream {
     const isNew = this.#restored === undefined;
     this.#checkCaughtUp();
     this.#takeAhead();
+    this.#held.reached(this.sequence);
     return isNew;
   }
 
@@ -108,19 +122,15 @@ export class DatasetStream {
 
   /** @returns false when too many batches wait already, or for another stream */
   hold(opened: OpenedBatch): boolean {
-    const { stream, epoch, sequence } = opened.seal;
+    const { stream, epoch } = opened.seal;
     this.#streamOf(opened.seal);
     const isOurs = this.#position?.stream === stream && this.#position.epoch === epoch;
-    if (!isOurs || this.#held.size >= HELD_BATCHES_MAX || this.#held.has(sequence)) return false;
-    this.#held.set(sequence, opened);
-    return true;
+    return isOurs && this.#held.add(opened);
   }
 
   /** The batch that waited to be the next one, if there is one. */
   takeHeld(): OpenedBatch | undefined {
-    const opened = this.#held.get(this.sequence);
-    this.#held.delete(this.sequence);
-    return opened;
+    return this.#held.take(this.sequence);
   }
 
   addLateRows(rows: number): void {
@@ -180,11 +190,15 @@ export class DatasetStream {
     const { sequence, rows } = this.#check?.point ?? { sequence: 0, rows: 0 };
     return {
       dataset: this.dataset.id,
+      stream: this.id ?? null,
+      partition: this.partition,
       sequences: sequence,
       rows,
       watermark: this.#watermark,
       final: this.#final,
       missing: this.#missing(),
+      held: this.#held.size,
+      rereadFrom: this.#held.rereadFrom(this.sequence),
     };
   }
 
@@ -200,23 +214,24 @@ export class DatasetStream {
 
   /** Where everything that is still needed can be read: late batches lie behind later ones. */
   #earliestOffset(offset: number): number {
-    const offsets = [...this.#kept.map(({ before }) => before.offset), offset];
-    for (const held of this.#held.values()) offsets.push(held.offset);
+    const kept = this.#kept.map(({ before }) => before.offset);
+    const offsets = [...kept, this.#held.offset, offset];
     return offsets.reduce((least, each) => Math.min(least, each));
   }
 
   #missing(): number {
-    const held = [...this.#held.keys()].map((sequence) => sequence + 1);
     const promised = [this.#ahead?.sequences, this.#restored?.counted.sequence];
-    const known = [...promised, ...held, this.sequence];
+    const known = [...promised, this.#held.sequences, this.sequence];
     return Math.max(...known.map((sequences) => sequences ?? 0)) - this.sequence;
   }
 
   #streamOf(at: { readonly stream: StreamId; readonly epoch: number }): StreamCheck {
-    if (!this.#check) {
-      this.#position = this.#positionOf(at.stream, at.epoch);
-      this.#check = new StreamCheck(this.#position);
-    }
+    return this.#check ?? this.#begin(at.stream, at.epoch);
+  }
+
+  #begin(stream: StreamId, epoch: number): StreamCheck {
+    this.#position = this.#positionOf(stream, epoch);
+    this.#check = new StreamCheck(this.#position);
     return this.#check;
   }
 

@@ -149,7 +149,7 @@ const start = (id: string) => ({ kind: 'start', keys: [`kek-${id}`, 'state-share
 const window = (hour: number, dataset: string, rows: number, groups = 2) => ({
   ...{ kind: 'window', query: 'hourly', emission: hour, readers: ['analyst'] },
   window: { start: hour * HOUR_MS, end: (hour + 1) * HOUR_MS },
-  ...{ groups, suppressedGroups: 0, inputs: [{ dataset, rows }] },
+  ...{ groups, suppressedGroups: 0, inputs: [{ dataset, stream: expect.any(String), rows }] },
 });
 
 describe('ledgers of uses', () => {
@@ -256,7 +256,7 @@ describe('ledgers of uses', () => {
     scene.keep(await scene.vault.stop(await word('revoked')));
     const { entries } = await scene.told(NORTH);
     const at = expect.any(Number);
-    const counted = [{ dataset: 'north', rows: 5 }];
+    const counted = [{ dataset: 'north', stream: expect.any(String), rows: 5 }];
     expect(entries.map(({ facts }) => facts)).toEqual([
       [start('north'), { kind: 'stop', stoppedBy: NORTH, at, counted }],
     ]);

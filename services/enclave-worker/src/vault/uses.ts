@@ -100,7 +100,7 @@ export class Uses {
     for (const [owner, { facts }] of this.#ledgers) {
       const mine = inputs
         .filter(({ dataset }) => this.#datasetsOf(owner).includes(dataset))
-        .map(({ dataset, rows }) => ({ dataset, rows }));
+        .map(({ dataset, stream, rows }) => ({ dataset, stream, rows }));
       if (mine.length === 0) continue;
       facts.push({
         kind: 'window',
@@ -116,7 +116,7 @@ export class Uses {
     for (const [owner, { facts }] of this.#ledgers) {
       const counted = streams
         .filter(({ dataset }) => this.#datasetsOf(owner).includes(dataset))
-        .map(({ dataset, rows }) => ({ dataset, rows }));
+        .map(({ dataset, stream, rows }) => ({ dataset, stream, rows }));
       facts.push({ kind: 'stop', stoppedBy, at, counted });
     }
   }

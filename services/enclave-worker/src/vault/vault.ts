@@ -25,7 +25,7 @@ import { type Departure, Leases, type StatementOf } from './leases.ts';
 import { proofHash, type ResultProof } from './seal-aggregate.ts';
 import { answerChallenge, Refusals } from './statement.ts';
 import { countedIn, signStopNotice } from './stop-notice.ts';
-import { DatasetStream } from './stream.ts';
+import { type StreamSet, streamSetsOf, streamsIn } from './stream-set.ts';
 import { Uses } from './uses.ts';
 
 /**
@@ -38,7 +38,7 @@ export class Vault {
   readonly #contractId: ContractId;
   readonly #keys: VaultKeys;
   readonly #aggregator: Aggregator;
-  readonly #streams: ReadonlyMap<DatasetId, DatasetStream>;
+  readonly #streams: ReadonlyMap<DatasetId, StreamSet>;
   readonly #computation: Computation;
   readonly #refusals = new Refusals();
   readonly #leases: Leases;
@@ -58,9 +58,7 @@ export class Vault {
     this.#contractId = contractId;
     this.#keys = keys;
     this.#aggregator = aggregator;
-    this.#streams = new Map(
-      contract.datasets.map((dataset) => [dataset.id, new DatasetStream(contractId, dataset)]),
-    );
+    this.#streams = streamSetsOf(contract, contractId);
     this.#computation = new Computation(contract, aggregator, this.#streams);
     this.#leases = new Leases(contract, contractId, keys.signer);
     this.#uses = new Uses(contract, contractId);
@@ -131,10 +129,9 @@ export class Vault {
       throw new StrongroomError('ERR_LEASE_FORKED', { contract: this.#contractId });
     }
     this.#epoch = Math.max(this.#epoch, this.#leases.epoch);
-    const from = [...this.#streams].map(([dataset, stream]) => ({
-      dataset,
-      offset: stream.readFrom,
-    }));
+    const from = [...this.#streams].flatMap(([dataset, streams]) =>
+      streams.readFrom.map((at) => ({ dataset, ...at })),
+    );
     return { epoch: this.#epoch, from, done: this.#computation.done };
   }
 
@@ -165,20 +162,20 @@ export class Vault {
    */
   async accept(datasetId: string, entries: readonly DoorEntry[]): Promise<EntryOutcome[]> {
     const dataset = datasetOf(this.#contract, datasetId);
-    const stream = this.#streams.get(dataset.id);
-    if (!stream) throw new StrongroomError('ERR_DATASET_UNKNOWN', { dataset: datasetId });
-    const { outcomes, arrowBatches } = await takeEntries(entries, {
+    const streams = this.#streams.get(dataset.id);
+    if (!streams) throw new StrongroomError('ERR_DATASET_UNKNOWN', { dataset: datasetId });
+    const { outcomes, batches } = await takeEntries(entries, {
       contract: this.#contract,
       contractId: this.#contractId,
       keys: this.#keys,
-      stream,
+      streams,
       lateBefore: this.#computation.lateBefore(dataset.id),
     });
     this.#refusals.count(outcomes);
     this.#uses.count(dataset.id, outcomes);
     const keepFrom = this.#computation.keepFrom(dataset.id);
-    if (arrowBatches.length > 0 && keepFrom !== Number.POSITIVE_INFINITY) {
-      await this.#aggregator.append(dataset.id, arrowBatches, keepFrom);
+    if (batches.length > 0 && keepFrom !== Number.POSITIVE_INFINITY) {
+      await this.#aggregator.append(dataset.id, batches, keepFrom);
     }
     return [...outcomes];
   }
@@ -195,7 +192,7 @@ export class Vault {
       CLOSING_BYTES,
     );
     await this.#computation.forget();
-    const streams = [...this.#streams.values()].map((stream) => stream.report());
+    const streams = streamsIn(this.#streams).map((stream) => stream.report());
     const { done } = this.#computation;
     const windows = emitted.length;
     this.#uses.emitted(emitted);
@@ -224,7 +221,7 @@ export class Vault {
     const state = {
       contract: this.#contractId,
       epoch: this.#epoch,
-      streams: [...this.#streams.values()].flatMap((stream) => stream.state() ?? []),
+      streams: streamsIn(this.#streams).flatMap((stream) => stream.state() ?? []),
       queries: this.#computation.state(),
       ...this.#uses.state(),
     };
@@ -241,7 +238,7 @@ export class Vault {
     this.#keys.destroy();
     if (this.#leases.forget()) this.#uses.withdraw();
     this.close();
-    const streams = [...this.#streams.values()].flatMap((stream) => countedIn(stream.state()));
+    const streams = streamsIn(this.#streams).flatMap((stream) => countedIn(stream.state()));
     const stop = { stoppedBy: owner, at, streams };
     const jws = await signStopNotice(this.#proof(), stop);
     const notice = this.#plainRecord(RECORD_TYPES.notice, `${this.#epoch}`, jws);
@@ -251,7 +248,7 @@ export class Vault {
 
   /** @throws ERR_STREAM_TRUNCATED when owners' manifests name more than was there */
   finish(): void {
-    for (const stream of this.#streams.values()) stream.checkWhole();
+    for (const stream of streamsIn(this.#streams)) stream.checkWhole();
   }
 
   /**
@@ -264,7 +261,7 @@ export class Vault {
       signer: this.#keys.signer,
       epoch: this.#epoch,
       startupProof: this.#demandProof(),
-      streams: [...this.#streams.values()],
+      streams: streamsIn(this.#streams),
       refusals: this.#refusals,
     });
   }

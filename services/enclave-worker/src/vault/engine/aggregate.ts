@@ -4,10 +4,9 @@ import type { Contract, Query } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { DatasetId } from '@strongroom/protocol/fields';
 import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
-import type { ArrowBatch } from './arrow-batch.ts';
 import { Engine } from './engine.ts';
 import { isResultType, type TypedColumn } from './result-types.ts';
-import { RowStore } from './row-store.ts';
+import { RowStore, type StoredBatch } from './row-store.ts';
 import { type CheckedQuery, checkQuery } from './sql-gate.ts';
 import type { TimeWindow } from './window.ts';
 
@@ -46,11 +45,11 @@ export class Aggregator {
     return new Aggregator(engine, rows, queries);
   }
 
-  get rows(): Pick<RowStore, 'count' | 'dropBefore' | 'clear'> {
+  get rows(): Pick<RowStore, 'count' | 'countByStream' | 'dropBefore' | 'clear'> {
     return this.#rows;
   }
 
-  append(dataset: DatasetId, batches: readonly ArrowBatch[], keepFrom: number): Promise<void> {
+  append(dataset: DatasetId, batches: readonly StoredBatch[], keepFrom: number): Promise<void> {
     return this.#rows.append(dataset, batches, keepFrom);
   }
 

@@ -28,7 +28,7 @@ export interface RowGroup {
   readonly batchRows: readonly number[];
 }
 
-interface GroupColumn {
+export interface GroupColumn {
   readonly name: string;
   readonly type: DuckDBType;
   readonly parts: readonly ColumnPart[];
@@ -49,14 +49,17 @@ const ENUM16_LABELS_MAX = 65_535;
 export function makeRowGroup(
   columns: readonly ColumnContract[],
   batches: readonly ArrowBatch[],
+  /** Columns that no batch holds. */
+  more: readonly GroupColumn[] = [],
 ): RowGroup {
+  const held = columns.map((column, index) =>
+    column.type === 'utf8'
+      ? makeTextColumn(column.name, textColumns(batches, index))
+      : makeFixedColumn(column, batches, index),
+  );
   return {
     batchRows: batches.map((arrowBatch) => arrowBatch.rows),
-    columns: columns.map((column, index) =>
-      column.type === 'utf8'
-        ? makeTextColumn(column.name, textColumns(batches, index))
-        : makeFixedColumn(column, batches, index),
-    ),
+    columns: [...held, ...more],
   };
 }
 

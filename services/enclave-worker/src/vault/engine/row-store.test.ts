@@ -46,7 +46,11 @@ test('rows of closed windows go, and the windows after them stay exact', async (
   const aggregator = await Aggregator.open(contract, { memoryMb: 64 });
   // 64 MiB hold about two million of these rows: forty days fit only if days are forgotten.
   for (let day = 0; day < 120; day += 1) {
-    await aggregator.append(dataset.id, [dayOf(day)], (day - 1) * DAY_MS);
+    await aggregator.append(
+      dataset.id,
+      [{ arrowBatch: dayOf(day), stream: 0 }],
+      (day - 1) * DAY_MS,
+    );
     const window = { start: day * DAY_MS, end: (day + 1) * DAY_MS };
     const { columns: found } = await aggregator.aggregate(query, window);
     const first = BigInt(day * ROWS);

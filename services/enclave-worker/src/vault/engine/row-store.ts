@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { UTINYINT } from '@duckdb/node-api';
 import type { ColumnContract, Contract, Dataset } from '@strongroom/protocol/contract';
 import { datasetOf, datasetsOf } from '@strongroom/protocol/contract';
 import type { DatasetId } from '@strongroom/protocol/fields';
@@ -6,7 +7,7 @@ import type { ArrowBatch } from './arrow-batch.ts';
 import { ArrowTableFunction } from './arrow-table-function.ts';
 import type { Engine } from './engine.ts';
 import { eventTimeColumnOf, timeLiteral } from './event-time.ts';
-import { DUCKDB_TYPES, makeRowGroup } from './row-group.ts';
+import { DUCKDB_TYPES, type GroupColumn, makeRowGroup } from './row-group.ts';
 import type { TimeWindow } from './window.ts';
 
 /**
@@ -40,7 +41,7 @@ export class RowStore {
   }
 
   /** Adds the batches' rows; those with an event time below `keepFrom` are needed by no query. */
-  async append(id: DatasetId, batches: readonly ArrowBatch[], keepFrom: number): Promise<void> {
+  async append(id: DatasetId, batches: readonly StoredBatch[], keepFrom: number): Promise<void> {
     const table = this.#table(id);
     const dataset = datasetOf(this.#contract, id);
     const time = eventTimeColumnOf(dataset);
@@ -49,12 +50,16 @@ export class RowStore {
         ? `WHERE ${quote(time.name)} >= ${timeLiteral(time, keepFrom)}`
         : '';
     await this.#engine.insert(
-      `INSERT INTO ${tableName(id)} SELECT ${names(table.columns)}
+      `INSERT INTO ${tableName(id)} SELECT ${names(table.columns)}, ${STREAM}
        FROM ${ArrowTableFunction.functionName}() ${filter}`,
-      makeRowGroup(dataset.columns, batches),
+      makeRowGroup(
+        dataset.columns,
+        batches.map(({ arrowBatch }) => arrowBatch),
+        [streamColumn(batches)],
+      ),
       { dataset: id },
     );
-    table.rows += batches.reduce((sum, arrowBatch) => sum + arrowBatch.rows, 0);
+    table.rows += batches.reduce((sum, { arrowBatch }) => sum + arrowBatch.rows, 0);
   }
 
   /** Rows of a dataset in a window. */
@@ -62,6 +67,14 @@ export class RowStore {
     const sql = `SELECT count(*) FROM ${tableName(id)} ${this.#restriction(id, window)}`;
     const [row] = (await this.#engine.read(sql, { dataset: id })).getRows();
     return Number(row?.[0]);
+  }
+
+  /** The same, by the index of the stream among those of the dataset. */
+  async countByStream(id: DatasetId, window: TimeWindow | null): Promise<Map<number, number>> {
+    const rows = `FROM ${tableName(id)} ${this.#restriction(id, window)}`;
+    const sql = `SELECT ${STREAM}, count(*) ${rows} GROUP BY ${STREAM}`;
+    const found = (await this.#engine.read(sql, { dataset: id })).getRows();
+    return new Map(found.map(([stream, count]) => [Number(stream), Number(count)]));
   }
 
   /** Makes each relation the rows of its datasets that lie in the window. */
@@ -122,6 +135,13 @@ export class RowStore {
   }
 }
 
+/** A batch and where it came from. */
+export interface StoredBatch {
+  readonly arrowBatch: ArrowBatch;
+  /** Index of its stream among those of the dataset. */
+  readonly stream: number;
+}
+
 interface StoredTable {
   readonly columns: readonly ColumnContract[];
   /** Rows in the table, or a little more: some were not needed when they came. */
@@ -145,7 +165,23 @@ function tableName(id: DatasetId): string {
 }
 
 function declarations(columns: readonly ColumnContract[]): string {
-  return columns.map(({ name, type }) => `${quote(name)} ${DUCKDB_TYPES[type]}`).join(', ');
+  const declared = columns.map(({ name, type }) => `${quote(name)} ${DUCKDB_TYPES[type]}`);
+  return [...declared, `${STREAM} UTINYINT`].join(', ');
+}
+
+/** A column of our own: views of a relation leave it out, and no contract can spell its name. */
+const STREAM = quote('stream index');
+
+function streamColumn(batches: readonly StoredBatch[]): GroupColumn {
+  return {
+    name: 'stream index',
+    type: UTINYINT,
+    parts: batches.map(({ arrowBatch, stream }) => ({
+      values: new Uint8Array(arrowBatch.rows).fill(stream),
+      width: 1,
+      validity: null,
+    })),
+  };
 }
 
 function names(columns: readonly ColumnContract[]): string {

@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
+import { parseCanonical } from '@strongroom/protocol/canonical-json';
+import { type RuntimeClaims, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
+import { PartyIdSchema } from '@strongroom/protocol/fields';
+import { RECORD_TYPES } from '@strongroom/protocol/record';
+import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
+import { claimedAggregate, openAggregate } from '@strongroom/sealing/open';
+import { tableFromIPC } from 'apache-arrow';
+import type { Closing, DoorRecord, EntryOutcome } from '../src/vault/door.ts';
+import { Vault } from '../src/vault/vault.ts';
+import type { Computation } from './owners.ts';
+
+/** Partitions of datasets' topics, a vault that reads them, and what it lets leave. */
+export class StreamScene {
+  readonly computation: Computation;
+  /** By `dataset/partition`. */
+  readonly log = new Map<string, Omit<DoorRecord, never>[]>();
+  /** What was committed, in order. */
+  readonly committed: DoorRecord[] = [];
+  readonly outcomes: EntryOutcome[] = [];
+  closing: Closing | undefined;
+  #vault: Vault | undefined;
+  readonly #read = new Map<string, number>();
+  readonly #keys = new Map<string, RuntimeClaims['keys'][1]>();
+
+  constructor(computation: Computation) {
+    this.computation = computation;
+  }
+
+  get vault(): Vault {
+    if (!this.#vault) throw new Error('not started');
+    return this.#vault;
+  }
+
+  /** A new vault, from the newest committed checkpoint or the one with this number of them. */
+  async start(checkpoint = Number.POSITIVE_INFINITY): Promise<this> {
+    this.#vault?.close();
+    const vault = await Vault.open(this.computation.signed);
+    this.#vault = vault;
+    const { runtimeClaims, nonce } = vault.claims();
+    const bytes = decodeBase64url(runtimeClaims) ?? new Uint8Array(0);
+    const [transport, aggregates] = RuntimeClaimsSchema.parse(parseCanonical(bytes)).keys;
+    for (const { owner, keyId } of this.computation.contract.datasets) {
+      for (const name of [keyId, 'state-share']) {
+        const jws = await this.computation.release(owner, name, nonce, transport);
+        await vault.acceptRelease(owner, name, jws);
+      }
+    }
+    const proof = `{"tokens":["header.${runtimeClaims}.signature"],"v":1}`;
+    this.#keys.set(createHash('sha256').update(proof).digest('hex'), aggregates);
+    vault.acceptProof(proof);
+    const all = this.committed.filter(({ key }) => key === RECORD_TYPES.checkpoint);
+    const known = all.slice(0, checkpoint).map(({ value }) => new TextDecoder().decode(value));
+    const { from } = await vault.restore(known);
+    for (const { dataset, partition, offset } of from) {
+      this.#read.set(`${dataset}/${partition}`, offset);
+    }
+    this.committed.push(...(await vault.announce()).records);
+    return this;
+  }
+
+  append(dataset: string, partition: number, ...records: DoorRecord[]): void {
+    const at = `${dataset}/${partition}`;
+    this.log.set(at, [...(this.log.get(at) ?? []), ...records]);
+  }
+
+  /** Reads up to `most` more records of each partition, and closes what is complete. */
+  async run(most = Number.POSITIVE_INFINITY): Promise<EntryOutcome[]> {
+    const outcomes: EntryOutcome[] = [];
+    for (const [at, records] of this.log) {
+      const [dataset = '', partition] = at.split('/');
+      const from = this.#read.get(at) ?? 0;
+      const entries = records
+        .slice(from, from + most)
+        .map((each, index) => ({ ...each, offset: from + index, partition: Number(partition) }));
+      this.#read.set(at, from + entries.length);
+      if (entries.length > 0) outcomes.push(...(await this.vault.accept(dataset, entries)));
+    }
+    await this.close();
+    this.outcomes.push(...outcomes);
+    return outcomes;
+  }
+
+  /** What the worker does when the vault asks for it: reads a part of a partition again. */
+  seek(): void {
+    for (const { dataset, partition, rereadFrom } of this.closing?.streams ?? []) {
+      if (rereadFrom !== null) this.#read.set(`${dataset}/${partition}`, rereadFrom);
+    }
+  }
+
+  async close(): Promise<void> {
+    for (let more = true; more; ) {
+      const { closing, departure } = await this.vault.closeWindows();
+      this.committed.push(...departure.records);
+      this.closing = closing;
+      more = closing.more;
+    }
+  }
+
+  async checkpoint(): Promise<void> {
+    this.committed.push(...(await this.vault.checkpoint()).records);
+  }
+
+  /** The results of a query in the log's order: the seal, and rows as arrays. */
+  async results(query: string): Promise<{ seal: AggregateSeal; rows: unknown[][] }[]> {
+    const { contract, contractId, analyst } = this.computation;
+    const found = [];
+    for (const record of this.committed) {
+      if (record.key !== `${query}.analyst`) continue;
+      const tokenSha256 = claimedAggregate(record).token;
+      const proven = this.#keys.get(tokenSha256);
+      if (!proven || !analyst.reader) throw new Error('a result without proof');
+      const { kty, crv, x } = proven;
+      const { seal, plaintext } = await openAggregate(record, {
+        ...{ contract, contractId, tokenSha256, aggregateKey: { kty, crv, x } },
+        ...{ reader: PartyIdSchema.parse('analyst'), secretReader: analyst.reader },
+      });
+      found.push({ seal, rows: rowsOf(plaintext) });
+    }
+    return found;
+  }
+}
+
+function rowsOf(plaintext: Uint8Array): unknown[][] {
+  const table = tableFromIPC(plaintext);
+  return Array.from({ length: table.numRows }, (_none, row) =>
+    table.schema.fields.map((_field, column) => {
+      const value: unknown = table.getChildAt(column)?.get(row);
+      return typeof value === 'bigint' ? Number(value) : value;
+    }),
+  );
+}
