@@ -378,7 +378,7 @@ export class World {
         return platform.launch({ image: [new Uint8Array(1)], hostData });
       },
       authorities: [],
-      accessTokenFor: () => 'token',
+      credentialFor: () => ({ token: 'token' }),
       ca: this.#services.ca,
       memoryMb: 128,
       untilComplete: true,

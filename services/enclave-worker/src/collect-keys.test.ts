@@ -75,7 +75,7 @@ function optionsFor(agreed: Computation, connectLog: WorkerOptions['connectLog']
       return platform.launch({ image: [new Uint8Array(1)], hostData });
     },
     authorities: [],
-    accessTokenFor: () => 'token',
+    credentialFor: () => ({ token: 'token' }),
     ca: services.ca,
     memoryMb: 128,
     untilComplete: true,

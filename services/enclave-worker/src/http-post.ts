@@ -2,6 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { HTTP_BODY_BYTES_MAX, HTTP_TIMEOUT_MS } from '@strongroom/protocol/limits';
+import { type Credential, tlsOf } from './credentials.ts';
 
 export interface JsonAnswer {
   readonly status: number;
@@ -9,11 +10,9 @@ export interface JsonAnswer {
   readonly body: unknown;
 }
 
-export interface PostOptions {
+export interface PostOptions extends Credential {
   /** PEM of the authorities to trust instead of the system's. */
   readonly ca?: string;
-  /** A bearer token (RFC 6750). */
-  readonly token?: string;
 }
 
 /**
@@ -28,17 +27,19 @@ export async function postJson(url: URL, body: unknown, options: PostOptions): P
   }
 }
 
-function post(url: URL, text: string, { ca, token }: PostOptions): Promise<JsonAnswer> {
+function post(url: URL, text: string, options: PostOptions): Promise<JsonAnswer> {
+  const { ca, token } = options;
   const request = url.protocol === 'https:' ? https.request : http.request;
   const headers = {
     'content-type': 'application/json',
     accept: 'application/json',
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
   };
+  const tls = { ...(ca === undefined ? {} : { ca }), ...tlsOf(options) };
   return new Promise((resolve, reject) => {
     const sent = request(
       url,
-      { method: 'POST', headers, timeout: HTTP_TIMEOUT_MS, ...(ca === undefined ? {} : { ca }) },
+      { method: 'POST', headers, timeout: HTTP_TIMEOUT_MS, ...tls },
       (response) => {
         const pieces: Buffer[] = [];
         let bytes = 0;

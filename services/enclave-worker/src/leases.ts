@@ -4,6 +4,7 @@ import { codeOf, type ErrorCode, isErrorCode, StrongroomError } from '@strongroo
 import type { ContractId } from '@strongroom/protocol/fields';
 import { LEASE_POLL_MS, LEASE_RENEWAL_MS } from '@strongroom/protocol/lease';
 import type { Logger } from '@strongroom/runtime/logger';
+import type { CredentialFor } from './credentials.ts';
 import { type JsonAnswer, memberOf, postJson } from './http-post.ts';
 import type { DoorRecord, Outgoing } from './vault/door.ts';
 import type { VaultDoor } from './vault-process.ts';
@@ -16,7 +17,7 @@ export interface LeaseOptions {
   readonly contract: Contract;
   readonly contractId: ContractId;
   readonly vault: VaultDoor;
-  readonly accessTokenFor: (owner: string) => string;
+  readonly credentialFor: CredentialFor;
   readonly ca?: string;
   readonly logger: Logger;
   readonly signal: AbortSignal;
@@ -131,10 +132,10 @@ export class LeaseErrands {
   }
 
   async #ask(party: Party, path: string, body: object): Promise<unknown> {
-    const { contractId, accessTokenFor, ca } = this.#options;
+    const { contractId, credentialFor, ca } = this.#options;
     const url = new URL(`${party.keyRelease?.lease?.url}/leases/${contractId}/${path}`);
-    const token = accessTokenFor(party.id);
-    const answer = await postJson(url, body, { token, ...(ca === undefined ? {} : { ca }) });
+    const trusted = ca === undefined ? {} : { ca };
+    const answer = await postJson(url, body, { ...credentialFor(party.id), ...trusted });
     if (answer.status === 200) return answer.body;
     throw refusal(party.id, answer);
   }

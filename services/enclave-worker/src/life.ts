@@ -12,6 +12,7 @@ import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import type { RecordLog, TransactionalWriter } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { Logger } from '@strongroom/runtime/logger';
+import type { CredentialFor } from './credentials.ts';
 import type { EvidenceDesk } from './evidence-desk.ts';
 import type { LeaseErrands } from './leases.ts';
 import type { Tally } from './tally.ts';
@@ -25,7 +26,7 @@ export interface WorkerOptions {
   readonly platformFor: (contractId: ContractId) => Promise<Platform>;
   /** Attestation services that the contract names; all of them when there is none here. */
   readonly authorities: readonly string[];
-  readonly accessTokenFor: (owner: string) => string;
+  readonly credentialFor: CredentialFor;
   readonly ca?: string;
   readonly memoryMb: number;
   readonly untilComplete: boolean;

@@ -3,6 +3,7 @@ import { KeyClient } from '@azure/keyvault-keys';
 import type { AuditReceipt } from '@strongroom/protocol/audit';
 import { type Contract, type Dataset, ownersOf, type Party } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import { type CredentialFor, tlsOf } from './credentials.ts';
 import { receiptIn } from './receipts.ts';
 
 /** Key releases by Azure's own client: the same code for Azure Key Vault and for our service. */
@@ -19,8 +20,7 @@ export interface KeyRequestOptions {
   readonly target: string;
   /** Echoed in the signed answer: the one inside the runtime claims. */
   readonly nonce: string;
-  /** The bearer token for an owner's service. */
-  readonly accessTokenFor: (owner: string) => string;
+  readonly credentialFor: CredentialFor;
   /** PEM of the authorities to trust instead of the system's. */
   readonly ca?: string;
   /** Ends the wait for an answer. */
@@ -95,16 +95,19 @@ export async function requestKey(
 }
 
 function keyClient(url: string, owner: string, options: KeyRequestOptions): KeyClient {
+  const shown = options.credentialFor(owner);
   const credential: TokenCredential = {
     getToken: async () => ({
-      token: options.accessTokenFor(owner),
+      // The client always sends one; a service that knows the certificate passes over it.
+      token: shown.token ?? '',
       expiresOnTimestamp: Number.MAX_SAFE_INTEGER,
     }),
   };
+  const tlsOptions = { ...(options.ca === undefined ? {} : { ca: options.ca }), ...tlsOf(shown) };
   return new KeyClient(url, credential, {
     // The contract names the service; its answer is signed by a key that the contract pins.
     disableChallengeResourceVerification: true,
-    ...(options.ca === undefined ? {} : { tlsOptions: { ca: options.ca } }),
+    tlsOptions,
   });
 }
 

@@ -6,10 +6,16 @@ const base = ['start', '--contract', 'c.json', '--brokers', 'a:1,b:2'];
 
 test('reads what a worker needs', () => {
   const more = ['--access-token-file', 'all', '--access-token-file', 'east=one', '--deadline', '2'];
-  const settings = readSettings([...base, ...more, '--until-complete', '--json'], {}, false);
+  const pair = ['--client-certificate-file', 'west=pair'];
+  const settings = readSettings(
+    [...base, ...more, ...pair, '--until-complete', '--json'],
+    {},
+    false,
+  );
   expect(settings).toMatchObject({
     brokers: ['a:1', 'b:2'],
     accessTokenFiles: [{ path: 'all' }, { party: 'east', path: 'one' }],
+    clientCertificateFiles: [{ party: 'west', path: 'pair' }],
     deadlineMs: 2_000,
     untilComplete: true,
     json: true,

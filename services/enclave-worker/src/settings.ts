@@ -7,6 +7,12 @@ import { LOG_LEVELS } from '@strongroom/runtime/logger';
 import { Command, CommanderError, Option } from 'commander';
 import { z } from 'zod';
 
+/** Of one owner, or of all that have none of their own. */
+export interface FileOfParty {
+  readonly party?: string;
+  readonly path: string;
+}
+
 /** What the command line says. */
 export interface Settings {
   readonly contract: string;
@@ -15,7 +21,9 @@ export interface Settings {
   /** Only these authorities of the contract; all of them when empty. */
   readonly attestation: readonly string[];
   /** Access tokens for key release: a file for every owner, or one for those without their own. */
-  readonly accessTokenFiles: readonly { readonly party?: string; readonly path: string }[];
+  readonly accessTokenFiles: readonly FileOfParty[];
+  /** Client certificates for key release, with their keys; likewise. */
+  readonly clientCertificateFiles: readonly FileOfParty[];
   readonly caFile?: string;
   readonly host: string;
   readonly port: number;
@@ -44,6 +52,7 @@ const OptionsSchema = z.strictObject({
   namespace: z.string().regex(/^[a-z0-9-]{0,64}$/),
   attestation: z.array(z.url({ protocol: /^https?$/ })),
   accessTokenFile: z.array(text),
+  clientCertificateFile: z.array(text),
   caFile: z.exactOptional(text),
   host: text,
   port: z.coerce.number().int().min(0).max(65_535),
@@ -112,6 +121,12 @@ function createProgram(
       (value: string, all: string[]) => [...all, value],
       [],
     )
+    .option(
+      '--client-certificate-file <[party=]file>',
+      'PEM of a client certificate and its key, where they know the worker by it; likewise',
+      (value: string, all: string[]) => [...all, value],
+      [],
+    )
     .option('--ca-file <file>', 'PEM authorities of the services, instead of the system ones')
     .option('--host <name>', 'address of healthz, readyz and metrics', '127.0.0.1')
     .option('--port <number>', 'its port; 0 picks a free one', '8490')
@@ -151,11 +166,13 @@ function parseOptions(options: unknown): Settings {
     const issue = parsed.error.issues[0];
     throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
   }
-  const { brokers, accessTokenFile, memory, vaultDeadline, deadline, ...same } = parsed.data;
+  const { brokers, accessTokenFile, clientCertificateFile, ...rest } = parsed.data;
+  const { memory, vaultDeadline, deadline, ...same } = rest;
   return {
     ...same,
     brokers: brokers.split(','),
-    accessTokenFiles: accessTokenFile.map(parseTokenOption),
+    accessTokenFiles: accessTokenFile.map(parseFileOption),
+    clientCertificateFiles: clientCertificateFile.map(parseFileOption),
     memoryMb: memory,
     vaultDeadlineMs: vaultDeadline * 1_000,
     ...(deadline === undefined ? {} : { deadlineMs: deadline * 1_000 }),
@@ -173,7 +190,7 @@ export function hardwareOptionsOf(settings: Settings) {
   };
 }
 
-function parseTokenOption(option: string): { party?: string; path: string } {
+function parseFileOption(option: string): FileOfParty {
   const [, party, path = option] = /^([a-z][a-z0-9-]*)=(.+)$/.exec(option) ?? [];
   return party === undefined ? { path } : { party, path };
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Platform } from '@strongroom/attestation/platforms/platform';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
@@ -10,6 +9,7 @@ import { createHttpServer, listen } from '@strongroom/runtime/http';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import { readCredentials } from './credentials.ts';
 import { EvidenceDesk } from './evidence-desk.ts';
 import { addEvidenceRoute } from './evidence-route.ts';
 import { runWorker, type WorkerSummary } from './lives.ts';
@@ -81,38 +81,14 @@ export async function startWorker(
 }
 
 async function readInputs(settings: Settings) {
-  const { contract, attestation, caFile, deadlineMs, accessTokenFiles } = settings;
-  const tokens = new Map<string | undefined, () => string>();
-  for (const { party, path } of accessTokenFiles) {
-    tokens.set(party, renewedToken(path, firstLine(await readTextFile(path))));
-  }
+  const { contract, attestation, caFile, deadlineMs } = settings;
   return {
     signedContract: parseJson(await readTextFile(contract)),
-    accessTokenFor: (owner: string) => (tokens.get(owner) ?? tokens.get(undefined))?.() ?? '',
+    credentialFor: await readCredentials(settings),
     authorities: attestation,
     ...(caFile === undefined ? {} : { ca: await readTextFile(caFile) }),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
   };
-}
-
-/**
- * An identity provider's tokens end within the hour, and whoever renews them writes the file anew:
- * each request takes what is there, or the last one while the file is being replaced.
- */
-function renewedToken(path: string, first: string): () => string {
-  let token = first;
-  return () => {
-    try {
-      token = firstLine(readFileSync(path, 'utf8')) || token;
-    } catch {
-      // The service refuses a token that is too old, and says so.
-    }
-    return token;
-  };
-}
-
-function firstLine(text: string): string {
-  return text.trim().split('\n')[0]?.trim() ?? '';
 }
 
 function parseJson(text: string): unknown {

@@ -104,7 +104,7 @@ class World {
         return platform.launch({ image: [new Uint8Array(1)], hostData });
       },
       authorities: [],
-      accessTokenFor: () => 'token',
+      credentialFor: () => ({ token: 'token' }),
       ca: services.ca,
       memoryMb: 128,
       untilComplete: true,

@@ -120,7 +120,7 @@ async function prove(
   await vault.request('proof', { proof: new TextDecoder().decode(proofBytes(proof)) });
   const network = options.ca === undefined ? {} : { ca: options.ca };
   await leases.acquire(target, holder);
-  const request = { target, nonce, accessTokenFor: options.accessTokenFor, ...network };
+  const request = { target, nonce, credentialFor: options.credentialFor, ...network };
   return await collectKeys({ contract, vault, request, logger: options.logger });
 }
 

@@ -65,7 +65,7 @@ export async function startServices(
   });
 }
 
-function selfSigned(): { cert: string; key: string } {
+export function selfSigned(): { cert: string; key: string } {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const name = [['CN', 'localhost']] as const;
   const now = systemClock.now();
