@@ -22,14 +22,21 @@ const UNREACHABLE_NAMES: ReadonlySet<unknown> = new Set([
   'KafkaJSLockTimeout',
 ]);
 
-/** 47 INVALID_PRODUCER_EPOCH, 49 INVALID_PRODUCER_ID_MAPPING, 90 PRODUCER_FENCED. */
+/**
+ * 47, 49 and 90. Kafka says 47 also to a writer whose transaction it has aborted for its age, and
+ * 49 to one whose id it has forgotten: who cannot know that no other has taken over stops.
+ */
 const FENCED_TYPES: ReadonlySet<unknown> = new Set([
   'INVALID_PRODUCER_EPOCH',
   'INVALID_PRODUCER_ID_MAPPING',
   'PRODUCER_FENCED',
 ]);
-/** kafkajs does not know 90; its text for an unknown code ends in the number. */
-const FENCED_BY_NUMBER = /^Unknown error code 90$/;
+/** kafkajs does not know these; its text for an unknown code ends in the number. */
+const UNKNOWN_CODE = /^Unknown error code (\d{1,5})$/;
+const TYPES_BY_NUMBER: Readonly<Record<string, string>> = {
+  90: 'PRODUCER_FENCED',
+  120: 'TRANSACTION_ABORTABLE',
+};
 
 /** Any thrown value as an error of the log. */
 export function toLogError(thrown: unknown, facts: LogErrorFacts = {}): LogError {
@@ -41,12 +48,12 @@ export function toLogError(thrown: unknown, facts: LogErrorFacts = {}): LogError
 
 /** An error of a transaction: taken over by another writer, or an unknown outcome. */
 export function toTransactionError(thrown: unknown, facts: LogErrorFacts = {}): LogError {
-  if (thrown instanceof LogError && thrown.code === 'ERR_LIMIT_EXCEEDED') return thrown;
+  if (thrown instanceof LogError) {
+    if (thrown.code === 'ERR_LIMIT_EXCEEDED') return thrown;
+    return new LogError('ERR_LOG_FAILED', { ...thrown.facts, ...facts });
+  }
   const origin = originOf(thrown);
-  const { type, message } = origin;
-  const fencedByNumber = typeof message === 'string' && FENCED_BY_NUMBER.test(message);
-  const fenced = FENCED_TYPES.has(type) || fencedByNumber;
-  const code = fenced ? 'ERR_LOG_FENCED' : 'ERR_LOG_FAILED';
+  const code = FENCED_TYPES.has(typeOf(origin)) ? 'ERR_LOG_FENCED' : 'ERR_LOG_FAILED';
   return new LogError(code, { reason: reasonOf(origin), ...facts });
 }
 
@@ -67,10 +74,21 @@ function asClientError(thrown: unknown): ClientError {
   return typeof thrown === 'object' && thrown !== null ? thrown : {};
 }
 
-const REASON = /^[A-Za-z_]{1,60}$/;
+/** What decoding throws at bytes that are no answer. */
+const DECODING: ReadonlySet<unknown> = new Set(['RangeError', 'TypeError']);
+
+function typeOf({ type, message, name }: ClientError): unknown {
+  if (type === undefined && DECODING.has(name)) return 'UNREADABLE_ANSWER';
+  const number = typeof message === 'string' ? UNKNOWN_CODE.exec(message)?.[1] : undefined;
+  return number === undefined ? type : (TYPES_BY_NUMBER[number] ?? `KAFKA_ERROR_${number}`);
+}
+
+const REASON = /^[A-Za-z_]{1,60}\d{0,5}$/;
 
 /** A constant of Kafka's or a class name; nothing else. */
-function reasonOf({ type, name }: ClientError): string {
+function reasonOf(origin: ClientError): string {
+  const { name } = origin;
+  const type = typeOf(origin);
   if (typeof type === 'string' && REASON.test(type)) return type;
   return typeof name === 'string' && REASON.test(name) ? name : 'UNKNOWN';
 }

@@ -1,8 +1,6 @@
 // More than 300 lines, because nothing of kafkajs may be outside of this file.
-import { connect as connectSocket, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import kafkajs, {
   type ISocketFactory,
   type Kafka,
@@ -12,6 +10,8 @@ import kafkajs, {
   type Transaction,
 } from 'kafkajs';
 import Cluster from 'kafkajs/src/cluster/index.js';
+import { within } from './deadline.ts';
+import { FramedSocket } from './framed-socket.ts';
 import { toLogError, toTransactionError } from './kafka-errors.ts';
 import type {
   LogRecord,
@@ -20,8 +20,13 @@ import type {
   TopicToCreate,
   TransactionalWriter,
 } from './log.ts';
-import { LogError } from './log-error.ts';
-import { type PartitionFetcher, type Position, readEntries } from './read-entries.ts';
+import { LogError, type LogErrorFacts } from './log-error.ts';
+import {
+  type FetchedPartition,
+  type PartitionFetcher,
+  type Position,
+  readEntries,
+} from './read-entries.ts';
 import { assertOneRequest, splitIntoRequests } from './record-requests.ts';
 import { untilHeardOf } from './until-heard-of.ts';
 
@@ -60,34 +65,36 @@ export const TRANSACTION_TIMEOUT_MS = 15_000;
  */
 const TAKEOVER_RETRY = { initialRetryTime: 5, maxRetryTime: 500, retries: 70 };
 
+/**
+ * A call that takes longer has met a broker that tells the client to wait. A transaction is aborted
+ * by the broker before its call is given up.
+ */
+const FETCH_MS_MAX = REQUEST_TIMEOUT_MS + 5_000;
+const COMMIT_MS_MAX = 2 * TRANSACTION_TIMEOUT_MS;
+const CALL_MS_MAX = 120_000;
+
 const READ_COMMITTED = 1;
 const ALL_REPLICAS = -1;
 
 /** Connects, so that a wrong address shows at once. Rejects with ERR_LOG_UNREACHABLE. */
 export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordLog> {
-  const client = createClient(options, RETRY);
-  const admin = client.kafka.admin();
-  const control = createCluster(client);
-  const publisher = createPublisher(client.kafka, control);
+  const control = createControl(options);
+  const publisher = createPublisher(options, control);
   const writers = new Set<TransactionalWriter>();
   const closing = new AbortController();
   const close = async () => {
     closing.abort();
     await Promise.all([...writers].map((writer) => writer.close()));
-    await client.disconnect([
-      () => publisher.close(),
-      () => admin.disconnect(),
-      () => control.disconnect(),
-    ]);
+    await Promise.all([publisher.close(), control.close()]);
   };
   try {
-    await Promise.all([admin.connect(), control.connect()]);
+    await control.ask((cluster) => cluster.connect(), { brokers: options.brokers.join(',') });
   } catch (error) {
     await close();
-    throw toLogError(error, { brokers: options.brokers.join(',') });
+    throw error;
   }
   return {
-    createTopics: (topics) => createTopics(admin, topics),
+    createTopics: (topics) => createTopics(options, topics),
     append: (topic, records, partition = 0) => publisher.append(topic, records, partition),
     read: (from, readOptions = {}) => {
       const signals = [closing.signal, readOptions.signal].filter((signal) => signal !== undefined);
@@ -122,7 +129,8 @@ function createClient(options: KafkaLogOptions, retry: RetryOptions): Client {
   const sockets = new Set<Socket>();
   let isClosed = false;
   const socketFactory: ISocketFactory = ({ host, port, onConnect }) => {
-    const socket = connectSocket({ host, port, noDelay: true, keepAlive: true }, onConnect);
+    const socket = new FramedSocket();
+    socket.setNoDelay(true).setKeepAlive(true).connect(port, host, onConnect);
     // The client goes on with what it had begun, and would keep the process alive.
     if (isClosed) socket.destroy(new Error('closed'));
     sockets.add(socket);
@@ -161,10 +169,13 @@ function createClient(options: KafkaLogOptions, retry: RetryOptions): Client {
 }
 
 async function createTopics(
-  admin: ReturnType<Kafka['admin']>,
+  options: KafkaLogOptions,
   topics: readonly TopicToCreate[],
 ): Promise<void> {
-  try {
+  const client = createClient(options, RETRY);
+  const admin = client.kafka.admin();
+  const create = async () => {
+    await admin.connect();
     const { brokers } = await admin.describeCluster();
     const wanted = topics.map(({ topic, partitions = 1, config = {} }) => ({
       topic,
@@ -173,50 +184,103 @@ async function createTopics(
       configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
     }));
     await untilHeardOf(() => admin.createTopics({ waitForLeaders: true, topics: wanted }));
+  };
+  try {
+    await within(CALL_MS_MAX, create());
   } catch (error) {
     throw toLogError(error);
+  } finally {
+    await client.disconnect([() => admin.disconnect()]);
   }
 }
 
 /** What production clusters use; a local one has fewer brokers. */
 const REPLICAS = 3;
 
+interface Control {
+  ask<Value>(question: (cluster: Cluster) => Promise<Value>, facts?: LogErrorFacts): Promise<Value>;
+  close(): Promise<void>;
+}
+
+/** For questions about topics. After an error it is built anew: half a client is none. */
+function createControl(options: KafkaLogOptions): Control {
+  let open: { readonly client: Client; readonly cluster: Cluster } | undefined;
+  const opened = () => {
+    if (open !== undefined) return open;
+    const client = createClient(options, RETRY);
+    open = { client, cluster: createCluster(client) };
+    return open;
+  };
+  const discard = async (broken: typeof open) => {
+    if (open === broken) open = undefined;
+    await broken?.client.disconnect([() => broken.cluster.disconnect()]);
+  };
+  return {
+    async ask(question, facts) {
+      const asked = opened();
+      try {
+        return await within(CALL_MS_MAX, question(asked.cluster));
+      } catch (error) {
+        const failure = toLogError(error, facts);
+        // An answer, and no failure of the client.
+        if (failure.facts['reason'] !== NO_TOPIC) discard(asked).catch(() => undefined);
+        throw failure;
+      }
+    },
+    close: () => discard(open),
+  };
+}
+
+/** Kafka's name for it. */
+const NO_TOPIC = 'UNKNOWN_TOPIC_OR_PARTITION';
+
 /**
  * The idempotent producer loses records when sends overlap and an acknowledgement is lost
  * (kafkajs 1005), or when it goes on after an error: so calls queue, and an error ends it.
  */
-function createPublisher(kafka: Kafka, control: Cluster) {
-  let idempotent: Producer | undefined;
+function createPublisher(options: KafkaLogOptions, control: Control) {
+  let idempotent: { readonly client: Client; readonly sender: Producer } | undefined;
   let queue: Promise<unknown> = Promise.resolve();
 
   async function connected(): Promise<Producer> {
-    if (idempotent !== undefined) return idempotent;
-    const created = kafka.producer({
-      idempotent: true,
-      maxInFlightRequests: 1,
-      allowAutoTopicCreation: false,
-      createPartitioner: () => namedPartition,
-      metadataMaxAge: METADATA_AGE_MS_MAX,
-    });
-    await created.connect();
-    idempotent = created;
-    return created;
+    if (idempotent === undefined) {
+      const client = createClient(options, RETRY);
+      const sender = client.kafka.producer({
+        idempotent: true,
+        maxInFlightRequests: 1,
+        allowAutoTopicCreation: false,
+        createPartitioner: () => namedPartition,
+        metadataMaxAge: METADATA_AGE_MS_MAX,
+      });
+      idempotent = { client, sender };
+      await sender.connect();
+    }
+    return idempotent.sender;
+  }
+
+  async function discard(): Promise<void> {
+    const broken = idempotent;
+    idempotent = undefined;
+    await broken?.client.disconnect([() => broken.sender.disconnect()]);
+  }
+
+  async function sendAll(topic: string, records: readonly LogRecord[], partition: number) {
+    for (const request of splitIntoRequests(records)) {
+      const messages = messagesOf(request, partition);
+      const sender = await connected();
+      await sender.send({ topic, messages, acks: ALL_REPLICAS });
+    }
   }
 
   async function send(topic: string, records: readonly LogRecord[], partition: number) {
-    const requests = splitIntoRequests(records);
     try {
       // The producer would look for a topic that does not exist through all of its retries.
-      await control.addMultipleTargetTopics([topic]);
-      for (const request of requests) {
-        const messages = messagesOf(request, partition);
-        await (await connected()).send({ topic, messages, acks: ALL_REPLICAS });
-      }
+      await control.ask((cluster) => cluster.addMultipleTargetTopics([topic]));
+      await within(CALL_MS_MAX, sendAll(topic, records, partition));
     } catch (error) {
-      const broken = idempotent;
-      idempotent = undefined;
-      broken?.disconnect().catch(() => undefined);
-      throw toLogError(error, { topic });
+      const failure = toLogError(error, { topic });
+      if (failure.code !== 'ERR_LIMIT_EXCEEDED') discard().catch(() => undefined);
+      throw failure;
     }
   }
 
@@ -226,9 +290,7 @@ function createPublisher(kafka: Kafka, control: Cluster) {
       queue = sent.catch(() => undefined);
       return sent;
     },
-    async close() {
-      await idempotent?.disconnect();
-    },
+    close: discard,
   };
 }
 
@@ -262,19 +324,19 @@ function createCluster({ kafka, config, socketFactory }: Client): Cluster {
   });
 }
 
-async function endOffset(cluster: Cluster, topic: string, partition: number): Promise<number> {
-  try {
-    await cluster.addMultipleTargetTopics([topic]);
-    await cluster.refreshMetadataIfNecessary();
-    const [found] = await cluster.fetchTopicsOffset([
-      { topic, fromBeginning: false, partitions: [{ partition }] },
-    ]);
-    const offset = Number(found?.partitions[0]?.offset);
-    if (Number.isSafeInteger(offset) && offset >= 0) return offset;
-  } catch (error) {
-    throw toLogError(error, { topic, partition });
-  }
-  throw new LogError('ERR_LOG_FAILED', { reason: 'UNKNOWN_TOPIC_OR_PARTITION', topic, partition });
+function endOffset(control: Control, topic: string, partition: number): Promise<number> {
+  return control.ask((cluster) => askEndOffset(cluster, topic, partition), { topic, partition });
+}
+
+async function askEndOffset(cluster: Cluster, topic: string, partition: number): Promise<number> {
+  await cluster.addMultipleTargetTopics([topic]);
+  await cluster.refreshMetadataIfNecessary();
+  const [found] = await cluster.fetchTopicsOffset([
+    { topic, fromBeginning: false, partitions: [{ partition }] },
+  ]);
+  const offset = Number(found?.partitions[0]?.offset);
+  if (Number.isSafeInteger(offset) && offset >= 0) return offset;
+  throw new LogError('ERR_LOG_FAILED', { reason: NO_TOPIC, topic, partition });
 }
 
 /** One leader answers as soon as there is anything; of several, one may be idle and hold us up. */
@@ -294,18 +356,16 @@ async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> 
     throw toLogError(error);
   }
   return {
-    endOffset: (topic, partition) => endOffset(cluster, topic, partition),
+    async endOffset(topic, partition) {
+      try {
+        return await within(FETCH_MS_MAX, askEndOffset(cluster, topic, partition));
+      } catch (error) {
+        throw toLogError(error, { topic, partition });
+      }
+    },
     async fetch(positions, maxBytes) {
       try {
-        await cluster.refreshMetadataIfNecessary();
-        const leaders = positionsByLeader(cluster, positions);
-        const idleWait = leaders.size === 1 ? LONG_POLL_MS : SHORT_POLL_MS;
-        const wait = busy && leaders.size > 1 ? 0 : idleWait;
-        const share = Math.ceil(maxBytes / leaders.size);
-        const answers = await Promise.all(
-          [...leaders].map(([nodeId, led]) => fetchFrom(cluster, nodeId, led, share, wait)),
-        );
-        const fetched = answers.flat();
+        const fetched = await within(FETCH_MS_MAX, fetchAll(cluster, positions, maxBytes, busy));
         busy = fetched.some(({ records }) => records.length > 0);
         return fetched;
       } catch (error) {
@@ -314,6 +374,23 @@ async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> 
     },
     close,
   };
+}
+
+async function fetchAll(
+  cluster: Cluster,
+  positions: readonly Position[],
+  maxBytes: number,
+  busy: boolean,
+): Promise<FetchedPartition[]> {
+  await cluster.refreshMetadataIfNecessary();
+  const leaders = positionsByLeader(cluster, positions);
+  const idleWait = leaders.size === 1 ? LONG_POLL_MS : SHORT_POLL_MS;
+  const wait = busy && leaders.size > 1 ? 0 : idleWait;
+  const share = Math.ceil(maxBytes / leaders.size);
+  const answers = await Promise.all(
+    [...leaders].map(([nodeId, led]) => fetchFrom(cluster, nodeId, led, share, wait)),
+  );
+  return answers.flat();
 }
 
 function positionsByLeader(
@@ -353,13 +430,19 @@ async function fetchFrom(
     })),
   });
   return responses.flatMap(({ topicName, partitions }) =>
-    partitions.map(({ partition, messages, abortedTransactions, lastStableOffset }) => ({
-      topic: topicName,
-      partition,
-      records: messages,
-      aborted: abortedTransactions ?? [],
-      end: Number(lastStableOffset),
-    })),
+    partitions.map(({ partition, messages, abortedTransactions, lastStableOffset }) => {
+      // Records of before 2017 name no batch; Kafka 4 has none.
+      if (messages.some(({ batchContext }) => batchContext === undefined)) {
+        throw new LogError('ERR_LOG_FAILED', { reason: 'OLD_RECORD_FORMAT', topic: topicName });
+      }
+      return {
+        topic: topicName,
+        partition,
+        records: messages,
+        aborted: abortedTransactions ?? [],
+        end: Number(lastStableOffset),
+      };
+    }),
   );
 }
 
@@ -370,7 +453,7 @@ async function fetchFrom(
 async function openWriter(
   options: KafkaLogOptions,
   transactionalId: string,
-  control: Cluster,
+  control: Control,
 ): Promise<TransactionalWriter> {
   const client = createClient(options, TAKEOVER_RETRY);
   const publisher = client.kafka.producer({
@@ -383,10 +466,13 @@ async function openWriter(
   });
   const close = () => client.disconnect([() => publisher.disconnect()]);
   let next: Transaction | undefined;
-  try {
+  const takeOver = async () => {
     await publisher.connect();
     // The first one sends InitProducerId; later ones begin without a request.
-    next = await publisher.transaction();
+    return await publisher.transaction();
+  };
+  try {
+    next = await within(CALL_MS_MAX, takeOver());
   } catch (error) {
     await close();
     throw toTransactionError(error);
@@ -398,14 +484,19 @@ async function openWriter(
       next = undefined;
       if (transaction === undefined)
         throw new LogError('ERR_LOG_FAILED', { reason: 'CLOSED_OR_BUSY' });
-      try {
-        await control.addMultipleTargetTopics([topic, ...beside.map((part) => part.topic)]);
+      const run = async () => {
+        const topics = [topic, ...beside.map((part) => part.topic)];
+        await control.ask((cluster) => cluster.addMultipleTargetTopics(topics));
         const sent = await sendIn(transaction, { topic, records });
         for (const part of beside) await sendIn(transaction, part);
         await transaction.commit();
         next = await publisher.transaction();
-        if (sent?.baseOffset === undefined) return {};
-        const firstOffset = Number(sent.baseOffset);
+        return sent?.baseOffset;
+      };
+      try {
+        const baseOffset = await within(COMMIT_MS_MAX, run());
+        if (baseOffset === undefined) return {};
+        const firstOffset = Number(baseOffset);
         await untilReadable(control, topic, firstOffset + records.length);
         return { firstOffset };
       } catch (error) {
@@ -435,7 +526,7 @@ const READABLE_PAUSE_MS_MAX = 64;
  * A commit is durable before its mark is written, and readable after. Waiting a little lets a
  * writer read what it wrote; an open transaction of somebody else may hide it for longer.
  */
-async function untilReadable(control: Cluster, topic: string, endOfRecords: number): Promise<void> {
+async function untilReadable(control: Control, topic: string, endOfRecords: number): Promise<void> {
   for (let attempt = 0; attempt < READABLE_ATTEMPTS_MAX; attempt++) {
     // The commit stands, whatever happens here.
     const end = await endOffset(control, topic, 0).catch(() => Number.POSITIVE_INFINITY);
@@ -444,11 +535,15 @@ async function untilReadable(control: Cluster, topic: string, endOfRecords: numb
   }
 }
 
-/** What a fetch may unfold to: someone else may write compressed records, we never do. */
-const UNCOMPRESSED_BYTES_MAX = 64 * 1024 * 1024;
-const inflate = promisify(gunzip);
+/**
+ * We never compress, so a compressed batch is somebody else's: it is refused and never unpacked. A
+ * fetch of 8 MiB could unfold to gigabytes.
+ */
+function refuseCompression(): never {
+  throw new LogError('ERR_LOG_FAILED', { reason: 'COMPRESSED_RECORDS' });
+}
 
-kafkajs.CompressionCodecs[kafkajs.CompressionTypes.GZIP] = () => ({
-  compress: () => Promise.reject(new LogError('ERR_LOG_FAILED', { reason: 'COMPRESSION' })),
-  decompress: (bytes: Buffer) => inflate(bytes, { maxOutputLength: UNCOMPRESSED_BYTES_MAX }),
-});
+const { GZIP, Snappy, LZ4, ZSTD } = kafkajs.CompressionTypes;
+for (const type of [GZIP, Snappy, LZ4, ZSTD] as const) {
+  kafkajs.CompressionCodecs[type] = refuseCompression;
+}

@@ -189,8 +189,9 @@ function createSource(
   };
 }
 
-/** Reasons that pass by themselves: a leader moves, a broker restarts. */
+/** Reasons that pass by themselves: a leader moves, a broker restarts, a bit flips on the way. */
 const TRANSIENT_REASONS: ReadonlySet<unknown> = new Set([
+  'CORRUPT_MESSAGE',
   'FENCED_LEADER_EPOCH',
   'KAFKA_STORAGE_ERROR',
   'LEADER_NOT_AVAILABLE',
@@ -198,6 +199,7 @@ const TRANSIENT_REASONS: ReadonlySet<unknown> = new Set([
   'REPLICA_NOT_AVAILABLE',
   'REQUEST_TIMED_OUT',
   'UNKNOWN_LEADER_EPOCH',
+  'UNREADABLE_ANSWER',
 ]);
 
 function isTransient(error: unknown): boolean {

@@ -52,6 +52,16 @@ export class Cluster {
     return found?.leaders[partition] === nodeId ? log : ERRORS.NOT_LEADER_OR_FOLLOWER;
   }
 
+  leaderOf(topic: string, partition: number): number | undefined {
+    return this.topics.get(topic)?.leaders[partition];
+  }
+
+  /** Another node leads the partition from now on. */
+  lead(topic: string, partition: number, nodeId: number): void {
+    const leaders = this.topics.get(topic)?.leaders;
+    if (leaders !== undefined) leaders[partition] = nodeId;
+  }
+
   get coordinator(): Node {
     const [first] = this.nodes;
     assert(first !== undefined);

@@ -1,8 +1,15 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Cluster, TRUTHFUL } from './answers.ts';
-import { API_NAMES, APIS, type ApiName, type RequestOf, type ResponseOf } from './messages.ts';
-import { type Codec, decode, encode, int32 } from './wire.ts';
+import {
+  API_NAMES,
+  APIS,
+  type ApiName,
+  ERRORS,
+  type RequestOf,
+  type ResponseOf,
+} from './messages.ts';
+import { type Codec, decode, encode, int16, int32 } from './wire.ts';
 
 /**
  * A Kafka that does what it is told: on the wire it is a broker of one or more nodes that works and
@@ -19,7 +26,8 @@ export interface ScriptedBroker {
 }
 
 export interface Seen {
-  readonly api: ApiName;
+  /** Its key, if the double does not answer it. */
+  readonly api: ApiName | number;
   readonly nodeId: number;
   readonly clientId: string | null;
 }
@@ -38,6 +46,7 @@ export type Instead =
 export interface Exchange<Name extends ApiName> {
   readonly request: RequestOf<Name>;
   readonly nodeId: number;
+  readonly cluster: Cluster;
   readonly correlationId: number;
   /** 1 for the first request of this kind that this script sees. */
   readonly count: number;
@@ -126,8 +135,18 @@ async function answer(stage: Stage, nodeId: number, frame: Buffer, socket: Socke
   // Request header 1: api key, version, correlation id, client id.
   const api = API_NAMES.find((name) => APIS[name].key === frame.readInt16BE(0));
   const version = frame.readInt16BE(2);
-  if (api === undefined || APIS[api].version !== version) return void socket.destroy();
   const correlationId = frame.readInt32BE(4);
+  // A client asks for versions in a version of its own, and is told in the first one.
+  if (api === 'ApiVersions' && version > APIS.ApiVersions.version) {
+    socket.write(envelope(correlationId, unsupportedVersion()));
+    return;
+  }
+  const isOlder = api === 'ApiVersions';
+  if (api === undefined || (!isOlder && APIS[api].version !== version)) {
+    stage.seen.push({ api: frame.readInt16BE(0), nodeId, clientId: null });
+    socket.destroy();
+    return;
+  }
   const clientIdLength = frame.readInt16BE(8);
   const bodyAt = 10 + Math.max(0, clientIdLength);
   const clientId = clientIdLength < 0 ? null : frame.toString('utf8', 10, bodyAt);
@@ -153,10 +172,20 @@ async function say<Name extends ApiName>(
   const request = decode(types.request, body);
   const truth = async () => TRUTHFUL[api](cluster, nodeId, request);
   const line: Line<Name> | undefined = script[api];
-  const said = (await line?.({ request, nodeId, correlationId, count, truth })) ?? (await truth());
+  const said =
+    (await line?.({ request, nodeId, cluster, correlationId, count, truth })) ?? (await truth());
   if (said === 'cut' || said === 'silent') return said;
   if (typeof said === 'object' && 'frame' in said) return Buffer.from(said.frame);
   const bytes =
     typeof said === 'object' && 'body' in said ? said.body : encode(types.response, said);
-  return Buffer.concat([encode(int32, 4 + bytes.length), encode(int32, correlationId), bytes]);
+  return envelope(correlationId, bytes);
+}
+
+function envelope(correlationId: number, body: Uint8Array): Buffer {
+  return Buffer.concat([encode(int32, 4 + body.length), encode(int32, correlationId), body]);
+}
+
+/** Version 0: an error code and no versions. */
+function unsupportedVersion(): Buffer {
+  return Buffer.concat([encode(int16, ERRORS.UNSUPPORTED_VERSION), encode(int32, 0)]);
 }

@@ -1,0 +1,38 @@
+/** The modules of kafkajs 2.2.4 that our patch changes, for the tests of its hunks. */
+
+declare module 'kafkajs/src/protocol/decoder.js' {
+  class Decoder {
+    constructor(bytes: Buffer);
+    readInt8(): number;
+    readArray<Value>(reader: (from: Decoder) => Value): Value[];
+    readVarIntArray<Value>(reader: (from: Decoder) => Value): Value[];
+    readUVarIntArray<Value>(reader: (from: Decoder) => Value): Value[];
+    readArrayAsync<Value>(reader: (from: Decoder) => Value): Promise<Value[]>;
+  }
+  export default Decoder;
+}
+
+declare module 'kafkajs/src/protocol/recordBatch/crc32C/index.js' {
+  const crc32C: (bytes: Buffer) => number;
+  export default crc32C;
+}
+
+declare module 'kafkajs/src/protocol/recordBatch/v0/decoder.js' {
+  import type Decoder from 'kafkajs/src/protocol/decoder.js';
+
+  const decode: (from: Decoder) => Promise<{ readonly records: { readonly value: Buffer }[] }>;
+  export default decode;
+}
+
+declare module 'kafkajs/src/network/requestQueue/index.js' {
+  class RequestQueue {
+    constructor(options: {
+      readonly logger: object;
+      readonly requestTimeout: number;
+      readonly isConnected: () => boolean;
+    });
+    readonly throttleCheckTimeoutId: unknown;
+    scheduleCheckPendingRequests(): void;
+  }
+  export default RequestQueue;
+}
