@@ -12,6 +12,7 @@ import { signContract } from '@strongroom/sealing/sign';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { createRunAuthority, type RunAuthority } from './certificates.ts';
 import { httpsGetJson, httpsPutJson } from './https-json.ts';
+import { startLedgerBeside } from './ledger-beside.ts';
 import {
   type DeploymentPlan,
   type PublicParts,
@@ -22,6 +23,7 @@ import {
 import { freePort, type Processes } from './processes.ts';
 import { allowsShare, KEY_SHARE_ID, shareKey } from './shared-key.ts';
 import { say } from './terminal.ts';
+import { tlsFiles, writeWorkerCertificate } from './tls-files.ts';
 
 /** Sets up every organisation: its identity, its key release service, its keys, its signature. */
 
@@ -69,7 +71,9 @@ export async function prepareFolders(run: string): Promise<Folders> {
   const authority = await createRunAuthority(Date.now());
   const caFile = path.join(run, 'ca.crt');
   await writeFile(caFile, authority.caPem);
-  return { run, secrets, logs, caFile, authority };
+  const folders = { run, secrets, logs, caFile, authority };
+  await writeWorkerCertificate(folders);
+  return folders;
 }
 
 /** From nothing to a contract that everybody signed and that every key release enforces. */
@@ -112,6 +116,11 @@ export function accessTokenFile(folders: Folders): string {
   return path.join(folders.secrets, 'access-token');
 }
 
+/** What owners believe of attestation services. */
+export function authoritiesFile(folders: Folders): string {
+  return path.join(folders.run, 'authorities.json');
+}
+
 export function platformFolder(folders: Folders): string {
   return path.join(folders.run, 'platform');
 }
@@ -145,7 +154,7 @@ async function startVaults(
   plan: DeploymentPlan,
   trusted: PublicParts['authorities'],
 ): Promise<Record<string, Vault>> {
-  const authorities = path.join(folders.run, 'authorities.json');
+  const authorities = authoritiesFile(folders);
   // Tokens about a simulated platform are believed only where an owner names it.
   const simulated = trusted.map((each) => ({ ...each, platform: 'simulated' }));
   await writeFile(authorities, JSON.stringify(simulated));
@@ -194,7 +203,9 @@ async function startVault(
     await act(data);
     service = await processes.startService(name, main, args, at);
   };
-  return { url, client, adminToken, releaseKey: known['releaseKey'], ...keys, whileStopped };
+  const beside = plan.leaseBeside === owner && (await startLedgerBeside(processes, folders, owner));
+  const own = { url, client, adminToken, releaseKey: known['releaseKey'], ...keys, whileStopped };
+  return beside ? { ...own, lease: beside } : own;
 }
 
 /** Through Azure's own client; returns what the contract says of the key encryption key. */
@@ -253,9 +264,11 @@ async function allowRelease(
   plan: DeploymentPlan,
 ): Promise<void> {
   const releasePolicy = encodedPolicy(releasePolicyFor(contract, contractId));
-  for (const [owner, { url, client, adminToken, keyId }] of Object.entries(vaults)) {
+  for (const [owner, { url, client, adminToken, keyId, lease }] of Object.entries(vaults)) {
     const options = { ca: folders.authority.caPem, token: adminToken };
-    await httpsPutJson(`${url}/contracts/${contractId}`, signed, options);
+    for (const service of lease ? [url, lease.url] : [url]) {
+      await httpsPutJson(`${service}/contracts/${contractId}`, signed, options);
+    }
     // Of the wrapping key the version that contracts name, of the others the only one.
     const [, version = ''] = keyId.split('/');
     await client.updateKeyProperties(WRAPPING_KEY_ID, version, { releasePolicy });
@@ -267,16 +280,6 @@ async function allowRelease(
     // An owner may do so at any time: a contract names the version that it seals to.
     await client.rotateKey(WRAPPING_KEY_ID);
   }
-}
-
-async function tlsFiles(folders: Folders, name: string): Promise<string[]> {
-  const { cert, key } = await folders.authority.issue('localhost');
-  const folder = path.join(folders.secrets, 'tls');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const files = { cert: path.join(folder, `${name}.crt`), key: path.join(folder, `${name}.key`) };
-  await writeFile(files.cert, cert);
-  await writeFile(files.key, key, { mode: 0o600 });
-  return ['--tls-cert', files.cert, '--tls-key', files.key];
 }
 
 function keyClient(url: string, token: string, ca: string): KeyClient {

@@ -11,6 +11,7 @@ import {
   platformFolder,
 } from './organisations.ts';
 import type { Finished, Processes, RunningProcess } from './processes.ts';
+import { workerCertificateFile } from './tls-files.ts';
 
 /** Producers, worker and analysts as processes, over one real log. */
 
@@ -101,6 +102,7 @@ export function workerArguments(deployment: Deployment): string[] {
     'start',
     ...common(deployment),
     ...['--access-token-file', accessTokenFile(folders), '--ca-file', folders.caFile],
+    ...['--client-certificate-file', workerCertificateFile(folders)],
     ...['--platform-dir', platformFolder(folders), '--port', '0'],
   ];
 }

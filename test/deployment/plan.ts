@@ -12,6 +12,8 @@ export interface DeploymentPlan {
   contract(parts: PublicParts): Contract;
   /** Whether owners keep leases: then one contract runs in one namespace, once. */
   readonly leases?: boolean;
+  /** The owner that keeps its lease beside its keys, in a ledger, and knows the worker there by a certificate. */
+  readonly leaseBeside?: string;
   /** Whose key is under how many of these owners. */
   readonly sharedKey?: {
     readonly owner: string;
@@ -42,6 +44,13 @@ export interface VaultParts {
   readonly keyId: string;
   readonly wrappingKey: unknown;
   readonly keyShares?: unknown;
+  /** Where it is kept, if not with the keys. */
+  readonly lease?: PlannedLease;
+}
+
+export interface PlannedLease {
+  readonly url: string;
+  readonly statementKey: unknown;
 }
 
 export interface PlannedSecrets {
@@ -78,7 +87,7 @@ export function partiesOf(plan: DeploymentPlan, parts: PublicParts): unknown[] {
 }
 
 function leaseOf(vault: VaultParts | undefined) {
-  return { url: vault?.url, statementKey: vault?.releaseKey };
+  return vault?.lease ?? { url: vault?.url, statementKey: vault?.releaseKey };
 }
 
 export function enclaveOf(parts: PublicParts): unknown {

@@ -19,9 +19,9 @@ export const READER = 'health-office';
 const HOUR_MS = 3_600_000;
 
 export const VISITS_PLAN = visitsPlan();
-export const LEASED_VISITS_PLAN = visitsPlan({ leases: true });
+export const LEASED_VISITS_PLAN = visitsPlan({ leases: true, leaseBeside: 'south-clinic' });
 
-function visitsPlan(more: Pick<DeploymentPlan, 'leases'> = {}): DeploymentPlan {
+function visitsPlan(more: Pick<DeploymentPlan, 'leases' | 'leaseBeside'> = {}): DeploymentPlan {
   const plan: DeploymentPlan = {
     owners: ['north-clinic', 'south-clinic', 'place-registry'],
     analysts: [READER],
