@@ -19,8 +19,8 @@ export interface Death {
 /** What a test tells a worker that dies. */
 export interface DyingPlan {
   readonly worker?: Death;
-  /** Of the first vault of this worker. */
-  readonly vault?: Death;
+  /** Of its vaults, one after the other; after them its own place counts. */
+  readonly vaults?: readonly Death[];
   /** File with one line for every place, written when it is reached for the first time. */
   readonly reached?: string;
   /** File with one JSON line for every commit that was acknowledged. */

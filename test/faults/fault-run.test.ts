@@ -38,12 +38,12 @@ async function run(args: readonly string[]): Promise<Ran> {
 test(`${SCHEDULES} schedules of faults leave no anomaly, and no failpoint out`, {
   timeout: MINUTES * 60_000,
 }, async (context) => {
-  const { exitCode, outcomes, summary } = await run(['--seeds', String(SCHEDULES)]);
+  const { exitCode, outcomes, summary } = await run(['--seeds', String(SCHEDULES), '--cover']);
   if (exitCode === NO_KAFKA) context.skip('a Kafka that can be killed: Java 17 and Maven');
   const bad = outcomes.filter(({ anomalies }) => anomalies.length > 0);
   expect(bad.map(({ seed, anomalies }) => ({ seed, anomalies }))).toEqual([]);
-  expect(outcomes).toHaveLength(SCHEDULES);
+  const drawn = outcomes.filter(({ mode }) => mode === 'faults');
+  expect(drawn).toHaveLength(SCHEDULES);
   expect(exitCode).toBe(0);
-  // What a schedule did not come to is tried once more by itself.
   expect(summary?.missed).toEqual([]);
 });

@@ -1,16 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { missingKinds } from './faults.ts';
-import { type Outcome, runSchedule } from './run-schedule.ts';
-import { FAULT_KINDS, type FaultKind, type Schedule, scheduleOf } from './schedule.ts';
+import { machine, type Outcome, runSchedule } from './run-schedule.ts';
+import { FAULT_KINDS, type FaultKind, type Schedule } from './schedule.ts';
 import { openWorld, type World } from './world.ts';
+
+/** One schedule, drawn from the kinds of faults that this machine can do. */
+export type Job = (kinds: readonly FaultKind[]) => Schedule;
 
 /** Schedules side by side: each lane has a broker and owners' services of its own. */
 export interface LanesOptions {
-  readonly seeds: readonly number[];
+  readonly jobs: readonly Job[];
   readonly rows: number;
   readonly lanes: number;
   readonly kinds?: readonly FaultKind[];
-  readonly onSchedule?: (schedule: Schedule) => void;
   readonly onOutcome: (outcome: LaneOutcome) => void;
   /** Kinds that this machine cannot do, once. */
   readonly onMissing?: (kinds: Partial<Record<FaultKind, string>>) => void;
@@ -29,7 +31,7 @@ const SCHEDULES_A_WORLD = 20;
 const STAGGER_MS = 3_000;
 
 export async function runLanes(options: LanesOptions): Promise<void> {
-  const queue = [...options.seeds];
+  const queue = [...options.jobs];
   const count = Math.min(options.lanes, queue.length);
   const lanes = Array.from({ length: count }, async (_, index) => {
     await delay(index * STAGGER_MS);
@@ -38,7 +40,7 @@ export async function runLanes(options: LanesOptions): Promise<void> {
   await Promise.all(lanes);
 }
 
-async function runWorld(queue: number[], options: LanesOptions, isFirst: boolean): Promise<void> {
+async function runWorld(queue: Job[], options: LanesOptions, isFirst: boolean): Promise<void> {
   const world = await openWorld(options.rows);
   let hasFailed = false;
   try {
@@ -46,9 +48,9 @@ async function runWorld(queue: number[], options: LanesOptions, isFirst: boolean
     if (isFirst) options.onMissing?.(missing);
     const kinds = (options.kinds ?? FAULT_KINDS).filter((kind) => missing[kind] === undefined);
     for (let done = 0; done < SCHEDULES_A_WORLD && !hasFailed; done += 1) {
-      const seed = queue.shift();
-      if (seed === undefined) return;
-      const outcome = await runSeed(world, seed, kinds, options);
+      const job = queue.shift();
+      if (job === undefined) return;
+      const outcome = await runJob(world, job(kinds));
       hasFailed = outcome.anomalies.length > 0;
       const isKept = hasFailed && options.keep === true;
       options.onOutcome({ ...outcome, ...(isKept ? { folder: world.folders.run } : {}) });
@@ -58,14 +60,7 @@ async function runWorld(queue: number[], options: LanesOptions, isFirst: boolean
   }
 }
 
-async function runSeed(
-  world: World,
-  seed: number,
-  kinds: readonly FaultKind[],
-  { onSchedule }: LanesOptions,
-): Promise<Outcome> {
-  const schedule = scheduleOf(seed, kinds);
-  onSchedule?.(schedule);
+async function runJob(world: World, schedule: Schedule): Promise<Outcome> {
   try {
     return await runSchedule(world, schedule);
   } catch (error) {
@@ -73,6 +68,7 @@ async function runSeed(
     const facts = { error: error instanceof Error ? error.message : String(error) };
     const nothing = { faults: {}, died: [], reached: [], recoveriesMs: [], progressMs: null };
     const anomalies = [{ kind: 'run-failed' as const, facts }];
-    return { seed, rows: 0, ...nothing, anomalies, seconds: 0 };
+    const { mode, seed } = schedule;
+    return { mode, seed, rows: 0, ...nothing, anomalies, seconds: 0, ...machine() };
   }
 }

@@ -3,9 +3,17 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { failCommand } from '@strongroom/runtime/command';
 import { createProgress } from '@strongroom/runtime/progress';
-import { type LaneOutcome, runLanes } from './lanes.ts';
+import { type Job, type LaneOutcome, runLanes } from './lanes.ts';
 import type { Outcome } from './run-schedule.ts';
-import { FAULT_KINDS, type FaultKind, scheduleOf } from './schedule.ts';
+import {
+  coverOf,
+  FAULT_KINDS,
+  type FaultKind,
+  type Mode,
+  pairOf,
+  type Schedule,
+  scheduleOf,
+} from './schedule.ts';
 import { summarize } from './summary.ts';
 import { closeWorlds } from './world.ts';
 
@@ -20,6 +28,8 @@ one byte string a result, no anomaly that Jepsen's checker for Kafka has a name 
 
   --seeds N     so many schedules (40)
   --seed S      the first seed (1); alone, only this one: what it did is done again
+  --pairs       deaths at two random failpoints instead, and no other fault
+  --cover       then kill a process at each failpoint at which none died
   --rows M      rows of each schedule (4000)
   --lanes L     so many at a time, each with a broker and services of its own (3)
   --kinds A,B   only these: ${FAULT_KINDS.slice(0, 7).join(', ')},
@@ -32,27 +42,18 @@ one byte string a result, no anomaly that Jepsen's checker for Kafka has a name 
 Exit code: 0 no anomaly, 1 an anomaly (its seed is printed), 64 usage, 69 no Kafka.
 `;
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string' },
-    seed: { type: 'string' },
-    rows: { type: 'string', default: '4000' },
-    lanes: { type: 'string', default: '3' },
-    kinds: { type: 'string' },
-    out: { type: 'string' },
-    print: { type: 'boolean', default: false },
-    keep: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-});
+const values = readOptions();
 
 const SHOWN_MAX = 10;
+let isEnding = false;
+const COVER_ROUNDS = 2;
+const COVER_PLACES = 4;
 /** 128 + SIGINT. */
 const EXIT_INTERRUPTED = 130;
 const first = Number(values.seed ?? 1);
 const count = Number(values.seeds ?? (values.seed === undefined ? 40 : 1));
-const all = Array.from({ length: count }, (_, index) => first + index);
+const seeds = Array.from({ length: count }, (_, index) => first + index);
+const mode: Mode = values.pairs ? 'pairs' : 'faults';
 const kinds = values.kinds?.split(',') as FaultKind[] | undefined;
 const unknown = kinds?.find((kind) => !FAULT_KINDS.includes(kind));
 const isWrong = [first, count, Number(values.rows), Number(values.lanes)].some(
@@ -64,7 +65,7 @@ else if (unknown !== undefined || isWrong) {
   process.stderr.write(unknown === undefined ? HELP : `no such kind of fault: ${unknown}\n`);
   process.exitCode = 64;
 } else if (values.print) {
-  for (const seed of all) process.stdout.write(`${JSON.stringify(scheduleOf(seed, kinds))}\n`);
+  for (const seed of seeds) process.stdout.write(`${JSON.stringify(draw(seed))}\n`);
 } else {
   process.once('SIGINT', endEarly).once('SIGTERM', endEarly);
   await run().catch((error: unknown) => failCommand(error, values.json));
@@ -72,12 +73,70 @@ else if (unknown !== undefined || isWrong) {
 
 async function run(): Promise<void> {
   const before = earlier(values.out);
-  const known = new Set(before.map(({ seed }) => seed));
-  const seeds = all.filter((seed) => !known.has(seed));
-  const bar = createProgress('fault schedules', seeds.length);
+  const known = new Set(before.filter((each) => each.mode === mode).map(({ seed }) => seed));
+  const wanted = seeds.filter((seed) => !known.has(seed));
   const outcomes: Outcome[] = [...before];
+  await runJobs(
+    wanted.map((seed) => (possible) => draw(seed, possible)),
+    outcomes,
+  );
+  for (let round = 1; values.cover && round <= COVER_ROUNDS; round += 1) {
+    await runJobs(coverJobs(summarize(outcomes).missed, round), outcomes);
+  }
+  const summary = summarize(outcomes);
+  process.stdout.write(`${JSON.stringify({ summary }, undefined, values.json ? 0 : 2)}\n`);
+  process.exitCode = outcomes.some(isBad) ? 1 : 0;
+}
+
+function endEarly(): void {
+  isEnding = true;
+  void closeWorlds().finally(() => process.exit(EXIT_INTERRUPTED));
+}
+
+/** What is no option of ours is a usage error, like everywhere else. */
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        seeds: { type: 'string' },
+        seed: { type: 'string' },
+        rows: { type: 'string', default: '4000' },
+        lanes: { type: 'string', default: '3' },
+        kinds: { type: 'string' },
+        out: { type: 'string' },
+        pairs: { type: 'boolean', default: false },
+        cover: { type: 'boolean', default: false },
+        print: { type: 'boolean', default: false },
+        keep: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+    process.exit(64);
+  }
+}
+
+function draw(seed: number, possible: readonly FaultKind[] | undefined = kinds): Schedule {
+  return mode === 'pairs' ? pairOf(seed) : scheduleOf(seed, possible);
+}
+
+/** A few workers each, and a seed of its own, so that no line of a file is taken for another. */
+function coverJobs(missed: readonly string[], round: number): Job[] {
+  const jobs: Job[] = [];
+  for (let at = 0; at < missed.length; at += COVER_PLACES) {
+    const seed = first + round * 1_000 + at;
+    jobs.push(() => coverOf(seed, missed.slice(at, at + COVER_PLACES)));
+  }
+  return jobs;
+}
+
+async function runJobs(jobs: readonly Job[], outcomes: Outcome[]): Promise<void> {
+  if (jobs.length === 0) return;
+  const bar = createProgress('fault schedules', jobs.length);
   await runLanes({
-    ...{ seeds, rows: Number(values.rows), lanes: Number(values.lanes), keep: values.keep },
+    ...{ jobs, rows: Number(values.rows), lanes: Number(values.lanes), keep: values.keep },
     ...(kinds === undefined ? {} : { kinds }),
     onMissing: (missing) => {
       for (const [kind, why] of Object.entries(missing)) {
@@ -85,19 +144,14 @@ async function run(): Promise<void> {
       }
     },
     onOutcome: (outcome) => {
+      // What ends a run early ends its schedules somehow.
+      if (isEnding) return;
       outcomes.push(outcome);
       tell(outcome);
       bar.advance(1, `schedules, ${outcomes.filter(isBad).length} with anomalies`);
     },
   });
   bar.done();
-  const summary = summarize(outcomes);
-  process.stdout.write(`${JSON.stringify({ summary }, undefined, values.json ? 0 : 2)}\n`);
-  process.exitCode = outcomes.some(isBad) ? 1 : 0;
-}
-
-function endEarly(): void {
-  void closeWorlds().finally(() => process.exit(EXIT_INTERRUPTED));
 }
 
 function earlier(file: string | undefined): Outcome[] {
@@ -116,7 +170,8 @@ function tell(outcome: LaneOutcome): void {
   if (values.json) process.stdout.write(line);
   if (!isBad(outcome)) return;
   const { seed, anomalies, folder } = outcome;
-  process.stderr.write(`seed ${seed}: ${JSON.stringify(scheduleOf(seed, kinds))}\n`);
+  const shown = outcome.mode === 'cover' ? outcome : draw(seed);
+  process.stderr.write(`seed ${seed}: ${JSON.stringify(shown)}\n`);
   for (const each of anomalies.slice(0, SHOWN_MAX)) {
     process.stderr.write(`  ${each.kind} ${JSON.stringify(each.facts)}\n`);
   }

@@ -1,3 +1,4 @@
+import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { aggregatesTopic } from '@strongroom/protocol/record';
@@ -17,6 +18,7 @@ import type { World } from './world.ts';
 
 /** One line of a run's JSON. */
 export interface Outcome {
+  readonly mode: Schedule['mode'];
   readonly seed: number;
   readonly rows: number;
   readonly anomalies: readonly Anomaly[];
@@ -29,6 +31,9 @@ export interface Outcome {
   /** From the last healing until a new result. */
   readonly progressMs: number | null;
   readonly seconds: number;
+  /** Of the machine, over a minute, and its cores: figures under load say little about a quiet one. */
+  readonly load: number;
+  readonly cores: number;
 }
 
 const PROGRESS_MS_MAX = 30_000;
@@ -36,6 +41,7 @@ const PROGRESS_MS_MAX = 30_000;
 const PACE_MS = 2_500;
 /** Deaths that have not come by then are given up. */
 const DEATHS_MS = 30_000;
+const IDLE_MS = 3_000;
 const END_MS = 60_000;
 
 export async function runSchedule(world: World, schedule: Schedule): Promise<Outcome> {
@@ -48,7 +54,7 @@ export async function runSchedule(world: World, schedule: Schedule): Promise<Out
     const faults: Record<string, number> = {};
     for (const { kind } of times) faults[kind] = (faults[kind] ?? 0) + 1;
     return {
-      seed: schedule.seed,
+      ...{ mode: schedule.mode, seed: schedule.seed },
       rows: world.rows,
       anomalies: [...anomalies, ...refused, ...checkHistory(history)],
       faults,
@@ -57,10 +63,15 @@ export async function runSchedule(world: World, schedule: Schedule): Promise<Out
       recoveriesMs: recoveriesOf(run, times),
       progressMs,
       seconds: Math.round((performance.now() - since) / 100) / 10,
+      ...machine(),
     };
   } finally {
     await run.stop();
   }
+}
+
+export function machine() {
+  return { load: Math.round((os.loadavg()[0] ?? 0) * 10) / 10, cores: os.cpus().length };
 }
 
 /** A contract of its own, and so topics and leases of its own. */
@@ -111,7 +122,7 @@ class Run {
       runFaults({ world: this.#world, workers: this.workers }, this.#schedule.faults),
       this.#publishPaced(),
     ]);
-    await this.#until(() => this.workers.pendingDeaths === 0, DEATHS_MS);
+    await this.#untilDeaths();
     this.workers.disarm();
     const { progressMs, anomalies } = await this.#finish();
     return { times, progressMs, anomalies };
@@ -122,6 +133,17 @@ class Run {
       await this.publisher.publish(part);
       await this.#until(() => this.reader.results >= part, PACE_MS);
     }
+  }
+
+  /** Once every window that can be told is told, nothing more happens at most places. */
+  async #untilDeaths(): Promise<void> {
+    let idleSince: number | undefined;
+    await this.#until(() => {
+      const isIdle = this.reader.results >= WINDOWS - 2;
+      idleSince = isIdle ? (idleSince ?? performance.now()) : undefined;
+      const isLong = performance.now() - (idleSince ?? Number.POSITIVE_INFINITY) > IDLE_MS;
+      return this.workers.pendingDeaths === 0 || isLong;
+    }, DEATHS_MS);
   }
 
   async #finish() {

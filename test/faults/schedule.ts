@@ -1,10 +1,14 @@
 import { type SeededRandom, seededRandom } from '@strongroom/testkit/seeded-random';
-import { FAILPOINTS, isOfVault } from './failpoints.ts';
+import { type Death, FAILPOINTS, isOfVault } from './failpoints.ts';
 import { OWNERS } from './rows.ts';
 import type { PlannedDeaths } from './workers.ts';
 
+/** Faults and deaths; two deaths and nothing else; places that no other schedule came to. */
+export type Mode = 'faults' | 'pairs' | 'cover';
+
 /** What goes wrong in one run, all of it decided by a seed. */
 export interface Schedule {
+  readonly mode: Mode;
   readonly seed: number;
   /** At failpoints: of each worker and its first vault, in the order in which workers start. */
   readonly deaths: readonly PlannedDeaths[];
@@ -54,20 +58,50 @@ export function scheduleOf(seed: number, kinds: readonly FaultKind[] = FAULT_KIN
   const random = seededRandom(seed);
   const deaths = Array.from({ length: DEATHS }, (_, index) => ({
     worker: deathAt(WORKER_PLACES, seed * DEATHS + index, random),
-    vault: deathAt(VAULT_PLACES, seed * DEATHS + index, random),
+    vaults: [deathAt(VAULT_PLACES, seed * DEATHS + index, random)],
   }));
   const faults = Array.from({ length: 2 + random.below(3) }, () => faultOf(kinds, random));
-  return { seed, deaths, faults: faults.sort((left, right) => left.atMs - right.atMs) };
+  faults.sort((left, right) => left.atMs - right.atMs);
+  return { mode: 'faults', seed, deaths, faults };
+}
+
+/** Two deaths at places drawn from the whole list, the second one in what the first one left. */
+export function pairOf(seed: number): Schedule {
+  const random = seededRandom(seed);
+  const [first, second] = [0, 1].map(() => deathAt(FAILPOINTS, random.below(2 ** 31), random));
+  const deaths = first && second ? inProcesses(first, second) : [];
+  return { mode: 'pairs', seed, deaths, faults: [] };
+}
+
+/** A vault's death is survived by its worker, which then has a further one. */
+function inProcesses(first: Death, second: Death): PlannedDeaths[] {
+  const alone = (death: Death) =>
+    isOfVault(death.at ?? '') ? { vaults: [death] } : { worker: death };
+  if (!isOfVault(first.at ?? '')) return [alone(first), alone(second)];
+  if (!isOfVault(second.at ?? '')) return [{ vaults: [first], worker: second }];
+  return [{ vaults: [first, second] }];
+}
+
+/** Each place once, at its first turn, by workers one after the other. */
+export function coverOf(seed: number, places: readonly string[]): Schedule {
+  const deaths = places.map((at) =>
+    isOfVault(at) ? { vaults: [{ at, turn: 1 }] } : { worker: { at, turn: 1 } },
+  );
+  return { mode: 'cover', seed, deaths, faults: [] };
 }
 
 /** What happens once in a life is met at its first turn; the rest at one of the first three. */
 const ONCE =
   /connect|createTopics|transaction|Init|open|claims|proof|lease|release|restore|announce/;
 
-function deathAt(places: readonly string[], index: number, random: SeededRandom) {
+/** The first step of a life is its announcement; results come with those behind it. */
+const OF_A_STEP = /depart|steps|hold|seal|commit|AddPartitions|Produce|EndTxn/;
+
+function deathAt(places: readonly string[], index: number, random: SeededRandom): Death {
   const at = places[index % places.length] ?? '';
-  const turn = random.pick([1, 1, 1, 2, 3]);
-  return { at, turn: ONCE.test(at) ? 1 : turn };
+  const turn = random.pick(OF_A_STEP.test(at) ? [1, 2, 2, 3, 4] : [1, 1, 1, 2, 3]);
+  const isOnce = ONCE.test(at) && !OF_A_STEP.test(at);
+  return { at, turn: isOnce ? 1 : turn };
 }
 
 const FAULTS_WITHIN_MS = 8_000;

@@ -14,6 +14,8 @@ export interface Summary {
   readonly recoveryMs: Spread | null;
   readonly progressMs: Spread | null;
   readonly seconds: Spread | null;
+  /** Of the machine while they ran. */
+  readonly load: Spread | null;
 }
 
 export interface Spread {
@@ -44,6 +46,7 @@ export function summarize(outcomes: readonly Outcome[]): Summary {
     recoveryMs: spreadOf(outcomes.flatMap(({ recoveriesMs }) => recoveriesMs)),
     progressMs: spreadOf(outcomes.flatMap(({ progressMs }) => progressMs ?? [])),
     seconds: spreadOf(outcomes.map(({ seconds }) => seconds)),
+    load: spreadOf(outcomes.flatMap(({ load }) => load ?? [])),
   };
 }
 

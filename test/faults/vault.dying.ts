@@ -10,8 +10,8 @@ import { Uses } from '../../services/enclave-worker/src/vault/uses.ts';
 import { around, createReach, type DyingPlan, tellIn } from './failpoints.ts';
 
 /** The vault as it is, but that it dies where it is told to: around requests and the waits within. */
-const plan: DyingPlan = JSON.parse(process.argv[2] ?? '{}');
-const reach = createReach(plan.vault, tellIn(plan.reached));
+const { vaults, reached }: DyingPlan = JSON.parse(process.argv[2] ?? '{}');
+const reach = createReach(vaults?.[0], tellIn(reached));
 
 const { serve } = DoorKeeper.prototype;
 DoorKeeper.prototype.serve = function (message, blobs) {

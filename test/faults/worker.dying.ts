@@ -5,6 +5,7 @@ import net, { type Socket } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
 import { loadSimulatedPlatform } from '@strongroom/attestation/insecure';
+import { codeOf } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { LogRecord, RecordLog, TransactionalWriter } from '@strongroom/record-log/log';
 import { runService } from '@strongroom/runtime/shutdown';
@@ -23,11 +24,13 @@ import { requestName } from './kafka-requests.ts';
  */
 const [planText = '{}', ...args] = process.argv.slice(2);
 const plan: DyingPlan = JSON.parse(planText);
-let vaults = 0;
+const deathsOfVaults = [...(plan.vaults ?? [])];
+/** Vaults that were lost, however. */
+let lost = 0;
 const reachOf = createReach(plan.worker, tellIn(plan.reached));
 const tell = createReach(undefined, tellIn(plan.reached));
-/** Where a vault is to die as well, it dies first. */
-const reach = (place: string) => (plan.vault && vaults < 2 ? tell : reachOf)(place);
+/** Where vaults are to die as well, they die first. */
+const reach = (place: string) => (lost < (plan.vaults?.length ?? 0) ? tell : reachOf)(place);
 aroundHttp();
 aroundSockets();
 
@@ -47,9 +50,9 @@ await runService('enclave-worker (dying)', async (context) => {
 function dyingPorts(): WorkerPorts {
   return {
     startVault: async (options) => {
-      vaults += 1;
-      const { reached, vault } = plan;
-      const told = { ...(reached ? { reached } : {}), ...(vault && vaults === 1 ? { vault } : {}) };
+      const { reached } = plan;
+      const vaults = deathsOfVaults.splice(0, 1);
+      const told = { ...(reached ? { reached } : {}), vaults };
       const start = () => startVault({ ...options, entry: dyingVault(told) });
       return aroundDoor(await around(reach, 'vault process', start));
     },
@@ -73,13 +76,18 @@ function dyingVault(told: DyingPlan): string[] {
 function aroundDoor(door: VaultDoor): VaultDoor {
   return {
     request: (verb, request, values) =>
-      around(reach, `door ${verb}`, () => door.request(verb, request, values)),
+      around(reach, `door ${verb}`, () => door.request(verb, request, values)).catch(noteLoss),
     get peakBytes() {
       return door.peakBytes;
     },
     pid: door.pid,
     close: () => door.close(),
   };
+}
+
+function noteLoss(error: unknown): never {
+  if (codeOf(error) === 'ERR_VAULT_LOST') lost += 1;
+  throw error;
 }
 
 function aroundLog(log: RecordLog): RecordLog {

@@ -12,7 +12,7 @@ import type { Death, DyingPlan } from './failpoints.ts';
  */
 export interface PlannedDeaths {
   readonly worker?: Death;
-  readonly vault?: Death;
+  readonly vaults?: readonly Death[];
 }
 
 interface Running {
@@ -97,15 +97,14 @@ export class Workers {
 
   /** Deaths that are still to come; a worker that is given up takes its own with it. */
   get pendingDeaths(): number {
-    const held = [...this.#running].filter((each) => countOf(each.deaths) > diedAt(each).length);
-    return this.#deaths.length + held.length;
+    return this.#deaths.length + [...this.#running].filter(isPending).length;
   }
 
   /** No further death: those that have one before them are ended, and replaced by plain ones. */
   disarm(): void {
     this.#deaths.length = 0;
     for (const each of this.#running) {
-      if (countOf(each.deaths) > diedAt(each).length) signal(each.process.pid, 'SIGKILL');
+      if (isPending(each)) signal(each.process.pid, 'SIGKILL');
     }
   }
 
@@ -167,8 +166,13 @@ export class Workers {
   }
 }
 
-function countOf({ worker, vault }: PlannedDeaths): number {
-  return (worker ? 1 : 0) + (vault ? 1 : 0);
+/** Comes when a worker has told every result, so nobody waits for it. */
+const AT_THE_END = /http lease end$/;
+
+function isPending(running: Running): boolean {
+  const { worker, vaults = [] } = running.deaths;
+  const places = [...vaults, ...(worker ? [worker] : [])].map(({ at = '' }) => at);
+  return places.filter((at) => !AT_THE_END.test(at)).length > diedAt(running).length;
 }
 
 const DIED = 'died ';

@@ -40,8 +40,14 @@ export async function closeWorlds(): Promise<void> {
 
 export async function openWorld(rows: number): Promise<World> {
   const world = await createWorld(rows);
-  open.add(world);
-  return world;
+  let closing: Promise<void> | undefined;
+  const close: World['close'] = (options) => {
+    closing ??= world.close(options).finally(() => open.delete(shared));
+    return closing;
+  };
+  const shared = { ...world, close };
+  open.add(shared);
+  return shared;
 }
 
 async function createWorld(rows: number): Promise<World> {
@@ -57,18 +63,16 @@ async function createWorld(rows: number): Promise<World> {
   const node = await KafkaNode.start(path.join(run, 'kafka'));
   const links = new Map([['broker', await openLink(node.port, { kafka: true })]]);
   const organisations = await setUpBehindLinks(processes, folders, links);
-  const world: World = {
+  return {
     ...{ folders, processes, organisations, node, links, rows, clocks },
     parts: await writeParts(run, rows),
     async close({ keep }) {
-      open.delete(world);
       await processes.stopAll();
       await node.close();
       await Promise.all([...links.values()].map((link) => link.close()));
       if (!keep) await rm(run, { recursive: true, force: true });
     },
   };
-  return world;
 }
 
 /** The contract names the links: a worker goes through them, and everybody else does not. */
