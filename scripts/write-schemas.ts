@@ -25,6 +25,7 @@ import {
 } from '@strongroom/protocol/evidence-answer';
 import { LeaseStatementSchema, LeaseStepSchema } from '@strongroom/protocol/lease';
 import { DebitSchema } from '@strongroom/protocol/ledger';
+import { PreparedStepSchema } from '@strongroom/protocol/prepared-step';
 import { AggregateSealSchema } from '@strongroom/protocol/sealed-aggregate';
 import { BatchSealSchema, ManifestSchema } from '@strongroom/protocol/sealed-batch';
 import { StopNoticeSchema } from '@strongroom/protocol/stop-notice';
@@ -64,6 +65,7 @@ const DOCUMENTS = {
   'use-entry': [UseEntrySchema, "What an entry of an owner's ledger of uses holds, sealed to it."],
   'stop-notice': [StopNoticeSchema, 'Payload of the JWS that is the last word of a vault.'],
   checkpoint: [CheckpointSchema, 'Plaintext of the checkpoint; only the vault sees it.'],
+  'prepared-step': [PreparedStepSchema, 'The JSON at the head of a prepared step; values follow.'],
 } as const;
 
 /** File paths from the root, and what each must hold. */

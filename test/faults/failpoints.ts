@@ -90,7 +90,7 @@ export const FAILPOINTS: readonly string[] = [
   ...bothSides('vault', ['Leases.depart', 'Computation.close', 'Computation.forget']),
   ...bothSides('vault', ['Aggregator.aggregate', 'RowStore.append', 'RowStore.count']),
   ...bothSides('vault', ['RowStore.showWindow', 'RowStore.dropBefore', 'CheckpointChain.seal']),
-  ...bothSides('vault', ['Uses.seal']),
+  ...bothSides('vault', ['Uses.seal', 'Steps.leave', 'Steps.resume']),
 ];
 
 /** Places inside of the vault's process; all others are the worker's. */

@@ -6,6 +6,7 @@ import { Aggregator } from '../../services/enclave-worker/src/vault/engine/aggre
 import { RowStore } from '../../services/enclave-worker/src/vault/engine/row-store.ts';
 import { VaultKeys } from '../../services/enclave-worker/src/vault/keys.ts';
 import { Leases } from '../../services/enclave-worker/src/vault/leases.ts';
+import { Steps } from '../../services/enclave-worker/src/vault/steps.ts';
 import { Uses } from '../../services/enclave-worker/src/vault/uses.ts';
 import { around, createReach, type DyingPlan, tellIn } from './failpoints.ts';
 
@@ -17,7 +18,9 @@ const { serve } = DoorKeeper.prototype;
 DoorKeeper.prototype.serve = function (message, blobs) {
   return around(reach, `vault ${verbOf(message)}`, () => serve.call(this, message, blobs));
 };
-const rooms = { Aggregator, CheckpointChain, Computation, Leases, RowStore, Uses, VaultKeys };
+const rooms = {
+  ...{ Aggregator, CheckpointChain, Computation, Leases, RowStore, Steps, Uses, VaultKeys },
+};
 for (const [room, { prototype }] of Object.entries(rooms)) {
   for (const [name, method] of asyncMethods(prototype)) {
     Reflect.set(prototype, name, function (this: object, ...args: unknown[]) {

@@ -16,8 +16,9 @@ import {
  *   owners -> vault    statement: so it is, held by you
  *   vault  -> log      the results and the checkpoint `to`, and not before
  *
- * A step may be lost between the owners' word and the log, so a new holder may begin from either
- * end of the last one, and from nothing older: that would be a rolled-back log.
+ * A step may be lost between the owners' word and the log. It was prepared there before the owners
+ * were asked, so a new holder takes it again as it is, or goes on from its end; from anything older
+ * goes a rolled-back log, and from its beginning elsewhere a fork.
  */
 
 /** What the vault asks of an owner; signed by the key that its evidence binds. */

@@ -61,6 +61,10 @@ export const EVIDENCE_ANSWER_BYTES_MAX = 600_000;
 export const EVIDENCE_RETENTION_MS = 24 * 3_600_000;
 export const EVIDENCE_RETENTION_BYTES = 64 * 1024 * 1024;
 export const CHECKPOINT_BYTES_MAX = 512 * 1024;
+/** A prepared step holds all that leaves with it; it takes as many records as it needs. */
+export const PREPARED_PIECE_BYTES_MAX = 960_000;
+/** What a restart reads of prepared steps; the newest is all that counts. */
+export const PREPARED_BYTES_MAX = 32 * 1024 * 1024;
 
 /** A segment: one wrapped secret, one asymmetric operation on each side. */
 export const BATCHES_PER_SEGMENT_MAX = 1_024;
@@ -152,6 +156,7 @@ assert(CIPHERTEXT_BYTES_MAX + TAG_BYTES + AGGREGATE_SEAL_BYTES_MAX + 1_024 <= RE
 assert(MANIFEST_BYTES_MAX <= SEAL_BYTES_MAX);
 assert(CIPHERTEXT_BYTES_MAX <= PLAINTEXT_BYTES_MAX);
 assert(CHECKPOINT_BYTES_MAX < RECORD_BYTES_MAX);
+assert(PREPARED_PIECE_BYTES_MAX + HEADER_BYTES_MAX <= RECORD_BYTES_MAX);
 assert(EVIDENCE_ANSWER_BYTES_MAX < RECORD_BYTES_MAX);
 assert(
   // The proof is text inside of text: its quotation marks and line ends are escaped once more.

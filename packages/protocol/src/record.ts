@@ -17,6 +17,7 @@ export const RECORD_TYPES = {
   aggregate: 'strongroom.aggregate.v1',
   token: 'strongroom.token.v1',
   checkpoint: 'strongroom.checkpoint.v1',
+  prepared: 'strongroom.prepared.v1',
   receipt: 'strongroom.receipt.v1',
   notice: 'strongroom.notice.v1',
   quarantine: 'strongroom.quarantine.v1',
@@ -77,6 +78,22 @@ export function aggregateRecordShape(seal: {
   };
 }
 
+/**
+ * A step that is prepared, in as many records as it takes; by its number each has one key, so that
+ * the log may let go of all but those of the newest step.
+ */
+export function preparedRecordShape(
+  at: { readonly contract: string; readonly epoch: number; readonly checkpoint: number },
+  piece: { readonly index: number; readonly count: number } = { index: 0, count: 1 },
+): RecordShape {
+  const id = `${at.epoch}.${at.checkpoint}.${piece.index}.${piece.count}`;
+  const { key, headers } = plainRecordShape(at.contract, RECORD_TYPES.prepared, id);
+  return {
+    key: `${key}.${piece.index}`,
+    headers: { ...headers, 'content-type': BINARY_CONTENT_TYPE },
+  };
+}
+
 /** Entries of an owner's ledger of uses. */
 export function useRecordShape(seal: {
   readonly contract: string;
@@ -124,6 +141,7 @@ export function evidenceRecordShape(
 
 /** Of canonical JSON. */
 export const JSON_CONTENT_TYPE = 'application/json';
+export const BINARY_CONTENT_TYPE = 'application/octet-stream';
 export const ARROW_CONTENT_TYPE = 'application/vnd.apache.arrow.stream';
 export const MANIFEST_CONTENT_TYPE = 'application/jose';
 export const SEAL_HEADER = 'seal';
@@ -141,7 +159,7 @@ export function aggregatesTopic(contract: ContractId, namespace = ''): string {
   return `${prefix(namespace)}${contract}.aggregates`;
 }
 
-/** Checkpoints; only the newest counts, so the log may let go of older ones. */
+/** Checkpoints and prepared steps; only the newest count, so the log may let go of older ones. */
 export function checkpointsTopic(contract: ContractId, namespace = ''): string {
   return `${prefix(namespace)}${contract}.checkpoints`;
 }

@@ -19,6 +19,8 @@ import { assertOneRequest, splitIntoRequests } from '@strongroom/record-log/reco
 export interface MemoryLog extends RecordLog {
   /** Everything that a reader could see now. */
   entries(topic: string, partition?: number): LogEntry[];
+  /** Everything that was ever written: what a reader with isolation level read_uncommitted sees. */
+  uncommitted(topic: string, partition?: number): LogRecord[];
   /**
    * The next such call of this connection fails with ERR_LOG_FAILED: `before` anything is settled
    * (a transaction stays open), or `after` (all is written, only the answer is lost).
@@ -76,6 +78,8 @@ export function createMemoryLog(store: MemoryStore = createMemoryStore()): Memor
       const slots = partitionOf(store, topic, partition);
       return entriesBetween(slots, topic, partition, 0, stableEnd(slots));
     },
+    uncommitted: (topic, partition = 0) =>
+      partitionOf(store, topic, partition).flatMap(({ record }) => record ?? []),
     failNext: failures.next,
     async close() {
       closing.abort();

@@ -12,6 +12,7 @@ import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import type { RecordLog, TransactionalWriter } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { Logger } from '@strongroom/runtime/logger';
+import { inPieces } from './checkpoints.ts';
 import type { CredentialFor } from './credentials.ts';
 import type { EvidenceDesk } from './evidence-desk.ts';
 import type { LeaseErrands } from './leases.ts';
@@ -54,8 +55,10 @@ export interface Life {
 }
 
 /**
- * What the vault lets leave, in one transaction: all of it becomes visible, or nothing. Where
- * owners keep leases they are asked first.
+ * What the vault lets leave, in one transaction: all of it becomes visible, or nothing. Before
+ * that its bytes are written down, sealed, so that whoever goes on after a crash says the same; and
+ * where owners keep leases they are asked.
+ * @returns what left
  */
 export async function commit(
   life: Life,
@@ -63,9 +66,19 @@ export async function commit(
   namespace: string,
   /** What the worker itself has to say. */
   more: readonly DoorRecord[] = [],
-): Promise<void> {
-  const departing = [...(await life.leases.depart(answer, records)), ...more];
-  await write(life, departing, namespace);
+): Promise<readonly DoorRecord[]> {
+  const isPrepared = ({ headers }: DoorRecord) => headers['ce_type'] === RECORD_TYPES.prepared;
+  for (const step of records.filter(isPrepared)) await prepare(life, step, namespace);
+  const step = records.filter((record) => !isPrepared(record));
+  const departing = await life.leases.depart(answer, step);
+  await write(life, [...departing, ...more], namespace);
+  return departing;
+}
+
+/** In transactions of its own: a worker that was fenced cannot prepare another step any more. */
+async function prepare({ writer, contractId }: Life, step: DoorRecord, namespace: string) {
+  const topic = checkpointsTopic(contractId, namespace);
+  for (const piece of inPieces(step, contractId)) await writer.commit(topic, [piece]);
 }
 
 /**

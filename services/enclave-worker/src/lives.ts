@@ -14,10 +14,11 @@ export interface WorkerSummary {
   readonly seconds: number;
 }
 
-const PAUSE_MS = 500;
+/** 0.4, 0.8 ... 10 seconds: no loop where a life fails at once, and short where trouble is. */
+const PAUSE_MS = 200;
 const PAUSE_MS_MAX = 10_000;
 /** Lives in a row that failed before they emitted anything. */
-const FRUITLESS_LIVES_MAX = 6;
+const FRUITLESS_LIVES_MAX = 7;
 
 /**
  * Crash-only: whatever may be better at the next attempt ends a life, and a new one begins from the

@@ -1,5 +1,6 @@
+import { RECORD_TYPES } from '@strongroom/protocol/record';
 import type { Metrics } from '@strongroom/runtime/metrics';
-import type { Closing, EntryOutcome } from './vault/door.ts';
+import type { Closing, DoorRecord, EntryOutcome } from './vault/door.ts';
 
 /** What a run did, for the summary and for Prometheus: counts of what the vault reported. */
 export class Tally {
@@ -46,6 +47,14 @@ export class Tally {
     this.windows += windows;
     this.aggregates += aggregates;
     this.#meters.windows.inc(windows);
+    this.#meters.aggregates.inc(aggregates);
+  }
+
+  /** A step that an earlier worker had made, and that leaves only now. */
+  repeated(records: readonly DoorRecord[]): void {
+    const isResult = ({ headers }: DoorRecord) => headers['ce_type'] === RECORD_TYPES.aggregate;
+    const aggregates = records.filter(isResult).length;
+    this.aggregates += aggregates;
     this.#meters.aggregates.inc(aggregates);
   }
 

@@ -15,11 +15,11 @@ import {
   checkpointsTopic,
   datasetTopic,
   quarantineTopic,
-  RECORD_TYPES,
   usesTopic,
 } from '@strongroom/protocol/record';
 import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import type { RecordLog } from '@strongroom/record-log/log';
+import { readCheckpoints } from './checkpoints.ts';
 import { collectKeys } from './collect-keys.ts';
 import { collectProof } from './collect-proof.ts';
 import { answeringChallenges, evidenceTopics } from './evidence-answers.ts';
@@ -52,9 +52,11 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
     // Fences an older worker, so that what is read next is the last that it wrote.
     const writer = await log.transaction(`strongroom-worker.${options.namespace}.${contractId}`);
     const restored = await restore(vault, log, checkpointsTopic(contractId, options.namespace));
-    const life = { contract, contractId, vault, log, writer, leases, epoch: restored.epoch };
-    const flow = flowFrom(restored, life, options);
+    const { epoch } = restored.answer;
+    const life = { contract, contractId, vault, log, writer, leases, epoch };
+    const flow = flowFrom(restored.answer, life, options);
     return await untilRevoked(life, options, async () => {
+      await leaveAsPrepared(life, restored, options);
       await announce(life, receipts, options);
       options.onReady(true);
       const compute = () => runFlow(life, flow, options);
@@ -157,19 +159,23 @@ const CHECKPOINTS_CONFIG = {
   'min.cleanable.dirty.ratio': '0.1',
 };
 
-/** The newest of what looks like a checkpoint; only the vault can tell. */
-const CHECKPOINTS_MAX = 256;
+async function restore(vault: VaultDoor, log: RecordLog, topic: string) {
+  const { checkpoints, prepared } = await readCheckpoints(log, topic);
+  const seals = prepared.map(({ seal }) => ({ seal }));
+  const values = prepared.map(({ value }) => value);
+  return await vault.request('restore', { checkpoints, prepared: seals }, values);
+}
 
-async function restore(vault: VaultDoor, log: RecordLog, topic: string): Promise<Restored> {
-  const checkpoints = new Set<string>();
-  for await (const entries of log.read([{ topic, offset: 0 }], { untilEnd: true })) {
-    for (const { headers, value } of entries) {
-      if (headers['ce_type'] !== RECORD_TYPES.checkpoint) continue;
-      checkpoints.add(new TextDecoder().decode(value));
-    }
-  }
-  const newest = [...checkpoints].slice(-CHECKPOINTS_MAX);
-  return (await vault.request('restore', { checkpoints: newest })).answer;
+/** What an earlier worker had prepared, and may have told or not: it is told as it is. */
+async function leaveAsPrepared(
+  life: Life,
+  restored: Awaited<ReturnType<typeof restore>>,
+  { namespace, logger, tally }: WorkerOptions,
+): Promise<void> {
+  const left = await commit(life, restored, namespace);
+  if (left.length === 0) return;
+  tally.repeated(left);
+  logger.info('prepared-step-left', { count: left.length });
 }
 
 async function announce(

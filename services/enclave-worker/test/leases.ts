@@ -16,6 +16,8 @@ export class TestLeases {
   holder: string | null = null;
   epoch = 0;
   ends: { from: string; to: string } | undefined;
+  /** Of the requests for a step, this one is lost: before it is heard, or with its answer. */
+  lose: { nth: number; when: 'before' | 'after' } | undefined;
 
   constructor(computation: () => Computation) {
     this.#computation = computation;
@@ -26,11 +28,26 @@ export class TestLeases {
     this.holder = null;
     this.epoch = 0;
     this.ends = undefined;
+    this.lose = undefined;
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: bodies of tests
   async answer(owner: string, path: string, body: any) {
     const verb = path.split('/').at(-1);
+    const lost = verb === 'steps' ? this.#loses() : undefined;
+    if (lost === 'before') return { status: 503, body: {} };
+    const answer = await this.#answer(owner, verb ?? '', body);
+    return lost === 'after' ? { status: 503, body: {} } : answer;
+  }
+
+  #loses(): 'before' | 'after' | undefined {
+    if (!this.lose) return undefined;
+    this.lose = { ...this.lose, nth: this.lose.nth - 1 };
+    return this.lose.nth === 0 ? this.lose.when : undefined;
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: bodies of tests
+  async #answer(owner: string, verb: string, body: any) {
     if (verb === 'nonces') {
       return { status: 200, body: { nonce: this.#issue(), state: this.state } };
     }
@@ -43,8 +60,17 @@ export class TestLeases {
     const isHolder = step !== undefined || body.holder === this.holder;
     if (this.state !== 'held' || !isHolder) return refusal('ERR_LEASE_LOST');
     if (verb === 'end') this.state = 'ended';
-    if (step) this.ends = { from: step.from, to: step.to };
+    if (step && !this.#takes(step)) return refusal('ERR_LEASE_FORKED');
     return { status: 200, body: { statement: await this.#statement(owner) } };
+  }
+
+  /** A step is taken again as it was, or goes on from the end of the one before. */
+  #takes({ from, to }: LeaseStep): boolean {
+    const { ends } = this;
+    const isRepeated = from === ends?.from && to === ends.to;
+    if (ends && !isRepeated && from !== ends.to) return false;
+    this.ends = { from, to };
+    return true;
   }
 
   async #acquire(owner: string, target: string) {

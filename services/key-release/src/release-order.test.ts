@@ -48,7 +48,7 @@ function fullService(more: Partial<ReleaseService> = {}) {
     leases: {
       ...{ acquire: unused, take: unused, renew: unused, end: unused, revoke: unused },
       find: (contract) => ({
-        ...{ contract, state: 'ended', holder: null, epoch: 0, from: '', to: '', fresh: 1 },
+        ...{ contract, state: 'ended', holder: null, epoch: 0, from: '', to: '' },
       }),
     },
     roots: AMD_ROOTS,

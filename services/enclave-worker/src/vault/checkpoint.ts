@@ -24,9 +24,9 @@ export class CheckpointChain {
   }
 
   /** Goes on behind a checkpoint. */
-  follow(sequence: number, jwe: string): void {
+  follow(sequence: number, head: string): void {
     this.sequence = sequence + 1;
-    this.head = checkpointHash(jwe);
+    this.head = head;
   }
 
   /** Seals the next one. @throws ERR_LIMIT_EXCEEDED */
@@ -36,7 +36,7 @@ export class CheckpointChain {
   ): Promise<string> {
     const { sequence, head: previous } = this;
     const jwe = await sealCheckpoint({ v: 1, ...state, sequence, previous }, stateKey);
-    this.follow(sequence, jwe);
+    this.follow(sequence, checkpointHash(jwe));
     return jwe;
   }
 }
@@ -52,7 +52,7 @@ async function sealCheckpoint(checkpoint: Checkpoint, stateKey: KeyObject): Prom
 }
 
 /** @throws ERR_CHECKPOINT_INVALID, whatever is wrong */
-async function openCheckpoint(
+export async function openCheckpoint(
   jwe: string,
   stateKey: KeyObject,
   contractId: ContractId,
@@ -70,33 +70,6 @@ async function openCheckpoint(
   }
   if (checkpoint.contract !== contractId) throw invalid();
   return checkpoint;
-}
-
-/**
- * The one with the highest number among those that open and from which the computation may go on;
- * undefined when there is none.
- * @throws ERR_CHECKPOINT_INVALID when there are some and none opens
- */
-export async function newestCheckpoint(
-  jwes: readonly string[],
-  options: {
-    readonly stateKey: KeyObject;
-    readonly contractId: ContractId;
-    readonly isAllowed: (jwe: string) => boolean;
-  },
-): Promise<{ checkpoint: Checkpoint; jwe: string } | undefined> {
-  const { stateKey, contractId, isAllowed } = options;
-  let newest: { checkpoint: Checkpoint; jwe: string } | undefined;
-  let opened = 0;
-  for (const jwe of jwes) {
-    const checkpoint = await openCheckpoint(jwe, stateKey, contractId).catch(() => null);
-    if (!checkpoint) continue;
-    opened += 1;
-    const isNewer = checkpoint.sequence > (newest?.checkpoint.sequence ?? -1);
-    if (isNewer && isAllowed(jwe)) newest = { checkpoint, jwe };
-  }
-  if (opened === 0 && jwes.length > 0) throw invalid();
-  return newest;
 }
 
 /** How the next checkpoint names this one. */

@@ -1,6 +1,6 @@
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { z } from 'zod';
-import type { DoorEntry, DoorRecord, DoorVerb } from './door.ts';
+import type { DoorEntry, DoorRecord, DoorVerb, DoorVerbs } from './door.ts';
 import type { Departure } from './leases.ts';
 import { Vault } from './vault.ts';
 
@@ -54,7 +54,7 @@ export class DoorKeeper {
         return {};
       }
       case 'restore':
-        return { answer: await vault.restore(request.request.checkpoints) };
+        return restoring(await vault.restore(...savedIn(request.request, blobs)));
       case 'announce':
         return departing(await vault.announce());
       case 'accept': {
@@ -109,7 +109,10 @@ const RequestSchema = z.discriminatedUnion('verb', [
   verbSchema('stop', StatementOfShape),
   verbSchema('proof', { proof: z.string() }),
   verbSchema('release', { owner: z.string(), keyId: z.string(), jws: z.string() }),
-  verbSchema('restore', { checkpoints: z.array(z.string()) }),
+  verbSchema('restore', {
+    checkpoints: z.array(z.string()),
+    prepared: z.array(z.strictObject({ seal: z.string() })),
+  }),
   verbSchema('announce', {}),
   verbSchema('accept', { dataset: z.string(), entries: z.array(EntrySchema) }),
   verbSchema('close', {}),
@@ -126,8 +129,23 @@ function entriesOf(
   return entries.map((entry, index) => ({ ...entry, value: blobs[index] ?? new Uint8Array(0) }));
 }
 
-function departing({ records, leaseStep }: Departure, answer: object = {}): Result {
-  return { records, answer: leaseStep === undefined ? answer : { ...answer, leaseStep } };
+function savedIn(
+  { checkpoints, prepared }: DoorVerbs['restore']['request'],
+  blobs: readonly Uint8Array[],
+): Parameters<Vault['restore']> {
+  const valueAt = (index: number) => blobs[index] ?? new Uint8Array(0);
+  return [checkpoints, prepared.map(({ seal }, index) => ({ seal, value: valueAt(index) }))];
+}
+
+function departing({ prepared, records, leaseStep }: Departure, answer: object = {}): Result {
+  return {
+    records: prepared ? [prepared, ...records] : records,
+    answer: leaseStep === undefined ? answer : { ...answer, leaseStep },
+  };
+}
+
+function restoring({ departure, ...restored }: Awaited<ReturnType<Vault['restore']>>): Result {
+  return departing(departure, restored);
 }
 
 function withoutValue({ key, headers }: DoorRecord) {

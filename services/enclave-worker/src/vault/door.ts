@@ -41,8 +41,14 @@ export interface DoorVerbs {
   stop: { request: { owner: string; statement: string }; answer: NoMembers };
   /** An owner's answer to a key request. */
   release: { request: { owner: string; keyId: string; jws: string }; answer: NoMembers };
-  /** Opens the newest of the checkpoints, or begins; says where to read from. */
-  restore: { request: { checkpoints: readonly string[] }; answer: Restored };
+  /**
+   * Opens the newest of the checkpoints and the step that was prepared behind it, or begins; says
+   * where to read from. The seals' values travel beside; what has still to leave comes as records.
+   */
+  restore: {
+    request: { checkpoints: readonly string[]; prepared: readonly Pick<SealedStep, 'seal'>[] };
+    answer: Restored & Outgoing;
+  };
   /** The proof and a checkpoint that claims the epoch, as records. */
   announce: { request: NoMembers; answer: Outgoing };
   /** Takes records of one dataset's topic, in the log's order. */
@@ -60,9 +66,18 @@ export interface DoorVerbs {
   evidence: { request: { nonce: string }; answer: StatementAnswer };
 }
 type NoMembers = Readonly<Record<never, never>>;
-/** With a lease step there are no records yet: the owners have to confirm the step first. */
+/**
+ * What is to leave: the record of the prepared step, and then the step itself. With a lease step
+ * that one is not there yet: the owners have to confirm it first.
+ */
 export interface Outgoing {
   readonly leaseStep?: string;
+}
+
+/** A step that was prepared, as it lies on the log. */
+export interface SealedStep {
+  readonly seal: string;
+  readonly value: Uint8Array;
 }
 export type DoorVerb = keyof DoorVerbs;
 

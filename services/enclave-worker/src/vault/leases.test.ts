@@ -15,8 +15,8 @@ import { STOP_NOTICE_JWS_TYPE, StopNoticeSchema } from '@strongroom/protocol/sto
 import { verifyCompact } from '@strongroom/sealing/verify';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation, type Row, TestStream } from '../../test/owners.ts';
-import type { DoorRecord } from './door.ts';
-import type { StatementOf } from './leases.ts';
+import type { DoorRecord, SealedStep } from './door.ts';
+import type { Departure, StatementOf } from './leases.ts';
 import { Vault } from './vault.ts';
 
 const COLUMNS = [{ name: 'place', type: 'utf8', nullable: false }] as const;
@@ -51,6 +51,7 @@ class Scene {
   /** Both ends of the owners' newest step. */
   ends: { from: string; to: string };
   readonly left: DoorRecord[] = [];
+  readonly prepared: DoorRecord[] = [];
 
   private constructor(vault: Vault, ends: Scene['ends']) {
     this.vault = vault;
@@ -114,8 +115,18 @@ class Scene {
 
   async begin(checkpoints: readonly string[] = []) {
     const restored = await this.vault.restore(checkpoints);
-    await this.agree((await this.vault.announce()).leaseStep);
+    await this.take(await this.vault.announce());
     return restored;
+  }
+
+  /** What a worker does with a step: it keeps what is prepared, and asks. */
+  async take({ prepared, leaseStep }: Departure) {
+    if (prepared) this.prepared.push(prepared);
+    return await this.agree(leaseStep);
+  }
+
+  get steps(): SealedStep[] {
+    return this.prepared.map(({ value, headers }) => ({ value, seal: headers['seal'] ?? '' }));
   }
 
   get checkpoints(): string[] {
@@ -200,35 +211,65 @@ describe('a vault whose owners keep leases', () => {
     scene.vault.close();
   });
 
-  test('goes on from either end of the newest step, and from nothing older', async () => {
+  test('goes on from the end of the newest step, and takes one that was prepared', async () => {
     const first = await Scene.open();
     await first.begin();
-    for (let steps = 0; steps < 2; steps += 1) {
-      await first.agree((await first.vault.checkpoint()).leaseStep);
-    }
+    for (let steps = 0; steps < 2; steps += 1) await first.take(await first.vault.checkpoint());
     const [oldest = '', older = '', newest = ''] = first.checkpoints;
+    const { steps, prepared } = first;
     first.vault.close();
-    const starts = [
-      [[oldest, older, newest], 3],
-      [[oldest, older], 2],
-      [[oldest], 'ERR_LEASE_FORKED'],
-      [[], 'ERR_LEASE_FORKED'],
-    ] as const;
-    for (const [checkpoints, outcome] of starts) {
-      const { vault } = await Scene.open(first.ends, 20);
-      const restored = vault.restore(checkpoints);
+    const forked = 'ERR_LEASE_FORKED';
+    const [, , lastStep] = steps;
+    const last = lastStep ? [lastStep] : expect.fail('three steps');
+    const starts: [string[], SealedStep[], number | string][] = [
+      [[oldest, older, newest], steps, 0],
+      [[oldest, older, newest], [], 0],
+      [[oldest, older], steps, 1],
+      [[oldest, older], last, 1],
+      [[oldest, older], steps.slice(0, 2), forked],
+      [[oldest, older], [], forked],
+      [[oldest], steps, forked],
+      [[], steps, forked],
+    ];
+    for (const [checkpoints, shown, outcome] of starts) {
+      const scene = await Scene.open(first.ends, 20);
+      const restored = scene.vault.restore(checkpoints, shown);
       if (typeof outcome === 'string') expect(await codeFrom(restored)).toBe(outcome);
-      else expect((await restored).epoch).toBe(20);
-      vault.close();
+      else {
+        const { epoch, departure } = await restored;
+        expect(epoch).toBe(20);
+        expect(departure.records).toEqual([]);
+        const again = departure.leaseStep ? await scene.take(departure) : [];
+        // The step leaves as it was: the very bytes of the vault that made it.
+        expect(again).toEqual(first.left.slice(first.left.length - outcome));
+        await scene.take(await scene.vault.announce());
+      }
+      scene.vault.close();
     }
-    // The step that the owners agreed to last never reached the log: its number is used again.
-    const second = await Scene.open(first.ends, 20);
-    await second.begin([oldest, older]);
-    second.vault.close();
-    const third = await Scene.open(second.ends, 21);
-    const all = [oldest, older, newest, ...second.checkpoints];
-    expect(await third.begin(all)).toMatchObject({ epoch: 21 });
-    third.vault.close();
+    expect(prepared).toHaveLength(3);
+  });
+
+  test('a step that one owner has confirmed leaves, another one is a fork', async () => {
+    const first = await Scene.open();
+    await first.begin();
+    const asked = await first.vault.checkpoint();
+    const request = await first.read(asked.leaseStep);
+    const step = { seal: asked.prepared?.headers['seal'] ?? '', value: asked.prepared?.value };
+    const sealed = step.value ? { ...step, value: step.value } : expect.fail('a prepared step');
+    const [before] = [first.ends];
+    first.vault.close();
+    const others = [
+      [{ from: request.from, to: request.to }, 'accepted'],
+      [before, 'accepted'],
+      [{ from: request.from, to: hash('another step') }, 'ERR_LEASE_FORKED'],
+    ] as const;
+    for (const [ends, outcome] of others) {
+      const scene = await Scene.open(before, 20);
+      const [north = ''] = OWNERS;
+      await scene.vault.leases.accept(await scene.word(north, { ...ends, epoch: 20 }));
+      expect(await codeFrom(scene.vault.restore(first.checkpoints, [sealed]))).toBe(outcome);
+      scene.vault.close();
+    }
   });
 
   test('does nothing without the grant of each owner', async () => {

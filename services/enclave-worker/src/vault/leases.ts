@@ -24,6 +24,8 @@ interface Step {
 export interface Departure {
   readonly records: readonly DoorRecord[];
   readonly leaseStep?: string;
+  /** To be on the log before anything else is done. */
+  readonly prepared?: DoorRecord;
 }
 
 /** What the owner of a lease said, by a worker that may lie. */
@@ -67,15 +69,30 @@ export class Leases {
   }
 
   /**
-   * May the computation go on from this checkpoint? Its hash must be one end of the newest step of
-   * every lease.
+   * May the computation go on from this checkpoint? It must be the end of the newest step of every
+   * lease.
    * @throws ERR_LEASE_INVALID when a grant is missing
    */
   allowStart(checkpoint: string): boolean {
-    return this.owners.every(({ id }) => {
+    return this.#grants().every(({ to }) => to === checkpoint);
+  }
+
+  /**
+   * May this step, which was prepared, leave now? An owner may have confirmed it already; one that
+   * has confirmed another step from there forbids it.
+   * @throws ERR_LEASE_INVALID when a grant is missing
+   */
+  allowsStep(from: string, to: string): boolean {
+    return this.#grants().every(
+      (granted) => granted.to === from || (granted.from === from && granted.to === to),
+    );
+  }
+
+  #grants(): readonly LeaseStatement[] {
+    return this.owners.map(({ id }) => {
       const granted = this.#granted.get(id);
       if (!granted) throw invalid(id, 'no lease');
-      return [granted.from, granted.to].includes(checkpoint);
+      return granted;
     });
   }
 
@@ -83,11 +100,15 @@ export class Leases {
    * Records leave at once where no owner keeps a lease; elsewhere they wait for the word of each.
    * @throws ERR_LEASE_INVALID while others wait
    */
-  async hold(step: Step, records: readonly DoorRecord[], epoch: number): Promise<Departure> {
+  async hold(
+    { from, to }: Step,
+    records: readonly DoorRecord[],
+    epoch: number,
+  ): Promise<Departure> {
     if (this.owners.length === 0) return { records };
     if (this.#waiting) throw new StrongroomError('ERR_LEASE_INVALID', { problem: 'a step waits' });
-    this.#waiting = { step, records };
-    const payload: LeaseStep = { v: 1, contract: this.#contractId, epoch, ...step };
+    this.#waiting = { step: { from, to }, records };
+    const payload: LeaseStep = { v: 1, contract: this.#contractId, epoch, from, to };
     const header = { typ: LEASE_STEP_JWS_TYPE, kid: AGGREGATE_KID };
     const leaseStep = await this.#signer.sign(canonicalBytes(payload), header);
     return { records: [], leaseStep };

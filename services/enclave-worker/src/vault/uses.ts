@@ -58,8 +58,17 @@ export class Uses {
     );
   }
 
-  /** Where the last checkpoint left off. */
-  restore(points: readonly UsePoint[] = []): void {
+  /**
+   * Where the last checkpoint left off.
+   * @param before of the checkpoint before, when the step between the two has still to leave
+   */
+  restore(points: readonly UsePoint[] = [], before: readonly UsePoint[] = points): void {
+    this.#goTo(before);
+    this.#before = [...this.#ledgers.values()].map((ledger) => ({ ledger, was: { ...ledger } }));
+    this.#goTo(points);
+  }
+
+  #goTo(points: readonly UsePoint[]): void {
     for (const point of points) {
       const ledger = this.#ledgers.get(point.owner);
       if (ledger) ledger.point = point;

@@ -7,7 +7,6 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
 import { plainRecordShape, RECORD_TYPES, type RecordType } from '@strongroom/protocol/record';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { CheckpointChain, checkpointHash, newestCheckpoint } from './checkpoint.ts';
 import { Computation } from './computation.ts';
 import type {
   Closing,
@@ -16,6 +15,7 @@ import type {
   DoorVerbs,
   EntryOutcome,
   Restored,
+  SealedStep,
   StatementAnswer,
 } from './door.ts';
 import { Aggregator } from './engine/aggregate.ts';
@@ -24,6 +24,7 @@ import { VaultKeys } from './keys.ts';
 import { type Departure, Leases, type StatementOf } from './leases.ts';
 import { proofHash, type ResultProof } from './seal-aggregate.ts';
 import { answerChallenge, Refusals } from './statement.ts';
+import { Steps } from './steps.ts';
 import { countedIn, signStopNotice } from './stop-notice.ts';
 import { type StreamSet, streamSetsOf, streamsIn } from './stream-set.ts';
 import { Uses } from './uses.ts';
@@ -46,7 +47,7 @@ export class Vault {
   #attestationProof: string | undefined;
   #epoch = 0;
   #committedDone = false;
-  readonly #checkpoints: CheckpointChain;
+  readonly #steps: Steps;
 
   private constructor(
     contract: Contract,
@@ -62,7 +63,7 @@ export class Vault {
     this.#computation = new Computation(contract, aggregator, this.#streams);
     this.#leases = new Leases(contract, contractId, keys.signer);
     this.#uses = new Uses(contract, contractId);
-    this.#checkpoints = new CheckpointChain(contractId);
+    this.#steps = new Steps(contractId, this.#leases);
   }
 
   /** @throws ERR_CONTRACT_*, ERR_JSON_*, ERR_QUERY_REFUSED, ERR_ENGINE_OPEN */
@@ -111,35 +112,30 @@ export class Vault {
   }
 
   /**
-   * Begins where the newest of the checkpoints ends, or at the beginning without any. The log may
-   * hold copies and forgeries: the newest is the one with the highest number that opens, and that
-   * every lease allows.
+   * Begins where the newest of the checkpoints ends, or at the beginning without any. A step that
+   * was prepared there leaves first, before the epoch is announced.
    * @throws ERR_CHECKPOINT_INVALID when none opens, ERR_KEY_NOT_RELEASED, ERR_LEASE_INVALID,
    *   ERR_LEASE_FORKED when the owners have agreed to more than the log holds
    */
-  async restore(jwes: readonly string[]): Promise<Restored> {
+  async restore(
+    jwes: readonly string[],
+    prepared: readonly SealedStep[] = [],
+  ): Promise<Restored & { readonly departure: Departure }> {
     for (const { id } of this.#contract.datasets) this.#keys.unwrapperOf(id);
-    const newest = await newestCheckpoint(jwes, {
-      stateKey: this.#keys.stateKey(),
-      contractId: this.#contractId,
-      isAllowed: (jwe) => this.#leases.allowStart(checkpointHash(jwe)),
-    });
-    if (newest) this.#restoreFrom(newest.checkpoint, newest.jwe);
-    else if (!this.#leases.allowStart(this.#checkpoints.head)) {
-      throw new StrongroomError('ERR_LEASE_FORKED', { contract: this.#contractId });
-    }
+    const start = await this.#steps.resume(jwes, prepared, this.#keys.stateKey());
+    if (start) this.#restoreFrom(start.checkpoint, start.before);
     this.#epoch = Math.max(this.#epoch, this.#leases.epoch);
     const from = [...this.#streams].flatMap(([dataset, streams]) =>
       streams.readFrom.map((at) => ({ dataset, ...at })),
     );
-    return { epoch: this.#epoch, from, done: this.#computation.done };
+    const departure = start?.departure ?? { records: [] };
+    return { epoch: this.#epoch, from, done: this.#computation.done, departure };
   }
 
-  #restoreFrom(checkpoint: Checkpoint, jwe: string): void {
+  #restoreFrom(checkpoint: Checkpoint, before?: Checkpoint): void {
     this.#epoch = checkpoint.epoch + 1;
-    this.#checkpoints.follow(checkpoint.sequence, jwe);
     this.#computation.restore(checkpoint.queries);
-    this.#uses.restore(checkpoint.uses);
+    this.#uses.restore(checkpoint.uses, before?.uses);
     this.#committedDone = this.#computation.done;
     for (const state of checkpoint.streams) {
       const stream = this.#streams.get(state.dataset);
@@ -187,7 +183,7 @@ export class Vault {
    */
   async closeWindows(): Promise<{ closing: Closing; departure: Departure }> {
     const { records, emitted, more } = await this.#computation.close(
-      this.#checkpoints.sequence,
+      this.#steps.sequence,
       this.#proof(),
       CLOSING_BYTES,
     );
@@ -210,23 +206,14 @@ export class Vault {
 
   /** Records and the checkpoint that covers them belong into one transaction. */
   async #departWithCheckpoint(results: readonly DoorRecord[]): Promise<Departure> {
-    const from = this.#checkpoints.head;
-    const uses = await this.#uses.seal(() => this.#proof(), this.#checkpoints.sequence);
-    const records = [...results, ...uses, await this.#sealedCheckpoint()];
-    return this.#leases.hold({ from, to: this.#checkpoints.head }, records, this.#epoch);
-  }
-
-  async #sealedCheckpoint(): Promise<DoorRecord> {
-    const { sequence } = this.#checkpoints;
+    const uses = await this.#uses.seal(() => this.#proof(), this.#steps.sequence);
     const state = {
-      contract: this.#contractId,
       epoch: this.#epoch,
       streams: streamsIn(this.#streams).flatMap((stream) => stream.state() ?? []),
       queries: this.#computation.state(),
       ...this.#uses.state(),
     };
-    const jwe = await this.#checkpoints.seal(state, this.#keys.stateKey());
-    return this.#plainRecord(RECORD_TYPES.checkpoint, `${this.#epoch}.${sequence}`, jwe);
+    return this.#steps.leave([...results, ...uses], state, this.#keys.stateKey());
   }
 
   /**
@@ -243,7 +230,7 @@ export class Vault {
     const jws = await signStopNotice(this.#proof(), stop);
     const notice = this.#plainRecord(RECORD_TYPES.notice, `${this.#epoch}`, jws);
     this.#uses.stopped(stop);
-    return [notice, ...(await this.#uses.seal(() => this.#proof(), this.#checkpoints.sequence))];
+    return [notice, ...(await this.#uses.seal(() => this.#proof(), this.#steps.sequence))];
   }
 
   /** @throws ERR_STREAM_TRUNCATED when owners' manifests name more than was there */

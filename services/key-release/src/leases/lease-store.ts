@@ -23,8 +23,6 @@ const LeaseSchema = z.strictObject({
   /** Both ends of the newest step. */
   from: z.string(),
   to: z.string(),
-  /** The holder has taken no step yet: its first may begin at either end of the one before. */
-  fresh: z.int().min(0).max(1),
 });
 export type Lease = Readonly<z.infer<typeof LeaseSchema>>;
 
@@ -37,7 +35,8 @@ export interface LeaseStore {
    */
   acquire(contract: ContractId, holder: string): Lease;
   /**
-   * Compare and swap. Who asks the same again gets the same answer.
+   * Compare and swap. Who asks the same again gets the same answer, a new holder too: a step that
+   * was confirmed leaves as it was prepared, and another one from there is a fork.
    * @throws ERR_LEASE_LOST, ERR_LEASE_FORKED, ERR_CONTRACT_REVOKED
    */
   take(step: LeaseStep, holder: string): Lease;
@@ -80,7 +79,7 @@ export function createLeaseStore(
         const epoch = before.epoch + 1;
         auditLog.append({ event: 'lease-granted', contract, epoch, holder });
         extend(contract);
-        return store({ ...before, state: 'held', holder, epoch, fresh: 1 });
+        return store({ ...before, state: 'held', holder, epoch });
       }),
     take: (step, holder) =>
       transaction(database, () => {
@@ -111,18 +110,18 @@ export function createLeaseStore(
 
 function leaseRows(database: DatabaseSync) {
   const select = database.prepare(
-    'SELECT contract, state, holder, epoch, "from", "to", fresh FROM leases WHERE contract = ?',
+    'SELECT contract, state, holder, epoch, "from", "to" FROM leases WHERE contract = ?',
   );
   const replace = database.prepare(
-    'INSERT OR REPLACE INTO leases (contract, state, holder, epoch, "from", "to", fresh) ' +
-      'VALUES (?, ?, ?, ?, ?, ?, ?)',
+    'INSERT OR REPLACE INTO leases (contract, state, holder, epoch, "from", "to") ' +
+      'VALUES (?, ?, ?, ?, ?, ?)',
   );
   return {
     stored: (contract: ContractId): Lease =>
       LeaseSchema.optional().parse(select.get(contract)) ?? beginningOf(contract),
     store: (lease: Lease): Lease => {
-      const { contract, state, holder, epoch, from, to, fresh } = lease;
-      replace.run(contract, state, holder, epoch, from, to, fresh);
+      const { contract, state, holder, epoch, from, to } = lease;
+      replace.run(contract, state, holder, epoch, from, to);
       return lease;
     },
   };
@@ -130,19 +129,18 @@ function leaseRows(database: DatabaseSync) {
 
 function stepped(lease: Lease, { from, to, contract, epoch }: LeaseStep): Lease {
   const told = { ...lease, epoch: Math.max(lease.epoch, epoch) };
-  const isRepeated = lease.fresh === 0 && from === lease.from && to === lease.to;
+  const isRepeated = from === lease.from && to === lease.to && from !== to;
   if (isRepeated) return told;
-  const starts = lease.fresh === 1 ? [lease.from, lease.to] : [lease.to];
-  if (!starts.includes(from) || from === to) {
+  if (from !== lease.to || from === to) {
     throw new StrongroomError('ERR_LEASE_FORKED', { contract, epoch: lease.epoch });
   }
-  return { ...told, from, to, fresh: 0 };
+  return { ...told, from, to };
 }
 
 /** Where the chain of checkpoints begins: with the hash of the contract's id. */
 function beginningOf(contract: ContractId): Lease {
   const genesis = createHash('sha256').update(contract).digest('hex');
-  return { contract, state: 'ended', holder: null, epoch: 0, from: genesis, to: genesis, fresh: 1 };
+  return { contract, state: 'ended', holder: null, epoch: 0, from: genesis, to: genesis };
 }
 
 function revoked(contract: ContractId): StrongroomError {

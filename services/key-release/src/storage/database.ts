@@ -67,8 +67,7 @@ const TABLES = `
     holder TEXT,
     epoch INTEGER NOT NULL,
     "from" TEXT NOT NULL,
-    "to" TEXT NOT NULL,
-    fresh INTEGER NOT NULL
+    "to" TEXT NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS audit_log (
     sequence INTEGER PRIMARY KEY,
@@ -87,7 +86,7 @@ const TABLES = `
 `;
 
 export const DATABASE_FILE = 'key-release.db';
-const SCHEMA_VERSION = 3;
+const SCHEMA_VERSION = 4;
 const PRIVATE_FILE = 0o600;
 
 /**
