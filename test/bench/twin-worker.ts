@@ -12,6 +12,7 @@ import {
   frontierOf,
   type InputProgress,
   type TimeWindow,
+  windowRuleOf,
   windowsToClose,
 } from '../../services/enclave-worker/src/vault/engine/window.ts';
 import { TWIN_HEADERS } from './twin-headers.ts';
@@ -80,8 +81,8 @@ function closable(query: Query): (TimeWindow | null)[] {
     .flatMap((relation) => datasetsOf(contract, relation))
     .flatMap(({ id }) => inputs.get(id) ?? []);
   const complete = frontierOf(progress, 0) === Number.POSITIVE_INFINITY;
-  if (query.window.kind === 'whole') return complete ? [null] : [];
-  const rule = { sizeMs: query.window.sizeMs, latenessMs: query.latenessMs };
+  const rule = windowRuleOf(query);
+  if (!rule) return complete ? [null] : [];
   const open = windowsToClose(progress, rule, closed.get(query.id) ?? null, 64);
   if (open.length === 0 && complete) done.add(query.id);
   return open;

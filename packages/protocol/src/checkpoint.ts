@@ -43,6 +43,24 @@ export const StreamStateSchema = z.strictObject({
 });
 export type StreamState = z.infer<typeof StreamStateSchema>;
 
+/** Per stream, what came after a window of one query had closed. */
+export const QueryLateRowsSchema = z.array(
+  z.strictObject({
+    dataset: DatasetIdSchema,
+    stream: StreamIdSchema,
+    /** Over all windows so far. */
+    rows: CountSchema,
+    /**
+     * Only of sessions: rows before `below` in batches `first` … `last` are not theirs, since they
+     * came after everything before `below` had been closed. Of batches that are read again.
+     */
+    spans: z.array(
+      z.strictObject({ first: CountSchema, last: CountSchema, below: MillisecondsSchema }),
+    ),
+  }),
+);
+export type QueryLateRows = z.infer<typeof QueryLateRowsSchema>;
+
 export const CheckpointSchema = z.strictObject({
   v: z.literal(1),
   contract: ContractIdSchema,
@@ -60,6 +78,8 @@ export const CheckpointSchema = z.strictObject({
       done: z.boolean(),
       /** Next emission number, the same for all readers. */
       emissions: CountSchema,
+      /** Absent when no row was late. */
+      late: z.exactOptional(QueryLateRowsSchema),
     }),
   ),
   /** How far the owners' ledgers of uses go; absent where there are none. */

@@ -325,6 +325,21 @@ describe('contract', () => {
       'queries.daily',
     ],
     [
+      'a window that leaves rows out',
+      (c) => {
+        c.queries[0].window = { kind: 'hopping', sizeMs: 1_000, advanceMs: 2_000 };
+      },
+      'queries.daily.window',
+    ],
+    [
+      'sessions of a column with nulls',
+      (c) => {
+        const more = { key: 'place', gapMs: 1, maximumMs: 1_000 };
+        c.queries[0].window = { kind: 'session', sizeMs: 1_000, ...more };
+      },
+      'queries.daily.window',
+    ],
+    [
       'reserved dataset name',
       (c) => Object.assign(c.datasets[0], { id: 'aggregates' }),
       'datasets',

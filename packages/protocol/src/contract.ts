@@ -38,6 +38,7 @@ import {
 } from './limits.ts';
 import { IssuerKeySchema, SigningKeySchema, WrappingKeySchema } from './public-key.ts';
 import { RESERVED_DATASET_IDS } from './record.ts';
+import { WindowSchema, windowProblemIn } from './windows.ts';
 
 /**
  * The contract: who computes what over whose data, in which enclave. One JSON document; its id is
@@ -131,13 +132,6 @@ export const DatasetSchema = z.strictObject({
 });
 export type Dataset = z.infer<typeof DatasetSchema>;
 
-export const WindowSchema = z.discriminatedUnion('kind', [
-  /** [k * sizeMs, (k + 1) * sizeMs) in event time, k an integer. */
-  z.strictObject({ kind: z.literal('tumbling'), sizeMs: z.int().min(1_000) }),
-  /** The whole dataset, once every input stream is final. */
-  z.strictObject({ kind: z.literal('whole') }),
-]);
-
 export const DisclosureRuleSchema = z.strictObject({
   /** A group with fewer rows than this is not disclosed. */
   minimumGroupRows: z.int().min(1).max(1_000_000),
@@ -152,7 +146,7 @@ export const QuerySchema = z.strictObject({
   /** Exactly the relations that the SQL names. */
   relations: z.array(SqlNameSchema).min(1).max(16),
   window: WindowSchema,
-  /** How long after the watermark has passed a window's end it stays open. */
+  /** The grace period: how long after the watermark has passed a window's end it stays open. */
   latenessMs: z.int().min(0),
   readers: z.array(PartyIdSchema).min(1).max(PARTIES_MAX),
   disclosure: DisclosureRuleSchema,
@@ -322,12 +316,9 @@ function checkQuery(contract: Contract, query: Query): void {
       throw malformed(`${at}.readers`, `${reader} has no reading key`);
     }
   }
-  const timed = query.relations.some((relation) =>
-    datasetsOf(contract, relation).some((dataset) => dataset.eventTime !== undefined),
-  );
-  if (query.window.kind === 'tumbling' && !timed) {
-    throw malformed(`${at}.window`, 'a window needs a relation with an event time');
-  }
+  const inputs = query.relations.flatMap((relation) => datasetsOf(contract, relation));
+  const problem = windowProblemIn(query, inputs);
+  if (problem !== undefined) throw malformed(`${at}.window`, problem);
 }
 
 /** @throws ERR_PARTY_UNKNOWN */

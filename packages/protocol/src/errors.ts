@@ -224,8 +224,8 @@ export const ERRORS = {
     'Two histories of this stream exist; ask its owner which one is true.',
   ),
   ERR_LATE_ROWS: quarantine(
-    'rows are expected before the watermark has passed their window',
-    'The late rows were not counted; the owner may raise its watermark lag.',
+    'rows are expected before a window that holds them has closed',
+    'Late rows are counted in open windows only; the owner may raise its watermark lag.',
   ),
 
   // Attestation

@@ -111,6 +111,8 @@ export const WRAPPED_KEY_CHARACTERS_MAX = 8_192;
 export const SQL_CHARACTERS_MAX = 16_384;
 export const IDENTIFIER_CHARACTERS_MAX = 63;
 
+/** A day that advances by the minute: so many windows may hold one row, or wait with it. */
+export const WINDOWS_PER_ROW_MAX = 1_440;
 /** A result may have so many rows; a larger one is refused, not cut. */
 export const AGGREGATE_ROWS_MAX = 100_000;
 

@@ -29,7 +29,10 @@ export const CountedInputSchema = z.strictObject({
   head: Sha256HexSchema,
   /** Rows of this stream that lie in the window. */
   rows: CountSchema,
-  /** Rows of this stream that came after their window had closed, over all windows so far. */
+  /**
+   * Rows of this stream that came after a window of this query had closed that holds them, over all
+   * windows so far.
+   */
   lateRows: CountSchema,
 });
 export type CountedInput = z.infer<typeof CountedInputSchema>;

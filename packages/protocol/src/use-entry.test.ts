@@ -57,7 +57,8 @@ describe('entries of a ledger of uses', () => {
   });
 
   test('an entry says something, and nothing of a kind that is not known', () => {
-    const late = { kind: 'late', dataset: 'visits', rows: 2 };
+    const missed = { start: 0, end: 3_600_000 };
+    const late = { kind: 'late', dataset: 'visits', query: 'hourly', rows: 2, excluded: 1, missed };
     expect(UseEntrySchema.safeParse({ v: 1, facts: [late] }).success).toBe(true);
     expect(UseEntrySchema.safeParse({ v: 1, facts: [] }).success).toBe(false);
     expect(UseEntrySchema.safeParse({ v: 1, facts: [{ ...late, kind: 'lost' }] }).success).toBe(

@@ -83,8 +83,16 @@ export const UseFactSchema = z.discriminatedUnion('kind', [
     dataset: DatasetIdSchema,
     byCode: z.record(z.string(), CountSchema),
   }),
-  /** Rows that came after their window had closed, since the entry before. */
-  z.strictObject({ kind: z.literal('late'), ...RowsOfDatasetSchema.shape }),
+  /** Rows, since the entry before, that came after a window had closed that holds them. */
+  z.strictObject({
+    kind: z.literal('late'),
+    ...RowsOfDatasetSchema.shape,
+    query: QueryIdSchema,
+    /** Of these, rows that no window of the query counts; the others lie in an open one too. */
+    excluded: CountSchema,
+    /** Which closed windows they missed: from the start of the first to the end of the last. */
+    missed: z.strictObject({ start: MillisecondsSchema, end: MillisecondsSchema }),
+  }),
   /** An owner ended the contract: nothing follows. */
   z.strictObject({
     kind: z.literal('stop'),

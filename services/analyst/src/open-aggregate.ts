@@ -5,6 +5,7 @@ import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
 import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
+import { isWindowOf } from '@strongroom/protocol/windows';
 import type { LogEntry } from '@strongroom/record-log/log';
 import type { PartyIdentity } from '@strongroom/sealing/identity';
 import { claimedAggregate, openAggregate } from '@strongroom/sealing/open';
@@ -99,12 +100,9 @@ const MILLISECONDS_SHOWN_MAX = 8.64e15;
 /** What the contract says about every result of this query. */
 function checkSeal(seal: AggregateSeal, query: Query, contract: Contract): void {
   const { window, inputs } = seal;
-  if (query.window.kind === 'tumbling' && window) {
-    const { sizeMs } = query.window;
-    const aligned = window.start % sizeMs === 0 && window.end - window.start === sizeMs;
-    const shown = Math.max(Math.abs(window.start), Math.abs(window.end)) <= MILLISECONDS_SHOWN_MAX;
-    if (!aligned || !shown) throw malformed(seal, 'window');
-  }
+  const farthest = Math.max(...[window?.start ?? 0, window?.end ?? 0].map(Math.abs));
+  const isShown = farthest <= MILLISECONDS_SHOWN_MAX;
+  if (!isShown || !isWindowOf(query.window, window)) throw malformed(seal, 'window');
   const known = new Set<string>(contract.datasets.map((dataset) => dataset.id));
   if (inputs.some((input) => !known.has(input.dataset))) throw malformed(seal, 'inputs');
 }

@@ -1,3 +1,4 @@
+import type { Query } from '@strongroom/protocol/contract';
 import { describe, expect, test } from 'vitest';
 import { agreedContract } from '../test/signed-contract.ts';
 import { contractText } from './contract-text.ts';
@@ -39,5 +40,32 @@ describe('the guards of a contract', () => {
     });
     expect(text).toContain(`with PCR 4: ${'cd'.repeat(32)}`);
     expect(text).toContain('demands revocationList: "required"');
+  });
+});
+
+describe('the window of a query', () => {
+  const day = 86_400_000;
+  test.each<[Query['window'], number, string]>([
+    [{ kind: 'whole' }, 0, 'once, over the whole data'],
+    [
+      { kind: 'tumbling', sizeMs: day },
+      3_600_000,
+      'for every day of event time, kept open 1 hour longer',
+    ],
+    [
+      { kind: 'hopping', sizeMs: day, advanceMs: 3_600_000 },
+      0,
+      'every hour of event time, over 1 day each; the minimum below does not hold for what two',
+    ],
+    [
+      { kind: 'session', key: 'who', gapMs: 1_800_000, maximumMs: day, sizeMs: day },
+      1,
+      'for every day of event time, over the sessions that end in it: rows of one who without ' +
+        'a gap of more than 30 minutes, cut at multiples of 1 day when they last longer, kept open 1 ms longer',
+    ],
+  ])('is said as it was agreed: %j', async (window, latenessMs, said) => {
+    const { contract, contractId } = await agreedContract({});
+    const queries = contract.queries.map((query) => ({ ...query, window, latenessMs }));
+    expect(contractText({ ...contract, queries }, contractId, [])).toContain(said);
   });
 });

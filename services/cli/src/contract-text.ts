@@ -96,9 +96,26 @@ function queryLines(query: Query): string[] {
 }
 
 function windowText(query: Query): string {
-  if (query.window.kind === 'whole') return 'once, over the whole data';
-  const late = query.latenessMs > 0 ? `, kept open ${durationText(query.latenessMs)} longer` : '';
-  return `for every ${durationText(query.window.sizeMs)} of event time${late}`;
+  const { window } = query;
+  const late = query.latenessMs > 0 ? `, kept open ${lengthText(query.latenessMs)} longer` : '';
+  switch (window.kind) {
+    case 'whole':
+      return 'once, over the whole data';
+    case 'tumbling':
+      return `for every ${durationText(window.sizeMs)} of event time${late}`;
+    case 'hopping':
+      return [
+        `every ${durationText(window.advanceMs)} of event time,`,
+        `over ${lengthText(window.sizeMs)} each${late};`,
+        'the minimum below does not hold for what two windows differ in',
+      ].join(' ');
+    case 'session':
+      return [
+        `for every ${durationText(window.sizeMs)} of event time, over the sessions that end in it:`,
+        `rows of one ${window.key} without a gap of more than ${lengthText(window.gapMs)},`,
+        `cut at multiples of ${lengthText(window.maximumMs)} when they last longer${late}`,
+      ].join(' ');
+  }
 }
 
 const UNITS = [
@@ -107,6 +124,11 @@ const UNITS = [
   ['minute', 60_000],
   ['second', 1_000],
 ] as const;
+
+function lengthText(milliseconds: number): string {
+  const text = durationText(milliseconds);
+  return /^\d/.test(text) ? text : `1 ${text}`;
+}
 
 /** Exact: the largest unit that divides the duration. */
 function durationText(milliseconds: number): string {

@@ -27,7 +27,10 @@ function factText(fact: UseFact, measurement: string): string {
     case 'refusals':
       return `${fact.dataset}: refused ${countsText(fact.byCode)}`;
     case 'late':
-      return `${fact.dataset}: ${fact.rows} rows came too late`;
+      return [
+        `${fact.query}: ${fact.rows} rows of ${fact.dataset} came too late`,
+        `for ${windowText(fact.missed)}, ${fact.excluded} of them for every window`,
+      ].join(' ');
     case 'stop':
       return `ended by ${fact.stoppedBy}: ${rowsText(fact.counted) || 'no row'} counted`;
   }

@@ -20,7 +20,10 @@ export class Tally {
     for (const outcome of outcomes) {
       if (outcome.again) continue;
       this.#meters.rows.inc(outcome.rows);
-      this.#meters.lateRows.inc(outcome.lateRows);
+      for (const { query, rows, excluded } of outcome.late ?? []) {
+        this.#meters.lateRows.inc({ query }, rows);
+        this.#meters.excludedRows.inc({ query }, excluded);
+      }
       if (outcome.kind === 'batch') this.#meters.batches.inc();
       if (outcome.code !== undefined) this.#refuse(outcome.code, 1);
       if (outcome.lateRows > 0) this.#refuse('ERR_LATE_ROWS', outcome.lateRows);
@@ -83,7 +86,14 @@ function createMeters(metrics: Metrics) {
   const name = (rest: string) => `strongroom_worker_${rest}`;
   return {
     rows: metrics.counter(name('rows_total'), 'Rows counted for the first time.'),
-    lateRows: metrics.counter(name('late_rows_total'), 'Rows that missed their window.'),
+    lateRows: metrics.counter(name('late_rows_total'), 'Rows that missed a window of the query.', [
+      'query',
+    ]),
+    excludedRows: metrics.counter(
+      name('excluded_rows_total'),
+      'Late rows that no window of the query counts.',
+      ['query'],
+    ),
     batches: metrics.counter(name('batches_total'), 'Sealed batches taken.'),
     refusals: metrics.counter(name('refusals_total'), 'Refusals by code.', ['code']),
     windows: metrics.counter(name('windows_total'), 'Windows whose results were committed.'),

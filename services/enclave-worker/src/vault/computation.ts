@@ -1,11 +1,20 @@
 import type { Checkpoint } from '@strongroom/protocol/checkpoint';
-import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
-import type { DatasetId } from '@strongroom/protocol/fields';
+import { type Contract, type Dataset, datasetsOf, type Query } from '@strongroom/protocol/contract';
+import type { DatasetId, StreamId } from '@strongroom/protocol/fields';
 import type { CountedInput } from '@strongroom/protocol/sealed-aggregate';
 import { disclose } from './disclose.ts';
 import type { DoorRecord } from './door.ts';
 import type { Aggregator } from './engine/aggregate.ts';
-import { allWindowsClosed, frontierOf, type TimeWindow, windowsToClose } from './engine/window.ts';
+import {
+  allWindowsClosed,
+  frontierOf,
+  neededFrom,
+  type TimeWindow,
+  windowRuleOf,
+  windowsToClose,
+} from './engine/window.ts';
+import type { OpenedBatch } from './held-batches.ts';
+import { type Judgement, LateRows, type OpenQuery } from './late-rows.ts';
 import { type ResultProof, sealAggregate } from './seal-aggregate.ts';
 import type { StreamSet } from './stream-set.ts';
 import type { Emitted } from './uses.ts';
@@ -16,6 +25,7 @@ export class Computation {
   readonly #aggregator: Aggregator;
   readonly #streams: ReadonlyMap<DatasetId, StreamSet>;
   readonly #progress: Map<string, QueryProgress>;
+  readonly #late = new LateRows();
 
   constructor(
     contract: Contract,
@@ -31,11 +41,17 @@ export class Computation {
   }
 
   restore(queries: Checkpoint['queries']): void {
-    for (const { query, ...progress } of queries) this.#progress.set(query, { ...progress });
+    for (const { query, late, ...progress } of queries) {
+      this.#progress.set(query, { ...progress });
+      if (late) this.#late.restore(query, late);
+    }
   }
 
   state(): Checkpoint['queries'] {
-    return this.#contract.queries.map(({ id }) => ({ query: id, ...this.#of(id) }));
+    return this.#contract.queries.map(({ id }) => {
+      const late = this.#late.state(id, (at) => this.#isReadAgain(at));
+      return { query: id, ...this.#of(id), ...(late.length > 0 ? { late } : {}) };
+    });
   }
 
   get done(): boolean {
@@ -47,12 +63,13 @@ export class Computation {
     return Math.min(...this.#neededBy(dataset), Number.POSITIVE_INFINITY);
   }
 
-  /** Rows of this dataset with an earlier event time have missed a window. */
-  lateBefore(dataset: DatasetId): number {
-    const closed = this.#queriesOf(dataset).flatMap((query) =>
-      query.window.kind === 'tumbling' ? [this.#of(query.id).closedUntil ?? EARLIEST] : [],
-    );
-    return Math.max(...closed, EARLIEST);
+  /** Judges what is late of batches of this dataset, until the next window closes. */
+  judgeOf(dataset: Dataset): (opened: OpenedBatch, isNew: boolean) => Judgement {
+    const open = this.#queriesOf(dataset.id).flatMap((query): OpenQuery[] => {
+      const rule = windowRuleOf(query);
+      return rule ? [{ query, rule, closedUntil: this.#of(query.id).closedUntil }] : [];
+    });
+    return (opened, isNew) => this.#late.judge(opened, isNew, dataset, open);
   }
 
   /** Seals the results of windows that are complete, until `bytesMax` bytes came together. */
@@ -64,7 +81,9 @@ export class Computation {
     const records: DoorRecord[] = [];
     const emitted: Emitted[] = [];
     for (const query of this.#contract.queries) {
-      for (const window of this.#closable(query)) {
+      const windows = this.#closable(query);
+      await this.#aggregator.prepare(query, windows);
+      for (const window of windows) {
         if (bytesOf(records) >= bytesMax) return { records, emitted, more: true };
         const result = await this.#emit(query, window, checkpoint, proof);
         records.push(...result.records);
@@ -89,10 +108,8 @@ export class Computation {
     const progress = this.#of(query.id);
     if (progress.done) return [];
     const inputs = this.#inputsOf(query).map((streams) => streams.progress());
-    if (query.window.kind === 'whole') {
-      return frontierOf(inputs, 0) === Number.POSITIVE_INFINITY ? [null] : [];
-    }
-    const rule = { sizeMs: query.window.sizeMs, latenessMs: query.latenessMs };
+    const rule = windowRuleOf(query);
+    if (!rule) return frontierOf(inputs, 0) === Number.POSITIVE_INFINITY ? [null] : [];
     return windowsToClose(inputs, rule, progress.closedUntil, WINDOWS_AT_ONCE);
   }
 
@@ -122,16 +139,21 @@ export class Computation {
     const inputs: CountedInput[] = [];
     for (const streams of this.#inputsOf(query)) {
       const { id } = streams.dataset;
-      inputs.push(...streams.counted(await this.#aggregator.rows.countByStream(id, window)));
+      const counted = streams.counted(await this.#aggregator.rows.countByStream(query, id, window));
+      for (const input of counted) {
+        const lateRows = this.#late.count(query.id, id, input.stream);
+        inputs.push({ ...input, lateRows });
+      }
     }
     return inputs;
   }
 
   #checkDone(query: Query): void {
     const progress = this.#of(query.id);
-    if (query.window.kind === 'whole' || progress.done) return;
+    const rule = windowRuleOf(query);
+    if (!rule || progress.done) return;
     const inputs = this.#inputsOf(query).map((streams) => streams.progress());
-    progress.done = allWindowsClosed(inputs, progress.closedUntil);
+    progress.done = allWindowsClosed(inputs, rule, progress.closedUntil);
   }
 
   #neededBy(dataset: DatasetId): number[] {
@@ -139,8 +161,15 @@ export class Computation {
     return this.#queriesOf(dataset).map((query) => {
       const { done, closedUntil } = this.#of(query.id);
       if (done) return Number.POSITIVE_INFINITY;
-      return isTimed && query.window.kind === 'tumbling' ? (closedUntil ?? EARLIEST) : EARLIEST;
+      const rule = windowRuleOf(query);
+      return isTimed && rule ? neededFrom(rule, closedUntil) : EARLIEST;
     });
+  }
+
+  #isReadAgain(at: { dataset: DatasetId; stream: StreamId; sequence: number }): boolean {
+    const streams = this.#streams.get(at.dataset)?.streams ?? [];
+    const state = streams.find(({ id }) => id === at.stream)?.state();
+    return state !== undefined && at.sequence >= state.rebuild.sequence;
   }
 
   #queriesOf(dataset: DatasetId): Query[] {

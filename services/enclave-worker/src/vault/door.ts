@@ -1,4 +1,5 @@
 import type { ErrorCode, ErrorFacts } from '@strongroom/protocol/errors';
+import type { QueryId } from '@strongroom/protocol/fields';
 
 /**
  * What passes between the worker and the vault: sealed bytes, public keys, the contract, codes and
@@ -106,12 +107,24 @@ export interface EntryOutcome {
   readonly kind: 'batch' | 'manifest' | 'refused' | 'held';
   /** Rows that were counted for the first time. */
   readonly rows: number;
-  /** Of these, rows whose window had been closed. */
+  /** Of these, rows that missed a window of any query: it had been closed. */
   readonly lateRows: number;
+  /** The same, query by query; absent when no row was late. */
+  readonly late?: readonly LateCount[];
   readonly code?: ErrorCode;
   readonly facts?: ErrorFacts;
   /** An earlier run has reported this record. */
   readonly again?: boolean;
+}
+
+/** Rows that came after a window of one query had been closed that holds them. */
+export interface LateCount {
+  readonly query: QueryId;
+  readonly rows: number;
+  /** Of these, rows that no window of the query counts; the others lie in an open one too. */
+  readonly excluded: number;
+  /** Which closed windows they missed: from the start of the first to the end of the last. */
+  readonly missed: { readonly start: number; readonly end: number };
 }
 
 export interface Closing {

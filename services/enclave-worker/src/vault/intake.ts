@@ -6,12 +6,13 @@ import { manifestRecordShape } from '@strongroom/protocol/record';
 import type { BatchSeal, Manifest } from '@strongroom/protocol/sealed-batch';
 import { openBatch, recordTypeOf } from '@strongroom/sealing/open';
 import { verifyManifest } from '@strongroom/sealing/verify';
-import type { DoorEntry, EntryOutcome } from './door.ts';
+import type { DoorEntry, EntryOutcome, LateCount } from './door.ts';
 import { type ArrowBatch, readArrowBatch } from './engine/arrow-batch.ts';
-import { eventTimeColumnOf, eventTimeRange, rowsBelow } from './engine/event-time.ts';
+import { eventTimeColumnOf, eventTimeRange } from './engine/event-time.ts';
 import type { StoredBatch } from './engine/row-store.ts';
 import type { OpenedBatch } from './held-batches.ts';
 import type { VaultKeys } from './keys.ts';
+import { type Judgement, mergeLate } from './late-rows.ts';
 import type { DatasetStream } from './stream.ts';
 import type { StreamSet } from './stream-set.ts';
 
@@ -22,8 +23,8 @@ export interface IntakeContext {
   readonly contractId: ContractId;
   readonly keys: VaultKeys;
   readonly streams: StreamSet;
-  /** Rows with an earlier event time belong to windows that were closed. */
-  readonly lateBefore: number;
+  /** Says what is late of a batch that is next in its stream, and counts it. */
+  readonly judge: (opened: OpenedBatch, isNew: boolean) => Judgement;
 }
 
 export interface Intake {
@@ -138,6 +139,7 @@ function takeBatch(
   batches: StoredBatch[],
 ): EntryOutcome {
   const counts = { rows: 0, lateRows: 0 };
+  const allLate: LateCount[] = [];
   let current: OpenedBatch | undefined = opened;
   if (opened.seal.sequence > stream.sequence && stream.hold(opened)) {
     const code = 'ERR_STREAM_GAP';
@@ -146,20 +148,18 @@ function takeBatch(
   }
   while (current) {
     const isNew = stream.takeBatch(current.seal, current.jws, current.offset);
-    batches.push({ arrowBatch: current.arrowBatch, stream: stream.index });
-    const lateRows = isNew ? countLate(current.arrowBatch, current.seal, context) : 0;
+    const { late, lateBelow } = context.judge(current, isNew);
+    batches.push({ arrowBatch: current.arrowBatch, stream: stream.index, lateBelow });
+    allLate.push(...late);
+    // What is late for one query is late for every one that has closed more.
+    const lateRows = Math.max(0, ...late.map(({ rows }) => rows));
     stream.addLateRows(lateRows);
     counts.rows += isNew ? current.seal.rows : 0;
     counts.lateRows += lateRows;
     current = stream.takeHeld();
   }
-  return { offset: opened.offset, kind: 'batch', ...counts };
-}
-
-function countLate(arrowBatch: ArrowBatch, seal: BatchSeal, context: IntakeContext): number {
-  const column = eventTimeColumnOf(context.streams.dataset);
-  if (!column || !seal.eventTime || seal.eventTime.min >= context.lateBefore) return 0;
-  return rowsBelow(arrowBatch, column, context.lateBefore);
+  const told = allLate.length > 0 ? { late: mergeLate(allLate) } : {};
+  return { offset: opened.offset, kind: 'batch', ...counts, ...told };
 }
 
 type Settled<T> =

@@ -175,7 +175,13 @@ describe('ledgers of uses', () => {
         window(0, 'north', 5),
         { kind: 'refusals', dataset: 'north', byCode: { ERR_BATCH_REPLAYED: 1 } },
       ],
-      [window(1, 'north', 4), { kind: 'late', dataset: 'north', rows: 2 }],
+      [
+        window(1, 'north', 4),
+        {
+          ...{ kind: 'late', dataset: 'north', query: 'hourly', rows: 2, excluded: 2 },
+          missed: { start: 0, end: HOUR_MS },
+        },
+      ],
     ]);
     expect(theirs.entries.map(({ facts }) => facts)).toEqual([
       [start('south')],

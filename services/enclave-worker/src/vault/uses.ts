@@ -14,8 +14,9 @@ import {
   useGenesis,
 } from '@strongroom/protocol/use-entry';
 import { sealOnce } from '@strongroom/sealing/seal';
-import type { DoorRecord, EntryOutcome } from './door.ts';
+import type { DoorRecord, EntryOutcome, LateCount } from './door.ts';
 import type { TimeWindow } from './engine/window.ts';
+import { mergeLate } from './late-rows.ts';
 import type { ResultProof } from './seal-aggregate.ts';
 
 /** A result that left, as far as the owners of its inputs are told. */
@@ -43,7 +44,10 @@ export class Uses {
   readonly #contractId: ContractId;
   readonly #ledgers: ReadonlyMap<PartyId, Ledger>;
   readonly #keys = new Map<PartyId, Set<string>>();
-  readonly #news = new Map<DatasetId, { readonly byCode: Map<string, number>; late: number }>();
+  readonly #news = new Map<
+    DatasetId,
+    { readonly byCode: Map<string, number>; late: LateCount[] }
+  >();
   /** As it was before the last step. */
   #before: readonly { readonly ledger: Ledger; readonly was: Ledger }[] = [];
 
@@ -92,11 +96,11 @@ export class Uses {
   }
 
   count(dataset: DatasetId, outcomes: readonly EntryOutcome[]): void {
-    const news = this.#news.get(dataset) ?? { byCode: new Map<string, number>(), late: 0 };
-    for (const { kind, code, lateRows, again } of outcomes) {
+    const news = this.#news.get(dataset) ?? { byCode: new Map<string, number>(), late: [] };
+    for (const { kind, code, late = [], again } of outcomes) {
       if (again) continue;
       if (kind === 'refused' && code) news.byCode.set(code, (news.byCode.get(code) ?? 0) + 1);
-      news.late += lateRows;
+      news.late = mergeLate([...news.late, ...late]);
     }
     this.#news.set(dataset, news);
   }
@@ -179,11 +183,11 @@ export class Uses {
 
   #newsOf(owner: PartyId): UseFact[] {
     return this.#datasetsOf(owner).flatMap((dataset): UseFact[] => {
-      const { byCode, late = 0 } = this.#news.get(dataset) ?? {};
+      const { byCode, late = [] } = this.#news.get(dataset) ?? {};
       const refusals = Object.fromEntries(byCode ?? []);
       return [
         ...(byCode?.size ? [{ kind: 'refusals' as const, dataset, byCode: refusals }] : []),
-        ...(late > 0 ? [{ kind: 'late' as const, dataset, rows: late }] : []),
+        ...late.map((count) => ({ kind: 'late' as const, dataset, ...count })),
       ];
     });
   }

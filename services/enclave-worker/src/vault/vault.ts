@@ -165,7 +165,7 @@ export class Vault {
       contractId: this.#contractId,
       keys: this.#keys,
       streams,
-      lateBefore: this.#computation.lateBefore(dataset.id),
+      judge: this.#computation.judgeOf(dataset),
     });
     this.#refusals.count(outcomes);
     this.#uses.count(dataset.id, outcomes);

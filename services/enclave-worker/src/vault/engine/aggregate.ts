@@ -7,6 +7,7 @@ import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
 import { Engine } from './engine.ts';
 import { isResultType, type TypedColumn } from './result-types.ts';
 import { RowStore, type StoredBatch } from './row-store.ts';
+import { isSessionQuery } from './sessions.ts';
 import { type CheckedQuery, checkQuery } from './sql-gate.ts';
 import type { TimeWindow } from './window.ts';
 
@@ -53,11 +54,21 @@ export class Aggregator {
     return this.#rows.append(dataset, batches, keepFrom);
   }
 
+  /**
+   * What windows of a query that follow one another have in common, before the first is aggregated.
+   * @throws ERR_VAULT_MEMORY
+   */
+  async prepare(query: Query, windows: readonly (TimeWindow | null)[]): Promise<void> {
+    const [first, last] = [windows[0], windows.at(-1)];
+    if (!isSessionQuery(query) || !first || !last) return;
+    await this.#rows.cutSessions(query, { start: first.start, end: last.end });
+  }
+
   /** @throws ERR_QUERY_FAILED, ERR_VAULT_MEMORY, ERR_LIMIT_EXCEEDED */
   async aggregate(query: Query, window: TimeWindow | null): Promise<Aggregate> {
     const checked = this.#queries.get(query.id);
     if (!checked) throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
-    await this.#rows.showWindow(query.relations, window);
+    await this.#rows.showWindow(query, window);
     const reader = await this.#engine.readUntil(checked.sql, AGGREGATE_ROWS_MAX + 1, {
       query: query.id,
     });
@@ -94,12 +105,15 @@ function columnNamesOf(queries: readonly CheckedQuery[]): ReadonlySet<string> | 
   return all;
 }
 
+const ANY_WINDOW = { start: 0, end: 1 };
+
 /** Binds the query to empty tables: an unknown column or a result type without Arrow form shows. */
 async function checkTypes(engine: Engine, rows: RowStore, checked: CheckedQuery): Promise<void> {
   const { query } = checked;
   let types: readonly DuckDBType[] | undefined;
-  await rows.showWindow(query.relations, null);
   try {
+    if (isSessionQuery(query)) await rows.cutSessions(query, ANY_WINDOW);
+    await rows.showWindow(query, isSessionQuery(query) ? ANY_WINDOW : null);
     types = (await engine.read(checked.sql)).columnTypes();
   } catch {
     types = undefined;

@@ -40,12 +40,22 @@ export function eventTimeRange(
   return { min: times.milliseconds(smallest), max: times.milliseconds(largest) };
 }
 
-/** Rows whose event time is below `ms`. */
-export function rowsBelow(arrowBatch: ArrowBatch, column: EventTimeColumn, ms: number): number {
+/** How many rows have an event time below `ms`, and the largest of these times. */
+export function timesBelow(
+  arrowBatch: ArrowBatch,
+  column: EventTimeColumn,
+  ms: number,
+): { rows: number; max: number } {
   const times = timesOf(arrowBatch, column);
-  let count = 0;
-  for (let row = 0; row < arrowBatch.rows; row++) if (times.milliseconds(row) < ms) count += 1;
-  return count;
+  let rows = 0;
+  let max = Number.NEGATIVE_INFINITY;
+  for (let row = 0; row < arrowBatch.rows; row++) {
+    const time = times.milliseconds(row);
+    if (time >= ms) continue;
+    rows += 1;
+    max = Math.max(max, time);
+  }
+  return { rows, max };
 }
 
 /** A literal of the column's own type for the first moment that is not before `ms`. */
@@ -53,6 +63,25 @@ export function timeLiteral(column: EventTimeColumn, ms: number): string {
   if (column.type === 'date32') return `(DATE '1970-01-01' + ${Math.ceil(ms / DAY_MS)})`;
   const timestamp = `make_timestamp(${BigInt(ms) * 1000n})`;
   return column.type === 'timestamp-us' ? timestamp : `${timestamp}::TIMESTAMP_MS`;
+}
+
+/** SQL for a row's event time in milliseconds, rounded down. */
+export function millisecondsOf({ name, type }: EventTimeColumn, of = ''): string {
+  const column = `${of}"${name}"`;
+  if (type === 'date32') return `(${column} - DATE '1970-01-01') * ${DAY_MS}`;
+  if (type === 'timestamp-ms') return `epoch_ms(${column})`;
+  // Integer division rounds towards zero, so that the remainder is taken off first.
+  const us = `epoch_us(${column})`;
+  return `((${us} - ((${us} % 1000 + 1000) % 1000)) // 1000)`;
+}
+
+/** One byte a row: 1 where the event time is below `ms`. */
+export function flagsBelow(arrowBatch: ArrowBatch, column: EventTimeColumn, ms: number) {
+  const flags = new Uint8Array(arrowBatch.rows);
+  if (ms === Number.NEGATIVE_INFINITY) return flags;
+  const times = timesOf(arrowBatch, column);
+  for (let row = 0; row < flags.length; row++) flags[row] = times.milliseconds(row) < ms ? 1 : 0;
+  return flags;
 }
 
 interface Times {

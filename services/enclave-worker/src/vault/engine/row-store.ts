@@ -1,13 +1,21 @@
 import assert from 'node:assert/strict';
-import { UTINYINT } from '@duckdb/node-api';
-import type { ColumnContract, Contract, Dataset } from '@strongroom/protocol/contract';
+import { BOOLEAN, UTINYINT } from '@duckdb/node-api';
+import type { ColumnContract, Contract, Dataset, Query } from '@strongroom/protocol/contract';
 import { datasetOf, datasetsOf } from '@strongroom/protocol/contract';
-import type { DatasetId } from '@strongroom/protocol/fields';
+import type { DatasetId, QueryId } from '@strongroom/protocol/fields';
 import type { ArrowBatch } from './arrow-batch.ts';
 import { ArrowTableFunction } from './arrow-table-function.ts';
 import type { Engine } from './engine.ts';
-import { eventTimeColumnOf, timeLiteral } from './event-time.ts';
+import { eventTimeColumnOf, flagsBelow, timeLiteral } from './event-time.ts';
 import { DUCKDB_TYPES, type GroupColumn, makeRowGroup } from './row-group.ts';
+import {
+  isSessionQuery,
+  SESSION_SELECTION,
+  type SessionInput,
+  type SessionQuery,
+  sessionRowsSql,
+  sessionsSql,
+} from './sessions.ts';
 import type { TimeWindow } from './window.ts';
 
 /**
@@ -33,9 +41,12 @@ export class RowStore {
   ): Promise<RowStore> {
     const tables = new Map<DatasetId, StoredTable>();
     for (const dataset of contract.datasets) {
-      const columns = keptColumns(dataset, columnNames);
-      await engine.run(`CREATE TABLE ${tableName(dataset.id)} (${declarations(columns)})`);
-      tables.set(dataset.id, { columns, rows: 0 });
+      const sessions = sessionQueriesOf(contract, dataset);
+      const columns = keptColumns(dataset, columnNames, sessions);
+      await engine.run(
+        `CREATE TABLE ${tableName(dataset.id)} (${declarations(columns, sessions)})`,
+      );
+      tables.set(dataset.id, { columns, sessions, rows: 0 });
     }
     return new RowStore(engine, contract, tables);
   }
@@ -50,12 +61,15 @@ export class RowStore {
         ? `WHERE ${quote(time.name)} >= ${timeLiteral(time, keepFrom)}`
         : '';
     await this.#engine.insert(
-      `INSERT INTO ${tableName(id)} SELECT ${names(table.columns)}, ${STREAM}
+      `INSERT INTO ${tableName(id)} SELECT ${names(table.columns)}, ${ownNames(table.sessions)}
        FROM ${ArrowTableFunction.functionName}() ${filter}`,
       makeRowGroup(
         dataset.columns,
         batches.map(({ arrowBatch }) => arrowBatch),
-        [streamColumn(batches)],
+        [
+          streamColumn(batches),
+          ...table.sessions.map((query) => lateColumn(batches, dataset, query)),
+        ],
       ),
       { dataset: id },
     );
@@ -69,20 +83,34 @@ export class RowStore {
     return Number(row?.[0]);
   }
 
-  /** The same, by the index of the stream among those of the dataset. */
-  async countByStream(id: DatasetId, window: TimeWindow | null): Promise<Map<number, number>> {
-    const rows = `FROM ${tableName(id)} ${this.#restriction(id, window)}`;
-    const sql = `SELECT ${STREAM}, count(*) ${rows} GROUP BY ${STREAM}`;
+  /** Those that a query counts in a window, by the stream's index among those of the dataset. */
+  async countByStream(
+    query: Query,
+    id: DatasetId,
+    window: TimeWindow | null,
+  ): Promise<Map<number, number>> {
+    const rows = this.#rowsOf(query, id, window);
+    const sql = `SELECT r.${STREAM}, count(*) ${rows} GROUP BY r.${STREAM}`;
     const found = (await this.#engine.read(sql, { dataset: id })).getRows();
     return new Map(found.map(([stream, count]) => [Number(stream), Number(count)]));
   }
 
-  /** Makes each relation the rows of its datasets that lie in the window. */
-  async showWindow(relations: readonly string[], window: TimeWindow | null): Promise<void> {
-    for (const relation of relations) {
+  /** Cuts the sessions that end in consecutive windows, before these are shown. */
+  async cutSessions(query: SessionQuery, span: TimeWindow): Promise<void> {
+    const datasets = query.relations.flatMap((relation) => datasetsOf(this.#contract, relation));
+    const inputs = datasets.flatMap(({ id }) => this.#sessionInput(query, id) ?? []);
+    const sql = sessionsSql(query, inputs, span);
+    const facts = { query: query.id };
+    await this.#engine.run(`CREATE OR REPLACE TABLE ${sessionsName(query)} AS ${sql}`, facts);
+  }
+
+  /** Makes each relation of a query the rows of its datasets that lie in the window. */
+  async showWindow(query: Query, window: TimeWindow | null): Promise<void> {
+    for (const relation of query.relations) {
       const parts = datasetsOf(this.#contract, relation).map(({ id }) => {
-        const columns = names(this.#table(id).columns);
-        return `SELECT ${columns} FROM ${tableName(id)} ${this.#restriction(id, window)}`;
+        const columns = this.#table(id).columns.map(({ name }) => `r.${quote(name)}`);
+        const all = this.#sessionInput(query, id) ? [...columns, SESSION_SELECTION] : columns;
+        return `SELECT ${all.join(', ')} ${this.#rowsOf(query, id, window)}`;
       });
       const view = `CREATE OR REPLACE VIEW ${quote(relation)} AS ${parts.join(' UNION ALL ')}`;
       await this.#engine.run(view);
@@ -116,8 +144,25 @@ export class RowStore {
     const table = this.#table(id);
     if (table.rows === 0) return;
     await this.#engine.run(`DROP TABLE ${tableName(id)}`);
-    await this.#engine.run(`CREATE TABLE ${tableName(id)} (${declarations(table.columns)})`);
+    const declared = declarations(table.columns, table.sessions);
+    await this.#engine.run(`CREATE TABLE ${tableName(id)} (${declared})`);
     table.rows = 0;
+  }
+
+  /** FROM and WHERE for a dataset's rows, called `r`, that a query counts in a window. */
+  #rowsOf(query: Query, id: DatasetId, window: TimeWindow | null): string {
+    const input = this.#sessionInput(query, id);
+    if (input && isSessionQuery(query) && window) {
+      return sessionRowsSql(query, sessionsName(query), input, window);
+    }
+    return `FROM ${tableName(id)} r ${this.#restriction(id, window)}`;
+  }
+
+  /** Undefined for what has no sessions: another kind of window, a table without event time. */
+  #sessionInput(query: Query, id: DatasetId): SessionInput | undefined {
+    const time = eventTimeColumnOf(datasetOf(this.#contract, id));
+    if (!time || !isSessionQuery(query)) return undefined;
+    return { table: tableName(id), time, late: quote(lateName(query)) };
   }
 
   #restriction(id: DatasetId, window: TimeWindow | null): string {
@@ -140,10 +185,16 @@ export interface StoredBatch {
   readonly arrowBatch: ArrowBatch;
   /** Index of its stream among those of the dataset. */
   readonly stream: number;
+  readonly lateBelow?: LateBelow;
 }
+
+/** By query, for those with sessions: the batch's rows with an earlier time are not theirs. */
+export type LateBelow = ReadonlyMap<QueryId, number>;
 
 interface StoredTable {
   readonly columns: readonly ColumnContract[];
+  /** Queries that cut its rows into sessions. */
+  readonly sessions: readonly SessionQuery[];
   /** Rows in the table, or a little more: some were not needed when they came. */
   rows: number;
 }
@@ -151,9 +202,19 @@ interface StoredTable {
 /** DuckDB's row groups hold 122,880 rows: below that, copying frees little. */
 const ROWS_BEFORE_COPY = 122_880;
 
-function keptColumns(dataset: Dataset, wanted: ReadonlySet<string> | null): ColumnContract[] {
+function sessionQueriesOf(contract: Contract, { eventTime, relation }: Dataset): SessionQuery[] {
+  const all = eventTime === undefined ? [] : contract.queries.filter(isSessionQuery);
+  return all.filter(({ relations }) => relations.some((each) => each === relation));
+}
+
+function keptColumns(
+  dataset: Dataset,
+  wanted: ReadonlySet<string> | null,
+  sessions: readonly SessionQuery[],
+): ColumnContract[] {
+  const own = new Set([dataset.eventTime, ...sessions.map(({ window }) => window.key)]);
   const kept = dataset.columns.filter(
-    ({ name }) => wanted === null || wanted.has(name) || name === dataset.eventTime,
+    ({ name }) => wanted === null || wanted.has(name) || own.has(name),
   );
   // A table needs a column, also for `count(*)` alone.
   return kept.length > 0 ? kept : dataset.columns.slice(0, 1);
@@ -164,13 +225,48 @@ function tableName(id: DatasetId): string {
   return quote(`dataset ${id}`);
 }
 
-function declarations(columns: readonly ColumnContract[]): string {
+function sessionsName(query: Query): string {
+  return quote(`sessions ${query.id}`);
+}
+
+function declarations(
+  columns: readonly ColumnContract[],
+  sessions: readonly SessionQuery[],
+): string {
   const declared = columns.map(({ name, type }) => `${quote(name)} ${DUCKDB_TYPES[type]}`);
-  return [...declared, `${STREAM} UTINYINT`].join(', ');
+  const late = sessions.map((query) => `${quote(lateName(query))} BOOLEAN`);
+  return [...declared, `${STREAM} UTINYINT`, ...late].join(', ');
 }
 
 /** A column of our own: views of a relation leave it out, and no contract can spell its name. */
 const STREAM = quote('stream index');
+
+/** Another one, for each query with sessions: the row came too late to be of any. */
+function lateName(query: Query): string {
+  return `late ${query.id}`;
+}
+
+function ownNames(sessions: readonly SessionQuery[]): string {
+  return [STREAM, ...sessions.map((query) => quote(lateName(query)))].join(', ');
+}
+
+function lateColumn(
+  batches: readonly StoredBatch[],
+  dataset: Dataset,
+  query: SessionQuery,
+): GroupColumn {
+  const time = eventTimeColumnOf(dataset);
+  assert(time, 'a session is cut by an event time');
+  return {
+    name: lateName(query),
+    type: BOOLEAN,
+    parts: batches.map(({ arrowBatch, lateBelow }) => ({
+      values: flagsBelow(arrowBatch, time, lateBelow?.get(query.id) ?? Number.NEGATIVE_INFINITY),
+      width: 1,
+      validity: null,
+    })),
+  };
+}
 
 function streamColumn(batches: readonly StoredBatch[]): GroupColumn {
   return {

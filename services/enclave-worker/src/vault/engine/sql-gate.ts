@@ -1,5 +1,6 @@
 import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import { SESSION_COLUMNS } from '@strongroom/protocol/windows';
 import type { Engine } from './engine.ts';
 import { checkExpression, type Names } from './sql-expression.ts';
 import { checkSelect } from './sql-select.ts';
@@ -64,6 +65,11 @@ function columnsOf(contract: Contract, query: Query): Map<string, 'number' | 'ot
   for (const { name, type } of all.flatMap((dataset) => dataset.columns)) {
     const isNumber = /^(int|float)/.test(type) && columns.get(name) !== 'other';
     columns.set(name, isNumber ? 'number' : 'other');
+  }
+  if (query.window.kind === 'session') {
+    columns.set(SESSION_COLUMNS.start, 'other');
+    columns.set(SESSION_COLUMNS.end, 'other');
+    columns.set(SESSION_COLUMNS.number, 'number');
   }
   return columns;
 }
