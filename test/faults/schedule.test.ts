@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { FAILPOINTS, isOfVault } from './failpoints.ts';
-import { FAULT_KINDS, pairOf, type Schedule, scheduleOf } from './schedule.ts';
+import { coverOf, FAULT_KINDS, pairOf, type Schedule, scheduleOf } from './schedule.ts';
 
 const SEEDS = Array.from({ length: 500 }, (_, index) => index + 1);
 
@@ -28,6 +28,14 @@ test('a schedule has several faults, and every kind comes', () => {
 test('every failpoint has its turn among the schedules of a slice', () => {
   const places = SEEDS.slice(0, 40).flatMap((seed) => placesOf(scheduleOf(seed)));
   expect(new Set(places.map(({ at }) => at)).size).toBe(FAILPOINTS.length);
+});
+
+test('what is to be covered is, by workers that make room for each other', () => {
+  const places = FAILPOINTS.slice(30, 90);
+  const { deaths } = coverOf(1, places);
+  const planned = placesOf(coverOf(1, places)).map(({ at }) => at);
+  expect(planned).toEqual(expect.arrayContaining([...places]));
+  expect(deaths.every(({ worker }) => worker !== undefined)).toBe(true);
 });
 
 test('a kind that a machine cannot do is not drawn', () => {

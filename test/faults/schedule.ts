@@ -82,13 +82,25 @@ function inProcesses(first: Death, second: Death): PlannedDeaths[] {
   return [{ vaults: [first, second] }];
 }
 
-/** Each place once, at its first turn, by workers one after the other. */
+/**
+ * Each place once, at its first turn, by workers one after the other. Only a worker's death makes
+ * room for the next one, so that each has one.
+ */
 export function coverOf(seed: number, places: readonly string[]): Schedule {
-  const deaths = places.map((at) =>
-    isOfVault(at) ? { vaults: [{ at, turn: 1 }] } : { worker: { at, turn: 1 } },
-  );
+  const firstTurn = (at: string) => ({ at, turn: 1 });
+  const ofVaults = places.filter(isOfVault).map(firstTurn);
+  const ofWorkers = places.filter((place) => !isOfVault(place)).map(firstTurn);
+  const deaths: PlannedDeaths[] = [];
+  while (ofVaults.length + ofWorkers.length > 0) {
+    const vaults = ofVaults.splice(0, VAULTS_A_WORKER);
+    deaths.push({ vaults, worker: ofWorkers.shift() ?? firstTurn(SURELY_REACHED) });
+  }
   return { mode: 'cover', seed, deaths, faults: [] };
 }
+
+/** After each that it loses a worker waits twice as long. */
+const VAULTS_A_WORKER = 2;
+const SURELY_REACHED = 'after door restore';
 
 /** What happens once in a life is met at its first turn; the rest at one of the first three. */
 const ONCE =
