@@ -101,6 +101,14 @@ const PLANTED: readonly [kind: AnomalyKind, what: string, history: History][] = 
     'a reader was shown what is not on the disk',
     morePolls(poll([9], { session: 'x', from: 9 })),
   ],
+  [
+    'torn-transaction',
+    'a result without the entry of its ledger',
+    moreStored(
+      { ...stored(4, 'v4', { step: '1.7' }), topic: 'uses' },
+      { ...stored(5, 'v5', { step: '1.7', state: 'aborted' }), topic: 'other' },
+    ),
+  ],
   ['poll-skip', 'a reader passed over a record', morePolls(poll([0, 3], { session: 'x' }))],
   ['poll-skip', 'over its first one', morePolls(poll([2], { session: 'x', from: 0 }))],
   ['nonmonotonic-poll', 'a reader went back', morePolls(poll([0, 2, 0], { session: 'x' }))],

@@ -8,6 +8,7 @@ export function checkHistory(history: History): Anomaly[] {
   return [
     ...checkWrites(history),
     ...checkOrder(history),
+    ...checkSteps(history),
     ...checkOffsets(history),
     ...checkPolls(history),
     ...checkResults(history),
@@ -66,6 +67,26 @@ function checkOrder(history: History): Anomaly[] {
     newest.set(line, Math.max(before, place.number));
   }
   return [...found, ...checkSent(history, firstOffsets)];
+}
+
+/**
+ * torn-transaction: a step is committed on one topic, and on another one only aborted or open. A
+ * step that was aborted and left again later is whole.
+ */
+function checkSteps({ stored }: History): Anomaly[] {
+  const found: Anomaly[] = [];
+  const steps = groupBy(stored, ({ step = '' }) => step);
+  steps.delete('');
+  for (const [step, records] of steps) {
+    const whole = groupBy(records, ({ topic, state }) => `${topic} ${state}`);
+    const topics = [...new Set(records.map(({ topic }) => topic))];
+    const isThere = (topic: string) => whole.has(`${topic} committed`);
+    if (!topics.some(isThere)) continue;
+    for (const topic of topics) {
+      if (!isThere(topic)) found.push(anomaly('torn-transaction', { step, topic }));
+    }
+  }
+  return found;
 }
 
 /** By what the writer was told: the records of one writer, in its own order. */

@@ -10,6 +10,7 @@ import type { Summary } from './summary.ts';
 const SCHEDULES = 40;
 const MINUTES = 15;
 const NO_KAFKA = 69;
+const RECOVERY_MS_MAX = 30_000;
 
 interface Ran {
   readonly exitCode: number | null;
@@ -46,4 +47,6 @@ test(`${SCHEDULES} schedules of faults leave no anomaly, and no failpoint out`, 
   expect(drawn).toHaveLength(SCHEDULES);
   expect(exitCode).toBe(0);
   expect(summary?.missed).toEqual([]);
+  // From kill -9 of a worker, when nothing else is at work, until its successor announces itself.
+  expect(summary?.recoveryMs?.max).toBeLessThan(RECOVERY_MS_MAX);
 });

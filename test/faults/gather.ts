@@ -1,11 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import { simulatedRoots } from '@strongroom/attestation/insecure';
 import { codeOf } from '@strongroom/protocol/errors';
-import { aggregatesTopic, datasetTopic, RECORD_TYPES } from '@strongroom/protocol/record';
+import {
+  aggregatesTopic,
+  checkpointsTopic,
+  datasetTopic,
+  RECORD_TYPES,
+  SEAL_HEADER,
+  usesTopic,
+} from '@strongroom/protocol/record';
+import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { systemClock } from '@strongroom/runtime/clock';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { claimedAggregate } from '@strongroom/sealing/open';
+import { claimedUse } from '@strongroom/sealing/open-use';
 import { readAggregates } from '../../services/analyst/src/read-aggregates.ts';
 import { identityFile, platformFolder } from '../deployment/organisations.ts';
 import type { Deployment } from '../deployment/pipeline.ts';
@@ -33,14 +42,17 @@ export async function gatherHistory(
   const { contract, contractId } = deployment.agreement;
   const { namespace } = deployment;
   const results = aggregatesTopic(contractId, namespace);
+  const uses = ownersWithUses(contract).map(({ id }) => usesTopic(contractId, id, namespace));
+  const steps = [...uses, checkpointsTopic(contractId, namespace)];
   const datasets = contract.datasets.map(({ id }) => datasetTopic(contractId, id, namespace));
   await reader.readWhole();
   const records: StoredRecord[] = [];
-  for (const topic of [results, ...datasets]) {
+  for (const topic of [results, ...steps, ...datasets]) {
     records.push(...(await readSegments(world.node.dataFolder, topic)));
   }
   const { counts, refused } = await countRows(world, deployment);
-  const committed = workers.commits().filter(({ topic }) => topic === results);
+  // Of checkpoints the log keeps the newest.
+  const committed = workers.commits().filter(({ topic }) => [results, ...uses].includes(topic));
   const history = {
     acknowledged: [
       ...publisher.acknowledged,
@@ -93,9 +105,25 @@ async function countRows(
 
 function storedOf(record: StoredRecord): Stored {
   const { topic, offset, state } = record;
-  const place = placeOf(record);
-  return { topic, offset, state, value: fingerprint(record), ...(place ? { place } : {}) };
+  const [place, step] = [placeOf(record), stepOf(record)];
+  return {
+    ...{ topic, offset, state, value: fingerprint(record) },
+    ...(place ? { place } : {}),
+    ...(step ? { step } : {}),
+  };
 }
+
+/** Epoch and number of the checkpoint that left with a record, as the record itself says. */
+function stepOf(record: StoredRecord): string | undefined {
+  const { ce_type: type, ce_id: id, [SEAL_HEADER]: seal = '' } = record.headers;
+  if (type === RECORD_TYPES.checkpoint) return id;
+  const claims = (({ epoch, checkpoint }) => `${epoch}.${checkpoint}`) satisfies Claims;
+  if (type === RECORD_TYPES.aggregate) return claims(claimedAggregate(record));
+  if (type === RECORD_TYPES.use) return claims(claimedUse(seal));
+  return undefined;
+}
+
+type Claims = (seal: { readonly epoch: number; readonly checkpoint: number }) => string;
 
 /** Where a record says that it stands among those of its kind. */
 function placeOf({ headers }: StoredRecord): { line: string; number: number } | undefined {

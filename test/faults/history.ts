@@ -32,6 +32,8 @@ export interface Stored {
   readonly state: 'committed' | 'aborted' | 'open';
   /** Where the record says that it stands in its writer's order: stream and number. */
   readonly place?: { readonly line: string; readonly number: number };
+  /** The step of the computation that it belongs to: all of it is one transaction. */
+  readonly step?: string;
 }
 
 export interface Poll {
@@ -77,6 +79,8 @@ export const ANOMALIES = [
   'nonmonotonic-send',
   'unseen',
   'precommitted-read',
+  // Of one transaction a part is committed, and a part is not.
+  'torn-transaction',
   // A row that nobody sent, or of another window.
   'phantom-row',
   // Two byte strings for one (contract, window, query, reader), also among what was aborted.

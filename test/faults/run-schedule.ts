@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -33,9 +34,13 @@ export interface Outcome {
   readonly seconds: number;
   /** Of the machine, over a minute, and its cores: figures under load say little about a quiet one. */
   readonly load: number;
+  /** What was run. */
+  readonly commit: string;
   readonly cores: number;
 }
 
+const HEAD = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' });
+const COMMIT = HEAD.status === 0 ? HEAD.stdout.trim() : '';
 const PROGRESS_MS_MAX = 30_000;
 /** A part follows its predecessor's result, or after so long. */
 const PACE_MS = 2_500;
@@ -71,7 +76,8 @@ export async function runSchedule(world: World, schedule: Schedule): Promise<Out
 }
 
 export function machine() {
-  return { load: Math.round((os.loadavg()[0] ?? 0) * 10) / 10, cores: os.cpus().length };
+  const load = Math.round((os.loadavg()[0] ?? 0) * 10) / 10;
+  return { load, cores: os.cpus().length, commit: COMMIT };
 }
 
 /** A contract of its own, and so topics and leases of its own. */

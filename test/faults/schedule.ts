@@ -106,12 +106,15 @@ const SURELY_REACHED = 'after door restore';
 const ONCE =
   /connect|createTopics|transaction|Init|open|claims|proof|lease|release|restore|announce/;
 
-/** The first step of a life is its announcement; results come with those behind it. */
+/**
+ * The first step of a life is its announcement; results come with those behind it. Each is prepared
+ * in a transaction of its own before it leaves in another one.
+ */
 const OF_A_STEP = /depart|steps|hold|seal|commit|AddPartitions|Produce|EndTxn/;
 
 function deathAt(places: readonly string[], index: number, random: SeededRandom): Death {
   const at = places[index % places.length] ?? '';
-  const turn = random.pick(OF_A_STEP.test(at) ? [1, 2, 2, 3, 4] : [1, 1, 1, 2, 3]);
+  const turn = random.pick(OF_A_STEP.test(at) ? [1, 2, 3, 3, 4, 4, 5, 6] : [1, 1, 1, 2, 3]);
   const isOnce = ONCE.test(at) && !OF_A_STEP.test(at);
   return { at, turn: isOnce ? 1 : turn };
 }

@@ -7,7 +7,7 @@ import process from 'node:process';
 import { loadSimulatedPlatform } from '@strongroom/attestation/insecure';
 import { codeOf } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
-import type { LogRecord, RecordLog, TransactionalWriter } from '@strongroom/record-log/log';
+import type { RecordLog, TopicRecords, TransactionalWriter } from '@strongroom/record-log/log';
 import { runService } from '@strongroom/runtime/shutdown';
 import { splitFrames } from '@strongroom/testkit/faulty-proxy';
 import { readImage } from '../../services/enclave-worker/src/image.ts';
@@ -111,17 +111,17 @@ function aroundLog(log: RecordLog): RecordLog {
 
 function aroundWriter(writer: TransactionalWriter): TransactionalWriter {
   return {
-    async commit(topic, records, ...more) {
-      const commit = () => writer.commit(topic, records, ...more);
+    async commit(topic, records, beside = []) {
+      const commit = () => writer.commit(topic, records, beside);
       const committed = await around(reach, 'log commit', commit);
-      noteCommit(topic, records);
+      for (const part of [{ topic, records }, ...beside]) noteCommit(part);
       return committed;
     },
     close: () => writer.close(),
   };
 }
 
-function noteCommit(topic: string, records: readonly LogRecord[]): void {
+function noteCommit({ topic, records }: TopicRecords): void {
   if (plan.history === undefined) return;
   const values = records.map((record) => fingerprint(record));
   appendFileSync(plan.history, `${JSON.stringify({ pid: process.pid, topic, values })}\n`);

@@ -83,6 +83,7 @@ function runsOf(
   const both = pairs.filter(({ died }) => died.length === 2).length;
   const cores = Math.max(0, ...all.map((each) => each.cores ?? 0));
   const { recoveryMs, progressMs, seconds, load } = summary;
+  const commits = [...new Set(all.map(({ commit }) => commit))].filter(Boolean).join(', ');
   const covered = FAILPOINTS.length - summary.missed.length;
   const figures = [
     ['schedules of faults', number(ofFaults.schedules), number(SCHEDULES_WANTED)],
@@ -105,7 +106,7 @@ ${table(['', 'run', 'wanted'], figures)}
 A pair counts when both came: a place may not come up again before all is done.
 
 The machine had ${cores} cores and did other work at the same time: a load of ${spread(load)}.
-Figures of time are of that machine, with several schedules side by side.
+Figures of time are of that machine, with several schedules side by side. Commits: ${commits}.
 
 ${table(['', 'count', 'p50', 'p95', 'max', 'goal'], times)}
 
