@@ -47,6 +47,10 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
   'link-deaf': (scene, fault) =>
     blow({ kind: 'deaf', toward: fault.ms % 2 === 0 ? 'server' : 'client' })(scene, fault),
   'link-cut': blow({ kind: 'cut' }),
+  'link-snip': (scene, fault) => {
+    const when = fault.ms % 2 === 0 ? 'before' : 'after';
+    return blow({ kind: 'snip', apiKey: fault.apiKey ?? 0, when })(scene, fault);
+  },
   // Our readers have no consumer group that could be rebalanced: what competes is workers, for
   // the leases and for the transactional id.
   'worker-storm': ({ workers }, { count = 2 }) => {

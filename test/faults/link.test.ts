@@ -95,3 +95,49 @@ test('a cut resets what is open and what comes', async () => {
   await new Promise((resolve) => next.once('close', resolve));
   expect(heard).toBe('');
 });
+
+/** A request or answer of Kafka's: length, api key and version (or correlation id), and so on. */
+function frameOf(apiKey: number, correlation: number): Buffer {
+  const frame = Buffer.alloc(12);
+  frame.writeInt32BE(8, 0);
+  frame.writeInt16BE(apiKey, 4);
+  frame.writeInt32BE(correlation, 8);
+  return frame;
+}
+
+test.each(['before', 'after'] as const)('a snip loses one request of a kind, %s', async (when) => {
+  const answered: number[] = [];
+  const node = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (request) => {
+      answered.push(request.readInt16BE(4));
+      const answer = Buffer.alloc(8);
+      answer.writeInt32BE(4, 0);
+      request.copy(answer, 4, 8, 12);
+      socket.write(answer);
+    });
+  });
+  node.listen(0, '127.0.0.1');
+  await once(node, 'listening');
+  const address = node.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const before = link;
+  link = await openLink(port, { kafka: true });
+  try {
+    link.set({ kind: 'snip', apiKey: 26, when });
+    const client = await talk();
+    client.socket.write(frameOf(3, 1));
+    await expect.poll(() => client.answer.length).toBe(8);
+    client.socket.write(frameOf(26, 2));
+    await expect.poll(() => client.isClosed).toBe(true);
+    expect(client.answer).toHaveLength(8);
+    expect(answered).toEqual(when === 'before' ? [3] : [3, 26]);
+    const next = await talk();
+    next.socket.write(frameOf(26, 3));
+    await expect.poll(() => next.answer.length).toBe(8);
+  } finally {
+    await link.close();
+    node.close();
+    link = before;
+  }
+});

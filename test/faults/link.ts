@@ -15,7 +15,9 @@ export type Weather =
   | { readonly kind: 'silent' }
   | { readonly kind: 'deaf'; readonly toward: 'server' | 'client' }
   /** Every connection is reset, those that come too. */
-  | { readonly kind: 'cut' };
+  | { readonly kind: 'cut' }
+  /** At the next of these requests its connection is reset: unheard, or answered and not told. */
+  | { readonly kind: 'snip'; readonly apiKey: number; readonly when: 'before' | 'after' };
 
 export interface Link {
   readonly port: number;
@@ -34,9 +36,15 @@ export async function openLink(
   const pairs = new Set<Pair>();
   const targetPort = () => (typeof target === 'number' ? target : target());
   let weather: Weather = { kind: 'clear' };
+  const sky: Sky = {
+    get: () => weather,
+    clear: () => {
+      weather = { kind: 'clear' };
+    },
+  };
   const server = createServer((client) => {
     const rename = kafka ? renameIn(portOf(server), targetPort()) : undefined;
-    const pair = new Pair(client, targetPort(), () => weather, rename);
+    const pair = new Pair(client, targetPort(), sky, rename);
     pairs.add(pair);
     client.once('close', () => pairs.delete(pair));
   });
@@ -81,30 +89,58 @@ function renameIn(own: number, target: number): Rename {
   };
 }
 
+interface Sky {
+  get(): Weather;
+  clear(): void;
+}
+
 /** One connection and its other half. */
 class Pair {
   readonly #client: Socket;
   readonly #server: Socket;
-  readonly #weather: () => Weather;
+  readonly #sky: Sky;
   #hasLost = false;
+  /** Correlation id of the answer that the client shall not hear. */
+  #snipAt: number | undefined;
 
-  constructor(client: Socket, target: number, weather: () => Weather, rename: Rename | undefined) {
+  constructor(client: Socket, target: number, sky: Sky, rename: Rename | undefined) {
     this.#client = client;
     this.#server = connect({ host: '127.0.0.1', port: target });
-    this.#weather = weather;
+    this.#sky = sky;
     for (const socket of [client, this.#server]) {
       // Either side may vanish in the middle: that is what this is for.
       socket.on('error', () => undefined);
       socket.once('close', () => this.#end());
     }
-    client.on('data', (bytes) => this.#carry(this.#server, 'server', bytes));
-    const back = (bytes: Buffer) => this.#carry(client, 'client', rename?.(bytes) ?? bytes);
-    this.#server.on('data', rename ? splitFrames(back) : back);
-    if (weather().kind === 'cut') this.reset();
+    const forth = (bytes: Buffer) => this.#carry(this.#server, 'server', bytes);
+    const back = (bytes: Buffer) => this.#carry(client, 'client', bytes);
+    client.on('data', rename ? splitFrames((frame) => this.#ask(frame, forth)) : forth);
+    const answer = (frame: Buffer) =>
+      this.#answer(frame, (bytes) => back(rename?.(bytes) ?? bytes));
+    this.#server.on('data', rename ? splitFrames(answer) : back);
+    if (sky.get().kind === 'cut') this.reset();
+  }
+
+  /** A request of Kafka's: length, api key (16 bits), version (16 bits), correlation id (32 bits). */
+  #ask(frame: Buffer, pass: (frame: Buffer) => void): void {
+    const weather = this.#sky.get();
+    const isThis = weather.kind === 'snip' && weather.apiKey === frame.readInt16BE(4);
+    if (isThis) this.#sky.clear();
+    if (isThis && weather.when === 'before') {
+      this.reset();
+      return;
+    }
+    if (isThis) this.#snipAt = frame.readInt32BE(8);
+    pass(frame);
+  }
+
+  #answer(frame: Buffer, pass: (frame: Buffer) => void): void {
+    if (frame.readInt32BE(4) === this.#snipAt) this.reset();
+    else pass(frame);
   }
 
   #carry(to: Socket, toward: 'server' | 'client', bytes: Buffer): void {
-    const weather = this.#weather();
+    const weather = this.#sky.get();
     const isLost =
       weather.kind === 'silent' || (weather.kind === 'deaf' && weather.toward === toward);
     if (isLost || this.#hasLost) {
@@ -117,7 +153,7 @@ class Pair {
 
   /** One side is gone: the other hears of it unless nothing is carried. */
   #end(): void {
-    const { kind } = this.#weather();
+    const { kind } = this.#sky.get();
     if (kind === 'silent' || kind === 'deaf') {
       this.#hasLost = true;
       return;

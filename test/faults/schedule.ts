@@ -23,6 +23,8 @@ export interface Fault {
   readonly ms: number;
   /** What it strikes, where there is a choice: the link to it, or the service itself. */
   readonly link?: string;
+  /** Request of a transaction at which a connection is cut. */
+  readonly apiKey?: number;
   /** Workers of a storm; milliseconds of a clock's jump. */
   readonly count?: number;
 }
@@ -38,6 +40,7 @@ export const FAULT_KINDS = [
   'link-silent',
   'link-deaf',
   'link-cut',
+  'link-snip',
   'worker-storm',
   'clock-jump',
   'vault-memory',
@@ -125,6 +128,7 @@ function faultOf(kinds: readonly FaultKind[], random: SeededRandom): Fault {
   const kind = random.pick(kinds);
   const atMs = random.below(FAULTS_WITHIN_MS);
   const drawn = { kind, atMs, ms: durationOf(kind, random) };
+  if (kind === 'link-snip') return { ...drawn, link: 'broker', apiKey: random.pick(TRANSACTION) };
   if (kind.startsWith('link-')) return { ...drawn, link: random.pick(LINKS) };
   if (kind === 'kill-key-release') return { ...drawn, link: random.pick(OWNERS) };
   if (kind === 'clock-jump') {
@@ -135,12 +139,16 @@ function faultOf(kinds: readonly FaultKind[], random: SeededRandom): Fault {
   return drawn;
 }
 
+/** InitProducerId, AddPartitionsToTxn, Produce, EndTxn. */
+const TRANSACTION = [22, 24, 0, 26];
 const HOURS_MS = 7_200_000;
 /** Past a lease (6 s), and past a transaction's timeout as well (15 s). */
 const PAUSES_MS = [1_000, 7_500, 7_500, 17_000];
 
 function durationOf(kind: FaultKind, random: SeededRandom): number {
   if (kind === 'pause-worker') return random.pick(PAUSES_MS);
+  // Long enough for a transaction; its last digit decides which side of the request.
+  if (kind === 'link-snip') return 4_000 + random.below(2);
   if (kind === 'kill-worker' || kind === 'kill-vault' || kind === 'restart-broker') return 0;
   return 200 + random.below(3_000);
 }

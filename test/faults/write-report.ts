@@ -31,6 +31,7 @@ const WHAT: Readonly<Record<FaultKind, string>> = {
   'link-silent': 'connections open and nothing carried (half-open)',
   'link-deaf': 'nothing carried in one direction',
   'link-cut': 'every connection reset, new ones too',
+  'link-snip': 'reset at a request of a transaction: unheard, or answered and not told',
   'worker-storm': 'two or three workers more, which compete for leases and transactional id',
   'clock-jump': "two hours to or fro, of the worker's or an owner's clock",
   'vault-memory': 'no more memory for the vault (RLIMIT_DATA)',
