@@ -42,6 +42,9 @@ export interface Outcome {
 const HEAD = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' });
 const COMMIT = HEAD.status === 0 ? HEAD.stdout.trim() : '';
 const PROGRESS_MS_MAX = 30_000;
+/** What a machine that is asked for several times what it has says of time is nothing. */
+const CROWDED_LOAD_A_CORE = 3;
+const CROWDED_TIMES = 4;
 /** A part follows its predecessor's result, or after so long. */
 const PACE_MS = 2_500;
 /** Deaths that have not come by then are given up. */
@@ -158,12 +161,12 @@ class Run {
     await this.publisher.publish(WINDOWS - 1);
     const anomalies: Anomaly[] = [];
     const hasMoved = () => this.reader.results > before;
-    if (!(await this.#until(hasMoved, PROGRESS_MS_MAX))) {
+    if (!(await this.#until(hasMoved, PROGRESS_MS_MAX * patience()))) {
       anomalies.push({ kind: 'no-progress', facts: { results: before } });
     }
     const progressMs = anomalies.length > 0 ? null : Math.round(performance.now() - healed);
     const isOver = () => this.workers.isDone && this.workers.isOver;
-    if (!(await this.#until(isOver, END_MS)) && anomalies.length === 0) {
+    if (!(await this.#until(isOver, END_MS * patience())) && anomalies.length === 0) {
       anomalies.push({ kind: 'no-progress', facts: { state: 'not done' } });
     }
     for (const code of this.workers.halted) {
@@ -196,6 +199,14 @@ class Run {
     await this.workers.stop();
     await this.reader.stop();
   }
+}
+
+export function isCrowded({ load, cores }: Pick<Outcome, 'load' | 'cores'>): boolean {
+  return load > cores * CROWDED_LOAD_A_CORE;
+}
+
+function patience(): number {
+  return isCrowded(machine()) ? CROWDED_TIMES : 1;
 }
 
 /** Of workers that died alone: no other fault between the death and the successor's word. */
