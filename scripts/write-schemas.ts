@@ -27,7 +27,12 @@ import { LeaseStatementSchema, LeaseStepSchema } from '@strongroom/protocol/leas
 import { DebitSchema } from '@strongroom/protocol/ledger';
 import { PreparedStepSchema } from '@strongroom/protocol/prepared-step';
 import { AggregateSealSchema } from '@strongroom/protocol/sealed-aggregate';
-import { BatchSealSchema, ManifestSchema } from '@strongroom/protocol/sealed-batch';
+import {
+  BatchSealSchema,
+  ManifestSchema,
+  OpeningSchema,
+  RetractionSchema,
+} from '@strongroom/protocol/sealed-batch';
 import { StopNoticeSchema } from '@strongroom/protocol/stop-notice';
 import { UseEntrySchema, UseSealSchema } from '@strongroom/protocol/use-entry';
 import { z } from 'zod';
@@ -37,6 +42,8 @@ const DOCUMENTS = {
   'signed-contract': [SignedContractSchema, 'A contract file: general JWS JSON, RFC 7515 §7.2.1.'],
   'batch-seal': [BatchSealSchema, 'Payload of the JWS in the `seal` header of a sealed batch.'],
   manifest: [ManifestSchema, 'Payload of the JWS in the `seal` header of a manifest record.'],
+  opening: [OpeningSchema, 'Payload of the JWS in the `seal` header of an opening.'],
+  retraction: [RetractionSchema, 'Payload of the JWS in the `seal` header of a retraction.'],
   'aggregate-seal': [AggregateSealSchema, 'Payload of the JWS in the `seal` header of a result.'],
   'runtime-claims': [RuntimeClaimsSchema, 'What the attestation report binds: REPORT_DATA.'],
   evidence: [EvidenceSchema, 'Report, certificate chain and runtime claims as they travel.'],

@@ -63,7 +63,7 @@ async function accept(datasetId: string, entries: readonly LogEntry[]): Promise<
       continue;
     }
     const count = Number(headers[TWIN_HEADERS.rows]);
-    batches.push({ arrowBatch: readArrowBatch(value, dataset, count), stream: 0 });
+    batches.push({ arrowBatch: readArrowBatch(value, dataset, count), stream: 0, batchNumber: 0 });
     rows += count;
     const watermark = headers[TWIN_HEADERS.watermark] ?? '';
     if (watermark === '') continue;

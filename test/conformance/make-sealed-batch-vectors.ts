@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { vectorOf } from './sealed-batch-cases.ts';
 import { cipherCases } from './sealed-batch-cases-cipher.ts';
+import { epochCases } from './sealed-batch-cases-epoch.ts';
 import { goodCases } from './sealed-batch-cases-good.ts';
 import { sealCases } from './sealed-batch-cases-seal.ts';
 import { streamCases } from './sealed-batch-cases-stream.ts';
@@ -11,7 +12,7 @@ import { VECTORS } from './sealed-batch-vector.ts';
  * node --conditions=strongroom:source test/conformance/make-sealed-batch-vectors.ts
  */
 
-const groups = [goodCases(), sealCases(), cipherCases(), streamCases()];
+const groups = [goodCases(), sealCases(), cipherCases(), streamCases(), epochCases()];
 const vectors = (await Promise.all(groups)).flat().map(vectorOf);
 const names = new Set(vectors.map((vector) => vector.name));
 if (names.size !== vectors.length) throw new Error('two vectors have one name');

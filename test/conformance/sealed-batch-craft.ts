@@ -156,8 +156,49 @@ export async function craftManifest(world: World, crafting: Crafting = {}): Prom
   return { record: made, jws, members, plaintext, accepted: 'reached', rows: 0 };
 }
 
-function recordHeaders(at: Members, type: 'batch' | 'manifest', id: string, jws: string) {
-  const content = { batch: 'application/vnd.apache.arrow.stream', manifest: 'application/jose' };
+/** An opening behind the beginning of the stream, when nothing else is said. */
+export function craftOpening(world: World, crafting: Crafting = {}): Crafted {
+  const continues = { epoch: 0, sequences: 0, head: genesis(world), rows: 0 };
+  const members = { ...placeOf(world), epoch: 1, continues, ...crafting.seal };
+  return craftWord(world, 'opening', members, () => 'opening', 'opened', crafting);
+}
+
+export function craftRetraction(world: World, crafting: Crafting = {}): Crafted {
+  const members = { ...placeOf(world), ...crafting.seal };
+  const idOf = (at: Members) => String(at['sequence']);
+  return craftWord(world, 'retraction', members, idOf, 'retracted', crafting);
+}
+
+function placeOf({ extract, stream }: World): Members {
+  return { v: 1, contract: extract.id, dataset: extract.dataset.id, stream, epoch: 0 };
+}
+
+/** A record with an empty value. */
+function craftWord(
+  world: World,
+  type: 'opening' | 'retraction',
+  given: Members,
+  idOf: (at: Members) => string,
+  accepted: string,
+  crafting: Crafting,
+): Crafted {
+  const members = without(given);
+  const jws = craftJws(world, `strongroom-${type}+jws`, members, crafting);
+  const at: Members = { ...placeOf(world), sequence: 0, ...members, ...crafting.position };
+  const headers = recordHeaders(at, type, idOf(at), jws);
+  const record = { key: String(at['stream']), headers, value: '' };
+  const made = crafting.record?.(record) ?? record;
+  return { record: made, jws, members, plaintext: new Uint8Array(0), accepted, rows: 0 };
+}
+
+type RecordKind = 'batch' | 'manifest' | 'opening' | 'retraction';
+
+function recordHeaders(at: Members, type: RecordKind, id: string, jws: string) {
+  const word = 'application/jose';
+  const content = {
+    batch: 'application/vnd.apache.arrow.stream',
+    ...{ manifest: word, opening: word, retraction: word },
+  };
   return {
     ce_specversion: '1.0',
     ce_type: `strongroom.${type}.v1`,

@@ -9,6 +9,8 @@ import {
   hasExactly,
   isBatchSeal,
   isManifest,
+  isOpening,
+  isRetraction,
   type Members,
 } from './sealed-batch-second-shapes.ts';
 import { unwrapSecret } from './sealed-batch-second-unwrap.ts';
@@ -39,8 +41,7 @@ export async function readWithSecondReader(vector: Vector): Promise<string[]> {
   const outcomes: string[] = [];
   for (const record of vector.records) {
     try {
-      const manifest = record.headers['ce_type'] === 'strongroom.manifest.v1';
-      const read = manifest ? readManifest : readBatch;
+      const read = READERS[record.headers['ce_type'] ?? ''] ?? readBatch;
       outcomes.push(await read(record, vector.contract, stream));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -122,6 +123,51 @@ async function readManifest(
   checkHeaders(record, manifest, 'strongroom.manifest.v1', id, 'application/jose');
   return stream.compare(manifest);
 }
+
+async function readOpening(
+  record: VectorRecord,
+  contract: ContractExtract,
+  stream: Stream,
+): Promise<string> {
+  const { word, jws } = await readWord(record, contract, 'opening', isOpening);
+  checkHeaders(record, word, 'strongroom.opening.v1', 'opening', 'application/jose');
+  stream.open(word, jws);
+  return 'opened';
+}
+
+async function readRetraction(
+  record: VectorRecord,
+  contract: ContractExtract,
+  stream: Stream,
+): Promise<string> {
+  const { word, jws } = await readWord(record, contract, 'retraction', isRetraction);
+  const id = String(word['sequence']);
+  checkHeaders(record, word, 'strongroom.retraction.v1', id, 'application/jose');
+  stream.take({ ...word, rows: 0 }, jws);
+  return 'retracted';
+}
+
+async function readWord(
+  record: VectorRecord,
+  contract: ContractExtract,
+  type: 'opening' | 'retraction',
+  isOne: (members: Members) => boolean,
+): Promise<{ word: Members; jws: string }> {
+  const malformed = `ERR_${type.toUpperCase()}_MALFORMED`;
+  const jws = record.headers['seal'];
+  demand(jws !== undefined && jws.length <= 4_096, malformed);
+  demand(bytesOfValue(record).length === 0, malformed);
+  const word = await readPayload(jws, `strongroom-${type}+jws`, contract, malformed);
+  demand(isOne(word), malformed);
+  checkPlace(word, contract);
+  return { word, jws };
+}
+
+const READERS: Record<string, typeof readBatch> = {
+  'strongroom.manifest.v1': readManifest,
+  'strongroom.opening.v1': readOpening,
+  'strongroom.retraction.v1': readRetraction,
+};
 
 const ALGORITHMS: Record<string, string> = { Ed25519: 'EdDSA', 'P-256': 'ES256', 'P-384': 'ES384' };
 
@@ -206,61 +252,94 @@ function checkHeaders(
 
 /** Part 8 of the page. */
 class Stream {
-  #at: Members | undefined;
+  #name: string | undefined;
+  #epoch = 0;
   #sequence = 0;
   #rows = 0;
   #head = '';
   #final = false;
-  readonly #heads = new Map<number, { head: string; rows: number }>();
+  readonly #heads = new Map<string, { head: string; rows: number }>();
 
   constructor({ start, contract }: Vector) {
     if (!start) return;
-    const { stream, epoch } = start;
-    this.#begin({ contract: contract.id, dataset: contract.dataset.id, stream, epoch });
-    this.#step(start.sequence, start.head, start.rows);
+    const { stream, epoch, sequence } = start;
+    this.#begin({ contract: contract.id, dataset: contract.dataset.id, stream });
+    this.#step(epoch, sequence, start.head, start.rows);
   }
 
   #begin(at: Members): void {
-    this.#at = at;
-    this.#step(0, bytesToHex(sha256(ascii(`strongroom/stream/v1 ${nameOf(at)}`))), 0);
+    const first = nameOf({ ...at, epoch: 0 });
+    this.#name = first;
+    this.#step(0, 0, hashOf(`strongroom/stream/v1 ${first}`), 0);
   }
 
-  #step(sequence: number, head: string, rows: number): void {
-    [this.#sequence, this.#head, this.#rows] = [sequence, head, rows];
-    this.#heads.set(sequence, { head, rows });
+  #step(epoch: number, sequence: number, head: string, rows: number): void {
+    [this.#epoch, this.#sequence, this.#head, this.#rows] = [epoch, sequence, head, rows];
+    this.#heads.set(`${epoch}/${sequence}`, { head, rows });
   }
 
   #checkStream(at: Members): void {
-    if (!this.#at) this.#begin(at);
-    demand(nameOf(at) === nameOf(this.#at ?? {}), 'ERR_STREAM_UNKNOWN');
+    if (this.#name === undefined) this.#begin(at);
+    demand(nameOf({ ...at, epoch: 0 }) === this.#name, 'ERR_STREAM_UNKNOWN');
   }
 
   take(seal: Members, jws: string): void {
     this.#checkStream(seal);
-    const head = bytesToHex(sha256(ascii(jws)));
-    const sequence = Number(seal['sequence']);
+    const [epoch, sequence] = [Number(seal['epoch']), Number(seal['sequence'])];
+    const known = this.#heads.get(`${epoch}/${sequence + 1}`)?.head;
+    const head = hashOf(jws);
+    if (epoch < this.#epoch) {
+      throw new Refusal(known === head ? 'ERR_BATCH_REPLAYED' : 'ERR_STREAM_EPOCH');
+    }
+    demand(epoch === this.#epoch, 'ERR_STREAM_GAP');
     if (sequence < this.#sequence) {
-      const known = this.#heads.get(sequence + 1)?.head ?? head;
-      throw new Refusal(known === head ? 'ERR_BATCH_REPLAYED' : 'ERR_STREAM_FORKED');
+      throw new Refusal((known ?? head) === head ? 'ERR_BATCH_REPLAYED' : 'ERR_STREAM_FORKED');
     }
     demand(sequence === this.#sequence, 'ERR_STREAM_GAP');
     demand(seal['previous'] === this.#head, 'ERR_STREAM_FORKED');
     demand(!this.#final, 'ERR_MANIFEST_MISMATCH');
-    this.#step(sequence + 1, head, this.#rows + Number(seal['rows']));
+    this.#step(epoch, sequence + 1, head, this.#rows + Number(seal['rows']));
+  }
+
+  open(opening: Members, jws: string): void {
+    this.#checkStream(opening);
+    const epoch = Number(opening['epoch']);
+    const from = opening['continues'] as Members;
+    const [fromEpoch, sequences] = [Number(from['epoch']), Number(from['sequences'])];
+    const head = hashOf(jws);
+    if (epoch <= this.#epoch) {
+      const known = this.#heads.get(`${epoch}/${sequences}`)?.head === head;
+      demand(!known, 'ERR_BATCH_REPLAYED');
+      throw new Refusal(epoch < this.#epoch ? 'ERR_STREAM_EPOCH' : 'ERR_STREAM_FORKED');
+    }
+    const isLater = fromEpoch === this.#epoch && sequences > this.#sequence;
+    demand(fromEpoch <= this.#epoch && !isLater, 'ERR_STREAM_GAP');
+    const fits =
+      fromEpoch === this.#epoch &&
+      sequences === this.#sequence &&
+      from['head'] === this.#head &&
+      from['rows'] === this.#rows;
+    demand(fits && !this.#final, 'ERR_OPENING_MISMATCH');
+    this.#step(epoch, sequences, head, this.#rows);
   }
 
   compare(manifest: Members): 'reached' | 'ahead' {
     this.#checkStream(manifest);
-    const sequences = Number(manifest['sequences']);
-    if (sequences > this.#sequence) {
+    const [epoch, sequences] = [Number(manifest['epoch']), Number(manifest['sequences'])];
+    demand(epoch >= this.#epoch, 'ERR_STREAM_EPOCH');
+    if (epoch > this.#epoch || sequences > this.#sequence) {
       demand(!this.#final, 'ERR_MANIFEST_MISMATCH');
       return 'ahead';
     }
-    const then = this.#heads.get(sequences);
+    const then = this.#heads.get(`${epoch}/${sequences}`);
     const same = !then || (then.head === manifest['head'] && then.rows === manifest['rows']);
     const final = manifest['final'] === true;
     demand(same && !(final && sequences < this.#sequence), 'ERR_MANIFEST_MISMATCH');
     this.#final ||= final;
     return 'reached';
   }
+}
+
+function hashOf(text: string): string {
+  return bytesToHex(sha256(ascii(text)));
 }

@@ -68,7 +68,7 @@ const STREAM: Record<string, Check> = {
   v: (value) => value === 1,
   contract: hash,
   dataset: text(/^[a-z][a-z0-9-]{0,62}$/),
-  stream: bytes(16),
+  stream: (value) => bytes(16)(value) || text(/^[a-z][a-z0-9-]{0,21}$/)(value),
   epoch: count,
 };
 
@@ -93,6 +93,32 @@ const MANIFEST: Record<string, Check> = {
   final: (value) => typeof value === 'boolean',
 };
 
+const CONTINUES: Record<string, Check> = {
+  epoch: count,
+  sequences: count,
+  head: hash,
+  rows: count,
+};
+const RETRACTS: Record<string, Check> = { sequence: count, seal: hash };
+
+const OPENING: Record<string, Check> = {
+  ...STREAM,
+  continues: (value) => isObject(value) && fits(value, CONTINUES),
+};
+
+const RETRACTION: Record<string, Check> = {
+  ...STREAM,
+  sequence: count,
+  previous: hash,
+  retracts: (value) => isObject(value) && fits(value, RETRACTS),
+};
+
+const memberOf = (value: unknown, name: string) => (isObject(value) ? Number(value[name]) : 0);
+
+export const isOpening = (value: Members) =>
+  fits(value, OPENING) && Number(value['epoch']) > memberOf(value['continues'], 'epoch');
+export const isRetraction = (value: Members) =>
+  fits(value, RETRACTION) && Number(value['sequence']) > memberOf(value['retracts'], 'sequence');
 export const isBatchSeal = (value: Members) => fits(value, BATCH_SEAL);
 export const isManifest = (value: Members) => fits(value, MANIFEST);
 

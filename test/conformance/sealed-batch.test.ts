@@ -10,7 +10,11 @@ import {
   recordTypeOf,
 } from '@strongroom/sealing/open';
 import { StreamCheck } from '@strongroom/sealing/stream-check';
-import { verifyManifestRecord } from '@strongroom/sealing/verify';
+import {
+  verifyManifestRecord,
+  verifyOpeningRecord,
+  verifyRetractionRecord,
+} from '@strongroom/sealing/verify';
 import { describe, expect, test } from 'vitest';
 import { COMMITMENT, hkdf, sha256 } from './sealed-batch-craft.ts';
 import { publicJwkOf, signingKeyOf, wrappingKeyOf } from './sealed-batch-keys.ts';
@@ -35,6 +39,8 @@ describe('the vectors of schemas/sealed-batch', () => {
       'length',
       'malformed',
       'manifest',
+      'opening',
+      'retraction',
       'segment',
       'signature',
       'tag',
@@ -65,15 +71,32 @@ async function readWithSealing(vector: Vector): Promise<string[]> {
   for (const each of vector.records) {
     const record = { key: each.key, headers: each.headers, value: bytesOfValue(each) };
     try {
-      if (recordTypeOf(record) === 'manifest') {
-        const { manifest } = await verifyManifestRecord(record, context);
-        check ??= new StreamCheck(manifest);
-        outcomes.push(check.checkManifest(manifest));
-      } else {
-        const { seal, jws, plaintext } = await openBatch(record, context);
-        check ??= new StreamCheck(seal);
-        check.accept(seal, jws);
-        outcomes.push(sha256(plaintext).toString('hex'));
+      switch (recordTypeOf(record)) {
+        case 'manifest': {
+          const { manifest } = await verifyManifestRecord(record, context);
+          check ??= new StreamCheck(manifest);
+          outcomes.push(check.checkManifest(manifest));
+          break;
+        }
+        case 'opening': {
+          const { opening, jws } = await verifyOpeningRecord(record, context);
+          check ??= new StreamCheck(opening);
+          outcomes.push(check.open(opening, jws));
+          break;
+        }
+        case 'retraction': {
+          const { retraction, jws } = await verifyRetractionRecord(record, context);
+          check ??= new StreamCheck(retraction);
+          check.accept(retraction, jws);
+          outcomes.push('retracted');
+          break;
+        }
+        default: {
+          const { seal, jws, plaintext } = await openBatch(record, context);
+          check ??= new StreamCheck(seal);
+          check.accept(seal, jws);
+          outcomes.push(sha256(plaintext).toString('hex'));
+        }
       }
     } catch (error) {
       const code = codeOf(error);
@@ -91,9 +114,8 @@ function startOf(vector: Vector, { contractId, dataset }: OpenBatchContext) {
     contract: contractId,
     dataset: dataset.id,
     stream: StreamIdSchema.parse(stream),
-    epoch,
   };
-  return new StreamCheck(position, { sequence, head, rows });
+  return new StreamCheck(position, { epoch, sequence, head, rows });
 }
 
 /** A whole contract around the extract; a reader of batches uses no more of it. */

@@ -8,6 +8,7 @@ import {
   Sha256HexSchema,
   StreamIdSchema,
 } from './fields.ts';
+import { RETRACTIONS_OPEN_MAX } from './limits.ts';
 import { UsePointSchema } from './use-entry.ts';
 
 /**
@@ -18,9 +19,10 @@ import { UsePointSchema } from './use-entry.ts';
 
 /** A point of a stream from which reading can go on. */
 export const StreamPointSchema = z.strictObject({
+  epoch: CountSchema,
   /** The next sequence number to expect. */
   sequence: CountSchema,
-  /** SHA-256 of the seal before it. */
+  /** SHA-256 of the seal or opening before it. */
   head: Sha256HexSchema,
   /** Rows before it. */
   rows: CountSchema,
@@ -32,7 +34,6 @@ export type StreamPoint = z.infer<typeof StreamPointSchema>;
 export const StreamStateSchema = z.strictObject({
   dataset: DatasetIdSchema,
   stream: StreamIdSchema,
-  epoch: CountSchema,
   /** Everything before was counted. */
   counted: StreamPointSchema,
   /** Where to read again from, to rebuild the open windows. */
@@ -40,6 +41,12 @@ export const StreamStateSchema = z.strictObject({
   watermark: MillisecondsSchema.nullable(),
   final: z.boolean(),
   lateRows: CountSchema,
+  /** Rows of all batches that were taken back in time. */
+  retractedRows: CountSchema,
+  /** Those of them from `rebuild` on: read again, they are left out again. */
+  retracted: z.array(CountSchema).max(RETRACTIONS_OPEN_MAX),
+  /** The owner's newest opening does not fit: nothing closes until one does. */
+  stalled: z.boolean(),
 });
 export type StreamState = z.infer<typeof StreamStateSchema>;
 

@@ -207,6 +207,30 @@ export const ERRORS = {
     'a stream is expected in the partition that the contract names',
     'Have the owner publish it there; a record that the log has moved was not counted.',
   ),
+  ERR_STREAM_EPOCH: quarantine(
+    'a stream is expected to go on in the epoch that its newest opening began',
+    'Stop the producer that goes on with an older state: another one has recovered its stream.',
+  ),
+  ERR_OPENING_MALFORMED: quarantine(
+    'the opening is expected to be one compact JWS with exactly the fields of its version',
+    'The writer of this record does not follow schemas/sealed-batch; ask its owner.',
+  ),
+  ERR_OPENING_MISMATCH: quarantine(
+    'an opening is expected to go on exactly where the stream stands',
+    'No window closes until one does: have the owner run its producer with --recover once more.',
+  ),
+  ERR_RETRACTION_MALFORMED: quarantine(
+    'the retraction is expected to be one compact JWS with exactly the fields of its version',
+    'The writer of this record does not follow schemas/sealed-batch; ask its owner.',
+  ),
+  ERR_RETRACTION_UNKNOWN: quarantine(
+    'a retraction is expected to name a batch of its stream that was not taken back yet',
+    'Look the batch and its seal up in the log; nothing was taken back.',
+  ),
+  ERR_RETRACTION_LATE: quarantine(
+    'a batch is expected to be taken back before any window that holds its rows has closed',
+    'Nothing can be taken back any more: the rows are in a result. Tell its readers.',
+  ),
   ERR_STREAM_GAP: retry(
     'the sequence numbers of a stream are expected without a gap',
     'The log withholds or has lost batches; windows stay open until they appear.',

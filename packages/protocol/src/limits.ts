@@ -81,6 +81,8 @@ export const STREAMS_PER_DATASET_MAX = 64;
 export const STREAMS_MAX = 256;
 /** Of one dataset's topic. */
 export const PARTITIONS_MAX = 64;
+/** Batches of one stream that are taken back, with a window open: checkpoints name them. */
+export const RETRACTIONS_OPEN_MAX = 64;
 /** Batches of one stream that may wait for one that comes late: the log chooses their order. */
 export const HELD_BATCHES_MAX = 64;
 /** Of all streams together, shared out evenly; each may keep one batch at least. */

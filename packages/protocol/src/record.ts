@@ -14,6 +14,8 @@ export interface RecordShape {
 export const RECORD_TYPES = {
   batch: 'strongroom.batch.v1',
   manifest: 'strongroom.manifest.v1',
+  opening: 'strongroom.opening.v1',
+  retraction: 'strongroom.retraction.v1',
   aggregate: 'strongroom.aggregate.v1',
   token: 'strongroom.token.v1',
   checkpoint: 'strongroom.checkpoint.v1',
@@ -44,6 +46,17 @@ export function manifestRecordShape(
 ): RecordShape {
   const id = `manifest.${manifest.sequences}${manifest.final ? '.final' : ''}`;
   return shapeOf(manifest, RECORD_TYPES.manifest, id, MANIFEST_CONTENT_TYPE);
+}
+
+export function openingRecordShape(opening: Origin): RecordShape {
+  return shapeOf(opening, RECORD_TYPES.opening, 'opening', MANIFEST_CONTENT_TYPE);
+}
+
+export function retractionRecordShape(
+  retraction: Origin & { readonly sequence: number },
+): RecordShape {
+  const id = `${retraction.sequence}`;
+  return shapeOf(retraction, RECORD_TYPES.retraction, id, MANIFEST_CONTENT_TYPE);
 }
 
 function shapeOf(at: Origin, type: RecordType, id: string, contentType: string): RecordShape {

@@ -23,7 +23,7 @@ export const CountedInputSchema = z.strictObject({
   dataset: DatasetIdSchema,
   stream: StreamIdSchema,
   epoch: CountSchema,
-  /** Batches 0 … sequences - 1 had been counted when the result was made. */
+  /** Batches and retractions 0 … sequences - 1 had been counted when the result was made. */
   sequences: CountSchema,
   /** SHA-256 of the newest of their seals. */
   head: Sha256HexSchema,
@@ -34,6 +34,8 @@ export const CountedInputSchema = z.strictObject({
    * windows so far.
    */
   lateRows: CountSchema,
+  /** Rows of batches that the owner has taken back in time, over all windows so far. */
+  retractedRows: CountSchema,
 });
 export type CountedInput = z.infer<typeof CountedInputSchema>;
 

@@ -26,11 +26,14 @@ export const BatchSealSchema = z.strictObject({
   dataset: DatasetIdSchema,
   /** Names one run of sequence numbers of one producer. */
   stream: StreamIdSchema,
-  /** Rises when a producer has lost its state and begins its stream anew. */
+  /** 0 at first; rises with an opening, when a producer has lost its state. */
   epoch: CountSchema,
-  /** 0, 1, 2, … without a gap. */
+  /** 0, 1, 2, … without a gap over all epochs; batches and retractions share the numbers. */
   sequence: CountSchema,
-  /** SHA-256 of the previous seal's ASCII bytes; of streamGenesis() for sequence 0. */
+  /**
+   * SHA-256 of the ASCII bytes of the seal before it: of a batch, a retraction, or the opening that
+   * begins the epoch; of streamGenesis() for the first one of all.
+   */
   previous: Sha256HexSchema,
   /** Smallest and largest event time of the rows; null for a dataset without event time. */
   eventTime: z
@@ -52,11 +55,11 @@ export const ManifestSchema = z.strictObject({
   dataset: DatasetIdSchema,
   stream: StreamIdSchema,
   epoch: CountSchema,
-  /** Number of batches published so far; the next sequence number. */
+  /** Number of batches and retractions published so far; the next sequence number. */
   sequences: CountSchema,
-  /** SHA-256 of the newest seal; of streamGenesis() when there is none. */
+  /** SHA-256 of the newest seal, or opening; of streamGenesis() when there is none. */
   head: Sha256HexSchema,
-  /** Rows in all batches so far. */
+  /** Rows in all batches so far, retracted ones too. */
   rows: CountSchema,
   /** The owner has sent every row whose event time is below this; null without event time. */
   watermark: MillisecondsSchema.nullable(),
@@ -65,9 +68,55 @@ export const ManifestSchema = z.strictObject({
 });
 export type Manifest = z.infer<typeof ManifestSchema>;
 
+/**
+ * The first word of an epoch: the producer has lost its state, has read its stream back from the
+ * log, and goes on from here. Travels with an empty value. What the epoch before it has behind this
+ * point counts no more.
+ */
+export const OpeningSchema = z
+  .strictObject({
+    v: z.literal(1),
+    contract: ContractIdSchema,
+    dataset: DatasetIdSchema,
+    stream: StreamIdSchema,
+    /** The epoch that begins. */
+    epoch: CountSchema,
+    continues: z.strictObject({
+      epoch: CountSchema,
+      /** As a manifest names them. */
+      sequences: CountSchema,
+      head: Sha256HexSchema,
+      rows: CountSchema,
+    }),
+  })
+  .refine(({ epoch, continues }) => epoch > continues.epoch);
+export type Opening = z.infer<typeof OpeningSchema>;
+
+/**
+ * Takes a batch back: its rows shall not count. Travels with an empty value, and has a sequence
+ * number of its own, so that no log can drop it unseen. It comes too late once a window that holds
+ * any of the rows has closed.
+ */
+export const RetractionSchema = z
+  .strictObject({
+    v: z.literal(1),
+    contract: ContractIdSchema,
+    dataset: DatasetIdSchema,
+    stream: StreamIdSchema,
+    epoch: CountSchema,
+    sequence: CountSchema,
+    previous: Sha256HexSchema,
+    /** The batch: its number, and the SHA-256 of its seal's ASCII bytes. */
+    retracts: z.strictObject({ sequence: CountSchema, seal: Sha256HexSchema }),
+  })
+  .refine(({ sequence, retracts }) => retracts.sequence < sequence);
+export type Retraction = z.infer<typeof RetractionSchema>;
+
 /** `typ` values: a signature made for one kind of object is refused for another. */
 export const BATCH_JWS_TYPE = 'strongroom-batch+jws';
 export const MANIFEST_JWS_TYPE = 'strongroom-manifest+jws';
+export const OPENING_JWS_TYPE = 'strongroom-opening+jws';
+export const RETRACTION_JWS_TYPE = 'strongroom-retraction+jws';
 /** `typ` of the JWE around a segment secret; its `ctx` binds it to one stream. */
 export const SEGMENT_JWE_TYPE = 'strongroom-segment+jwe';
 
@@ -80,7 +129,7 @@ export type StreamPosition = Omit<BatchPosition, 'sequence'>;
 
 const text = new TextEncoder();
 
-/** What the first seal of a stream names as its predecessor (hashed with SHA-256). */
+/** What the first seal of epoch 0 names as its predecessor (hashed with SHA-256). */
 export function streamGenesis(stream: StreamPosition): Uint8Array {
   return text.encode(`strongroom/stream/v1 ${streamName(stream)}`);
 }

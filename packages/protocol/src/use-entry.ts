@@ -93,6 +93,8 @@ export const UseFactSchema = z.discriminatedUnion('kind', [
     /** Which closed windows they missed: from the start of the first to the end of the last. */
     missed: z.strictObject({ start: MillisecondsSchema, end: MillisecondsSchema }),
   }),
+  /** Rows of batches that the owner took back in time, since the entry before. */
+  z.strictObject({ kind: z.literal('retracted'), ...RowsOfDatasetSchema.shape }),
   /** An owner ended the contract: nothing follows. */
   z.strictObject({
     kind: z.literal('stop'),

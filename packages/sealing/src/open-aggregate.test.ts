@@ -54,6 +54,7 @@ async function sealedAggregate(changes: Changes = {}): Promise<ReadRecord> {
           head: sha256Hex('head'),
           rows: 30,
           lateRows: 0,
+          retractedRows: 0,
         },
       ],
       rows: 1,

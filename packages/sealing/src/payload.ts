@@ -1,7 +1,7 @@
 import { parseCanonical } from '@strongroom/protocol/canonical-json';
 import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 
-interface PayloadSchema<Payload> {
+export interface PayloadSchema<Payload> {
   safeParse(
     value: unknown,
   ):

@@ -11,7 +11,14 @@ import {
   SEAL_BYTES_MAX,
   SEGMENT_AGE_MS_MAX,
 } from '@strongroom/protocol/limits';
-import { batchRecordShape, manifestRecordShape, SEAL_HEADER } from '@strongroom/protocol/record';
+import {
+  batchRecordShape,
+  manifestRecordShape,
+  openingRecordShape,
+  type RecordShape,
+  retractionRecordShape,
+  SEAL_HEADER,
+} from '@strongroom/protocol/record';
 import {
   BATCH_JWS_TYPE,
   type BatchSeal,
@@ -20,6 +27,12 @@ import {
   MANIFEST_JWS_TYPE,
   type Manifest,
   ManifestSchema,
+  OPENING_JWS_TYPE,
+  type Opening,
+  OpeningSchema,
+  RETRACTION_JWS_TYPE,
+  type Retraction,
+  RetractionSchema,
   type StreamPosition,
   segmentContext,
   streamGenesis,
@@ -33,7 +46,7 @@ export type { SealedRecord } from './seal-bytes.ts';
 export { sealOnce } from './seal-once.ts';
 
 /** Where a stream stands: its next sequence number, the hash of its newest seal, its rows. */
-export type StreamHead = Omit<StreamPoint, 'offset'>;
+export type StreamHead = Omit<StreamPoint, 'offset' | 'epoch'>;
 
 export interface SealedBatch {
   readonly seal: BatchSeal;
@@ -79,6 +92,8 @@ export interface StreamSealer {
    * @throws ERR_BATCH_TOO_LARGE
    */
   seal(plaintext: Uint8Array, facts: BatchFacts): Promise<SealedBatch>;
+  /** Takes a batch back that was sealed before, in any epoch of the stream. */
+  retract(retracts: Retraction['retracts']): Promise<SealedRecord>;
   /** A manifest of all batches whose `seal` was called before. */
   manifest(facts: ManifestFacts): Promise<SealedRecord>;
   /** Where the stream stands behind the last batch that was handed out. */
@@ -92,6 +107,29 @@ export function newStreamId(): StreamId {
 
 export function streamStart(position: StreamPosition): StreamHead {
   return { sequence: 0, head: sha256Hex(streamGenesis(position)), rows: 0 };
+}
+
+/**
+ * Begins an epoch of a stream whose producer has lost its state.
+ * @param continues where the epoch before it ends, as its log has it
+ * @returns the record, and the point behind it, for a sealer of the new epoch
+ */
+export async function sealOpening(
+  at: Pick<StreamSealerOptions, 'contractId' | 'dataset' | 'stream' | 'epoch' | 'signer' | 'kid'>,
+  continues: Opening['continues'],
+): Promise<{ record: SealedRecord; point: StreamHead }> {
+  const { contractId, dataset, stream, epoch, signer, kid } = at;
+  const place = { contract: contractId, dataset: dataset.id, stream, epoch };
+  const opening: Opening = OpeningSchema.parse({ v: 1, ...place, continues });
+  const jws = await signer.sign(canonicalBytes(opening), { typ: OPENING_JWS_TYPE, kid });
+  const { sequences, rows } = continues;
+  const record = wordRecord(openingRecordShape(opening), jws);
+  return { record, point: { sequence: sequences, head: sha256Hex(jws), rows } };
+}
+
+/** A record with an empty value. */
+function wordRecord({ key, headers }: RecordShape, jws: string): SealedRecord {
+  return { key, value: new Uint8Array(0), headers: { ...headers, [SEAL_HEADER]: jws } };
 }
 
 export function createStreamSealer(options: StreamSealerOptions): StreamSealer {
@@ -146,8 +184,21 @@ class OrderedSealer implements StreamSealer {
       const { signer, kid } = this.#options;
       const header = { typ: MANIFEST_JWS_TYPE, kid };
       const jws = await signer.sign(canonicalBytes(manifest), header);
-      const { key, headers } = manifestRecordShape(manifest);
-      return { key, value: new Uint8Array(0), headers: { ...headers, [SEAL_HEADER]: jws } };
+      return wordRecord(manifestRecordShape(manifest), jws);
+    });
+  }
+
+  async retract(retracts: Retraction['retracts']): Promise<SealedRecord> {
+    this.#nextSequence += 1;
+    return this.#inOrder(async () => {
+      const { sequence, head, rows } = this.#point;
+      const at = { ...this.#position, sequence, previous: head };
+      const retraction: Retraction = RetractionSchema.parse({ v: 1, ...at, retracts });
+      const { signer, kid } = this.#options;
+      const header = { typ: RETRACTION_JWS_TYPE, kid };
+      const jws = await signer.sign(canonicalBytes(retraction), header);
+      this.#point = { sequence: sequence + 1, head: sha256Hex(jws), rows };
+      return wordRecord(retractionRecordShape(retraction), jws);
     });
   }
 

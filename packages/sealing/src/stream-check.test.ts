@@ -136,13 +136,16 @@ describe('stream check', () => {
     expect(codeFrom(() => check.accept(other.seal, other.jws))).toBe('ERR_STREAM_FORKED');
   });
 
-  test('knows one stream and one epoch', () => {
+  test('knows one stream, and of an epoch that was not opened nothing', () => {
     const { seal, jws } = at(chain(1), 0);
     const check = new StreamCheck(seal);
-    for (const other of [{ stream: newStreamId() }, { epoch: 1 }]) {
-      expect(codeFrom(() => check.accept({ ...seal, ...other }, jws))).toBe('ERR_STREAM_UNKNOWN');
+    for (const [other, taken, compared] of [
+      [{ stream: newStreamId() }, 'ERR_STREAM_UNKNOWN', 'ERR_STREAM_UNKNOWN'],
+      [{ epoch: 1 }, 'ERR_STREAM_GAP', 'ahead'],
+    ] as const) {
+      expect(codeFrom(() => check.accept({ ...seal, ...other }, jws))).toBe(taken);
       const manifest = { ...manifestOf(check, seal), ...other };
-      expect(codeFrom(() => check.checkManifest(manifest))).toBe('ERR_STREAM_UNKNOWN');
+      expect(codeFrom(() => check.checkManifest(manifest))).toBe(compared);
     }
   });
 

@@ -1,8 +1,8 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { STREAM_SEALS_REMEMBERED_MAX } from '@strongroom/protocol/limits';
 import {
-  type BatchSeal,
   type Manifest,
+  type Opening,
   type StreamPosition,
   streamGenesis,
 } from '@strongroom/protocol/sealed-batch';
@@ -10,33 +10,43 @@ import { sha256Hex } from './digest.ts';
 
 /** Where a stream stands, without the log's offset: that is a hint and not checked here. */
 export interface CheckedPoint {
+  readonly epoch: number;
   /** The next sequence number to expect. */
   readonly sequence: number;
-  /** SHA-256 of the seal before it. */
+  /** SHA-256 of the seal or opening before it. */
   readonly head: string;
   /** Rows before it. */
   readonly rows: number;
 }
 
+/** What has a sequence number: the seal of a batch, or a retraction, which has no rows. */
+export interface ChainElement extends StreamPosition {
+  readonly sequence: number;
+  readonly previous: string;
+  readonly rows?: number;
+}
+
 /**
  * Whether verified seals follow each other: every sequence number once, without a gap, each seal
- * naming the one before. Holds no key and no row. The log's offsets play no part.
+ * naming the one before, and each epoch begun by an opening that names where the one before it
+ * ends. Holds no key and no row. The log's offsets play no part.
  */
 export class StreamCheck {
-  readonly #position: StreamPosition;
+  readonly #position: Omit<StreamPosition, 'epoch'>;
   #point: CheckedPoint;
   #final: boolean;
-  /** The point behind each recent batch, by the sequence number that follows it. */
-  readonly #remembered = new Map<number, CheckedPoint>();
+  /** The recent points, by epoch and the sequence number that follows. */
+  readonly #remembered = new Map<string, CheckedPoint>();
 
   /**
    * @param point where to go on, as `point` gave it; the stream's beginning when absent
    * @param final whether a final manifest was reached there
    */
-  constructor(position: StreamPosition, point?: CheckedPoint, final = false) {
-    const { contract, dataset, stream, epoch } = position;
-    this.#position = { contract, dataset, stream, epoch };
-    const start = { sequence: 0, head: sha256Hex(streamGenesis(position)), rows: 0 };
+  constructor(position: Omit<StreamPosition, 'epoch'>, point?: CheckedPoint, final = false) {
+    const { contract, dataset, stream } = position;
+    this.#position = { contract, dataset, stream };
+    const genesis = streamGenesis({ contract, dataset, stream, epoch: 0 });
+    const start = { epoch: 0, sequence: 0, head: sha256Hex(genesis), rows: 0 };
     this.#point = point ?? start;
     this.#final = final;
     this.#remember(start);
@@ -52,43 +62,77 @@ export class StreamCheck {
   }
 
   /**
-   * Takes the next batch of the stream, and only that. A refusal changes nothing.
-   * @throws ERR_STREAM_UNKNOWN for another stream or epoch, ERR_BATCH_REPLAYED for a batch that was
-   *   taken before, ERR_STREAM_FORKED for a second history, ERR_STREAM_GAP, ERR_MANIFEST_MISMATCH
-   *   for a batch behind the owner's final manifest
+   * Takes the next batch or retraction of the stream, and only that. A refusal changes nothing.
+   * @throws ERR_STREAM_UNKNOWN for another stream, ERR_STREAM_EPOCH for an epoch that has ended,
+   *   ERR_BATCH_REPLAYED for what was taken before, ERR_STREAM_FORKED for a second history,
+   *   ERR_STREAM_GAP when something before it has not come, an opening perhaps,
+   *   ERR_MANIFEST_MISMATCH behind the owner's final manifest
    */
-  accept(seal: BatchSeal, jws: string): 'next' {
-    this.#checkStream(seal);
+  accept(element: ChainElement, jws: string): 'next' {
+    this.#checkStream(element);
     const head = sha256Hex(jws);
-    const { sequence, rows } = this.#point;
-    if (seal.sequence < sequence) throw this.#repeated(seal, head);
-    if (seal.sequence > sequence) {
-      throw this.#refusal('ERR_STREAM_GAP', { expected: sequence, found: seal.sequence });
+    const { epoch, sequence, rows } = this.#point;
+    if (element.epoch < epoch) throw this.#ended(element, head);
+    if (element.epoch === epoch && element.sequence < sequence) throw this.#repeated(element, head);
+    if (element.epoch > epoch || element.sequence > sequence) {
+      throw this.#refusal('ERR_STREAM_GAP', { expected: sequence, found: element.sequence });
     }
-    if (seal.previous !== this.#point.head) {
+    if (element.previous !== this.#point.head) {
       throw this.#refusal('ERR_STREAM_FORKED', { sequence });
     }
     if (this.#final) throw this.#refusal('ERR_MANIFEST_MISMATCH', { sequence });
-    this.#point = { sequence: sequence + 1, head, rows: rows + seal.rows };
-    this.#remember(this.#point);
+    this.#go({ epoch, sequence: sequence + 1, head, rows: rows + (element.rows ?? 0) });
     return 'next';
   }
 
   /**
-   * Compares a manifest with what was taken. `ahead`: it names batches that have not come yet; ask
-   * again when they have. `reached`: everything that it names was taken.
-   * @throws ERR_STREAM_UNKNOWN, ERR_MANIFEST_MISMATCH when head or rows differ, or when it is final
-   *   and batches follow it
+   * Begins the epoch of an opening that goes on exactly where the stream stands.
+   * @throws ERR_STREAM_UNKNOWN, ERR_BATCH_REPLAYED, ERR_STREAM_EPOCH, ERR_STREAM_FORKED for a
+   *   second opening of one epoch, ERR_STREAM_GAP when something before it has not come,
+   *   ERR_OPENING_MISMATCH
+   */
+  open(opening: Opening, jws: string): 'opened' {
+    this.#checkStream(opening);
+    const { epoch, continues } = opening;
+    const head = sha256Hex(jws);
+    const { sequences, ...ends } = continues;
+    const point = this.#point;
+    if (epoch <= point.epoch) {
+      if (this.#known(epoch, sequences)?.head === head) {
+        throw this.#refusal('ERR_BATCH_REPLAYED', { epoch });
+      }
+      throw this.#refusal(epoch < point.epoch ? 'ERR_STREAM_EPOCH' : 'ERR_STREAM_FORKED', {
+        epoch,
+      });
+    }
+    if (ends.epoch > point.epoch || (ends.epoch === point.epoch && sequences > point.sequence)) {
+      throw this.#refusal('ERR_STREAM_GAP', { expected: point.sequence, found: sequences });
+    }
+    const isHere = ends.epoch === point.epoch && sequences === point.sequence;
+    const isSame = ends.head === point.head && ends.rows === point.rows;
+    if (!isHere || !isSame || this.#final) {
+      throw this.#refusal('ERR_OPENING_MISMATCH', { expected: point.sequence, found: sequences });
+    }
+    this.#go({ ...point, epoch, head });
+    return 'opened';
+  }
+
+  /**
+   * Compares a manifest with what was taken. `ahead`: it names what has not come yet; ask again
+   * when it has. `reached`: everything that it names was taken.
+   * @throws ERR_STREAM_UNKNOWN, ERR_STREAM_EPOCH, ERR_MANIFEST_MISMATCH when head or rows differ,
+   *   or when it is final and something follows it
    */
   checkManifest(manifest: Manifest): 'reached' | 'ahead' {
     this.#checkStream(manifest);
-    const { sequences, head, rows, final } = manifest;
+    const { epoch, sequences, head, rows, final } = manifest;
     const { sequence } = this.#point;
-    if (sequences > sequence) {
+    if (epoch < this.#point.epoch) throw this.#refusal('ERR_STREAM_EPOCH', { epoch });
+    if (epoch > this.#point.epoch || sequences > sequence) {
       if (this.#final) throw this.#refusal('ERR_MANIFEST_MISMATCH', { sequence });
       return 'ahead';
     }
-    const then = this.#remembered.get(sequences);
+    const then = this.#known(epoch, sequences);
     const differs = then !== undefined && (then.head !== head || then.rows !== rows);
     if (differs || (final && sequences < sequence)) {
       throw this.#refusal('ERR_MANIFEST_MISMATCH', { sequence: sequences });
@@ -98,23 +142,36 @@ export class StreamCheck {
   }
 
   #checkStream(at: StreamPosition): void {
-    const { contract, dataset, stream, epoch } = this.#position;
-    const same = at.contract === contract && at.dataset === dataset;
-    if (!same || at.stream !== stream || at.epoch !== epoch) {
-      throw this.#refusal('ERR_STREAM_UNKNOWN', { found: at.stream });
-    }
+    const { contract, dataset, stream } = this.#position;
+    const same = at.contract === contract && at.dataset === dataset && at.stream === stream;
+    if (!same) throw this.#refusal('ERR_STREAM_UNKNOWN', { found: at.stream });
   }
 
   /** An older seal is a replay, unless another one is known for its number. */
-  #repeated(seal: BatchSeal, head: string): StrongroomError {
-    const known = this.#remembered.get(seal.sequence + 1);
+  #repeated(element: ChainElement, head: string): StrongroomError {
+    const known = this.#known(element.epoch, element.sequence + 1);
     const forked = known !== undefined && known.head !== head;
     const code = forked ? 'ERR_STREAM_FORKED' : 'ERR_BATCH_REPLAYED';
-    return this.#refusal(code, { sequence: seal.sequence });
+    return this.#refusal(code, { sequence: element.sequence });
+  }
+
+  /** Of an epoch that has ended: what was counted in it, or what was not and never will be. */
+  #ended({ epoch, sequence }: ChainElement, head: string): StrongroomError {
+    const isKnown = this.#known(epoch, sequence + 1)?.head === head;
+    return this.#refusal(isKnown ? 'ERR_BATCH_REPLAYED' : 'ERR_STREAM_EPOCH', { epoch, sequence });
+  }
+
+  #go(point: CheckedPoint): void {
+    this.#point = point;
+    this.#remember(point);
+  }
+
+  #known(epoch: number, sequence: number): CheckedPoint | undefined {
+    return this.#remembered.get(`${epoch} ${sequence}`);
   }
 
   #remember(point: CheckedPoint): void {
-    this.#remembered.set(point.sequence, point);
+    this.#remembered.set(`${point.epoch} ${point.sequence}`, point);
     const [oldest] = this.#remembered.keys();
     if (this.#remembered.size > STREAM_SEALS_REMEMBERED_MAX && oldest !== undefined) {
       this.#remembered.delete(oldest);
@@ -124,9 +181,11 @@ export class StreamCheck {
   #refusal(
     code:
       | 'ERR_STREAM_UNKNOWN'
+      | 'ERR_STREAM_EPOCH'
       | 'ERR_STREAM_GAP'
       | 'ERR_STREAM_FORKED'
       | 'ERR_BATCH_REPLAYED'
+      | 'ERR_OPENING_MISMATCH'
       | 'ERR_MANIFEST_MISMATCH',
     facts: Record<string, string | number>,
   ): StrongroomError {

@@ -2,7 +2,11 @@ import { type Contract, type Dataset, partyOf } from '@strongroom/protocol/contr
 import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { MANIFEST_BYTES_MAX, SEAL_BYTES_MAX } from '@strongroom/protocol/limits';
-import { manifestRecordShape } from '@strongroom/protocol/record';
+import {
+  manifestRecordShape,
+  openingRecordShape,
+  retractionRecordShape,
+} from '@strongroom/protocol/record';
 import {
   BATCH_JWS_TYPE,
   type BatchSeal,
@@ -10,9 +14,15 @@ import {
   MANIFEST_JWS_TYPE,
   type Manifest,
   ManifestSchema,
+  OPENING_JWS_TYPE,
+  type Opening,
+  OpeningSchema,
+  RETRACTION_JWS_TYPE,
+  type Retraction,
+  RetractionSchema,
 } from '@strongroom/protocol/sealed-batch';
 import { type JwsCodes, verifyCompact } from './compact-jws.ts';
-import { parsePayload } from './payload.ts';
+import { type PayloadSchema, parsePayload } from './payload.ts';
 import { checkRecordShape, type ReadRecord, sealOf } from './record-checks.ts';
 
 export { type JwsCodes, type JwsExpectation, verifyCompact } from './compact-jws.ts';
@@ -25,6 +35,7 @@ export {
 } from './signed-contract.ts';
 export { verifyStatement } from './verify-statement.ts';
 
+const MANIFEST_MALFORMED = 'ERR_MANIFEST_MALFORMED';
 const SEAL_CODES: JwsCodes = {
   malformed: 'ERR_SEAL_MALFORMED',
   algorithm: 'ERR_SEAL_ALGORITHM',
@@ -53,11 +64,11 @@ export async function verifyBatchSeal(
   return seal;
 }
 
-const MANIFEST_CODES: JwsCodes = {
-  malformed: 'ERR_MANIFEST_MALFORMED',
-  algorithm: 'ERR_SEAL_ALGORITHM',
-  signature: 'ERR_SEAL_SIGNATURE',
-};
+interface Place {
+  readonly contract: Contract;
+  readonly contractId: ContractId;
+  readonly dataset: Dataset;
+}
 
 /**
  * Verifies a manifest: signature of the dataset's owner, payload, place. Whether it agrees with
@@ -71,15 +82,10 @@ export async function verifyManifest(
   contractId: ContractId,
   dataset: Dataset,
 ): Promise<Manifest> {
-  if (jws.length > MANIFEST_BYTES_MAX) {
-    throw tooLong('ERR_MANIFEST_MALFORMED', 'MANIFEST_BYTES_MAX');
-  }
-  const expected = ownerSignature(MANIFEST_JWS_TYPE, contract, dataset);
-  const payload = await verifyCompact(jws, expected, MANIFEST_CODES);
-  const manifest = parsePayload(payload, ManifestSchema, 'ERR_MANIFEST_MALFORMED');
-  checkPlace(manifest, contractId, dataset);
+  const at = { contract, contractId, dataset };
+  const manifest = await verifyWord(jws, MANIFEST_JWS_TYPE, ManifestSchema, at, MANIFEST_MALFORMED);
   if (manifest.watermark !== null && dataset.eventTime === undefined) {
-    throw new StrongroomError('ERR_MANIFEST_MALFORMED', { part: 'watermark' });
+    throw new StrongroomError(MANIFEST_MALFORMED, { part: 'watermark' });
   }
   return manifest;
 }
@@ -90,15 +96,64 @@ export async function verifyManifest(
  */
 export async function verifyManifestRecord(
   record: ReadRecord,
-  at: { readonly contract: Contract; readonly contractId: ContractId; readonly dataset: Dataset },
+  at: Place,
 ): Promise<{ manifest: Manifest; jws: string }> {
-  const jws = sealOf(record, MANIFEST_BYTES_MAX, 'ERR_MANIFEST_MALFORMED');
-  if (record.value.length > 0) {
-    throw new StrongroomError('ERR_MANIFEST_MALFORMED', { part: 'value' });
-  }
+  const jws = wordOf(record, MANIFEST_MALFORMED);
   const manifest = await verifyManifest(jws, at.contract, at.contractId, at.dataset);
   checkRecordShape(record, manifestRecordShape(manifest));
   return { manifest, jws };
+}
+
+/**
+ * Verifies an opening and the record around it. Whether it fits is `StreamCheck.open`'s question.
+ * @throws ERR_OPENING_MALFORMED, ERR_SEAL_*, ERR_RECORD_HEADERS
+ */
+export async function verifyOpeningRecord(
+  record: ReadRecord,
+  at: Place,
+): Promise<{ opening: Opening; jws: string }> {
+  const jws = wordOf(record, 'ERR_OPENING_MALFORMED');
+  const malformed = 'ERR_OPENING_MALFORMED';
+  const opening = await verifyWord(jws, OPENING_JWS_TYPE, OpeningSchema, at, malformed);
+  checkRecordShape(record, openingRecordShape(opening));
+  return { opening, jws };
+}
+
+/**
+ * Verifies a retraction and the record around it.
+ * @throws ERR_RETRACTION_MALFORMED, ERR_SEAL_*, ERR_RECORD_HEADERS
+ */
+export async function verifyRetractionRecord(
+  record: ReadRecord,
+  at: Place,
+): Promise<{ retraction: Retraction; jws: string }> {
+  const malformed = 'ERR_RETRACTION_MALFORMED';
+  const jws = wordOf(record, malformed);
+  const retraction = await verifyWord(jws, RETRACTION_JWS_TYPE, RetractionSchema, at, malformed);
+  checkRecordShape(record, retractionRecordShape(retraction));
+  return { retraction, jws };
+}
+
+/** The seal of a record with an empty value: a manifest, an opening, a retraction. */
+function wordOf(record: ReadRecord, malformed: ErrorCode): string {
+  const jws = sealOf(record, MANIFEST_BYTES_MAX, malformed);
+  if (record.value.length > 0) throw new StrongroomError(malformed, { part: 'value' });
+  return jws;
+}
+
+async function verifyWord<Word extends { contract: ContractId; dataset: string }>(
+  jws: string,
+  typ: string,
+  wordSchema: PayloadSchema<Word>,
+  { contract, contractId, dataset }: Place,
+  malformed: ErrorCode,
+): Promise<Word> {
+  if (jws.length > MANIFEST_BYTES_MAX) throw tooLong(malformed, 'MANIFEST_BYTES_MAX');
+  const codes = { ...SEAL_CODES, malformed };
+  const payload = await verifyCompact(jws, ownerSignature(typ, contract, dataset), codes);
+  const word = parsePayload(payload, wordSchema, malformed);
+  checkPlace(word, contractId, dataset);
+  return word;
 }
 
 function ownerSignature(typ: string, contract: Contract, dataset: Dataset) {

@@ -31,20 +31,25 @@ export interface OwnerInput {
   /** Rows inside the window. */
   readonly rows: number;
   readonly lateRows: number;
+  /** Of batches that the owner took back. */
+  readonly retractedRows: number;
 }
+
+const NOTHING = { streams: 0, batches: 0, rows: 0, lateRows: 0, retractedRows: 0 };
 
 /** Sums the input manifest per owner, in the contract's order of datasets. */
 function inputsByOwner({ seal, contract }: VerifiedResult): OwnerInput[] {
   const owners = new Map<string, OwnerInput>();
   for (const input of seal.inputs) {
     const { owner } = datasetOf(contract, input.dataset);
-    const sum = owners.get(owner) ?? { owner, streams: 0, batches: 0, rows: 0, lateRows: 0 };
+    const sum = owners.get(owner) ?? { owner, ...NOTHING };
     owners.set(owner, {
       owner,
       streams: sum.streams + 1,
       batches: sum.batches + input.sequences,
       rows: sum.rows + input.rows,
       lateRows: sum.lateRows + input.lateRows,
+      retractedRows: sum.retractedRows + input.retractedRows,
     });
   }
   return [...owners.values()];
@@ -78,8 +83,9 @@ function receiptLines({ contract, receipts }: VerifiedResult): string[] {
   ];
 }
 
-function inputLine({ owner, streams, batches, rows, lateRows }: OwnerInput): string {
+function inputLine({ owner, streams, batches, rows, lateRows, retractedRows }: OwnerInput): string {
   const late = lateRows > 0 ? `, ${lateRows} rows came too late so far` : '';
+  const back = retractedRows > 0 ? `, ${retractedRows} rows were taken back so far` : '';
   const sent = `${streams} ${streams === 1 ? 'stream' : 'streams'}, ${batches} batches`;
-  return `input     ${owner}: ${rows} rows of the window, ${sent}${late}`;
+  return `input     ${owner}: ${rows} rows of the window, ${sent}${late}${back}`;
 }

@@ -215,8 +215,8 @@ describe('json', () => {
         contract: scene.contractId,
         checkpoint: 0,
         inputs: [
-          { owner: 'north', streams: 1, batches: 3, rows: 40, lateRows: 0 },
-          { owner: 'south', streams: 1, batches: 3, rows: 2, lateRows: 0 },
+          { owner: 'north', streams: 1, batches: 3, rows: 40, lateRows: 0, retractedRows: 0 },
+          { owner: 'south', streams: 1, batches: 3, rows: 2, lateRows: 0, retractedRows: 0 },
         ],
       },
     });

@@ -287,6 +287,7 @@ function inputOf(owner: string) {
     head: '0'.repeat(64),
     rows: owner === 'north' ? 40 : 2,
     lateRows: 0,
+    retractedRows: 0,
   };
 }
 

@@ -31,6 +31,8 @@ function factText(fact: UseFact, measurement: string): string {
         `${fact.query}: ${fact.rows} rows of ${fact.dataset} came too late`,
         `for ${windowText(fact.missed)}, ${fact.excluded} of them for every window`,
       ].join(' ');
+    case 'retracted':
+      return `${fact.dataset}: ${fact.rows} rows taken back by their owner`;
     case 'stop':
       return `ended by ${fact.stoppedBy}: ${rowsText(fact.counted) || 'no row'} counted`;
   }

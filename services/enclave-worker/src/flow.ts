@@ -107,6 +107,9 @@ async function watch(state: FlowState, stop: AbortController, signal: AbortSigna
   }
 }
 
+/** After these a window may be complete that was not before. */
+const CLOSING: ReadonlySet<EntryOutcome['kind']> = new Set(['manifest', 'opening', 'retraction']);
+
 class FlowState {
   readonly #life: Life;
   readonly #options: WorkerOptions;
@@ -143,7 +146,7 @@ class FlowState {
     this.#report(entries, outcomes);
     const { contractId, log } = this.#life;
     await quarantine(log, { contractId, namespace }, entries, outcomes);
-    const mayClose = outcomes.some(({ kind }) => kind === 'manifest') || this.#misses();
+    const mayClose = outcomes.some(({ kind }) => CLOSING.has(kind)) || this.#misses();
     if (mayClose) await this.closeWindows();
   }
 

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import {
   type ColumnContract,
   type Contract,
@@ -14,7 +14,9 @@ import {
   createStreamSealer,
   newStreamId,
   type SealedRecord,
+  type StreamHead,
   type StreamSealer,
+  sealOpening,
   streamStart,
 } from '@strongroom/sealing/seal';
 import { signContract } from '@strongroom/sealing/sign';
@@ -207,10 +209,16 @@ export type Row = Readonly<Record<string, CellValue>>;
 export class TestStream {
   readonly sealer: StreamSealer;
   readonly stream: StreamId;
+  readonly epoch: number;
   readonly #computation: Computation;
   readonly #dataset: string;
 
-  constructor(computation: Computation, dataset: string, stream = newStreamId()) {
+  constructor(
+    computation: Computation,
+    dataset: string,
+    stream = newStreamId(),
+    at?: { readonly epoch: number; readonly point: StreamHead },
+  ) {
     this.#computation = computation;
     this.#dataset = dataset;
     const { contract, contractId, identities } = computation;
@@ -219,12 +227,13 @@ export class TestStream {
     if (!identity) throw new Error('no such owner');
     this.stream = stream;
     const position = { contract: contractId, dataset: found.id, stream, epoch: 0 };
+    this.epoch = at?.epoch ?? 0;
     this.sealer = createStreamSealer({
       contractId,
       dataset: found,
       stream,
-      epoch: 0,
-      point: streamStart(position),
+      epoch: this.epoch,
+      point: at?.point ?? streamStart(position),
       signer: identity.signer,
       kid: found.owner,
       clock: { monotonic: () => 0 },
@@ -248,6 +257,40 @@ export class TestStream {
       ...facts,
     });
     return record;
+  }
+
+  /** Takes a batch of this stream back. */
+  retract(sequence: number, record: SealedRecord): Promise<SealedRecord> {
+    const seal = createHash('sha256')
+      .update(record.headers['seal'] ?? '')
+      .digest('hex');
+    return this.sealer.retract({ sequence, seal });
+  }
+
+  /** Another producer that goes on from here, or from `from`, in a new epoch. */
+  async reopen(
+    epoch = this.epoch + 1,
+    from: StreamHead = this.sealer.point(),
+  ): Promise<{ opening: SealedRecord; stream: TestStream }> {
+    const { contract, contractId, identities } = this.#computation;
+    const dataset = datasetOf(contract, this.#dataset);
+    const identity = identities.get(dataset.owner);
+    if (!identity) throw new Error('no such owner');
+    const { sequence, ...rest } = from;
+    const { record, point } = await sealOpening(
+      {
+        contractId,
+        dataset,
+        stream: this.stream,
+        epoch,
+        signer: identity.signer,
+        kid: dataset.owner,
+      },
+      { epoch: this.epoch, sequences: sequence, ...rest },
+    );
+    const at = { epoch, point };
+    const stream = new TestStream(this.#computation, this.#dataset, this.stream, at);
+    return { opening: record, stream };
   }
 
   manifest(watermark: number | null, final = false): Promise<SealedRecord> {

@@ -13,7 +13,8 @@ import {
   windowRuleOf,
   windowsToClose,
 } from './engine/window.ts';
-import type { OpenedBatch } from './held-batches.ts';
+import type { OpenedBatch } from './held-elements.ts';
+import type { TimeRange } from './kept-batches.ts';
 import { type Judgement, LateRows, type OpenQuery } from './late-rows.ts';
 import { type ResultProof, sealAggregate } from './seal-aggregate.ts';
 import type { StreamSet } from './stream-set.ts';
@@ -70,6 +71,15 @@ export class Computation {
       return rule ? [{ query, rule, closedUntil: this.#of(query.id).closedUntil }] : [];
     });
     return (opened, isNew) => this.#late.judge(opened, isNew, dataset, open);
+  }
+
+  /** Whether no window of any query that holds rows of these event times has closed. */
+  isOpenFor(dataset: DatasetId, eventTime: TimeRange | null): boolean {
+    return this.#queriesOf(dataset).every((query) => {
+      const { closedUntil, emissions } = this.#of(query.id);
+      if (!eventTime || !windowRuleOf(query)) return emissions === 0;
+      return closedUntil === null || eventTime.min >= closedUntil;
+    });
   }
 
   /** Seals the results of windows that are complete, until `bytesMax` bytes came together. */

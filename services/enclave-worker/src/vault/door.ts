@@ -104,13 +104,15 @@ export interface StatementAnswer {
 /** What became of one record. */
 export interface EntryOutcome {
   readonly offset: number;
-  readonly kind: 'batch' | 'manifest' | 'refused' | 'held';
+  readonly kind: 'batch' | 'manifest' | 'retraction' | 'opening' | 'refused' | 'held';
   /** Rows that were counted for the first time. */
   readonly rows: number;
   /** Of these, rows that missed a window of any query: it had been closed. */
   readonly lateRows: number;
   /** The same, query by query; absent when no row was late. */
   readonly late?: readonly LateCount[];
+  /** Rows of an earlier batch that the owner has taken back. */
+  readonly retractedRows?: number;
   readonly code?: ErrorCode;
   readonly facts?: ErrorFacts;
   /** An earlier run has reported this record. */
@@ -142,6 +144,7 @@ export interface StreamProgress {
   /** Null while no record has named it, where the contract does not. */
   readonly stream: string | null;
   readonly partition: number;
+  readonly epoch: number;
   readonly sequences: number;
   readonly rows: number;
   readonly watermark: number | null;
@@ -152,4 +155,6 @@ export interface StreamProgress {
   readonly held: number;
   /** From here on lie batches that there was no room for, and one of them may be the next. */
   readonly rereadFrom: number | null;
+  /** The owner's newest opening does not fit: nothing closes until one does. */
+  readonly stalled: boolean;
 }

@@ -1,36 +1,33 @@
-import type { Contract } from '@strongroom/protocol/contract';
-import { codeOf, dispositionOf, StrongroomError } from '@strongroom/protocol/errors';
-import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
-import { MANIFEST_BYTES_MAX } from '@strongroom/protocol/limits';
-import { manifestRecordShape } from '@strongroom/protocol/record';
-import type { BatchSeal, Manifest } from '@strongroom/protocol/sealed-batch';
-import { openBatch, recordTypeOf } from '@strongroom/sealing/open';
-import { verifyManifest } from '@strongroom/sealing/verify';
+import {
+  codeOf,
+  dispositionOf,
+  type ErrorCode,
+  StrongroomError,
+} from '@strongroom/protocol/errors';
 import type { DoorEntry, EntryOutcome, LateCount } from './door.ts';
-import { type ArrowBatch, readArrowBatch } from './engine/arrow-batch.ts';
-import { eventTimeColumnOf, eventTimeRange } from './engine/event-time.ts';
 import type { StoredBatch } from './engine/row-store.ts';
-import type { OpenedBatch } from './held-batches.ts';
-import type { VaultKeys } from './keys.ts';
+import type { OpenedBatch, StreamElement } from './held-elements.ts';
+import type { TimeRange } from './kept-batches.ts';
 import { type Judgement, mergeLate } from './late-rows.ts';
+import { type EntryContext, type OpenedEntry, openEntry } from './open-entry.ts';
 import type { DatasetStream } from './stream.ts';
-import type { StreamSet } from './stream-set.ts';
 
 /** From records of a dataset's topic to rows that may be counted: verify, open, check, order. */
 
-export interface IntakeContext {
-  readonly contract: Contract;
-  readonly contractId: ContractId;
-  readonly keys: VaultKeys;
-  readonly streams: StreamSet;
+export interface IntakeContext extends EntryContext {
   /** Says what is late of a batch that is next in its stream, and counts it. */
   readonly judge: (opened: OpenedBatch, isNew: boolean) => Judgement;
+  /** Whether no window that holds rows between these times has closed. */
+  readonly isOpen: (eventTime: TimeRange | null) => boolean;
 }
 
+/** What came of some records; of outcomes, first one for each of them, in their order. */
 export interface Intake {
   readonly outcomes: readonly EntryOutcome[];
   /** In the order in which they count. */
   readonly batches: readonly StoredBatch[];
+  /** Numbers of batches that were stored before, and count no more. */
+  readonly removed: readonly number[];
 }
 
 /**
@@ -43,123 +40,125 @@ export async function takeEntries(
 ): Promise<Intake> {
   // Hashing and unwrapping overlap; the order is restored below.
   const opened = await Promise.all(entries.map((entry) => settle(openEntry(entry, context))));
-  const outcomes: EntryOutcome[] = [];
-  const batches: StoredBatch[] = [];
-  for (const [index, entry] of entries.entries()) {
+  const taking = new Taking(context);
+  const outcomes = entries.flatMap((entry, index) => {
     const result = opened[index];
-    if (!result) continue;
-    const outcome = takeOne(entry, result, context, batches);
-    outcomes.push(outcome);
-  }
-  return { outcomes, batches };
+    return result ? [taking.take(entry, result)] : [];
+  });
+  const { batches, removed, more } = taking;
+  return { outcomes: [...outcomes, ...more], batches, removed };
 }
 
-type Opened =
-  | { readonly kind: 'manifest'; readonly manifest: Manifest }
-  | ({ readonly kind: 'batch' } & Omit<OpenedBatch, 'offset'>);
-
-async function openEntry(entry: DoorEntry, context: IntakeContext): Promise<Opened> {
-  const { contract, contractId, keys, streams } = context;
-  const { dataset } = streams;
-  if (recordTypeOf(entry) === 'manifest') {
-    const manifest = await readManifest(entry, context);
-    return { kind: 'manifest', manifest };
-  }
-  const unwrapper = keys.unwrapperOf(dataset.id);
-  const opened = await openBatch(entry, { contract, contractId, dataset, unwrapper });
-  const { seal, jws } = opened;
-  const arrowBatch = readArrowBatch(opened.plaintext, dataset, seal.rows);
-  checkEventTime(arrowBatch, seal, dataset.id, context);
-  return { kind: 'batch', seal, jws, arrowBatch };
+interface Taken {
+  rows: number;
+  lateRows: number;
+  retractedRows: number;
+  readonly late: readonly LateCount[];
+  readonly code?: ErrorCode;
 }
+const NOTHING = { rows: 0, lateRows: 0, retractedRows: 0 };
 
-async function readManifest(entry: DoorEntry, context: IntakeContext): Promise<Manifest> {
-  const { contract, contractId, streams } = context;
-  const jws = entry.headers['seal'];
-  if (jws === undefined || jws.length > MANIFEST_BYTES_MAX || entry.value.length > 0) {
-    throw new StrongroomError('ERR_MANIFEST_MALFORMED', { part: 'record' });
+class Taking {
+  readonly #context: IntakeContext;
+  readonly batches: StoredBatch[] = [];
+  readonly removed: number[] = [];
+  /** Outcomes of records that were handed in earlier. */
+  readonly more: EntryOutcome[] = [];
+
+  constructor(context: IntakeContext) {
+    this.#context = context;
   }
-  const manifest = await verifyManifest(jws, contract, contractId, streams.dataset);
-  const shape = manifestRecordShape(manifest);
-  const { seal: _seal, ...headers } = entry.headers;
-  const names = Object.keys(headers);
-  const isSame =
-    entry.key === shape.key &&
-    names.length === Object.keys(shape.headers).length &&
-    names.every((name) => headers[name] === shape.headers[name]);
-  if (!isSame) throw new StrongroomError('ERR_RECORD_HEADERS');
-  return manifest;
-}
 
-/** Windows are closed by what seals say about event times, so the rows must agree with them. */
-function checkEventTime(
-  arrowBatch: ArrowBatch,
-  seal: BatchSeal,
-  dataset: DatasetId,
-  { streams }: IntakeContext,
-): void {
-  const column = eventTimeColumnOf(streams.dataset);
-  if (!column) return;
-  const { min, max } = eventTimeRange(arrowBatch, column);
-  if (min !== seal.eventTime?.min || max !== seal.eventTime.max) {
-    throw new StrongroomError('ERR_BATCH_CONTENT', { dataset, problem: 'event times' });
-  }
-}
-
-function takeOne(
-  entry: DoorEntry,
-  opened: Settled<Opened>,
-  context: IntakeContext,
-  batches: StoredBatch[],
-): EntryOutcome {
-  const { offset, partition = 0 } = entry;
-  const { streams } = context;
-  const again = streams.isKnown(partition, offset);
-  try {
-    const result = unsettle(opened);
-    if (result.kind === 'manifest') {
-      streams.streamOf(result.manifest, partition).takeManifest(result.manifest);
-      return { offset, kind: 'manifest', rows: 0, lateRows: 0 };
+  take({ offset, partition = 0 }: DoorEntry, opened: Settled<OpenedEntry>): EntryOutcome {
+    const { streams } = this.#context;
+    const again = streams.isKnown(partition, offset);
+    try {
+      const result = unsettle(opened);
+      const stream = streams.streamOf(result, partition);
+      if (result.kind === 'element') return this.#takeElement(result.element, stream, again);
+      stream.takeManifest(result.manifest);
+      return { offset, kind: 'manifest', ...NOTHING };
+    } catch (error) {
+      return { ...refusalOf(error, offset), again };
     }
-    const stream = streams.streamOf(result.seal, partition);
-    return takeBatch({ ...result, offset }, stream, context, batches);
-  } catch (error) {
-    const code = codeOf(error);
-    if (code === undefined || dispositionOf(error) === 'halt') throw error;
-    const facts = error instanceof StrongroomError ? error.facts : {};
-    return { offset, kind: 'refused', rows: 0, lateRows: 0, code, facts, again };
   }
-}
 
-/** Takes a batch and those that waited for it; one that comes too early waits itself. */
-function takeBatch(
-  opened: OpenedBatch,
-  stream: DatasetStream,
-  context: IntakeContext,
-  batches: StoredBatch[],
-): EntryOutcome {
-  const counts = { rows: 0, lateRows: 0 };
-  const allLate: LateCount[] = [];
-  let current: OpenedBatch | undefined = opened;
-  if (opened.seal.sequence > stream.sequence && stream.hold(opened)) {
-    const code = 'ERR_STREAM_GAP';
-    const facts = { dataset: stream.dataset.id, expected: stream.sequence };
-    return { offset: opened.offset, kind: 'held', ...counts, code, facts };
+  /** Takes an element and those that waited for it; one that comes too early waits itself. */
+  #takeElement(element: StreamElement, stream: DatasetStream, again: boolean): EntryOutcome {
+    const { offset, kind } = element;
+    if (stream.hold(element, streamIdOf(element))) {
+      const facts = { dataset: stream.dataset.id, expected: stream.sequence };
+      return { offset, kind: 'held', ...NOTHING, code: 'ERR_STREAM_GAP', facts };
+    }
+    const { code, late, ...counts } = this.#takeNow(element, stream);
+    const allLate = [...late];
+    for (let next = stream.takeHeld(); next; next = stream.takeHeld()) {
+      try {
+        const its = this.#takeNow(next, stream);
+        counts.rows += its.rows;
+        counts.lateRows += its.lateRows;
+        counts.retractedRows += its.retractedRows;
+        allLate.push(...its.late);
+        if (its.code) this.more.push(refused(next.offset, its.code));
+      } catch (error) {
+        this.more.push(refusalOf(error, next.offset));
+      }
+    }
+    const told = { ...counts, ...(allLate.length > 0 ? { late: mergeLate(allLate) } : {}) };
+    return code ? { offset, kind: 'refused', ...told, code, again } : { offset, kind, ...told };
   }
-  while (current) {
-    const isNew = stream.takeBatch(current.seal, current.jws, current.offset);
-    const { late, lateBelow } = context.judge(current, isNew);
-    batches.push({ arrowBatch: current.arrowBatch, stream: stream.index, lateBelow });
-    allLate.push(...late);
+
+  #takeNow(element: StreamElement, stream: DatasetStream): Taken {
+    switch (element.kind) {
+      case 'batch':
+        return this.#takeBatch(element, stream);
+      case 'retraction':
+        return this.#takeRetraction(element, stream);
+      case 'opening':
+        for (const ended of stream.takeOpening(element.opening, element)) {
+          this.more.push(refused(ended.offset, 'ERR_STREAM_EPOCH'));
+        }
+        return { ...NOTHING, late: [] };
+    }
+  }
+
+  #takeBatch(element: OpenedBatch, stream: DatasetStream): Taken {
+    const { seal, arrowBatch } = element;
+    const batchNumber = this.#context.streams.nextBatch();
+    const { isNew, counts } = stream.takeBatch(seal, { ...element, batchNumber });
+    const { late, lateBelow } = this.#context.judge(element, isNew);
+    if (counts) this.batches.push({ arrowBatch, stream: stream.index, batchNumber, lateBelow });
     // What is late for one query is late for every one that has closed more.
     const lateRows = Math.max(0, ...late.map(({ rows }) => rows));
     stream.addLateRows(lateRows);
-    counts.rows += isNew ? current.seal.rows : 0;
-    counts.lateRows += lateRows;
-    current = stream.takeHeld();
+    return { ...NOTHING, rows: isNew ? seal.rows : 0, lateRows, late };
   }
-  const told = allLate.length > 0 ? { late: mergeLate(allLate) } : {};
-  return { offset: opened.offset, kind: 'batch', ...counts, ...told };
+
+  #takeRetraction(element: StreamElement & { kind: 'retraction' }, stream: DatasetStream): Taken {
+    const { isOpen } = this.#context;
+    const { rows, batchNumber, code } = stream.takeRetraction(element.retraction, element, isOpen);
+    const place = this.batches.findIndex((each) => each.batchNumber === batchNumber);
+    if (place >= 0) this.batches.splice(place, 1);
+    else if (batchNumber !== undefined) this.removed.push(batchNumber);
+    return { ...NOTHING, retractedRows: rows, late: [], ...(code ? { code } : {}) };
+  }
+}
+
+function streamIdOf(element: StreamElement) {
+  if (element.kind === 'batch') return element.seal.stream;
+  return element.kind === 'opening' ? element.opening.stream : element.retraction.stream;
+}
+
+function refused(offset: number, code: ErrorCode): EntryOutcome {
+  return { offset, kind: 'refused', ...NOTHING, code };
+}
+
+/** What halts the computation is thrown on. */
+function refusalOf(error: unknown, offset: number): EntryOutcome {
+  const code = codeOf(error);
+  if (code === undefined || dispositionOf(error) === 'halt') throw error;
+  const facts = error instanceof StrongroomError ? error.facts : {};
+  return { ...refused(offset, code), facts };
 }
 
 type Settled<T> =

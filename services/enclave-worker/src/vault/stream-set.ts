@@ -16,6 +16,9 @@ export class StreamSet {
   readonly streams: readonly DatasetStream[];
   /** By partition: the offset after the last that was handed in. */
   readonly #seen = new Map<number, number>();
+  /** By partition: what lies before was asked for again. */
+  readonly #readAgain = new Map<number, number>();
+  #batches = 0;
 
   constructor(contractId: ContractId, dataset: Dataset, heldBytesMax: number) {
     this.dataset = dataset;
@@ -62,12 +65,21 @@ export class StreamSet {
     });
   }
 
-  /** Whether a record at this place was reported before: by an earlier run, or when last read. */
+  /** Under which the rows of one more batch are stored. */
+  nextBatch(): number {
+    this.#batches += 1;
+    return this.#batches;
+  }
+
+  /** Whether this record was reported before: by an earlier run, or before it was read again. */
   isKnown(partition: number, offset: number): boolean {
+    const streams = this.#in(partition);
     const seen = this.#seen.get(partition) ?? 0;
     this.#seen.set(partition, Math.max(seen, offset + 1));
-    const counted = this.#in(partition).map(({ countedOffset }) => countedOffset);
-    return offset < Math.max(seen, ...counted);
+    // The log may give any record any offset: only what we asked for again is known by it.
+    if (streams.some((stream) => stream.asksAgain)) this.#readAgain.set(partition, seen);
+    const known = streams.map(({ countedOffset }) => countedOffset);
+    return offset < Math.max(this.#readAgain.get(partition) ?? 0, ...known);
   }
 
   /** What a query may believe about the dataset. */

@@ -1,13 +1,16 @@
+// More than 300 lines, because where a stream stands, and what an earlier run left, is one state.
 import type { StreamPoint, StreamState } from '@strongroom/protocol/checkpoint';
 import type { Dataset } from '@strongroom/protocol/contract';
-import { StrongroomError } from '@strongroom/protocol/errors';
+import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, StreamId } from '@strongroom/protocol/fields';
+import { RETRACTIONS_OPEN_MAX } from '@strongroom/protocol/limits';
 import type { CountedInput } from '@strongroom/protocol/sealed-aggregate';
-import type { BatchSeal, Manifest, StreamPosition } from '@strongroom/protocol/sealed-batch';
+import type { BatchSeal, Manifest, Opening, Retraction } from '@strongroom/protocol/sealed-batch';
 import { StreamCheck } from '@strongroom/sealing/stream-check';
 import type { StreamProgress } from './door.ts';
 import type { InputProgress } from './engine/window.ts';
-import { HeldBatches, type OpenedBatch } from './held-batches.ts';
+import { HeldElements, placeOf, type StreamElement } from './held-elements.ts';
+import { KeptBatches, type TimeRange } from './kept-batches.ts';
 
 /** What the contract says of a stream, and what it may use. */
 interface StreamPlace {
@@ -15,8 +18,18 @@ interface StreamPlace {
   readonly partition: number;
   /** Among the streams of its dataset. */
   readonly index: number;
-  /** Of batches that wait for their predecessor. */
+  /** Of what waits for its predecessor. */
   readonly heldBytesMax: number;
+}
+
+/** What became of a retraction. */
+export interface TakenRetraction {
+  /** Rows that count no more. */
+  readonly rows: number;
+  /** Under which they are stored. */
+  readonly batchNumber?: number;
+  /** Why nothing was taken back. */
+  readonly code?: ErrorCode;
 }
 
 /**
@@ -28,46 +41,49 @@ export class DatasetStream {
   readonly partition: number;
   readonly index: number;
   readonly #contractId: ContractId;
+  #id: StreamId | undefined;
   #check: StreamCheck | undefined;
-  #position: StreamPosition | undefined;
-  /** What an earlier run counted; until the reading is there again, batches are not new. */
+  /** What an earlier run counted; until the reading is there again, nothing is new. */
   #restored: StreamState | undefined;
   #watermark: number | null = null;
   #final = false;
   #lateRows = 0;
-  #eventTime: { min: number; max: number } | null = null;
-  /** Batches whose rows may still be needed, with the point before each. */
-  readonly #kept: { readonly before: StreamPoint; readonly max: number }[] = [];
-  /** The manifest that names the most batches of those that name more than there are. */
+  #retractedRows = 0;
+  /** The newest opening does not fit. */
+  #isStalled = false;
+  readonly #kept = new KeptBatches();
+  /** The manifest that names the most of those that name more than there is. */
   #ahead: Manifest | undefined;
   #nextOffset = 0;
   #countedOffset = 0;
-  readonly #held: HeldBatches;
+  readonly #held: HeldElements;
 
   constructor(contractId: ContractId, dataset: Dataset, place: StreamPlace) {
     this.#contractId = contractId;
     this.dataset = dataset;
     this.partition = place.partition;
     this.index = place.index;
-    this.#held = new HeldBatches(place.heldBytesMax);
-    if (place.id !== undefined) this.#begin(place.id, 0);
+    this.#held = new HeldElements(place.heldBytesMax);
+    if (place.id !== undefined) this.#begin(place.id);
   }
 
   /** Undefined while no record has named it. */
   get id(): StreamId | undefined {
-    return this.#position?.stream;
+    return this.#id;
   }
 
   mayBe(stream: StreamId): boolean {
-    return this.#position === undefined || this.#position.stream === stream;
+    return this.#id === undefined || this.#id === stream;
   }
 
   restore(state: StreamState): void {
-    this.#position = this.#positionOf(state.stream, state.epoch);
-    this.#check = new StreamCheck(this.#position, pointOf(state.rebuild));
+    const { offset: _offset, ...rebuild } = state.rebuild;
+    this.#begin(state.stream, new StreamCheck(this.#positionOf(state.stream), rebuild));
     this.#restored = state;
     this.#watermark = state.watermark;
     this.#lateRows = state.lateRows;
+    this.#retractedRows = state.retractedRows;
+    this.#isStalled = state.stalled;
     this.#nextOffset = state.rebuild.offset;
     this.#countedOffset = state.counted.offset;
     this.#checkCaughtUp();
@@ -82,6 +98,11 @@ export class DatasetStream {
     return this.#countedOffset;
   }
 
+  /** Part of it has to be read again. */
+  get asksAgain(): boolean {
+    return this.#held.rereadFrom(this.sequence) !== null;
+  }
+
   /** The next sequence number. */
   get sequence(): number {
     return this.#check?.point.sequence ?? 0;
@@ -89,29 +110,78 @@ export class DatasetStream {
 
   /**
    * Takes a batch whose seal was verified and whose content was checked.
-   * @returns false when an earlier run has counted it already
+   * @param at with the number under which its rows will be stored
+   * @returns whether it was not counted before, and whether its rows are to be stored
    * @throws ERR_STREAM_*, ERR_BATCH_REPLAYED, ERR_MANIFEST_MISMATCH
    */
-  takeBatch(seal: BatchSeal, jws: string, offset: number): boolean {
-    const check = this.#streamOf(seal);
+  takeBatch(
+    seal: BatchSeal,
+    at: { jws: string; offset: number; batchNumber: number },
+  ): { isNew: boolean; counts: boolean } {
+    const check = this.#checkOf(seal.stream);
+    const { jws, offset, batchNumber } = at;
     const before = { ...check.point, offset };
     check.accept(seal, jws);
-    const max = seal.eventTime?.max ?? Number.POSITIVE_INFINITY;
-    this.#kept.push({ before, max });
-    this.#widen(seal.eventTime);
-    this.#nextOffset = Math.max(this.#nextOffset, offset + 1);
-    const isNew = this.#restored === undefined;
-    this.#checkCaughtUp();
-    this.#takeAhead();
-    this.#held.reached(this.sequence);
-    return isNew;
+    // An earlier run has taken it back, and the retraction comes behind it.
+    const isRetracted = this.#restored?.retracted.includes(seal.sequence) ?? false;
+    const { rows, eventTime } = seal;
+    this.#kept.add({ before, seal: check.point.head, eventTime, rows, batchNumber, isRetracted });
+    return { isNew: this.#stepped(offset), counts: !isRetracted };
   }
 
-  /** @throws ERR_STREAM_UNKNOWN, ERR_MANIFEST_MISMATCH */
+  /**
+   * Takes a retraction; what it says holds as long as no window with any of the rows has closed.
+   * @param isOpen whether that is so, for rows between these event times
+   * @throws as takeBatch
+   */
+  takeRetraction(
+    retraction: Retraction,
+    { jws, offset }: { jws: string; offset: number },
+    isOpen: (eventTime: TimeRange | null) => boolean,
+  ): TakenRetraction {
+    this.#checkOf(retraction.stream).accept(retraction, jws);
+    const isNew = this.#stepped(offset);
+    const { sequence, seal } = retraction.retracts;
+    const kept = this.#kept.find(sequence);
+    if (!isNew && kept?.isRetracted) return { rows: 0 };
+    if (!kept) {
+      const isForgotten = sequence < (this.#kept.first?.sequence ?? Number.POSITIVE_INFINITY);
+      return { rows: 0, code: isForgotten ? 'ERR_RETRACTION_LATE' : 'ERR_RETRACTION_UNKNOWN' };
+    }
+    if (kept.isRetracted || kept.seal !== seal) return { rows: 0, code: 'ERR_RETRACTION_UNKNOWN' };
+    // What an earlier run did not take back, stays.
+    if (!isNew || !isOpen(kept.eventTime)) return { rows: 0, code: 'ERR_RETRACTION_LATE' };
+    if (this.#kept.retracted.length >= RETRACTIONS_OPEN_MAX) {
+      return { rows: 0, code: 'ERR_LIMIT_EXCEEDED' };
+    }
+    this.#kept.retract(kept);
+    this.#retractedRows += kept.rows;
+    return { rows: kept.rows, batchNumber: kept.batchNumber };
+  }
+
+  /**
+   * Begins a new epoch. With one that does not fit the stream stalls, until another one fits.
+   * @returns what waited in the epochs that have ended
+   * @throws ERR_OPENING_MISMATCH, ERR_STREAM_*, ERR_BATCH_REPLAYED
+   */
+  takeOpening(opening: Opening, { jws, offset }: { jws: string; offset: number }): StreamElement[] {
+    try {
+      this.#checkOf(opening.stream).open(opening, jws);
+    } catch (error) {
+      if (codeOf(error) === 'ERR_OPENING_MISMATCH') this.#isStalled = true;
+      throw error;
+    }
+    if (!this.#restored) this.#isStalled = false;
+    if (this.#ahead && this.#ahead.epoch < opening.epoch) this.#ahead = undefined;
+    this.#stepped(offset);
+    return this.#held.takeEnded(opening.epoch);
+  }
+
+  /** @throws ERR_STREAM_UNKNOWN, ERR_STREAM_EPOCH, ERR_MANIFEST_MISMATCH */
   takeManifest(manifest: Manifest): void {
-    const reached = this.#streamOf(manifest).checkManifest(manifest);
+    const reached = this.#checkOf(manifest.stream).checkManifest(manifest);
     if (reached === 'ahead') {
-      if (manifest.sequences >= (this.#ahead?.sequences ?? 0)) this.#ahead = manifest;
+      if (!this.#ahead || goesFarther(manifest, this.#ahead)) this.#ahead = manifest;
       return;
     }
     if (manifest.watermark !== null) {
@@ -120,17 +190,17 @@ export class DatasetStream {
     this.#final ||= manifest.final;
   }
 
-  /** @returns false when too many batches wait already, or for another stream */
-  hold(opened: OpenedBatch): boolean {
-    const { stream, epoch } = opened.seal;
-    this.#streamOf(opened.seal);
-    const isOurs = this.#position?.stream === stream && this.#position.epoch === epoch;
-    return isOurs && this.#held.add(opened);
+  /** Keeps what has come too early. @returns false when it has not, or when there is no room */
+  hold(element: StreamElement, stream: StreamId): boolean {
+    const { point } = this.#checkOf(stream);
+    const { epoch, sequence } = placeOf(element);
+    const isEarly = epoch > point.epoch || (epoch === point.epoch && sequence > point.sequence);
+    return isEarly && this.#held.add(element);
   }
 
-  /** The batch that waited to be the next one, if there is one. */
-  takeHeld(): OpenedBatch | undefined {
-    return this.#held.take(this.sequence);
+  /** What waited to be next, if anything did. */
+  takeHeld(): StreamElement | undefined {
+    return this.#check && this.#held.take(this.#check.point);
   }
 
   addLateRows(rows: number): void {
@@ -143,62 +213,68 @@ export class DatasetStream {
       hasEventTime: this.dataset.eventTime !== undefined,
       watermark: this.#watermark,
       final: this.#final,
-      caughtUp: this.#check !== undefined && this.#restored === undefined,
-      eventTime: this.#eventTime,
+      caughtUp: this.#check !== undefined && this.#restored === undefined && !this.#isStalled,
+      eventTime: this.#kept.eventTime,
     };
   }
 
   /** Batches with no row at or after `ms` need not be read again after a restart. */
   forgetBefore(ms: number): void {
-    const isNeeded = (max: number) => max >= ms && ms !== Number.POSITIVE_INFINITY;
-    while (this.#kept[0] && !isNeeded(this.#kept[0].max)) this.#kept.shift();
+    this.#kept.forgetBefore(ms);
   }
 
   /** @returns undefined while no record of the stream was seen */
   state(): StreamState | undefined {
-    if (!this.#check || !this.#position) return undefined;
-    if (this.#restored) return this.#restored;
+    if (!this.#check || !this.#id) return undefined;
+    if (this.#restored) return { ...this.#restored, stalled: this.#isStalled };
     const counted = { ...this.#check.point, offset: this.#nextOffset };
-    const first = this.#kept[0]?.before ?? counted;
+    const first = this.#kept.first ?? counted;
+    const offset = Math.min(first.offset, this.#kept.offset, this.#held.offset);
     return {
       dataset: this.dataset.id,
-      stream: this.#position.stream,
-      epoch: this.#position.epoch,
+      stream: this.#id,
       counted,
-      rebuild: { ...first, offset: this.#earliestOffset(first.offset) },
+      rebuild: { ...first, offset },
       watermark: this.#watermark,
       final: this.#final,
       lateRows: this.#lateRows,
+      retractedRows: this.#retractedRows,
+      retracted: this.#kept.retracted,
+      stalled: this.#isStalled,
     };
   }
 
   /** What this stream contributed to a result. */
   counted(rows: number): CountedInput | undefined {
-    if (!this.#check || !this.#position) return undefined;
+    if (!this.#check || !this.#id) return undefined;
+    const { epoch, sequence, head } = this.#check.point;
     return {
       dataset: this.dataset.id,
-      stream: this.#position.stream,
-      epoch: this.#position.epoch,
-      sequences: this.#check.point.sequence,
-      head: this.#check.point.head,
+      stream: this.#id,
+      epoch,
+      sequences: sequence,
+      head,
       rows,
       lateRows: this.#lateRows,
+      retractedRows: this.#retractedRows,
     };
   }
 
   report(): StreamProgress {
-    const { sequence, rows } = this.#check?.point ?? { sequence: 0, rows: 0 };
+    const { epoch, sequence, rows } = this.#check?.point ?? { epoch: 0, sequence: 0, rows: 0 };
     return {
       dataset: this.dataset.id,
-      stream: this.id ?? null,
+      stream: this.#id ?? null,
       partition: this.partition,
+      epoch,
       sequences: sequence,
       rows,
       watermark: this.#watermark,
       final: this.#final,
       missing: this.#missing(),
       held: this.#held.size,
-      rereadFrom: this.#held.rereadFrom(this.sequence),
+      rereadFrom: this.#held.rereadFrom(sequence),
+      stalled: this.#isStalled,
     };
   }
 
@@ -212,61 +288,75 @@ export class DatasetStream {
     });
   }
 
-  /** Where everything that is still needed can be read: late batches lie behind later ones. */
-  #earliestOffset(offset: number): number {
-    const kept = this.#kept.map(({ before }) => before.offset);
-    const offsets = [...kept, this.#held.offset, offset];
-    return offsets.reduce((least, each) => Math.min(least, each));
-  }
-
   #missing(): number {
     const promised = [this.#ahead?.sequences, this.#restored?.counted.sequence];
     const known = [...promised, this.#held.sequences, this.sequence];
     return Math.max(...known.map((sequences) => sequences ?? 0)) - this.sequence;
   }
 
-  #streamOf(at: { readonly stream: StreamId; readonly epoch: number }): StreamCheck {
-    return this.#check ?? this.#begin(at.stream, at.epoch);
+  #checkOf(stream: StreamId): StreamCheck {
+    return this.#check ?? this.#begin(stream);
   }
 
-  #begin(stream: StreamId, epoch: number): StreamCheck {
-    this.#position = this.#positionOf(stream, epoch);
-    this.#check = new StreamCheck(this.#position);
-    return this.#check;
+  #begin(stream: StreamId, check = new StreamCheck(this.#positionOf(stream))): StreamCheck {
+    this.#id = stream;
+    this.#check = check;
+    return check;
   }
 
-  #positionOf(stream: StreamId, epoch: number): StreamPosition {
-    return { contract: this.#contractId, dataset: this.dataset.id, stream, epoch };
+  #positionOf(stream: StreamId) {
+    return { contract: this.#contractId, dataset: this.dataset.id, stream };
+  }
+
+  /** After each element. @returns whether no earlier run has counted it */
+  #stepped(offset: number): boolean {
+    this.#nextOffset = Math.max(this.#nextOffset, offset + 1);
+    const isNew = this.#restored === undefined;
+    this.#checkCaughtUp();
+    this.#takeAhead();
+    this.#held.reached(this.sequence);
+    return isNew;
   }
 
   /** At the point where the earlier run stopped, the log must show the same history. */
   #checkCaughtUp(): void {
     const restored = this.#restored;
-    if (!restored || !this.#check || !this.#position) return;
-    const { sequence, head, rows } = this.#check.point;
-    if (sequence < restored.counted.sequence) return;
-    if (head !== restored.counted.head || rows !== restored.counted.rows) {
+    if (!restored || !this.#check) return;
+    const { point } = this.#check;
+    const { counted } = restored;
+    if (isBefore(point, counted)) return;
+    if (
+      point.epoch !== counted.epoch ||
+      point.head !== counted.head ||
+      point.rows !== counted.rows
+    ) {
+      const { sequence } = point;
       throw new StrongroomError('ERR_STREAM_FORKED', { dataset: this.dataset.id, sequence });
     }
     this.#restored = undefined;
     this.#final = restored.final;
-    if (restored.final) this.#check = new StreamCheck(this.#position, this.#check.point, true);
+    if (restored.final) {
+      const position = this.#positionOf(restored.stream);
+      this.#begin(restored.stream, new StreamCheck(position, point, true));
+    }
   }
 
   #takeAhead(): void {
     const manifest = this.#ahead;
-    if (!manifest || manifest.sequences > this.sequence) return;
+    const point = this.#check?.point;
+    if (!manifest || !point) return;
+    if (isBefore(point, { epoch: manifest.epoch, sequence: manifest.sequences })) return;
     this.#ahead = undefined;
     this.takeManifest(manifest);
   }
-
-  #widen(range: { min: number; max: number } | null): void {
-    if (!range) return;
-    const { min, max } = this.#eventTime ?? range;
-    this.#eventTime = { min: Math.min(min, range.min), max: Math.max(max, range.max) };
-  }
 }
 
-function pointOf({ sequence, head, rows }: StreamPoint) {
-  return { sequence, head, rows };
+type Place = Pick<StreamPoint, 'epoch' | 'sequence'>;
+
+function isBefore(one: Place, other: Place): boolean {
+  return one.epoch < other.epoch || (one.epoch === other.epoch && one.sequence < other.sequence);
+}
+
+function goesFarther(one: Manifest, other: Manifest): boolean {
+  return one.epoch > other.epoch || (one.epoch === other.epoch && one.sequences >= other.sequences);
 }

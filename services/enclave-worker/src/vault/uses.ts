@@ -46,7 +46,7 @@ export class Uses {
   readonly #keys = new Map<PartyId, Set<string>>();
   readonly #news = new Map<
     DatasetId,
-    { readonly byCode: Map<string, number>; late: LateCount[] }
+    { readonly byCode: Map<string, number>; late: LateCount[]; retracted: number }
   >();
   /** As it was before the last step. */
   #before: readonly { readonly ledger: Ledger; readonly was: Ledger }[] = [];
@@ -96,11 +96,16 @@ export class Uses {
   }
 
   count(dataset: DatasetId, outcomes: readonly EntryOutcome[]): void {
-    const news = this.#news.get(dataset) ?? { byCode: new Map<string, number>(), late: [] };
-    for (const { kind, code, late = [], again } of outcomes) {
+    const news = this.#news.get(dataset) ?? {
+      byCode: new Map<string, number>(),
+      late: [],
+      retracted: 0,
+    };
+    for (const { kind, code, late = [], retractedRows = 0, again } of outcomes) {
       if (again) continue;
       if (kind === 'refused' && code) news.byCode.set(code, (news.byCode.get(code) ?? 0) + 1);
       news.late = mergeLate([...news.late, ...late]);
+      news.retracted += retractedRows;
     }
     this.#news.set(dataset, news);
   }
@@ -183,11 +188,12 @@ export class Uses {
 
   #newsOf(owner: PartyId): UseFact[] {
     return this.#datasetsOf(owner).flatMap((dataset): UseFact[] => {
-      const { byCode, late = [] } = this.#news.get(dataset) ?? {};
+      const { byCode, late = [], retracted = 0 } = this.#news.get(dataset) ?? {};
       const refusals = Object.fromEntries(byCode ?? []);
       return [
         ...(byCode?.size ? [{ kind: 'refusals' as const, dataset, byCode: refusals }] : []),
         ...late.map((count) => ({ kind: 'late' as const, dataset, ...count })),
+        ...(retracted > 0 ? [{ kind: 'retracted' as const, dataset, rows: retracted }] : []),
       ];
     });
   }

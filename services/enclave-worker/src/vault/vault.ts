@@ -160,12 +160,13 @@ export class Vault {
     const dataset = datasetOf(this.#contract, datasetId);
     const streams = this.#streams.get(dataset.id);
     if (!streams) throw new StrongroomError('ERR_DATASET_UNKNOWN', { dataset: datasetId });
-    const { outcomes, batches } = await takeEntries(entries, {
+    const { outcomes, batches, removed } = await takeEntries(entries, {
       contract: this.#contract,
       contractId: this.#contractId,
       keys: this.#keys,
       streams,
       judge: this.#computation.judgeOf(dataset),
+      isOpen: (eventTime) => this.#computation.isOpenFor(dataset.id, eventTime),
     });
     this.#refusals.count(outcomes);
     this.#uses.count(dataset.id, outcomes);
@@ -173,6 +174,7 @@ export class Vault {
     if (batches.length > 0 && keepFrom !== Number.POSITIVE_INFINITY) {
       await this.#aggregator.append(dataset.id, batches, keepFrom);
     }
+    if (removed.length > 0) await this.#aggregator.rows.remove(dataset.id, removed);
     return [...outcomes];
   }
 

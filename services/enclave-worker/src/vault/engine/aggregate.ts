@@ -46,7 +46,7 @@ export class Aggregator {
     return new Aggregator(engine, rows, queries);
   }
 
-  get rows(): Pick<RowStore, 'count' | 'countByStream' | 'dropBefore' | 'clear'> {
+  get rows(): Pick<RowStore, 'count' | 'countByStream' | 'remove' | 'dropBefore' | 'clear'> {
     return this.#rows;
   }
 

@@ -48,7 +48,7 @@ test('rows of closed windows go, and the windows after them stay exact', async (
   for (let day = 0; day < 120; day += 1) {
     await aggregator.append(
       dataset.id,
-      [{ arrowBatch: dayOf(day), stream: 0 }],
+      [{ arrowBatch: dayOf(day), stream: 0, batchNumber: 0 }],
       (day - 1) * DAY_MS,
     );
     const window = { start: day * DAY_MS, end: (day + 1) * DAY_MS };

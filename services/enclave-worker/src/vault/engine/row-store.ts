@@ -1,5 +1,6 @@
+// More than 300 lines, because one file alone knows the names of tables and of their own columns.
 import assert from 'node:assert/strict';
-import { BOOLEAN, UTINYINT } from '@duckdb/node-api';
+import { BOOLEAN, UINTEGER, UTINYINT } from '@duckdb/node-api';
 import type { ColumnContract, Contract, Dataset, Query } from '@strongroom/protocol/contract';
 import { datasetOf, datasetsOf } from '@strongroom/protocol/contract';
 import type { DatasetId, QueryId } from '@strongroom/protocol/fields';
@@ -68,6 +69,7 @@ export class RowStore {
         batches.map(({ arrowBatch }) => arrowBatch),
         [
           streamColumn(batches),
+          numberColumn(batches),
           ...table.sessions.map((query) => lateColumn(batches, dataset, query)),
         ],
       ),
@@ -93,6 +95,12 @@ export class RowStore {
     const sql = `SELECT r.${STREAM}, count(*) ${rows} GROUP BY r.${STREAM}`;
     const found = (await this.#engine.read(sql, { dataset: id })).getRows();
     return new Map(found.map(([stream, count]) => [Number(stream), Number(count)]));
+  }
+
+  /** Forgets the rows of these batches, as if they had not come. */
+  async remove(id: DatasetId, batches: readonly number[]): Promise<void> {
+    const condition = `WHERE ${BATCH} IN (${batches.map(Math.trunc).join(', ')})`;
+    await this.#engine.run(`DELETE FROM ${tableName(id)} ${condition}`);
   }
 
   /** Cuts the sessions that end in consecutive windows, before these are shown. */
@@ -185,6 +193,8 @@ export interface StoredBatch {
   readonly arrowBatch: ArrowBatch;
   /** Index of its stream among those of the dataset. */
   readonly stream: number;
+  /** No other batch of the dataset has it. */
+  readonly batchNumber: number;
   readonly lateBelow?: LateBelow;
 }
 
@@ -235,11 +245,14 @@ function declarations(
 ): string {
   const declared = columns.map(({ name, type }) => `${quote(name)} ${DUCKDB_TYPES[type]}`);
   const late = sessions.map((query) => `${quote(lateName(query))} BOOLEAN`);
-  return [...declared, `${STREAM} UTINYINT`, ...late].join(', ');
+  return [...declared, `${STREAM} UTINYINT`, `${BATCH} UINTEGER`, ...late].join(', ');
 }
 
-/** A column of our own: views of a relation leave it out, and no contract can spell its name. */
-const STREAM = quote('stream index');
+/** Columns of our own: views of a relation leave them out, and no contract can spell them. */
+const STREAM_NAME = 'stream index';
+const BATCH_NAME = 'batch number';
+const STREAM = quote(STREAM_NAME);
+const BATCH = quote(BATCH_NAME);
 
 /** Another one, for each query with sessions: the row came too late to be of any. */
 function lateName(query: Query): string {
@@ -247,7 +260,7 @@ function lateName(query: Query): string {
 }
 
 function ownNames(sessions: readonly SessionQuery[]): string {
-  return [STREAM, ...sessions.map((query) => quote(lateName(query)))].join(', ');
+  return [STREAM, BATCH, ...sessions.map((query) => quote(lateName(query)))].join(', ');
 }
 
 function lateColumn(
@@ -270,11 +283,23 @@ function lateColumn(
 
 function streamColumn(batches: readonly StoredBatch[]): GroupColumn {
   return {
-    name: 'stream index',
+    name: STREAM_NAME,
     type: UTINYINT,
     parts: batches.map(({ arrowBatch, stream }) => ({
       values: new Uint8Array(arrowBatch.rows).fill(stream),
       width: 1,
+      validity: null,
+    })),
+  };
+}
+
+function numberColumn(batches: readonly StoredBatch[]): GroupColumn {
+  return {
+    name: BATCH_NAME,
+    type: UINTEGER,
+    parts: batches.map(({ arrowBatch, batchNumber }) => ({
+      values: new Uint8Array(new Uint32Array(arrowBatch.rows).fill(batchNumber).buffer),
+      width: 4,
       validity: null,
     })),
   };

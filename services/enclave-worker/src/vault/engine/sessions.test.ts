@@ -54,7 +54,11 @@ async function withRows<T>(
     ]);
     const late = new Map(lateBelow === undefined ? [] : [[query.id, lateBelow]]);
     const arrowBatch = readArrowBatch(bytes, dataset, mine.length);
-    await aggregator.append(dataset.id, [{ arrowBatch, stream: 0, lateBelow: late }], -Infinity);
+    await aggregator.append(
+      dataset.id,
+      [{ arrowBatch, stream: 0, batchNumber: 0, lateBelow: late }],
+      -Infinity,
+    );
   }
   try {
     return await run(aggregator, query);

@@ -1,0 +1,78 @@
+import type { StreamPoint } from '@strongroom/protocol/checkpoint';
+
+export type TimeRange = { readonly min: number; readonly max: number };
+
+/** A batch whose rows an open window may still need. */
+export interface KeptBatch {
+  /** The point before it, with its place in the log. */
+  readonly before: StreamPoint;
+  /** SHA-256 of its seal. */
+  readonly seal: string;
+  readonly eventTime: TimeRange | null;
+  readonly rows: number;
+  /** Under which its rows are stored. */
+  readonly batchNumber: number;
+  /** Its owner has taken it back. */
+  isRetracted: boolean;
+}
+
+/** The batches of one stream that may be read again, or taken back. */
+export class KeptBatches {
+  readonly #kept: KeptBatch[] = [];
+  /** Of batches that are kept no more, and of those that count. */
+  #forgotten: TimeRange | null = null;
+  #eventTime: TimeRange | null = null;
+
+  /** Event times of all rows so far that were not taken back. */
+  get eventTime(): TimeRange | null {
+    return this.#eventTime;
+  }
+
+  get first(): StreamPoint | undefined {
+    return this.#kept[0]?.before;
+  }
+
+  /** Where they begin in the log. */
+  get offset(): number {
+    return this.#kept.reduce(
+      (least, { before }) => Math.min(least, before.offset),
+      Number.POSITIVE_INFINITY,
+    );
+  }
+
+  /** Sequence numbers of those that were taken back. */
+  get retracted(): number[] {
+    return this.#kept.flatMap(({ isRetracted, before }) => (isRetracted ? [before.sequence] : []));
+  }
+
+  add(kept: KeptBatch): void {
+    this.#kept.push(kept);
+    if (!kept.isRetracted) this.#eventTime = union(this.#eventTime, kept.eventTime);
+  }
+
+  find(sequence: number): KeptBatch | undefined {
+    return this.#kept.find(({ before }) => before.sequence === sequence);
+  }
+
+  retract(kept: KeptBatch): void {
+    kept.isRetracted = true;
+    this.#eventTime = this.#kept
+      .filter(({ isRetracted }) => !isRetracted)
+      .reduce((range, { eventTime }) => union(range, eventTime), this.#forgotten);
+  }
+
+  /** Batches with no row at or after `ms` need not be read again after a restart. */
+  forgetBefore(ms: number): void {
+    const isNeeded = ({ eventTime }: KeptBatch) =>
+      ms !== Number.POSITIVE_INFINITY && (eventTime?.max ?? Number.POSITIVE_INFINITY) >= ms;
+    while (this.#kept[0] && !isNeeded(this.#kept[0])) {
+      const gone = this.#kept.shift();
+      if (gone && !gone.isRetracted) this.#forgotten = union(this.#forgotten, gone.eventTime);
+    }
+  }
+}
+
+function union(one: TimeRange | null, other: TimeRange | null): TimeRange | null {
+  if (!one || !other) return one ?? other;
+  return { min: Math.min(one.min, other.min), max: Math.max(one.max, other.max) };
+}
