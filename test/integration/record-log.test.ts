@@ -8,6 +8,7 @@ import {
   PRODUCE,
   startFaultyProxy,
 } from '@strongroom/testkit/faulty-proxy';
+import { connectPlatformaticLog } from '@strongroom/testkit/platformatic-log';
 import { readAll, record, recordLogSuite, textsOf } from '@strongroom/testkit/record-log-suite';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
@@ -15,6 +16,11 @@ const connect = (brokers = inject('brokers')) =>
   connectKafkaLog({ brokers: brokers.split(','), clientId: 'record-log-test' });
 
 recordLogSuite('kafka', () => connect());
+
+// For comparison alone (ADR 0004); its vectors of faults run in the testkit.
+recordLogSuite('kafka through @platformatic/kafka', () =>
+  connectPlatformaticLog({ brokers: inject('brokers').split(','), clientId: 'comparison' }),
+);
 
 it('says that nobody answers at a wrong address', async () => {
   await expect(connect('127.0.0.1:1')).rejects.toMatchObject({ code: 'ERR_LOG_UNREACHABLE' });

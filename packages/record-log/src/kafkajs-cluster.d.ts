@@ -48,6 +48,21 @@ declare module 'kafkajs/src/cluster/index.js' {
     }[];
   }
 
+  interface ListOffsetsRequest {
+    readonly replicaId: number;
+    readonly isolationLevel: number;
+    readonly topics: readonly {
+      readonly topic: string;
+      readonly partitions: readonly { readonly partition: number; readonly timestamp: number }[];
+    }[];
+  }
+
+  interface ListOffsetsResponse {
+    readonly responses: readonly {
+      readonly partitions: readonly { readonly offset: string }[];
+    }[];
+  }
+
   class Cluster {
     constructor(options: ClusterOptions);
     connect(): Promise<void>;
@@ -61,6 +76,7 @@ declare module 'kafkajs/src/cluster/index.js' {
     ): Readonly<Record<string, readonly number[]>>;
     findBroker(node: { nodeId: string }): Promise<{
       fetch(request: FetchRequest): Promise<FetchResponse>;
+      listOffsets(request: ListOffsetsRequest): Promise<ListOffsetsResponse>;
     }>;
     fetchTopicsOffset(
       topics: readonly {

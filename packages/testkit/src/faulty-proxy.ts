@@ -1,115 +1,177 @@
 import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 
 /**
- * A proxy before one Kafka node that loses what it is told to lose. It puts its own port into the
- * node's answers, so that clients come back to it and not to the node.
+ * A proxy before the nodes of a Kafka, one for each, that holds, delays or loses what it is told
+ * to. It puts its own ports into the nodes' answers, so that clients come back to it.
  */
 export interface FaultyProxy {
   /** What clients connect to. */
   readonly brokers: string;
+  /** Meets the next request of this kind (Kafka's api key), or the answer to it. */
+  meetNext(apiKey: number, when: When, meet: Meeting): void;
   /**
-   * Cuts the connection at the next request of this kind (Kafka's api key): `before` the node sees
-   * it, or `after` the node has answered and before the client hears of it.
+   * Cuts the connection at the next request of this kind: `before` the node sees it, or `after` the
+   * node has answered and before the client hears of it.
    */
-  cutNext(apiKey: number, when: 'before' | 'after'): void;
+  cutNext(apiKey: number, when: When): void;
   /** How many cuts have happened. */
   cuts(): number;
   close(): Promise<void>;
 }
+
+export type When = 'before' | 'after';
+
+/** Whether what was met goes on; until then, what follows on the connection waits. */
+export type Meeting = (met: {
+  /** Counted from 0, in the order of the bootstrap servers. */
+  readonly node: number;
+  readonly frame: Buffer;
+}) => Verdict | Promise<Verdict>;
+export type Verdict = 'pass' | 'cut';
 
 export const PRODUCE = 0;
 export const FETCH = 1;
 export const END_TXN = 26;
 
 export async function startFaultyProxy(brokers: string): Promise<FaultyProxy> {
-  const [host = '', port = ''] = brokers.split(':');
+  const nodes = brokers.split(',').map(addressOf);
   const sockets = new Set<Socket>();
   const plan = createPlan();
-  const server = createServer((client) => {
-    const node = connect({ host, port: Number(port) });
-    for (const socket of [client, node]) {
-      sockets.add(socket);
-      // Either side may vanish in the middle: that is what this is for.
-      socket.on('error', () => undefined);
-      socket.once('close', () => {
-        client.destroy();
-        node.destroy();
-        sockets.delete(socket);
-      });
-    }
-    forward(
-      client,
-      node,
-      plan,
-      addressBytes(host, Number(port)),
-      addressBytes(host, portOf(server)),
-    );
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const replaced: Replacement[] = [];
+  const servers = nodes.map(({ host, port }, node) =>
+    createServer((client) => {
+      const upstream = connect({ host, port });
+      for (const socket of [client, upstream]) {
+        sockets.add(socket);
+        // Either side may vanish in the middle: that is what this is for.
+        socket.on('error', () => undefined);
+        socket.once('close', () => {
+          client.destroy();
+          upstream.destroy();
+          sockets.delete(socket);
+        });
+      }
+      forward({ client, upstream, node, plan, replaced });
+    }),
+  );
+  for (const [node, server] of servers.entries()) {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { host = '', port = 0 } = nodes[node] ?? {};
+    replaced.push(...replacements(host, port, portOf(server)));
+  }
   return {
-    brokers: `127.0.0.1:${portOf(server)}`,
-    cutNext: plan.add,
+    brokers: servers.map((server) => `127.0.0.1:${portOf(server)}`).join(','),
+    meetNext: plan.add,
+    cutNext: (apiKey, when) => plan.add(apiKey, when, () => 'cut'),
     cuts: plan.cuts,
     async close() {
       for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
+      for (const server of servers) server.close();
+      await Promise.all(servers.map((server) => once(server, 'close')));
     },
   };
 }
 
-function portOf(server: ReturnType<typeof createServer>): number {
+function addressOf(text: string): { host: string; port: number } {
+  const [host = '', port = ''] = text.split(':');
+  return { host, port: Number(port) };
+}
+
+function portOf(server: Server): number {
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** A host and port as answers of Kafka hold them: length, text, 32-bit number. */
-function addressBytes(host: string, port: number): Buffer {
-  const bytes = Buffer.alloc(2 + host.length + 4);
-  bytes.writeInt16BE(host.length, 0);
-  bytes.write(host, 2, 'latin1');
-  bytes.writeInt32BE(port, 2 + host.length);
-  return bytes;
+interface Replacement {
+  readonly from: Buffer;
+  readonly to: Buffer;
+}
+
+/**
+ * A host and port as answers of Kafka hold them: a length of 16 bits, or of 7 and one more in newer
+ * versions; the text; a number of 32 bits.
+ */
+function replacements(host: string, port: number, ours: number): Replacement[] {
+  const long = Buffer.alloc(2);
+  long.writeInt16BE(host.length);
+  const short = Buffer.from([host.length + 1]);
+  const number = (value: number) => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeInt32BE(value);
+    return bytes;
+  };
+  return [long, short].map((length) => {
+    const address = Buffer.concat([length, Buffer.from(host, 'latin1')]);
+    return {
+      from: Buffer.concat([address, number(port)]),
+      to: Buffer.concat([address, number(ours)]),
+    };
+  });
 }
 
 type Plan = ReturnType<typeof createPlan>;
 
 function createPlan() {
-  const planned = new Map<number, 'before' | 'after'>();
+  const planned = new Map<number, { readonly when: When; readonly meet: Meeting }>();
   let cuts = 0;
   return {
-    add: (apiKey: number, when: 'before' | 'after') => void planned.set(apiKey, when),
-    take(apiKey: number): 'before' | 'after' | undefined {
-      const when = planned.get(apiKey);
-      if (planned.delete(apiKey)) cuts += 1;
-      return when;
+    add: (apiKey: number, when: When, meet: Meeting) => void planned.set(apiKey, { when, meet }),
+    take(apiKey: number) {
+      const found = planned.get(apiKey);
+      planned.delete(apiKey);
+      return found;
+    },
+    cut: (socket: Socket) => {
+      cuts += 1;
+      socket.destroy();
     },
     cuts: () => cuts,
   };
 }
 
-function forward(client: Socket, node: Socket, plan: Plan, from: Buffer, to: Buffer): void {
-  /** Correlation id whose answer the client shall not hear. */
-  let lostAnswer: number | undefined;
+interface Link {
+  readonly client: Socket;
+  readonly upstream: Socket;
+  readonly node: number;
+  readonly plan: Plan;
+  readonly replaced: readonly Replacement[];
+}
+
+function forward({ client, upstream, node, plan, replaced }: Link): void {
+  /** Correlation id whose answer is met, and how. */
+  const awaited = new Map<number, Meeting>();
+  const pass = async (meet: Meeting | undefined, frame: Buffer, to: Socket, changed = frame) => {
+    if ((await meet?.({ node, frame })) === 'cut') plan.cut(client);
+    else to.write(changed);
+  };
   client.on(
     'data',
-    splitFrames((frame) => {
+    inTurn(async (frame) => {
       // Request: length, api key (16 bits), version (16 bits), correlation id (32 bits).
-      const when = plan.take(frame.readInt16BE(4));
-      if (when === 'before') return client.destroy();
-      if (when === 'after') lostAnswer = frame.readInt32BE(8);
-      return node.write(frame);
+      const planned = plan.take(frame.readInt16BE(4));
+      if (planned?.when === 'after') awaited.set(frame.readInt32BE(8), planned.meet);
+      await pass(planned?.when === 'before' ? planned.meet : undefined, frame, upstream);
     }),
   );
-  node.on(
+  upstream.on(
     'data',
-    splitFrames((frame) => {
-      if (frame.readInt32BE(4) === lostAnswer) return client.destroy();
-      return client.write(replaceAll(frame, from, to));
+    inTurn(async (frame) => {
+      const correlationId = frame.readInt32BE(4);
+      const meet = awaited.get(correlationId);
+      awaited.delete(correlationId);
+      await pass(meet, frame, client, replaceAll(frame, replaced));
     }),
   );
+}
+
+/** Frames one after the other, also where one of them waits. */
+function inTurn(onFrame: (frame: Buffer) => Promise<void>): (chunk: Buffer) => void {
+  let turn: Promise<void> = Promise.resolve();
+  return splitFrames((frame) => {
+    turn = turn.then(() => onFrame(frame));
+  });
 }
 
 /** Kafka's frames: a 32-bit length and as many bytes. */
@@ -125,10 +187,12 @@ export function splitFrames(onFrame: (frame: Buffer) => void): (chunk: Buffer) =
   };
 }
 
-function replaceAll(frame: Buffer, from: Buffer, to: Buffer): Buffer {
+function replaceAll(frame: Buffer, replaced: readonly Replacement[]): Buffer {
   const copy = Buffer.from(frame);
-  for (let at = copy.indexOf(from); at !== -1; at = copy.indexOf(from, at + to.length)) {
-    to.copy(copy, at);
+  for (const { from, to } of replaced) {
+    for (let at = copy.indexOf(from); at !== -1; at = copy.indexOf(from, at + to.length)) {
+      to.copy(copy, at);
+    }
   }
   return copy;
 }

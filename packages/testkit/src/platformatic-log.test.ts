@@ -21,6 +21,7 @@ describe('@platformatic/kafka', () => {
 recordLogFaultSuite('@platformatic/kafka', {
   connect,
   failing: {
+    'L1: never shows what a killed node left open without a mark': 'fails',
     'B11 K12: never unpacks a bomb': 'ends',
     'K12: refuses records that gzip has packed': 'fails',
     'K12: reads all after a flipped bit': 'fails',

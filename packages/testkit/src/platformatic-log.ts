@@ -263,13 +263,19 @@ function recordsOf(recordBatch: NonNullable<Fetched['records']>[number]): Fetche
   }));
 }
 
+/**
+ * Without it InitProducerId names producer 0 in epoch 0, as if this were the one that had it, and
+ * Kafka fences every takeover.
+ */
+const NO_PRODUCER = { producerId: -1n, producerEpoch: -1 };
+
 async function openWriter(
   base: Base,
   transactionalId: string,
   control: Consumer,
 ): Promise<TransactionalWriter> {
   const publisher = createProducer(base, transactionalId);
-  const begin = () => publisher.beginTransaction();
+  const begin = () => publisher.beginTransaction(NO_PRODUCER);
   const close = () => publisher.close(true).catch(() => undefined);
   let next: Awaited<ReturnType<typeof begin>> | undefined;
   try {

@@ -10,6 +10,7 @@ import {
 } from '../scripted-broker/scripted-broker.ts';
 import { hostileBytesSuite, patienceSuite } from './hostile-bytes.ts';
 import { isolationSuite } from './isolation.ts';
+import { lineageSuite } from './lineage.ts';
 import { sendsSuite } from './sends.ts';
 import { transactionsSuite } from './transactions.ts';
 
@@ -52,6 +53,7 @@ export function recordLogFaultSuite(name: string, options: FaultSuiteOptions): v
     patienceSuite(vector);
     sendsSuite(vector);
     transactionsSuite(vector);
+    lineageSuite(vector);
     isolationSuite(vector);
     hostileBytesSuite(vector);
   });

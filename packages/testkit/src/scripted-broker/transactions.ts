@@ -88,6 +88,14 @@ export class Transactions {
     }
   }
 
+  /**
+   * What a Kafka that was killed does now and then (4.4.0): it takes what is open for aborted, and
+   * marks nothing.
+   */
+  forget(): void {
+    for (const known of this.#known.values()) known.open.clear();
+  }
+
   #check({ transactionalId, producerId, producerEpoch }: ProducerIdentity): number {
     const known = this.#known.get(transactionalId);
     if (known?.producerId !== producerId) return ERRORS.INVALID_PRODUCER_ID_MAPPING;
