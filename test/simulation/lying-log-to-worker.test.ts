@@ -12,6 +12,7 @@ import {
   repeating,
   sendingToTheEnd,
   showingOnly,
+  telling,
   withholdingNewest,
 } from '@strongroom/testkit/lying-log';
 import { type SeededRandom, seededRandom } from '@strongroom/testkit/seeded-random';
@@ -51,9 +52,12 @@ interface Behaviour {
 }
 
 const AT_FIRST: Readonly<Record<string, Behaviour>> = {
-  'shows batches again, under the offsets of others': {
+  'shows batches again, under offsets of their own': {
     lies: ({ topic, random }) => [repeating(topic, random, 0.6)],
     refused: ['ERR_BATCH_REPLAYED'],
+  },
+  'shows every record twice, under one offset': {
+    lies: ({ topic }) => [telling(topic, () => (all) => all.flatMap((each) => [each, each]))],
   },
   'moves records by a few places': {
     lies: ({ topic, random }) => [reordering(topic, random, 5)],

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { reportDataOf } from '@strongroom/attestation/binding';
 import { AMD_ROOTS } from '@strongroom/attestation/roots';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
@@ -87,6 +88,8 @@ export interface Scene {
   readonly leased: Agreed;
   readonly services: TestServices;
   world(agreed: Agreed, published?: Published): Promise<World>;
+  /** From now on services answer for this contract. */
+  use(agreed: Agreed): TestServices;
   /** Half of the hours are told; the owners have published the rest meanwhile. */
   halfway(agreed: Agreed): Promise<World>;
   close(): Promise<void>;
@@ -99,15 +102,18 @@ export async function createScene(): Promise<Scene> {
   const { url } = services;
   const plain = await publishFor(await agreeOn(PLANS, QUERIES, 1, url), true);
   const leased = await publishFor(await agreeOn(PLANS, QUERIES, 1, url, true), false);
-  const worldOf = async (agreed: Agreed, published = agreed.published) => {
+  const use = (agreed: Agreed) => {
     current = agreed.computation;
     services.leases.reset();
-    return await World.open(agreed, services, published);
+    return services;
   };
+  const worldOf = (agreed: Agreed, published = agreed.published) =>
+    World.open(agreed, use(agreed), published);
   return {
     plain,
     leased,
     services,
+    use,
     world: worldOf,
     halfway: async (agreed) => {
       const half = [...agreed.published].map(([id, records]) => [id, firstHalf(records)] as const);
@@ -265,53 +271,24 @@ export interface Reading {
 
 /** Lives are begun again after what may be better at the next attempt, without a pause. */
 const LIVES_MAX = 3;
-/** After so long without a request to the vault, nothing more comes from a log in memory. */
+/** Nothing comes later from a log in memory. */
 const QUIET_MS = 150;
 const DEADLINE_MS = 60_000;
 
-/** One log with all that was published on it, and whom it lies to. */
-export class World {
+/** A log, wherever it is, with the worker and the reader of one contract. */
+export abstract class Place {
   readonly agreed: Agreed;
-  readonly store = createMemoryStore();
-  readonly log: MemoryLog = createMemoryLog(this.store);
-  readonly #services: TestServices;
+  readonly services: TestServices;
+  readonly #quietMs: number;
 
-  private constructor(agreed: Agreed, services: TestServices) {
+  /** @param quietMs after so long without a request to the vault, patience has ended */
+  constructor(agreed: Agreed, services: TestServices, quietMs: number) {
     this.agreed = agreed;
-    this.#services = services;
+    this.services = services;
+    this.#quietMs = quietMs;
   }
 
-  static async open(agreed: Agreed, services: TestServices, published = agreed.published) {
-    const world = new World(agreed, services);
-    for (const [dataset, records] of published) {
-      const topic = agreed.topicOf(dataset);
-      await world.log.createTopics([{ topic }]);
-      await world.log.append(topic, records);
-    }
-    return world;
-  }
-
-  /** Another log with the same datasets, which is what an operator with two clusters has. */
-  async fork({ withResults }: { readonly withResults: boolean }): Promise<World> {
-    const fork = await World.open(this.agreed, this.#services);
-    for (const topic of [this.agreed.aggregates, this.agreed.checkpoints]) {
-      await fork.log.createTopics([{ topic }]);
-      if (withResults) await fork.log.append(topic, this.entries(topic));
-    }
-    return fork;
-  }
-
-  connect(...lies: readonly Lie[]): RecordLog {
-    return lyingLog(createMemoryLog(this.store), ...lies);
-  }
-
-  aggregates(): LogEntry[] {
-    return this.entries(this.agreed.aggregates);
-  }
-
-  entries(topic: string): LogEntry[] {
-    return this.log.entries(topic);
-  }
+  abstract connect(...lies: readonly Lie[]): Promise<RecordLog>;
 
   /** @param lies one list for each life; the last one goes on */
   async work(...lies: readonly (readonly Lie[])[]): Promise<WorkerRun> {
@@ -338,7 +315,7 @@ export class World {
     const { deadlineMs: _deadline, ...rest } = this.#options(tally, lies);
     const living = live({ ...rest, ...options });
     const watching = async () => {
-      while (tally.windows < hours) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (tally.windows < hours) await delay(5);
     };
     await Promise.race([living, watching()]);
     stop.abort();
@@ -350,7 +327,7 @@ export class World {
     const { contract, contractId, analyst: identity } = this.agreed.computation;
     const told: Told[] = [];
     const codes: string[] = [];
-    const log = this.connect(...lies);
+    const log = await this.connect(...lies);
     const roots = AMD_ROOTS;
     const options = { contract, contractId, identity, log, clock: systemClock, roots };
     try {
@@ -362,13 +339,15 @@ export class World {
       }
     } catch (error) {
       codes.push(codeOf(error) ?? raise(String(error)));
+    } finally {
+      await log.close();
     }
     return { told, codes };
   }
 
   #options(tally: Tally, lies: readonly Lie[]): WorkerOptions {
     const metrics = createMetrics('worker');
-    const { door, clock } = watchedVault();
+    const { door, clock } = watchedVault(this.#quietMs);
     return {
       signedContract: this.agreed.computation.signed,
       namespace: '',
@@ -379,12 +358,12 @@ export class World {
       },
       authorities: [],
       credentialFor: () => ({ token: 'token' }),
-      ca: this.#services.ca,
+      ca: this.services.ca,
       memoryMb: 128,
       untilComplete: true,
       deadlineMs: DEADLINE_MS,
       startVault: async () => door,
-      connectLog: async () => this.connect(...lies),
+      connectLog: () => this.connect(...lies),
       tally,
       evidence: new EvidenceDesk(systemClock, metrics),
       clock,
@@ -395,8 +374,50 @@ export class World {
   }
 }
 
+/** In memory, with all that was published on it. */
+export class World extends Place {
+  readonly store = createMemoryStore();
+  readonly log: MemoryLog = createMemoryLog(this.store);
+
+  static async open(agreed: Agreed, services: TestServices, published = agreed.published) {
+    const world = new World(agreed, services, QUIET_MS);
+    await publishOn(world.log, agreed, published);
+    return world;
+  }
+
+  /** Another log with the same datasets, which is what an operator with two clusters has. */
+  async fork({ withResults }: { readonly withResults: boolean }): Promise<World> {
+    const fork = await World.open(this.agreed, this.services);
+    for (const topic of [this.agreed.aggregates, this.agreed.checkpoints]) {
+      await fork.log.createTopics([{ topic }]);
+      if (withResults) await fork.log.append(topic, this.entries(topic));
+    }
+    return fork;
+  }
+
+  override async connect(...lies: readonly Lie[]): Promise<RecordLog> {
+    return lyingLog(createMemoryLog(this.store), ...lies);
+  }
+
+  aggregates(): LogEntry[] {
+    return this.entries(this.agreed.aggregates);
+  }
+
+  entries(topic: string): LogEntry[] {
+    return this.log.entries(topic);
+  }
+}
+
+export async function publishOn(log: RecordLog, agreed: Agreed, published: Published) {
+  for (const [dataset, records] of published) {
+    const topic = agreed.topicOf(dataset);
+    await log.createTopics([{ topic }]);
+    await log.append(topic, records);
+  }
+}
+
 /** A clock on which patience ends as soon as the vault has been left alone for a moment. */
-function watchedVault() {
+function watchedVault(quietMs: number) {
   const vault = vaultInProcess();
   let busy = 0;
   let lastAnswer = systemClock.monotonic();
@@ -417,7 +438,7 @@ function watchedVault() {
     now: systemClock.now,
     monotonic: () => {
       const now = systemClock.monotonic();
-      if (busy === 0 && now - lastAnswer > QUIET_MS) jumped = 2 * DEADLINE_MS;
+      if (busy === 0 && now - lastAnswer > quietMs) jumped = 2 * DEADLINE_MS;
       return now + jumped;
     },
   };

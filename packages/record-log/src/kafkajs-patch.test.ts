@@ -83,11 +83,11 @@ describe('CRC-32C in steps of eight bytes', () => {
 });
 
 describe('a record batch', () => {
-  /** One record of the value `hello`, as a broker sends it. */
-  const written = () => {
+  /** Records of the value `hello`, as a broker sends them. */
+  const written = (count = 1) => {
     const record = Buffer.from([22, 0, 0, 0, 1, 10, ...Buffer.from('hello'), 0]);
-    const covered = Buffer.concat([Buffer.alloc(40), record]);
-    covered.writeInt32BE(1, 36);
+    const covered = Buffer.concat([Buffer.alloc(40), ...new Array<Buffer>(count).fill(record)]);
+    covered.writeInt32BE(count, 36);
     const head = Buffer.alloc(21);
     head.writeInt32BE(head.length - 12 + covered.length, 8);
     head.writeInt8(2, 16);
@@ -103,6 +103,13 @@ describe('a record batch', () => {
       flipped.writeUInt8(flipped.readUInt8(at) ^ 4, at);
       await expect(decodeRecordBatch(new Decoder(flipped))).rejects.toThrow(corrupt);
     }
+  });
+
+  it('has no more records than a broker takes', async () => {
+    const { records } = await decodeRecordBatch(new Decoder(written(1_000)));
+    expect(records).toHaveLength(1_000);
+    const giant = new Decoder(written(2 ** 18 + 1));
+    await expect(decodeRecordBatch(giant)).rejects.toThrow(corrupt);
   });
 });
 

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { FetchedRecord } from './committed-records.ts';
 import { LogError } from './log-error.ts';
-import { type FetchedPartition, type PartitionFetcher, readEntries } from './read-entries.ts';
+import {
+  type FetchedPartition,
+  OFFSET_MAX,
+  type PartitionFetcher,
+  readEntries,
+} from './read-entries.ts';
 
 /** A partition with `length` records; `rounds` decides what each fetch does. */
 interface Script {
@@ -73,6 +78,20 @@ describe('readEntries', () => {
     await expect(reading).rejects.toBe(lost);
     expect(seen).toEqual([0, 1]);
     expect(script.seen).toMatchObject({ opened: 1, closed: 1 });
+  });
+
+  it('asks anew where an offset is one that no partition comes to', async () => {
+    const script = scripted({ end: 3, rounds: [[0, OFFSET_MAX], [OFFSET_MAX * 2], [0, 1, 2]] });
+    expect(await offsetsOf(script)).toEqual([0, 1, 2]);
+    expect(script.seen).toMatchObject({ opened: 3, closed: 3 });
+  });
+
+  it('does not ask for ever where only what is behind it comes', async () => {
+    const rounds = [[0, 1], ...Array.from({ length: 100 }, () => [-7, 0])];
+    await expect(offsetsOf(scripted({ end: 5, rounds }))).rejects.toMatchObject({
+      code: 'ERR_LOG_FAILED',
+      facts: { reason: 'NO_PROGRESS' },
+    });
   });
 
   it('does not wait for ever on a log that says that there is more', async () => {

@@ -161,6 +161,7 @@ function createSource(
     for (let attempt = 1; ; attempt++) {
       try {
         const fetched = await (await connected()).fetch(positions, maxBytes);
+        checkOffsets(fetched);
         stalls.check(positions, fetched);
         return fetched;
       } catch (error) {
@@ -189,6 +190,17 @@ function createSource(
   };
 }
 
+/** No partition comes so far; what remembers an offset may rely on it. */
+export const OFFSET_MAX = 2 ** 48;
+
+function checkOffsets(fetched: readonly FetchedPartition[]): void {
+  for (const { topic, partition, records } of fetched) {
+    if (records.some(({ offset }) => !(Number(offset) < OFFSET_MAX))) {
+      throw new LogError('ERR_LOG_FAILED', { reason: 'OFFSET_INVALID', topic, partition });
+    }
+  }
+}
+
 /** Reasons that pass by themselves: a leader moves, a broker restarts, a bit flips on the way. */
 const TRANSIENT_REASONS: ReadonlySet<unknown> = new Set([
   'CORRUPT_MESSAGE',
@@ -196,6 +208,7 @@ const TRANSIENT_REASONS: ReadonlySet<unknown> = new Set([
   'KAFKA_STORAGE_ERROR',
   'LEADER_NOT_AVAILABLE',
   'NOT_LEADER_FOR_PARTITION',
+  'OFFSET_INVALID',
   'REPLICA_NOT_AVAILABLE',
   'REQUEST_TIMED_OUT',
   'UNKNOWN_LEADER_EPOCH',
@@ -209,15 +222,22 @@ function isTransient(error: unknown): boolean {
 
 const EMPTY_ROUNDS_MAX = 20;
 
-/** A log that says that there is more, and returns nothing, would otherwise be waited for. */
+/**
+ * A log that says that there is more and returns nothing, or only what is behind us, would
+ * otherwise be waited for, or be asked again and again.
+ */
 function createStallCheck() {
   let empty = 0;
   return {
     check(positions: readonly Position[], fetched: readonly FetchedPartition[]): void {
-      const moved = fetched.some(({ records }) => records.length > 0);
-      const stalled = fetched.some(({ topic, partition, end }) =>
-        positions.some((at) => at.topic === topic && at.partition === partition && at.offset < end),
+      const answers = fetched.flatMap(({ topic, partition, records, end }) => {
+        const at = positions.find((one) => one.topic === topic && one.partition === partition);
+        return at === undefined ? [] : [{ at, records, end }];
+      });
+      const moved = answers.some(
+        ({ at, records }) => positionAfter(records, at.offset) > at.offset,
       );
+      const stalled = answers.some(({ at, records, end }) => at.offset < end || records.length > 0);
       empty = !moved && stalled ? empty + 1 : 0;
       if (empty > EMPTY_ROUNDS_MAX) throw new LogError('ERR_LOG_FAILED', { reason: 'NO_PROGRESS' });
     },

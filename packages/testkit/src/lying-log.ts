@@ -52,16 +52,21 @@ async function* tellAll(
   }
 }
 
-/** Shows entries again, behind where they were and under another entry's offset. */
+/** Shows entries again, somewhere behind where they were; offsets are counted anew. */
 export function repeating(topic: string, random: SeededRandom, chance = 0.3): Lie {
   return telling(topic, () => {
     const seen: LogEntry[] = [];
-    return (entries) =>
-      entries.flatMap((entry) => {
+    let offset: number | undefined;
+    return (entries) => {
+      offset ??= entries[0]?.offset ?? 0;
+      const shown = entries.flatMap((entry) => {
         seen.push(entry);
-        if (!random.chance(chance)) return [entry];
-        return [entry, { ...random.pick(seen), offset: entry.offset }];
+        return random.chance(chance) ? [entry, random.pick(seen)] : [entry];
       });
+      const first = offset;
+      offset += shown.length;
+      return shown.map((entry, index) => ({ ...entry, offset: first + index }));
+    };
   });
 }
 
@@ -167,8 +172,7 @@ async function* readBeside(
 }
 
 async function ended(signal: AbortSignal | undefined): Promise<void> {
-  if (!signal || signal.aborted) return;
-  await once(signal, 'abort');
+  if (signal && !signal.aborted) await once(signal, 'abort');
 }
 
 /**

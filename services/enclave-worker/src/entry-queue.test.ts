@@ -43,3 +43,12 @@ test('wakes who waits for the first entry', async () => {
   await queue.add('a', [entry(7)]);
   expect((await taken)?.entries[0]?.offset).toBe(7);
 });
+
+test('takes as many entries at once as a log may give', async () => {
+  const queue = new EntryQueue();
+  await queue.add(
+    'a',
+    Array.from({ length: 300_000 }, (_none, offset) => entry(offset, 0)),
+  );
+  expect((await queue.take())?.entries[0]?.offset).toBe(0);
+});

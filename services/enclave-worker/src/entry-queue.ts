@@ -15,7 +15,8 @@ export class EntryQueue {
   /** Resolves when there is room for more. */
   async add(dataset: string, entries: readonly LogEntry[]): Promise<void> {
     const waiting = this.#waiting.get(dataset) ?? [];
-    waiting.push(...entries);
+    // One by one: a log may give a hundred thousand, which are too many arguments of one call.
+    for (const entry of entries) waiting.push(entry);
     this.#waiting.set(dataset, waiting);
     this.#bytes += bytesOf(entries);
     this.#signal();
