@@ -154,6 +154,17 @@ export async function usesOf(
   ]).done;
 }
 
+/** What whoever operates it is told; with `--worker` by the worker too. */
+export async function statusOf(
+  deployment: Deployment,
+  more: readonly string[] = [],
+): Promise<Finished> {
+  const { processes, brokers, namespace = '' } = deployment;
+  const where = ['--contract', contractFile(deployment), '--brokers', brokers, '--json'];
+  const args = ['status', ...where, '--namespace', namespace, ...more];
+  return await processes.start('status', COMMAND, args).done;
+}
+
 /** One owner ends the contract, and watches the worker stop. */
 export async function revokeAs(deployment: Deployment, owner: string): Promise<Finished> {
   const { processes, folders, brokers, namespace = '' } = deployment;

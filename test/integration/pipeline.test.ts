@@ -13,10 +13,12 @@ import {
   type Shipment,
   startProducer,
   startWorker,
+  statusOf,
   succeeded,
   usesOf,
   workerSummary,
 } from '../deployment/pipeline.ts';
+import { freePort } from '../deployment/processes.ts';
 import { closeDeployment, inNamespace, openDeployment } from './open-deployment.ts';
 import { expectedTotals, READER, VISITS_PLAN, writeVisits } from './visits.ts';
 
@@ -104,6 +106,29 @@ interface Told {
   readonly inputs?: readonly { readonly dataset: string; readonly rows: number }[];
 }
 
+/** By a worker that finds everything told, and by the log. */
+async function expectDone(deployment: Deployment): Promise<void> {
+  const port = await freePort();
+  const worker = startWorker(deployment, 'worker-asked', ['--port', `${port}`]);
+  const ask = ['--worker', `http://127.0.0.1:${port}`];
+  const until = performance.now() + 60_000;
+  let told = JSON.parse((await statusOf(deployment, ask)).stdout);
+  while (told.state !== 'done' && performance.now() < until) {
+    told = JSON.parse((await statusOf(deployment, ask)).stdout);
+  }
+  await worker.stop();
+  const windows = expectedTotals(ROWS_EACH).hourlyWindows;
+  expect(told).toMatchObject({ state: 'done', log: { isEnded: false, isPrepared: false } });
+  const counts = told.worker.queries.map((each: { query: string; emissions: number }) => [
+    each.query,
+    each.emissions,
+  ]);
+  expect(Object.fromEntries(counts)).toMatchObject({ 'hourly-visits': windows });
+  const alone = JSON.parse((await statusOf(deployment)).stdout);
+  expect(alone).toMatchObject({ state: 'unknown', worker: null });
+  expect(alone.log.results).toContainEqual({ query: 'hourly-visits', emissions: windows });
+}
+
 describe('the whole path', () => {
   test('counts every row of every owner once', async () => {
     const deployment = await fresh('plain');
@@ -113,6 +138,7 @@ describe('the whole path', () => {
     expect(summary.rowsCounted).toBe(2 * ROWS_EACH + 7);
     expect(summary.refusals).toEqual({});
     expectEveryRowOnce(await resultsOf(deployment));
+    await expectDone(deployment);
   });
 
   test('a producer that is killed resumes without repeating or skipping a row', async () => {

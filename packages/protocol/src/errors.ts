@@ -495,6 +495,10 @@ export const ERRORS = {
     'the query engine is expected to start with every lock in place',
     'Use the pinned version of DuckDB; no row was read.',
   ),
+  ERR_WORKER_STALLED: retry(
+    'records that wait on the log are expected to be handled within --stall seconds',
+    'The worker begins a new life; look at its load, and at `strongroom status`.',
+  ),
   ERR_INPUT_INCOMPLETE: retry(
     'every owner is expected to complete its dataset before the deadline',
     'Wait for the datasets that are named, or raise --deadline.',

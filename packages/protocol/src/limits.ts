@@ -66,6 +66,8 @@ export const PREPARED_PIECE_BYTES_MAX = 960_000;
 /** What a restart reads of prepared steps; the newest is all that counts. */
 export const PREPARED_BYTES_MAX = 32 * 1024 * 1024;
 
+/** Batches that have been missing for so long are an alarm. */
+export const INPUT_STALL_MS = 30_000;
 /** A segment: one wrapped secret, one asymmetric operation on each side. */
 export const BATCHES_PER_SEGMENT_MAX = 1_024;
 export const SEGMENT_AGE_MS_MAX = 10 * 60_000;

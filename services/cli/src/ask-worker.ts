@@ -58,7 +58,7 @@ export async function* askOverHttp(
   });
 }
 
-async function boundedText(response: Response): Promise<string> {
+export async function boundedText(response: Response): Promise<string> {
   const decoder = new TextDecoder();
   let text = '';
   for await (const piece of response.body ?? []) {

@@ -16,6 +16,7 @@ import { addMeasureCommand, addPlatformCommands } from './platform-commands.ts';
 import { addPolicyCommands } from './policy-commands.ts';
 import { addRevokeCommand } from './revoke-command.ts';
 import { addServiceCommands } from './service-commands.ts';
+import { addStatusCommand } from './status-command.ts';
 import { addUsesCommand } from './uses-command.ts';
 import { addVersionCommand } from './version-command.ts';
 
@@ -53,6 +54,7 @@ export function createProgram(): Command {
   addKafkaCommands(program);
   addServiceCommands(program);
   addEvidenceCommand(program);
+  addStatusCommand(program);
   addUsesCommand(program);
   addErrorsCommands(program);
   addCompletionCommand(program);

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { StrongroomError } from '@strongroom/protocol/errors';
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { LogEntry } from '@strongroom/record-log/log';
 import { EntryQueue } from './entry-queue.ts';
 import { commit, type Life, type WorkerOptions } from './life.ts';
 import { quarantine } from './quarantine.ts';
 import { ReadPlaces } from './read-places.ts';
 import type { EntryOutcome, StreamProgress } from './vault/door.ts';
+import { type Watched, watchProgress } from './watchdog.ts';
 
 /** Where reading goes on. */
 export interface Flow {
@@ -24,6 +25,8 @@ const REQUESTS_AHEAD = 2;
 const WATCH_MS = 250;
 /** A manifest comes behind its batches, so a log that lacks them for so long has lost them. */
 const TRUNCATED_MS = 3_000;
+/** Longer than any request to the vault may take. */
+const STALL_MS = 180_000;
 
 /**
  * Records of all datasets through the vault, results back to the log, until all is done, the
@@ -44,12 +47,15 @@ export async function runFlow(life: Life, flow: Flow, options: WorkerOptions): P
     readAll(life, places, queue, signal),
     serveAll(queue, state, () => stop.abort()),
     watch(state, stop, signal),
+    watchProgress(state.watched(places), signal),
   ];
   try {
     await Promise.all(tasks);
-  } finally {
+  } catch (error) {
     stop.abort();
-    await Promise.allSettled(tasks);
+    // What hangs does not end by itself: it ends with what this life has opened.
+    if (codeOf(error) !== 'ERR_WORKER_STALLED') await Promise.allSettled(tasks);
+    throw error;
   }
   life.leases.lost.throwIfAborted();
   if (!state.isDone) await state.closeWindows();
@@ -128,6 +134,12 @@ class FlowState {
     this.isDone = flow.done;
   }
 
+  watched(places: ReadPlaces): Watched {
+    const { clock, logger, stallMs = STALL_MS } = this.#options;
+    const { log, monitor } = this.#life;
+    return { log, places, monitor, lastEntry: () => this.#lastEntry, clock, logger, stallMs };
+  }
+
   get isComplete(): boolean {
     return this.isDone && this.#options.untilComplete;
   }
@@ -166,6 +178,7 @@ class FlowState {
       await commit(this.#life, closed, namespace);
       const { answer } = closed;
       tally.close(answer, this.#life.epoch);
+      this.#life.monitor.counted(answer);
       tally.committed(answer);
       tally.memory(this.#life.vault.peakBytes);
       if (answer.windows > 0) logger.info('windows-closed', { count: answer.windows });

@@ -16,6 +16,7 @@ import { inPieces } from './checkpoints.ts';
 import type { CredentialFor } from './credentials.ts';
 import type { EvidenceDesk } from './evidence-desk.ts';
 import type { LeaseErrands } from './leases.ts';
+import type { Monitor } from './monitor.ts';
 import type { Tally } from './tally.ts';
 import type { DoorRecord, Outgoing } from './vault/door.ts';
 import type { VaultDoor } from './vault-process.ts';
@@ -32,6 +33,8 @@ export interface WorkerOptions {
   readonly memoryMb: number;
   readonly untilComplete: boolean;
   readonly deadlineMs?: number;
+  /** A life in which records wait for so long, and none is handled, ends. */
+  readonly stallMs?: number;
   readonly startVault: () => Promise<VaultDoor>;
   readonly connectLog: () => Promise<RecordLog>;
   readonly tally: Tally;
@@ -52,6 +55,7 @@ export interface Life {
   readonly writer: TransactionalWriter;
   readonly leases: LeaseErrands;
   readonly epoch: number;
+  readonly monitor: Monitor;
 }
 
 /**
@@ -68,10 +72,16 @@ export async function commit(
   more: readonly DoorRecord[] = [],
 ): Promise<readonly DoorRecord[]> {
   const isPrepared = ({ headers }: DoorRecord) => headers['ce_type'] === RECORD_TYPES.prepared;
-  for (const step of records.filter(isPrepared)) await prepare(life, step, namespace);
+  const { monitor } = life;
+  for (const step of records.filter(isPrepared)) {
+    await monitor.timed('prepare', () => prepare(life, step, namespace));
+  }
   const step = records.filter((record) => !isPrepared(record));
-  const departing = await life.leases.depart(answer, step);
-  await write(life, [...departing, ...more], namespace);
+  const departing = await monitor.timed('lease', () => life.leases.depart(answer, step));
+  const all = [...departing, ...more];
+  if (all.length === 0) return departing;
+  await monitor.timed('commit', () => write(life, all, namespace));
+  monitor.stepLeft();
   return departing;
 }
 

@@ -31,6 +31,7 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerSummary> 
   let fruitless = 0;
   for (;;) {
     const before = tally.windows;
+    tally.monitor.lifeBegins();
     try {
       const { done, epoch } = await live(options);
       const { rowsCounted, windows, aggregates } = tally;
@@ -39,6 +40,7 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerSummary> 
     } catch (error) {
       fruitless = tally.windows > before ? 0 : fruitless + 1;
       const code = codeOf(error);
+      tally.monitor.lifeEnds(code ?? 'ERR_INTERNAL');
       const isFinal = dispositionOf(error) !== 'retry' || code === 'ERR_INPUT_INCOMPLETE';
       if (isFinal || fruitless >= FRUITLESS_LIVES_MAX || signal.aborted) throw error;
       logger.warn('life-ended', { code: code ?? 'ERR_INTERNAL', attempt: fruitless });

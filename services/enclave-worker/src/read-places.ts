@@ -2,7 +2,7 @@ import type { LogEntry, ReadFrom } from '@strongroom/record-log/log';
 import type { StreamProgress } from './vault/door.ts';
 
 /** A partition of a dataset's topic. */
-interface Place {
+export interface Place {
   readonly dataset: string;
   readonly topic: string;
   readonly partition: number;
@@ -26,6 +26,15 @@ export class ReadPlaces {
 
   get from(): ReadFrom[] {
     return this.#places.map(({ topic, partition, offset }) => ({ topic, partition, offset }));
+  }
+
+  get all(): readonly Readonly<Place>[] {
+    return this.#places;
+  }
+
+  /** In words, so that two moments can be compared. */
+  get standing(): string {
+    return this.#places.map(({ offset }) => offset).join(' ');
   }
 
   /** Ends a reading that has to begin anew. */

@@ -29,6 +29,7 @@ export interface Settings {
   readonly port: number;
   readonly memoryMb: number;
   readonly vaultDeadlineMs: number;
+  readonly stallMs: number;
   readonly untilComplete: boolean;
   readonly deadlineMs?: number;
   readonly logLevel: string;
@@ -58,6 +59,7 @@ const OptionsSchema = z.strictObject({
   port: z.coerce.number().int().min(0).max(65_535),
   memory: z.coerce.number().int().min(128).max(1_048_576),
   vaultDeadline: seconds,
+  stall: seconds,
   untilComplete: z.boolean(),
   deadline: z.exactOptional(seconds),
   logLevel: z.enum(LOG_LEVELS),
@@ -132,6 +134,7 @@ function createProgram(
     .option('--port <number>', 'its port; 0 picks a free one', '8490')
     .option('--memory <megabytes>', "the vault's memory for rows and queries", '600')
     .option('--vault-deadline <seconds>', 'longest request before the vault is killed', '120')
+    .option('--stall <seconds>', 'begin anew when records wait and none is handled', '180')
     .option('--until-complete', 'stop when every query is done', false)
     .option('--deadline <seconds>', 'stop then at the latest; refuses truncated streams')
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
@@ -167,7 +170,7 @@ function parseOptions(options: unknown): Settings {
     throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
   }
   const { brokers, accessTokenFile, clientCertificateFile, ...rest } = parsed.data;
-  const { memory, vaultDeadline, deadline, ...same } = rest;
+  const { memory, vaultDeadline, stall, deadline, ...same } = rest;
   return {
     ...same,
     brokers: brokers.split(','),
@@ -175,6 +178,7 @@ function parseOptions(options: unknown): Settings {
     clientCertificateFiles: clientCertificateFile.map(parseFileOption),
     memoryMb: memory,
     vaultDeadlineMs: vaultDeadline * 1_000,
+    stallMs: stall * 1_000,
     ...(deadline === undefined ? {} : { deadlineMs: deadline * 1_000 }),
   };
 }

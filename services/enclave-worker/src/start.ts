@@ -51,6 +51,7 @@ export async function startWorker(
     ...(choice.warning === undefined ? {} : { health: { warning: choice.warning } }),
   });
   addEvidenceRoute(app, evidence);
+  app.get('/status', () => tally.monitor.status(tally.refusals()));
   context.onShutdown(() => app.close());
   try {
     const address = await listen(app, settings.host, settings.port);
@@ -61,6 +62,7 @@ export async function startWorker(
       namespace: settings.namespace,
       memoryMb: settings.memoryMb,
       untilComplete: settings.untilComplete,
+      stallMs: settings.stallMs,
       startVault: () => ports.startVault({ logger, deadlineMs: settings.vaultDeadlineMs }),
       connectLog: () =>
         ports.connectLog({ brokers: [...settings.brokers], clientId: 'strongroom-worker', logger }),

@@ -1,11 +1,14 @@
 import { RECORD_TYPES } from '@strongroom/protocol/record';
 import type { Metrics } from '@strongroom/runtime/metrics';
+import { Monitor } from './monitor.ts';
 import type { Closing, DoorRecord, EntryOutcome } from './vault/door.ts';
 
 /** What a run did, for the summary and for Prometheus: counts of what the vault reported. */
 export class Tally {
   readonly #refusals = new Map<string, number>();
   readonly #meters: Meters;
+  /** What is asked of a worker while it runs. */
+  readonly monitor: Monitor;
   #closing: Closing | undefined;
   windows = 0;
   aggregates = 0;
@@ -14,6 +17,7 @@ export class Tally {
 
   constructor(metrics: Metrics) {
     this.#meters = createMeters(metrics);
+    this.monitor = new Monitor(metrics);
   }
 
   count(outcomes: readonly EntryOutcome[]): void {

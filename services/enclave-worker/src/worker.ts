@@ -53,11 +53,21 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
     const writer = await log.transaction(`strongroom-worker.${options.namespace}.${contractId}`);
     const restored = await restore(vault, log, checkpointsTopic(contractId, options.namespace));
     const { epoch } = restored.answer;
-    const life = { contract, contractId, vault, log, writer, leases, epoch };
+    const life = {
+      contract,
+      contractId,
+      vault,
+      log,
+      writer,
+      leases,
+      epoch,
+      monitor: options.tally.monitor,
+    };
     const flow = flowFrom(restored.answer, life, options);
     return await untilRevoked(life, options, async () => {
       await leaveAsPrepared(life, restored, options);
       await announce(life, receipts, options);
+      life.monitor.runs(contract, contractId, epoch);
       options.onReady(true);
       const compute = () => runFlow(life, flow, options);
       const done = await answeringChallenges(life, challengesFrom, options, compute);

@@ -3,7 +3,7 @@ import { type Contract, type Dataset, datasetsOf, type Query } from '@strongroom
 import type { DatasetId, StreamId } from '@strongroom/protocol/fields';
 import type { CountedInput } from '@strongroom/protocol/sealed-aggregate';
 import { disclose } from './disclose.ts';
-import type { DoorRecord } from './door.ts';
+import type { DoorRecord, QueryProgress } from './door.ts';
 import type { Aggregator } from './engine/aggregate.ts';
 import {
   allWindowsClosed,
@@ -25,7 +25,7 @@ export class Computation {
   readonly #contract: Contract;
   readonly #aggregator: Aggregator;
   readonly #streams: ReadonlyMap<DatasetId, StreamSet>;
-  readonly #progress: Map<string, QueryProgress>;
+  readonly #progress: Map<string, Progress>;
   readonly #late = new LateRows();
 
   constructor(
@@ -52,6 +52,14 @@ export class Computation {
     return this.#contract.queries.map(({ id }) => {
       const late = this.#late.state(id, (at) => this.#isReadAgain(at));
       return { query: id, ...this.#of(id), ...(late.length > 0 ? { late } : {}) };
+    });
+  }
+
+  /** As far as anybody may know it. */
+  report(): QueryProgress[] {
+    return this.#contract.queries.map(({ id }) => {
+      const { emissions, done, closedUntil } = this.#of(id);
+      return { query: id, emissions, done, closedUntil };
     });
   }
 
@@ -195,14 +203,14 @@ export class Computation {
       .flatMap((dataset) => this.#streams.get(dataset.id) ?? []);
   }
 
-  #of(query: string): QueryProgress {
+  #of(query: string): Progress {
     const progress = this.#progress.get(query) ?? { closedUntil: null, done: false, emissions: 0 };
     this.#progress.set(query, progress);
     return progress;
   }
 }
 
-interface QueryProgress {
+interface Progress {
   closedUntil: number | null;
   done: boolean;
   emissions: number;

@@ -137,6 +137,15 @@ export interface Closing {
   /** Every query has emitted its last result. */
   readonly done: boolean;
   readonly streams: readonly StreamProgress[];
+  readonly queries: readonly QueryProgress[];
+}
+
+export interface QueryProgress {
+  readonly query: string;
+  readonly emissions: number;
+  readonly done: boolean;
+  /** Windows that end at or before this are closed. */
+  readonly closedUntil: number | null;
 }
 
 export interface StreamProgress {

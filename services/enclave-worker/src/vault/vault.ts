@@ -194,7 +194,8 @@ export class Vault {
     const { done } = this.#computation;
     const windows = emitted.length;
     this.#uses.emitted(emitted);
-    const closing = { windows, aggregates: records.length, more, done, streams };
+    const queries = this.#computation.report();
+    const closing = { windows, aggregates: records.length, more, done, streams, queries };
     const isNews = windows > 0 || done !== this.#committedDone;
     this.#committedDone = done;
     if (!isNews) return { closing, departure: { records: [] } };
