@@ -81,6 +81,11 @@ export class LeaseErrands {
     if (this.#owners.length > 0) this.#renewing = this.#renew(this.#over.signal);
   }
 
+  /** Whether any owner keeps one. */
+  get areKept(): boolean {
+    return this.#owners.length > 0;
+  }
+
   /** Aborts, with the owner's refusal as its reason, when a lease is not renewed. */
   get lost(): AbortSignal {
     return this.#lost.signal;

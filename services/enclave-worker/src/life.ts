@@ -1,5 +1,6 @@
 import type { Platform } from '@strongroom/attestation/platforms/platform';
 import type { Contract } from '@strongroom/protocol/contract';
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import {
   aggregatesTopic,
@@ -74,15 +75,29 @@ export async function commit(
   const isPrepared = ({ headers }: DoorRecord) => headers['ce_type'] === RECORD_TYPES.prepared;
   const { monitor } = life;
   for (const step of records.filter(isPrepared)) {
-    await monitor.timed('prepare', () => prepare(life, step, namespace));
+    await monitor.timed('prepare', () => asHolder(life, () => prepare(life, step, namespace)));
   }
   const step = records.filter((record) => !isPrepared(record));
   const departing = await monitor.timed('lease', () => life.leases.depart(answer, step));
   const all = [...departing, ...more];
   if (all.length === 0) return departing;
-  await monitor.timed('commit', () => write(life, all, namespace));
+  await monitor.timed('commit', () => asHolder(life, () => write(life, all, namespace)));
   monitor.stepLeft();
   return departing;
+}
+
+/**
+ * Who may write is decided by the owners where they keep leases: a writer that was fenced slept
+ * past its lease, and may stand by for another one. Elsewhere two workers would fence each other
+ * for ever.
+ */
+async function asHolder<Result>({ leases }: Life, act: () => Promise<Result>): Promise<Result> {
+  try {
+    return await act();
+  } catch (error) {
+    if (codeOf(error) !== 'ERR_LOG_FENCED' || !leases.areKept) throw error;
+    throw new StrongroomError('ERR_LEASE_LOST', { reason: 'fenced on the log' });
+  }
 }
 
 /** In transactions of its own: a worker that was fenced cannot prepare another step any more. */

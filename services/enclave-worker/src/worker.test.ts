@@ -285,6 +285,17 @@ describe('a worker whose owners keep leases', () => {
     expect(world.results('hourly')).toEqual(['analyst.1.0']);
   });
 
+  test('a writer that was fenced ends a life, and not the worker', async () => {
+    const world = new World();
+    await publishAll(world);
+    const working = runWorker(world.options());
+    await until(() => world.results('hourly').length === 1);
+    await world.log.transaction(`strongroom-worker..${computation.contractId}`);
+    await publishRest(world);
+    expect(await working).toMatchObject({ done: true });
+    expect(world.results('hourly')).toEqual(['analyst.1.0', 'analyst.2.1']);
+  });
+
   test('an owner ends it: within the bound nothing leaves, and a notice says so', async () => {
     const world = new World();
     await publishAll(world);
