@@ -30,6 +30,8 @@ export interface Seen {
   readonly api: ApiName | number;
   readonly nodeId: number;
   readonly clientId: string | null;
+  /** Counted from 1, in the order of their opening. */
+  readonly connection: number;
 }
 
 /**
@@ -79,13 +81,15 @@ export async function startScriptedBroker({
   const stage: Stage = { cluster, script, seen, counts: new Map() };
   const sockets = new Set<Socket>();
   const servers: Server[] = [];
+  let connections = 0;
   for (let nodeId = 1; nodeId <= nodes; nodeId++) {
     const server = createServer((socket) => {
       sockets.add(socket);
       // Clients may vanish in the middle: that is what this is for.
       socket.on('error', () => undefined);
       socket.once('close', () => sockets.delete(socket));
-      serve(stage, nodeId, socket);
+      connections += 1;
+      serve(stage, { nodeId, connection: connections, socket });
     });
     servers.push(server.listen(0, '127.0.0.1'));
     await once(server, 'listening');
@@ -115,8 +119,15 @@ function portOf(server: Server): number {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
+interface Link {
+  readonly nodeId: number;
+  readonly connection: number;
+  readonly socket: Socket;
+}
+
 /** One connection is answered in order, as a broker does it. */
-function serve(stage: Stage, nodeId: number, socket: Socket): void {
+function serve(stage: Stage, link: Link): void {
+  const { socket } = link;
   let buffered: Buffer = Buffer.alloc(0);
   let turn: Promise<void> = Promise.resolve();
   socket.on('data', (chunk) => {
@@ -125,13 +136,14 @@ function serve(stage: Stage, nodeId: number, socket: Socket): void {
       const end = 4 + buffered.readInt32BE();
       const frame = buffered.subarray(4, end);
       buffered = buffered.subarray(end);
-      turn = turn.then(() => answer(stage, nodeId, frame, socket));
+      turn = turn.then(() => answer(stage, link, frame));
       turn = turn.catch(() => void socket.destroy());
     }
   });
 }
 
-async function answer(stage: Stage, nodeId: number, frame: Buffer, socket: Socket): Promise<void> {
+async function answer(stage: Stage, link: Link, frame: Buffer): Promise<void> {
+  const { nodeId, connection, socket } = link;
   // Request header 1: api key, version, correlation id, client id.
   const api = API_NAMES.find((name) => APIS[name].key === frame.readInt16BE(0));
   const version = frame.readInt16BE(2);
@@ -143,14 +155,14 @@ async function answer(stage: Stage, nodeId: number, frame: Buffer, socket: Socke
   }
   const isOlder = api === 'ApiVersions';
   if (api === undefined || (!isOlder && APIS[api].version !== version)) {
-    stage.seen.push({ api: frame.readInt16BE(0), nodeId, clientId: null });
+    stage.seen.push({ api: frame.readInt16BE(0), nodeId, connection, clientId: null });
     socket.destroy();
     return;
   }
   const clientIdLength = frame.readInt16BE(8);
   const bodyAt = 10 + Math.max(0, clientIdLength);
   const clientId = clientIdLength < 0 ? null : frame.toString('utf8', 10, bodyAt);
-  stage.seen.push({ api, nodeId, clientId });
+  stage.seen.push({ api, nodeId, connection, clientId });
   const said = await say(stage, nodeId, api, correlationId, frame.subarray(bodyAt));
   if (said === 'cut') socket.destroy();
   else if (said !== 'silent') socket.write(said);
