@@ -66,7 +66,10 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     files: /^services\/producer\/src\//,
-    workspace: [/^(protocol|record-log|runtime)\//, /^sealing\/(seal|sign|identity|verify)$/],
+    workspace: [
+      /^(protocol|record-log|runtime)\//,
+      /^sealing\/(seal|sign|identity|verify|stream-check)$/,
+    ],
     forbidden: [/^kafkajs/],
     why: 'the producer can seal and cannot open',
   },

@@ -117,6 +117,14 @@ export const ERRORS = {
     'the source is expected to be the one that an earlier run began with',
     'Restore the source file, or begin a new stream with a new state folder.',
   ),
+  ERR_STREAM_BEGUN: halt(
+    'a stream is expected to be begun once',
+    'Use the state folder that began it, or, when that is lost, publish with --recover.',
+  ),
+  ERR_STREAM_NOT_FOUND: halt(
+    'the log is expected to hold the stream that is to be recovered, or changed',
+    'Check --brokers, --namespace and --stream; a stream that was never begun needs no --recover.',
+  ),
   ERR_COLUMN_UNKNOWN: halt(
     'every column of the source is expected to be named in the contract',
     'Drop the column with --columns, or amend the contract.',

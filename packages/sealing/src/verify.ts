@@ -3,6 +3,7 @@ import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { MANIFEST_BYTES_MAX, SEAL_BYTES_MAX } from '@strongroom/protocol/limits';
 import {
+  batchRecordShape,
   manifestRecordShape,
   openingRecordShape,
   retractionRecordShape,
@@ -22,10 +23,12 @@ import {
   RetractionSchema,
 } from '@strongroom/protocol/sealed-batch';
 import { type JwsCodes, verifyCompact } from './compact-jws.ts';
+import { sha256Hex } from './digest.ts';
 import { type PayloadSchema, parsePayload } from './payload.ts';
-import { checkRecordShape, type ReadRecord, sealOf } from './record-checks.ts';
+import { checkRecordShape, type ReadRecord, sealOf, splitValue } from './record-checks.ts';
 
 export { type JwsCodes, type JwsExpectation, verifyCompact } from './compact-jws.ts';
+export { recordTypeOf } from './record-checks.ts';
 export {
   type ReadContract,
   readContract,
@@ -34,6 +37,26 @@ export {
   verifyContract,
 } from './signed-contract.ts';
 export { verifyStatement } from './verify-statement.ts';
+
+/**
+ * Verifies the record of a batch as far as it goes without a key: seal, place, key and headers, and
+ * the hash of the ciphertext.
+ * @throws what `verifyBatchSeal` throws, ERR_RECORD_HEADERS, ERR_CIPHERTEXT_HASH,
+ *   ERR_BATCH_UNOPENABLE, ERR_LIMIT_EXCEEDED
+ */
+export async function verifyBatchRecord(
+  record: ReadRecord,
+  at: Place,
+): Promise<{ seal: BatchSeal; jws: string }> {
+  const jws = sealOf(record, SEAL_BYTES_MAX, 'ERR_SEAL_MALFORMED');
+  const { ciphertext } = splitValue(record.value, 'ERR_BATCH_UNOPENABLE');
+  const seal = await verifyBatchSeal(jws, at.contract, at.contractId, at.dataset);
+  checkRecordShape(record, batchRecordShape(seal));
+  if (sha256Hex(ciphertext) !== seal.ciphertextSha256) {
+    throw new StrongroomError('ERR_CIPHERTEXT_HASH');
+  }
+  return { seal, jws };
+}
 
 const MANIFEST_MALFORMED = 'ERR_MANIFEST_MALFORMED';
 const SEAL_CODES: JwsCodes = {

@@ -22,6 +22,8 @@ export interface BatchLimits {
   readonly rows: number;
   /** Bytes of one batch's Arrow stream at most; its ciphertext is as long. */
   readonly bytes: number;
+  /** Rows of the first batches, to cut them as they were cut before. */
+  readonly cut?: readonly number[];
 }
 
 /** Arrow's metadata: an estimate that decides when to look, not whether a batch fits. */
@@ -38,6 +40,8 @@ export class ArrowBatchCutter {
   /** Source rows of the batches that were cut so far. */
   #cursor: number;
   #filled = 0;
+  /** Batches so far. */
+  #batches = 0;
   /** Rows to append before the size is looked at again: small when rows are large. */
   #step: number;
 
@@ -54,10 +58,11 @@ export class ArrowBatchCutter {
     this.#step = limits.rows;
     this.#fields = arrowFields(dataset.columns);
     this.#eventTimeColumn = dataset.columns.findIndex(({ name }) => name === dataset.eventTime);
+    const rowsMax = Math.max(limits.rows, ...(limits.cut ?? []));
     this.#builders = dataset.columns.map((contract, index) => {
       const source = columns[index];
       assert(source !== undefined);
-      return new ColumnBuilder(contract, source, limits.rows, index === this.#eventTimeColumn);
+      return new ColumnBuilder(contract, source, rowsMax, index === this.#eventTimeColumn);
     });
   }
 
@@ -67,7 +72,8 @@ export class ArrowBatchCutter {
     const before = this.#cursor + this.#filled - source.from;
     let { from } = source;
     while (from < source.to) {
-      const room = Math.min(this.#step, this.#limits.rows - this.#filled);
+      const { rows, isGiven } = this.#next();
+      const room = isGiven ? rows - this.#filled : Math.min(this.#step, rows - this.#filled);
       const count = Math.min(source.to - from, room);
       const range = { from, count, at: this.#filled };
       for (const [index, builder] of this.#builders.entries()) {
@@ -77,9 +83,8 @@ export class ArrowBatchCutter {
       }
       this.#filled += count;
       from += count;
-      if (this.#filled === this.#limits.rows || this.#bodyBytes() >= this.#limits.bytes) {
-        yield* this.rest();
-      }
+      const isFull = !isGiven && this.#bodyBytes() >= this.#limits.bytes;
+      if (this.#filled === rows || isFull) yield* this.rest();
     }
   }
 
@@ -87,7 +92,10 @@ export class ArrowBatchCutter {
   *rest(): Generator<ArrowBatch> {
     if (this.#filled === 0) return;
     const columns = this.#builders.map((builder) => builder.build(this.#filled));
-    const cut = [...this.#encode(columns, this.#filled)];
+    const { isGiven } = this.#next();
+    const bytesMax = isGiven ? Number.POSITIVE_INFINITY : this.#limits.bytes;
+    const cut = [...this.#encode(columns, this.#filled, bytesMax)];
+    this.#batches += 1;
     this.#step =
       cut.length > 1 ? Math.max(1, this.#step >> 2) : Math.min(this.#limits.rows, 2 * this.#step);
     this.#filled = 0;
@@ -99,9 +107,13 @@ export class ArrowBatchCutter {
   }
 
   /** One batch, or halves of it until each fits. */
-  *#encode(columns: readonly BuiltColumn[], rows: number): Generator<Omit<ArrowBatch, 'cursor'>> {
+  *#encode(
+    columns: readonly BuiltColumn[],
+    rows: number,
+    bytesMax: number,
+  ): Generator<Omit<ArrowBatch, 'cursor'>> {
     const bytes = encodeArrow(this.#fields, columns, rows);
-    if (bytes.length <= this.#limits.bytes) {
+    if (bytes.length <= bytesMax) {
       yield { rows, eventTime: this.#eventTime(columns), bytes };
       return;
     }
@@ -116,8 +128,16 @@ export class ArrowBatchCutter {
     const middle = rows >> 1;
     const half = (from: number, to: number) =>
       columns.map((column) => sliceColumn(column, from, to));
-    yield* this.#encode(half(0, middle), middle);
-    yield* this.#encode(half(middle, rows), rows - middle);
+    yield* this.#encode(half(0, middle), middle, bytesMax);
+    yield* this.#encode(half(middle, rows), rows - middle, bytesMax);
+  }
+
+  /** Rows of the batch that is being filled, and whether it has to have exactly so many. */
+  #next(): { rows: number; isGiven: boolean } {
+    const given = this.#limits.cut?.[this.#batches];
+    return given === undefined
+      ? { rows: this.#limits.rows, isGiven: false }
+      : { rows: given, isGiven: true };
   }
 
   #bodyBytes(): number {

@@ -22,6 +22,8 @@ export interface SourceOptions {
   readonly limitRows?: number | undefined;
   readonly batchRows?: number | undefined;
   readonly batchBytes?: number | undefined;
+  /** Rows of the first batches, as they were cut before. */
+  readonly cut?: readonly number[];
 }
 
 /** The rows of a source as Arrow batches of the dataset's columns, in the source's order. */
@@ -46,6 +48,7 @@ export async function openSource(options: SourceOptions): Promise<BatchSource> {
     const limits = {
       rows: options.batchRows ?? ROWS_PER_BATCH_DEFAULT,
       bytes: Math.min(options.batchBytes ?? CIPHERTEXT_BYTES_MAX, CIPHERTEXT_BYTES_MAX),
+      ...(options.cut === undefined ? {} : { cut: options.cut }),
     };
     const cutter = new ArrowBatchCutter(dataset, reader.columns, limits, skipRows);
     return {

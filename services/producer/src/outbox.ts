@@ -130,8 +130,7 @@ async function findState(folder: string): Promise<Found> {
   const files = names.filter((name) => GROUP_FILE.test(name)).sort();
   const stateFile = join(folder, STATE_FILE);
   if (!(await exists(stateFile))) {
-    if (files.length > 0) throw corruptState(STATE_FILE, 'missing');
-    return { state: undefined, pending: [] };
+    return { state: undefined, pending: await findOpening(folder, files) };
   }
   const state = decodeState(await readTextFile(stateFile), STATE_FILE);
   const pending: SealedGroup[] = [];
@@ -149,6 +148,16 @@ async function findState(folder: string): Promise<Found> {
     pending.push(group);
   }
   return { state, pending };
+}
+
+/** A recovered stream begins with a group, so that its opening cannot be forgotten. */
+async function findOpening(folder: string, files: readonly string[]): Promise<SealedGroup[]> {
+  const [file, ...others] = files;
+  if (file === undefined) return [];
+  const group = decodeGroup(await readBinaryFile(join(folder, file)), file);
+  const isFirst = group.state.group === 1 && group.state.epoch > 0 && others.length === 0;
+  if (!isFirst) throw corruptState(STATE_FILE, 'missing');
+  return [group];
 }
 
 function follows(before: StreamState, after: StreamState): boolean {

@@ -1,4 +1,5 @@
 import { partitionsOf } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
 import { datasetTopic } from '@strongroom/protocol/record';
 import type { RecordLog } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
@@ -13,10 +14,12 @@ import {
   verifyAgreement,
 } from './agreement.ts';
 import { sealGroups } from './batch-groups.ts';
-import { openSource } from './batch-source.ts';
+import { type BatchSource, openSource } from './batch-source.ts';
 import { checkSource, type SourceRequest, sourceOptions } from './check-source.ts';
 import { Outbox, type OutboxOptions } from './outbox.ts';
 import { type Progress, type PublishReport, Tally } from './publish-report.ts';
+import { isOnLog, readStreamBack } from './read-back.ts';
+import { openingGroup, passPublished, stateOf } from './recover-stream.ts';
 import { type Destination, sendGroups, sendPending } from './send-groups.ts';
 import { identifySource, type KnownSource } from './source-format.ts';
 import { planSource, type SourcePlan } from './source-plan.ts';
@@ -30,6 +33,8 @@ export interface PublishRequest extends SourceRequest {
   readonly final: boolean;
   /** Read a file once to its end before its first row is published. */
   readonly checkFirst: boolean;
+  /** The state folder is lost: go on where the log says. */
+  readonly recover?: boolean;
   /** The state folder of the stream. */
   readonly stateFolder: string;
   readonly outbox?: OutboxOptions;
@@ -60,11 +65,11 @@ export async function publishBatches(request: PublishRequest): Promise<PublishRe
     const destination = await openTopic(run);
     await sendPending(destination);
     const source = await lookAtSource(request);
-    if (source !== 'stopped') {
-      const { columns, final } = request;
-      const plan = await planSource(source, agreement.dataset, columns, state, final);
-      if (!plan.published) await publishSource(run, source, plan, destination);
-    }
+    if (source === 'stopped') return destination.tally.report(run.resumed);
+    if (request.recover && !run.resumed) return await recover(run, source, destination);
+    const { columns, final } = request;
+    const plan = await planSource(source, agreement.dataset, columns, state, final);
+    if (!plan.published) await publishSource(run, source, plan, destination);
     return destination.tally.report(run.resumed);
   } finally {
     await outbox.close();
@@ -102,9 +107,50 @@ async function openTopic({ request, agreement, chosen, outbox, state, resumed }:
   const end = resumed ? 0 : await log.endOffset(topic, partition);
   // A worker counts one stream of a dataset and refuses a second one. What lies there may also be
   // somebody else's, so this is no error.
-  if (end > 0) logger.warn('topic-not-empty', { dataset, topic, partition, offset: end });
+  if (end > 0 && !request.recover) {
+    logger.warn('topic-not-empty', { dataset, topic, partition, offset: end });
+    // A second beginning under a name of the contract would be a second history.
+    const place = { log, topic, chosen, agreement };
+    if (chosen.id !== undefined && (await isOnLog(place))) {
+      throw new StrongroomError('ERR_STREAM_BEGUN', { dataset, stream });
+    }
+  }
   const tally = new Tally(request.clock, state, request.onProgress);
   return { outbox, log, topic, partition, logger, tally } satisfies Destination;
+}
+
+/** The state folder is lost: the log says how far the stream came, and the source goes on there. */
+async function recover(
+  run: Run,
+  source: KnownSource,
+  destination: Destination,
+): Promise<PublishReport> {
+  const { request, agreement, chosen, outbox } = run;
+  const { dataset } = agreement;
+  const { log, topic } = destination;
+  const found = await readStreamBack({ log, topic, chosen, agreement });
+  if (!found) throw new StrongroomError('ERR_STREAM_NOT_FOUND', { dataset: dataset.id });
+  const plan = await planSource(source, dataset, request.columns, run.state, request.final);
+  const cut = found.batches.map(({ seal }) => seal.rows);
+  const opened = await openSource({ ...sourceOptions(request, dataset, source, 0), cut });
+  try {
+    const rest = await passPublished(opened, found);
+    const before = stateOf(found, run.state, plan.fingerprint);
+    if (before.final) await outbox.begin(before);
+    else {
+      const opening = await openingGroup(before, found, request, agreement);
+      await sendGroups([opening], { ...destination, tally: new Tally(request.clock, before) });
+    }
+    const state = outbox.state ?? before;
+    const tally = new Tally(request.clock, state, request.onProgress);
+    if (!state.final) {
+      const again = { ...run, state, resumed: true };
+      await sendRest(again, rest, found.point.rows, plan.fingerprint, { ...destination, tally });
+    }
+    return tally.report(true);
+  } finally {
+    await opened.close();
+  }
 }
 
 /** Standard input may be silent for ever: being told to stop ends the waiting. */
@@ -140,21 +186,32 @@ async function publishSource(
   if (!run.resumed) await outbox.begin(state);
   const opened = await openSource(sourceOptions(request, agreement.dataset, source, cursor));
   try {
-    const groups = sealGroups({
-      source: opened,
-      sealer: sealerOf(run),
-      state: { ...state, source: { fingerprint, cursor, complete: false } },
-      fingerprint,
-      rule: request.rule,
-      final: request.final,
-      limitRows: request.limitRows ?? Number.POSITIVE_INFINITY,
-      signal: request.signal,
-      clock: request.clock,
-    });
-    await sendGroups(groups, destination);
+    await sendRest(run, opened, cursor, fingerprint, destination);
   } finally {
     await opened.close();
   }
+}
+
+async function sendRest(
+  run: Run,
+  source: BatchSource,
+  cursor: number,
+  fingerprint: string,
+  destination: Destination,
+): Promise<void> {
+  const { request, state } = run;
+  const groups = sealGroups({
+    source,
+    sealer: sealerOf(run),
+    state: { ...state, source: { fingerprint, cursor, complete: false } },
+    fingerprint,
+    rule: request.rule,
+    final: request.final,
+    limitRows: request.limitRows ?? Number.POSITIVE_INFINITY,
+    signal: request.signal,
+    clock: request.clock,
+  });
+  await sendGroups(groups, destination);
 }
 
 /** A sealer of its own for every run: its first segment has a fresh secret. */

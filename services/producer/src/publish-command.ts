@@ -72,6 +72,7 @@ async function publish(
       stream: settings.stream,
       final: settings.final,
       checkFirst: settings.check,
+      recover: settings.recover,
       stateFolder,
       log,
       namespace: settings.namespace,

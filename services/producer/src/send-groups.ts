@@ -18,7 +18,7 @@ export interface Destination {
  * sealed and written; a third one waits.
  */
 export async function sendGroups(
-  groups: AsyncIterable<SealedGroup>,
+  groups: AsyncIterable<SealedGroup> | Iterable<SealedGroup>,
   destination: Destination,
 ): Promise<void> {
   const { outbox } = destination;

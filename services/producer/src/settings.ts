@@ -32,6 +32,7 @@ const OptionsSchema = z
     final: z.boolean(),
     check: z.boolean(),
     allowLate: z.boolean(),
+    recover: z.boolean(),
     dryRun: z.boolean(),
     host: text,
     port: z.exactOptional(whole(0, 65_535)),
@@ -93,6 +94,11 @@ function createProgram(publish: (options: unknown) => void): Command {
     .option(
       '--allow-late',
       'publish rows behind the watermark; the worker may leave them out',
+      false,
+    )
+    .option(
+      '--recover',
+      'the state folder is lost: read the stream back from the log, and go on there',
       false,
     )
     .option('--limit-rows <number>', 'publish so many rows of the source in all')

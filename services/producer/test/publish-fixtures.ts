@@ -10,7 +10,11 @@ import { createIdentity, type PartyIdentity, parseIdentity } from '@strongroom/s
 import { createUnwrapper, openBatch, type SecretReader } from '@strongroom/sealing/open';
 import { signContract } from '@strongroom/sealing/sign';
 import { StreamCheck } from '@strongroom/sealing/stream-check';
-import { verifyContract, verifyManifestRecord } from '@strongroom/sealing/verify';
+import {
+  verifyContract,
+  verifyManifestRecord,
+  verifyOpeningRecord,
+} from '@strongroom/sealing/verify';
 import { createMemoryLog, createMemoryStore, type MemoryLog } from '@strongroom/testkit/memory-log';
 import type { ArrowBatch } from '../src/arrow-batch.ts';
 import { type PublishRequest, publishBatches } from '../src/publish-batches.ts';
@@ -176,6 +180,11 @@ export async function receive({ agreed, entries }: Bench): Promise<Received> {
       check ??= new StreamCheck(manifest);
       if (check.checkManifest(manifest) !== 'reached') throw new Error('a manifest is ahead');
       watermarks.push(manifest.watermark);
+      continue;
+    }
+    if (entry.headers['ce_type'] === RECORD_TYPES.opening) {
+      const { opening, jws } = await verifyOpeningRecord(entry, agreed);
+      check?.open(opening, jws);
       continue;
     }
     const { seal, jws, plaintext } = await openBatch(entry, agreed);
