@@ -77,7 +77,7 @@ export const FAILPOINTS: readonly string[] = [
   ...bothSides('door', ['open', 'claims', 'proof', 'lease', 'release', 'restore', 'announce']),
   ...bothSides('door', ['accept', 'close', 'depart']),
   ...bothSides('http', ['attest', 'lease nonces', 'lease grant', 'lease steps', 'lease end']),
-  ...bothSides('http', ['key release']),
+  ...bothSides('http', ['key release', 'lease renewals']),
   ...bothSides('log', ['connect', 'createTopics', 'endOffset', 'transaction', 'commit']),
   'after log read',
   // Inside of a transaction, request by request.
@@ -88,9 +88,15 @@ export const FAILPOINTS: readonly string[] = [
   ...bothSides('vault', ['accept', 'close', 'depart']),
   ...bothSides('vault', ['VaultKeys.acceptRelease', 'Leases.accept', 'Leases.hold']),
   ...bothSides('vault', ['Leases.depart', 'Computation.close', 'Computation.forget']),
-  ...bothSides('vault', ['Aggregator.aggregate', 'RowStore.append', 'RowStore.count']),
-  ...bothSides('vault', ['RowStore.showWindow', 'RowStore.dropBefore', 'CheckpointChain.seal']),
-  ...bothSides('vault', ['Uses.seal', 'Steps.leave', 'Steps.resume']),
+  ...bothSides('vault', ['Aggregator.aggregate', 'RowStore.append', 'RowStore.countByStream']),
+  ...bothSides('vault', ['RowStore.showWindow', 'CheckpointChain.seal']),
+  ...bothSides('vault', [
+    'Uses.seal',
+    'Steps.leave',
+    'Steps.resume',
+    'Aggregator.prepare',
+    'RowStore.clear',
+  ]),
 ];
 
 /** Places inside of the vault's process; all others are the worker's. */

@@ -67,7 +67,7 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
     return () => set(0);
   },
   'vault-memory': ({ workers }) => {
-    for (const pid of vaultsOf(workers)) limitData(pid, dataBytesOf(pid) + SPARE_BYTES);
+    for (const pid of vaultsOf(workers)) limitData(pid, NO_BYTES);
     return () => {
       for (const pid of vaultsOf(workers)) limitData(pid, 'unlimited');
     };
@@ -151,16 +151,8 @@ function kill(pid: number): void {
   if (isAlive(pid)) process.kill(pid, 'SIGKILL');
 }
 
-const SPARE_BYTES = 4 * 1024 * 1024;
-
-function dataBytesOf(pid: number): number {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-    return Number(/VmData:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1_024;
-  } catch {
-    return 0;
-  }
-}
+/** What it has it keeps; it gets no more. */
+const NO_BYTES = 1;
 
 function limitData(pid: number, bytes: number | 'unlimited'): void {
   spawnSync('prlimit', ['--pid', String(pid), `--data=${bytes}`], { stdio: 'ignore' });

@@ -1,9 +1,9 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { appendFileSync } from 'node:fs';
-import { syncBuiltinESMExports } from 'node:module';
-import net, { type Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
+import { TLSSocket } from 'node:tls';
 import { loadSimulatedPlatform } from '@strongroom/attestation/insecure';
 import { codeOf } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
@@ -143,13 +143,16 @@ function pathName(message: unknown): string {
 
 /** Every connection of the log's client: each request before it is sent, each answer as it comes. */
 function aroundSockets(): void {
-  const { connect } = net;
-  const patched = (...args: unknown[]) => watchSocket(Reflect.apply(connect, net, args) as Socket);
-  net.connect = patched as typeof connect;
-  syncBuiltinESMExports();
+  const { connect } = Socket.prototype;
+  Socket.prototype.connect = function (this: Socket, ...args: unknown[]) {
+    const connecting = Reflect.apply(connect, this, args);
+    // Whatever speaks TLS is no broker of these tests. Connecting puts back a socket's own `write`.
+    if (!(this instanceof TLSSocket)) watchSocket(this);
+    return connecting;
+  } as typeof connect;
 }
 
-function watchSocket(socket: Socket): Socket {
+function watchSocket(socket: Socket): void {
   const asked = new Map<number, string>();
   const { write } = socket;
   socket.write = ((bytes: Uint8Array, ...rest: unknown[]) => {
@@ -168,5 +171,4 @@ function watchSocket(socket: Socket): Socket {
     if (name !== undefined) reach(`after kafka ${name}`);
   });
   socket.on('data', onAnswer);
-  return socket;
 }
