@@ -55,6 +55,8 @@ interface Behaviour {
   readonly script?: (where: (times: number) => Times, random: SeededRandom) => Script;
   /** What lies on the topic besides, in the middle. */
   readonly planted?: () => readonly Buffer[];
+  /** Every answer comes in drops. */
+  readonly drips?: true;
   /** It takes as long as a client waits for an answer: by night only. */
   readonly isSlow?: true;
   /** How the worker ends; absent: it has told everything. */
@@ -155,6 +157,9 @@ const ON_THE_WIRE: Readonly<Record<string, Behaviour>> = {
   },
   'cuts answers off': {
     script: (where) => fetchedAs(where(2), () => 'cut'),
+  },
+  'lets answers come a byte at a time': {
+    drips: true,
   },
   'names no leader': {
     script: () => metadataAs(3, (said) => ledBy(said, -1)),
@@ -300,7 +305,10 @@ describe.each(BEHAVIOURS)('a broker that %s', (_name, behaviour) => {
     let lies = false;
     const where = (times: number) => ({ topic, times });
     const script = behaviour.script?.(where, seededRandom(seed)) ?? {};
-    const scripted = await startScriptedBroker({ script: armed(script, () => lies) });
+    const scripted = await startScriptedBroker({
+      script: armed(script, () => lies),
+      drips: () => lies && behaviour.drips === true,
+    });
     const place = new WirePlace(scene.plain, scripted, behaviour.ends ? STALLED_MS : PATIENT_MS);
     await place.publish(behaviour.planted?.() ?? []);
     const before = process.memoryUsage.rss();

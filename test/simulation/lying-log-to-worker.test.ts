@@ -120,6 +120,10 @@ const AT_FIRST: Readonly<Record<string, Behaviour>> = {
   'lets all offsets be one': {
     lies: ({ topic }) => [changing(topic, (entry) => ({ ...entry, offset: 7 }))],
   },
+  'moves records to a partition that nobody named': {
+    lies: ({ topic }) => [changing(topic, (entry) => ({ ...entry, partition: 7 }))],
+    ends: 'ERR_INPUT_INCOMPLETE',
+  },
   'moves the start of the log': {
     lies: ({ topic, random }) => {
       const lost = 1 + random.below(6);

@@ -9,7 +9,7 @@ import kafkajs, {
   type RetryOptions,
   type Transaction,
 } from 'kafkajs';
-import Cluster from 'kafkajs/src/cluster/index.js';
+import Cluster, { type FetchResponse } from 'kafkajs/src/cluster/index.js';
 import { within } from './deadline.ts';
 import { FramedSocket } from './framed-socket.ts';
 import { toLogError, toTransactionError } from './kafka-errors.ts';
@@ -432,6 +432,11 @@ async function fetchFrom(
       partitions: [{ partition, fetchOffset: String(offset), maxBytes }],
     })),
   });
+  return partitionsOf(responses);
+}
+
+/** What a fetch was answered, as the client has decoded it. @throws LogError */
+export function partitionsOf(responses: FetchResponse['responses']): FetchedPartition[] {
   return responses.flatMap(({ topicName, partitions }) =>
     partitions.map(({ partition, messages, abortedTransactions, lastStableOffset }) => {
       // Records of before 2017 name no batch; Kafka 4 has none.

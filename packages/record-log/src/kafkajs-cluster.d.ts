@@ -36,7 +36,7 @@ declare module 'kafkajs/src/cluster/index.js' {
     }[];
   }
 
-  interface FetchResponse {
+  export interface FetchResponse {
     readonly responses: readonly {
       readonly topicName: string;
       readonly partitions: readonly {

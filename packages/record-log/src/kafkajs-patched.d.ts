@@ -1,4 +1,5 @@
-/** The modules of kafkajs 2.2.4 that our patch changes, for the tests of its hunks. */
+/** The modules of kafkajs 2.2.4 that our patch changes, for the tests of its hunks and of what they
+ * decode together. */
 
 declare module 'kafkajs/src/protocol/decoder.js' {
   class Decoder {
@@ -35,4 +36,14 @@ declare module 'kafkajs/src/network/requestQueue/index.js' {
     scheduleCheckPendingRequests(): void;
   }
   export default RequestQueue;
+}
+
+declare module 'kafkajs/src/protocol/requests/fetch/v11/response.js' {
+  import type { FetchResponse } from 'kafkajs/src/cluster/index.js';
+
+  const response: {
+    decode(body: Buffer): Promise<object>;
+    parse(decoded: object): Promise<FetchResponse>;
+  };
+  export default response;
 }

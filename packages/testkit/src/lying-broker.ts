@@ -52,7 +52,7 @@ export function batchesAs(where: Times, lie: (recordBatch: Buffer) => Buffer): S
 export const AT = { baseOffset: 0, crc: 17, attributes: 21, firstTimestamp: 27, count: 57 };
 const COVERED_AT = 21;
 
-export function withChecksum(recordBatch: Buffer): Buffer {
+export function withChecksum<Bytes extends Buffer>(recordBatch: Bytes): Bytes {
   recordBatch.writeUInt32BE(crc32c(recordBatch.subarray(COVERED_AT)), AT.crc);
   return recordBatch;
 }

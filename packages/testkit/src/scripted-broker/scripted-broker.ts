@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, TRUTHFUL } from './answers.ts';
 import {
   API_NAMES,
@@ -69,16 +70,19 @@ export interface ScriptedBrokerOptions {
   readonly nodes?: number;
   /** The epoch of the first writer of a transactional id. */
   readonly firstEpoch?: number;
+  /** Whether answers come in drops now: a byte, a moment, a byte, and so on. */
+  readonly drips?: () => boolean;
 }
 
 export async function startScriptedBroker({
   script = {},
   nodes = 1,
   firstEpoch,
+  drips = () => false,
 }: ScriptedBrokerOptions = {}): Promise<ScriptedBroker> {
   const cluster = new Cluster(firstEpoch);
   const seen: Seen[] = [];
-  const stage: Stage = { cluster, script, seen, counts: new Map() };
+  const stage: Stage = { cluster, script, seen, drips, counts: new Map() };
   const sockets = new Set<Socket>();
   const servers: Server[] = [];
   let connections = 0;
@@ -111,6 +115,7 @@ interface Stage {
   readonly cluster: Cluster;
   readonly script: Script;
   readonly seen: Seen[];
+  readonly drips: () => boolean;
   readonly counts: Map<ApiName, number>;
 }
 
@@ -165,7 +170,22 @@ async function answer(stage: Stage, link: Link, frame: Buffer): Promise<void> {
   stage.seen.push({ api, nodeId, connection, clientId });
   const said = await say(stage, nodeId, api, correlationId, frame.subarray(bodyAt));
   if (said === 'cut') socket.destroy();
-  else if (said !== 'silent') socket.write(said);
+  else if (said !== 'silent') await send(socket, said, stage.drips());
+}
+
+/** So many bytes of a frame come one by one when it drips, and then so many at once. */
+const SINGLE_BYTES = 24;
+const DROP_BYTES = 700;
+
+async function send(socket: Socket, frame: Buffer, drips: boolean): Promise<void> {
+  if (!drips) return void socket.write(frame);
+  socket.setNoDelay(true);
+  for (let at = 0; at < frame.length; ) {
+    const size = at < SINGLE_BYTES ? 1 : DROP_BYTES;
+    socket.write(frame.subarray(at, at + size));
+    at += size;
+    await delay(1);
+  }
 }
 
 async function say<Name extends ApiName>(
