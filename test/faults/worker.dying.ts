@@ -101,6 +101,7 @@ function aroundLog(log: RecordLog): RecordLog {
         yield entries;
       }
     },
+    startOffset: (topic, partition) => log.startOffset(topic, partition),
     endOffset: (topic, partition) =>
       around(reach, 'log endOffset', () => log.endOffset(topic, partition)),
     transaction: async (id) =>

@@ -473,6 +473,10 @@ export const ERRORS = {
     'the log is expected to accept and return records',
     "Look at the broker's log; the client is rebuilt and tries again.",
   ),
+  ERR_LOG_TRUNCATED: retry(
+    'the log is expected to hold what the checkpoint reads again from',
+    'The topic was cut, made anew or kept too short; where windows stay open, publish again.',
+  ),
   ERR_LOG_FENCED: halt(
     'one worker at a time is expected to write the results of a contract',
     'Another worker has taken over; this one stops.',

@@ -104,6 +104,8 @@ export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordL
       const signal = AbortSignal.any(signals);
       return readEntries(() => openFetcher(options), from, { ...readOptions, signal });
     },
+    startOffset: (topic, partition = 0) =>
+      control.ask((cluster) => askOffset(cluster, topic, partition, true), { topic, partition }),
     endOffset: (topic, partition = 0) => endOffset(control, topic, partition),
     async transaction(transactionalId) {
       const writer = await openWriter(options, transactionalId, control);
@@ -328,14 +330,19 @@ function createCluster({ kafka, config, socketFactory }: Client): Cluster {
 }
 
 function endOffset(control: Control, topic: string, partition: number): Promise<number> {
-  return control.ask((cluster) => askEndOffset(cluster, topic, partition), { topic, partition });
+  return control.ask((cluster) => askOffset(cluster, topic, partition), { topic, partition });
 }
 
-async function askEndOffset(cluster: Cluster, topic: string, partition: number): Promise<number> {
+async function askOffset(
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+  fromBeginning = false,
+): Promise<number> {
   await cluster.addMultipleTargetTopics([topic]);
   await cluster.refreshMetadataIfNecessary();
   const [found] = await cluster.fetchTopicsOffset([
-    { topic, fromBeginning: false, partitions: [{ partition }] },
+    { topic, fromBeginning, partitions: [{ partition }] },
   ]);
   const offset = Number(found?.partitions[0]?.offset);
   if (Number.isSafeInteger(offset) && offset >= 0) return offset;
@@ -361,7 +368,7 @@ async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> 
   return {
     async endOffset(topic, partition) {
       try {
-        return await within(FETCH_MS_MAX, askEndOffset(cluster, topic, partition));
+        return await within(FETCH_MS_MAX, askOffset(cluster, topic, partition));
       } catch (error) {
         throw toLogError(error, { topic, partition });
       }

@@ -59,6 +59,8 @@ export interface RecordLog {
    * partition. What the consumer has not taken bounds what is read ahead (back-pressure).
    */
   read(from: readonly ReadFrom[], options?: ReadOptions): AsyncIterable<LogEntry[]>;
+  /** The first offset that the log still has: what lay before was let go of, or never was. */
+  startOffset(topic: string, partition?: number): Promise<number>;
   /** The offset after the last record that a reader could see now; transactions' marks count. */
   endOffset(topic: string, partition?: number): Promise<number>;
   /**

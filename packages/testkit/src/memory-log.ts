@@ -21,6 +21,8 @@ export interface MemoryLog extends RecordLog {
   entries(topic: string, partition?: number): LogEntry[];
   /** Everything that was ever written: what a reader with isolation level read_uncommitted sees. */
   uncommitted(topic: string, partition?: number): LogRecord[];
+  /** Lets go of what lies before an offset, as retention does. */
+  forget(topic: string, before: number): void;
   /**
    * The next such call of this connection fails with ERR_LOG_FAILED: `before` anything is settled
    * (a transaction stays open), or `after` (all is written, only the answer is lost).
@@ -40,13 +42,15 @@ export interface MemoryStore {
   readonly topics: Map<string, Slot[][]>;
   /** Transactional id -> its newest writer's epoch, and what that one has left open. */
   readonly writers: Map<string, { epoch: number; open: { slots: Slot[]; partition: Slot[] }[] }>;
+  /** By topic: the first offset that is still there, in its first partition. */
+  readonly starts: Map<string, number>;
   readonly changes: EventEmitter<{ change: [] }>;
 }
 
 export function createMemoryStore(): MemoryStore {
   const changes = new EventEmitter<{ change: [] }>();
   changes.setMaxListeners(0);
-  return { topics: new Map(), writers: new Map(), changes };
+  return { topics: new Map(), writers: new Map(), starts: new Map(), changes };
 }
 
 /** A connection to `store`; its own when none is given. */
@@ -70,6 +74,10 @@ export function createMemoryLog(store: MemoryStore = createMemoryStore()): Memor
       return sent;
     },
     read: (from, options = {}) => read(store, closing.signal, from, options),
+    async startOffset(topic, partition = 0) {
+      partitionOf(store, topic, partition);
+      return startOf(store, topic, partition);
+    },
     async endOffset(topic, partition = 0) {
       return stableEnd(partitionOf(store, topic, partition));
     },
@@ -80,6 +88,9 @@ export function createMemoryLog(store: MemoryStore = createMemoryStore()): Memor
     },
     uncommitted: (topic, partition = 0) =>
       partitionOf(store, topic, partition).flatMap(({ record }) => record ?? []),
+    forget: (topic, before) => {
+      store.starts.set(topic, before);
+    },
     failNext: failures.next,
     async close() {
       closing.abort();
@@ -138,10 +149,14 @@ interface Target {
 function targetOf(store: MemoryStore, { topic, partition = 0, offset }: ReadFrom): Target {
   const slots = partitionOf(store, topic, partition);
   const end = stableEnd(slots);
-  if (offset > end) {
+  if (offset > end || offset < startOf(store, topic, partition)) {
     throw new LogError('ERR_LOG_FAILED', { reason: 'OFFSET_OUT_OF_RANGE', topic, offset, end });
   }
   return { topic, partition, slots, end, position: offset };
+}
+
+function startOf(store: MemoryStore, topic: string, partition: number): number {
+  return partition === 0 ? (store.starts.get(topic) ?? 0) : 0;
 }
 
 async function nextChange(store: MemoryStore, signal: AbortSignal): Promise<void> {

@@ -66,6 +66,7 @@ export async function connectPlatformaticLog(options: PlatformaticLogOptions): P
       const signal = AbortSignal.any(signals);
       return readEntries(async () => openFetcher(base), from, { ...readOptions, signal });
     },
+    startOffset: (topic, partition = 0) => endOffset(control, topic, partition, EARLIEST),
     endOffset: (topic, partition = 0) => endOffset(control, topic, partition),
     async transaction(transactionalId) {
       const writer = await openWriter(base, transactionalId, control);
@@ -167,9 +168,18 @@ function createPublisher(base: Base) {
   };
 }
 
-async function endOffset(consumer: Consumer, topic: string, partition: number): Promise<number> {
+/** What ListOffsets takes in the place of a time. */
+const EARLIEST = -2n;
+const LATEST = -1n;
+
+async function endOffset(
+  consumer: Consumer,
+  topic: string,
+  partition: number,
+  timestamp = LATEST,
+): Promise<number> {
   try {
-    const asked = { topics: [topic], partitions: { [topic]: [partition] } };
+    const asked = { topics: [topic], partitions: { [topic]: [partition] }, timestamp };
     const found = await consumer.listOffsets({ ...asked, isolationLevel: READ_COMMITTED });
     return Number(found.get(topic)?.[partition]);
   } catch (error) {

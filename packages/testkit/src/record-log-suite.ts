@@ -230,6 +230,12 @@ function failureSuite(log: () => RecordLog, newTopic: NewTopic): void {
     await expect(readAll(log(), topic)).rejects.toMatchObject(failed);
   });
 
+  it('begins where its first record lies', async () => {
+    const topic = await newTopic();
+    await log().append(topic, [record('a'), record('b')]);
+    expect(await log().startOffset(topic)).toBe(0);
+  });
+
   it('refuses an offset behind the end: it would hide that records were lost', async () => {
     const topic = await newTopic();
     await log().append(topic, [record('a')]);

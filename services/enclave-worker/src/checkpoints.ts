@@ -18,7 +18,8 @@ const CHECKPOINTS_MAX = 256;
 export async function readCheckpoints(log: RecordLog, topic: string): Promise<Checkpoints> {
   const checkpoints = new Set<string>();
   const steps = new StepShelf();
-  for await (const entries of log.read([{ topic, offset: 0 }], { untilEnd: true })) {
+  const offset = await log.startOffset(topic);
+  for await (const entries of log.read([{ topic, offset }], { untilEnd: true })) {
     for (const entry of entries) {
       const type = entry.headers['ce_type'];
       if (type === RECORD_TYPES.checkpoint) checkpoints.add(new TextDecoder().decode(entry.value));

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { LogEntry } from '@strongroom/record-log/log';
+import { LogError } from '@strongroom/record-log/log-error';
+import type { Logger } from '@strongroom/runtime/logger';
 import { EntryQueue } from './entry-queue.ts';
 import { commit, type Life, type WorkerOptions } from './life.ts';
 import { quarantine } from './quarantine.ts';
@@ -44,7 +46,7 @@ export async function runFlow(life: Life, flow: Flow, options: WorkerOptions): P
   signal.addEventListener('abort', () => queue.close(), { once: true });
   if (signal.aborted || state.isComplete) stop.abort();
   const tasks = [
-    readAll(life, places, queue, signal),
+    readAll(life, places, queue, signal, options.logger),
     serveAll(queue, state, () => stop.abort()),
     watch(state, stop, signal),
     watchProgress(state.watched(places), signal),
@@ -66,19 +68,39 @@ export async function runFlow(life: Life, flow: Flow, options: WorkerOptions): P
   return state.isDone;
 }
 
-async function readAll(life: Life, places: ReadPlaces, queue: EntryQueue, signal: AbortSignal) {
+async function readAll(
+  life: Life,
+  places: ReadPlaces,
+  queue: EntryQueue,
+  signal: AbortSignal,
+  logger: Logger,
+) {
   try {
     while (!signal.aborted) {
       const ending = AbortSignal.any([signal, places.begin()]);
-      for await (const entries of life.log.read(places.from, { signal: ending })) {
-        const dataset = places.pass(entries);
-        if (dataset !== undefined) await queue.add(dataset, entries);
-        if (ending.aborted) break;
+      try {
+        for await (const entries of life.log.read(places.from, { signal: ending })) {
+          const dataset = places.pass(entries);
+          if (dataset !== undefined) await queue.add(dataset, entries);
+          if (ending.aborted) break;
+        }
+        if (!places.isSought) break;
+      } catch (error) {
+        await correctPlaces(error, life, places, logger);
       }
-      if (!places.isSought) break;
     }
   } finally {
     queue.close();
+  }
+}
+
+/** @throws the error, unless it says that the log has no such offset, and it has others */
+async function correctPlaces(error: unknown, { log }: Life, places: ReadPlaces, logger: Logger) {
+  const isHint = error instanceof LogError && error.facts['reason'] === 'OFFSET_OUT_OF_RANGE';
+  const corrected = isHint ? await places.correct(log) : [];
+  if (corrected.length === 0) throw error;
+  for (const { dataset, partition, offset } of corrected) {
+    logger.warn('offset-not-there', { code: 'ERR_LOG_TRUNCATED', dataset, partition, offset });
   }
 }
 

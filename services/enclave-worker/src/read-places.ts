@@ -1,4 +1,4 @@
-import type { LogEntry, ReadFrom } from '@strongroom/record-log/log';
+import type { LogEntry, ReadFrom, RecordLog } from '@strongroom/record-log/log';
 import type { StreamProgress } from './vault/door.ts';
 
 /** A partition of a dataset's topic. */
@@ -7,6 +7,10 @@ export interface Place {
   readonly topic: string;
   readonly partition: number;
   offset: number;
+  /** Where this life began to read. */
+  began: number;
+  /** The log had no such offset: it is believed once. */
+  isCorrected?: boolean;
   /** Where reading was when it went back: not before it is there again, it may go back anew. */
   until?: number;
 }
@@ -20,8 +24,8 @@ export class ReadPlaces {
   readonly #done = new Set<string>();
   #restart = new AbortController();
 
-  constructor(from: readonly Readonly<Place>[]) {
-    this.#places = from.map((place) => ({ ...place }));
+  constructor(from: readonly Readonly<Omit<Place, 'began'>>[]) {
+    this.#places = from.map((place) => ({ ...place, began: place.offset }));
   }
 
   get from(): ReadFrom[] {
@@ -56,7 +60,12 @@ export class ReadPlaces {
     return place.dataset;
   }
 
-  seek({ dataset, partition, sequences, rereadFrom }: StreamProgress): void {
+  seek({
+    dataset,
+    partition,
+    sequences,
+    rereadFrom,
+  }: Pick<StreamProgress, 'dataset' | 'partition' | 'sequences' | 'rereadFrom'>): void {
     if (rereadFrom === null) return;
     const attempt = `${dataset} ${partition} ${rereadFrom} ${sequences}`;
     const isOurs = (each: Place) => each.dataset === dataset && each.partition === partition;
@@ -66,6 +75,41 @@ export class ReadPlaces {
     place.until = place.offset;
     place.offset = Math.min(place.offset, rereadFrom);
     this.#restart.abort();
+  }
+
+  /**
+   * Offsets of a checkpoint are hints. Where the log has no such offset, it is read from its start:
+   * what the vault had counted is told again, and what it needs may lie elsewhere now.
+   * @returns places that changed
+   */
+  async correct(log: Pick<RecordLog, 'startOffset' | 'endOffset'>): Promise<Readonly<Place>[]> {
+    const corrected: Readonly<Place>[] = [];
+    for (const place of this.#places) {
+      const { topic, partition, offset } = place;
+      const [start, end] = await Promise.all([
+        log.startOffset(topic, partition),
+        log.endOffset(topic, partition),
+      ]);
+      if (place.isCorrected || (offset >= start && offset <= end)) continue;
+      corrected.push({ ...place });
+      place.offset = start;
+      place.began = start;
+      place.isCorrected = true;
+    }
+    return corrected;
+  }
+
+  /** A stream that lacks batches may have begun too late: once, all that the log has is read. */
+  async rewind(
+    log: Pick<RecordLog, 'startOffset'>,
+    stream: Pick<StreamProgress, 'dataset' | 'partition' | 'sequences'>,
+  ): Promise<void> {
+    const { dataset, partition } = stream;
+    const isOurs = (each: Place) => each.dataset === dataset && each.partition === partition;
+    const place = this.#places.find(isOurs);
+    if (!place) return;
+    const start = await log.startOffset(place.topic, partition);
+    if (start < place.began) this.seek({ ...stream, rereadFrom: start });
   }
 
   #placeOf(topic: string, partition: number): Place | undefined {

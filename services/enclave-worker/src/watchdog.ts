@@ -34,7 +34,7 @@ export async function watchProgress(watched: Watched, signal: AbortSignal): Prom
     await delay(lookMs, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
     const waiting = await lookAtLags(watched);
-    raiseAlarms(watched, alarmed);
+    await raiseAlarms(watched, alarmed);
     if (waiting === 0 || clock.monotonic() - watched.lastEntry() < stallMs) continue;
     if (monitor.standsAt(watched.places.standing)) continue;
     throw new StrongroomError('ERR_WORKER_STALLED', { waiting });
@@ -53,7 +53,8 @@ async function lookAtLags({ log, places, monitor }: Watched): Promise<number> {
   return waiting;
 }
 
-function raiseAlarms({ monitor, clock, logger }: Watched, alarmed: Set<string>): void {
+async function raiseAlarms(watched: Watched, alarmed: Set<string>): Promise<void> {
+  const { log, places, monitor, clock, logger } = watched;
   const stalled = monitor.stalledBefore(clock.now() - INPUT_STALL_MS);
   for (const stream of stalled) {
     const { dataset, partition, sequences: sequence } = stream;
@@ -63,5 +64,6 @@ function raiseAlarms({ monitor, clock, logger }: Watched, alarmed: Set<string>):
     monitor.alarm(stream);
     const of = { dataset, stream: stream.stream ?? undefined, partition, sequence };
     logger.warn('input-stalled', { code: 'ERR_STREAM_GAP', ...of });
+    await places.rewind(log, stream).catch(() => undefined);
   }
 }
