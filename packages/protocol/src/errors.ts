@@ -121,6 +121,10 @@ export const ERRORS = {
     'a stream is expected to be begun once',
     'Use the state folder that began it, or, when that is lost, publish with --recover.',
   ),
+  ERR_STREAM_ENDED: halt(
+    'the stream is expected not to have ended',
+    'Its owner has said that nothing follows: nothing can be added or taken back.',
+  ),
   ERR_STREAM_NOT_FOUND: halt(
     'the log is expected to hold the stream that is to be recovered, or changed',
     'Check --brokers, --namespace and --stream; a stream that was never begun needs no --recover.',

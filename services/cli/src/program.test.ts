@@ -13,7 +13,7 @@ function leavesOf(command: Command): Command[] {
 }
 
 /** Services bring their own help and options; `completion` prints shell code only. */
-const OWN_HELP = ['publish', 'start', 'read', 'serve-sidecar', 'rewrap'];
+const OWN_HELP = ['publish', 'retract', 'heartbeat', 'start', 'read', 'serve-sidecar', 'rewrap'];
 const NO_DATA = ['bash', 'zsh'];
 
 describe('every command', () => {

@@ -26,6 +26,22 @@ const VERBS: readonly ServiceVerb[] = [
     simulable: false,
   },
   {
+    noun: 'producer',
+    verb: 'retract',
+    folder: 'producer',
+    nounText: "an owner's rows",
+    verbText: 'take a published batch back',
+    simulable: false,
+  },
+  {
+    noun: 'producer',
+    verb: 'heartbeat',
+    folder: 'producer',
+    nounText: "an owner's rows",
+    verbText: 'say that there is nothing new, so that windows close',
+    simulable: false,
+  },
+  {
     noun: 'worker',
     verb: 'start',
     folder: 'enclave-worker',

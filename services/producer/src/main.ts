@@ -3,13 +3,20 @@ import { failCommand } from '@strongroom/runtime/command';
 import { runService } from '@strongroom/runtime/shutdown';
 import { runPublish } from './publish-command.ts';
 import { readSettings } from './settings.ts';
+import { runWord, WORD_COMMANDS } from './word-command.ts';
 
-/** `strongroom producer publish`: ends by itself, or with SIGTERM after the group that it is at. */
+/**
+ * `strongroom producer publish`: ends by itself, or with SIGTERM after the group that it is at.
+ * `retract` and `heartbeat` say something on the stream without a row.
+ */
 await runService('producer', async (context) => {
   const args = process.argv.slice(2);
   try {
-    const settings = readSettings(args);
-    if (settings) await runPublish(settings, context);
+    if (WORD_COMMANDS.includes(args[0] ?? '')) await runWord(args, context);
+    else {
+      const settings = readSettings(args);
+      if (settings) await runPublish(settings, context);
+    }
   } catch (error) {
     failCommand(error, args.includes('--json'));
   }

@@ -23,6 +23,8 @@ export interface StreamOnLog {
   readonly watermark: number | null;
   readonly newestEventTime: number | null;
   readonly final: boolean;
+  /** Sequence numbers of batches that were taken back. */
+  readonly retracted: ReadonlySet<number>;
 }
 
 type Element = { readonly jws: string; readonly epoch: number; readonly sequence: number } & (
@@ -124,6 +126,7 @@ class Reading {
   readonly #early: Element[] = [];
   #watermark: number | null = null;
   #nextEpoch = 1;
+  readonly #retracted = new Set<number>();
 
   constructor({ contractId, dataset }: Agreement, stream: StreamId) {
     this.#stream = stream;
@@ -155,6 +158,7 @@ class Reading {
         null,
       ),
       final: this.#check.final,
+      retracted: this.#retracted,
     };
   }
 
@@ -182,6 +186,7 @@ class Reading {
         return true;
       case 'retraction':
         this.#check.accept(element.retraction, element.jws);
+        this.#retracted.add(element.retraction.retracts.sequence);
         return true;
       case 'batch':
         this.#check.accept(element.seal, element.jws);

@@ -14,6 +14,7 @@ import {
   verifyContract,
   verifyManifestRecord,
   verifyOpeningRecord,
+  verifyRetractionRecord,
 } from '@strongroom/sealing/verify';
 import { createMemoryLog, createMemoryStore, type MemoryLog } from '@strongroom/testkit/memory-log';
 import type { ArrowBatch } from '../src/arrow-batch.ts';
@@ -185,6 +186,11 @@ export async function receive({ agreed, entries }: Bench): Promise<Received> {
     if (entry.headers['ce_type'] === RECORD_TYPES.opening) {
       const { opening, jws } = await verifyOpeningRecord(entry, agreed);
       check?.open(opening, jws);
+      continue;
+    }
+    if (entry.headers['ce_type'] === RECORD_TYPES.retraction) {
+      const { retraction, jws } = await verifyRetractionRecord(entry, agreed);
+      check?.accept(retraction, jws);
       continue;
     }
     const { seal, jws, plaintext } = await openBatch(entry, agreed);
