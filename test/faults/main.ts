@@ -1,4 +1,5 @@
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { failCommand } from '@strongroom/runtime/command';
@@ -28,12 +29,13 @@ one byte string a result, no anomaly that Jepsen's checker for Kafka has a name 
 
   --seeds N     so many schedules (40)
   --seed S      the first seed (1); alone, only this one: what it did is done again
-  --pairs       deaths at two random failpoints instead, and no other fault
+  --pairs N     and so many with deaths at two random failpoints and no other fault (0)
   --cover       then kill a process at each failpoint at which none died
   --rows M      rows of each schedule (4000)
   --lanes L     so many at a time, each with a broker and services of its own (3)
-  --kinds A,B   only these: ${FAULT_KINDS.slice(0, 7).join(', ')},
-                ${FAULT_KINDS.slice(7).join(', ')}
+  --kinds A,B   only these: ${FAULT_KINDS.slice(0, 5).join(', ')},
+                ${FAULT_KINDS.slice(5, 10).join(', ')},
+                ${FAULT_KINDS.slice(10).join(', ')}
   --out FILE    append one JSON line a schedule; seeds that are in it are not run again
   --print       print the schedules and run nothing
   --keep        leave the folder with all logs of a schedule that failed
@@ -51,12 +53,19 @@ const COVER_PLACES = 4;
 /** 128 + SIGINT. */
 const EXIT_INTERRUPTED = 130;
 const first = Number(values.seed ?? 1);
-const count = Number(values.seeds ?? (values.seed === undefined ? 40 : 1));
-const seeds = Array.from({ length: count }, (_, index) => first + index);
-const mode: Mode = values.pairs ? 'pairs' : 'faults';
+const pairs = Number(values.pairs ?? 0);
+const usual = values.seed === undefined ? 40 : 1;
+const count = Number(values.seeds ?? (values.pairs === undefined ? usual : 0));
+const wanted: readonly Wanted[] = [
+  ...Array.from(
+    { length: count },
+    (_, index) => ({ mode: 'faults', seed: first + index }) as const,
+  ),
+  ...Array.from({ length: pairs }, (_, index) => ({ mode: 'pairs', seed: first + index }) as const),
+];
 const kinds = values.kinds?.split(',') as FaultKind[] | undefined;
 const unknown = kinds?.find((kind) => !FAULT_KINDS.includes(kind));
-const isWrong = [first, count, Number(values.rows), Number(values.lanes)].some(
+const isWrong = [first, wanted.length, Number(values.rows), Number(values.lanes)].some(
   (number) => !Number.isSafeInteger(number) || number < 1,
 );
 
@@ -65,7 +74,7 @@ else if (unknown !== undefined || isWrong) {
   process.stderr.write(unknown === undefined ? HELP : `no such kind of fault: ${unknown}\n`);
   process.exitCode = 64;
 } else if (values.print) {
-  for (const seed of seeds) process.stdout.write(`${JSON.stringify(draw(seed))}\n`);
+  for (const each of wanted) process.stdout.write(`${JSON.stringify(draw(each))}\n`);
 } else {
   process.once('SIGINT', endEarly).once('SIGTERM', endEarly);
   await run().catch((error: unknown) => failCommand(error, values.json));
@@ -73,11 +82,12 @@ else if (unknown !== undefined || isWrong) {
 
 async function run(): Promise<void> {
   const before = earlier(values.out);
-  const known = new Set(before.filter((each) => each.mode === mode).map(({ seed }) => seed));
-  const wanted = seeds.filter((seed) => !known.has(seed));
+  if (values.out !== undefined) mkdirSync(path.dirname(values.out), { recursive: true });
+  const known = new Set(before.map(({ mode, seed }) => `${mode} ${seed}`));
+  const left = wanted.filter(({ mode, seed }) => !known.has(`${mode} ${seed}`));
   const outcomes: Outcome[] = [...before];
   await runJobs(
-    wanted.map((seed) => (possible) => draw(seed, possible)),
+    left.map((each) => (possible) => draw(each, possible)),
     outcomes,
   );
   for (let round = 1; values.cover && round <= COVER_ROUNDS; round += 1) {
@@ -104,7 +114,7 @@ function readOptions() {
         lanes: { type: 'string', default: '3' },
         kinds: { type: 'string' },
         out: { type: 'string' },
-        pairs: { type: 'boolean', default: false },
+        pairs: { type: 'string' },
         cover: { type: 'boolean', default: false },
         print: { type: 'boolean', default: false },
         keep: { type: 'boolean', default: false },
@@ -118,7 +128,15 @@ function readOptions() {
   }
 }
 
-function draw(seed: number, possible: readonly FaultKind[] | undefined = kinds): Schedule {
+interface Wanted {
+  readonly mode: Exclude<Mode, 'cover'>;
+  readonly seed: number;
+}
+
+function draw(
+  { mode, seed }: Wanted,
+  possible: readonly FaultKind[] | undefined = kinds,
+): Schedule {
   return mode === 'pairs' ? pairOf(seed) : scheduleOf(seed, possible);
 }
 
@@ -169,9 +187,9 @@ function tell(outcome: LaneOutcome): void {
   if (values.out !== undefined) appendFileSync(values.out, line);
   if (values.json) process.stdout.write(line);
   if (!isBad(outcome)) return;
-  const { seed, anomalies, folder } = outcome;
-  const shown = outcome.mode === 'cover' ? outcome : draw(seed);
-  process.stderr.write(`seed ${seed}: ${JSON.stringify(shown)}\n`);
+  const { mode, seed, anomalies, folder } = outcome;
+  const shown = mode === 'cover' ? outcome : draw({ mode, seed });
+  process.stderr.write(`${mode} ${seed}: ${JSON.stringify(shown)}\n`);
   for (const each of anomalies.slice(0, SHOWN_MAX)) {
     process.stderr.write(`  ${each.kind} ${JSON.stringify(each.facts)}\n`);
   }

@@ -166,8 +166,8 @@ export class Workers {
   }
 }
 
-/** Comes when a worker has told every result, so nobody waits for it. */
-const AT_THE_END = /http lease end$/;
+/** Comes when every result is told, so nobody waits for it. */
+const AT_THE_END = /(http lease end|vault RowStore\.clear)$/;
 
 function isPending(running: Running): boolean {
   const { worker, vaults = [] } = running.deaths;
