@@ -6,6 +6,10 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ERRORS, EXIT_CODES } from '@strongroom/protocol/errors';
+import {
+  QUARANTINED_PER_MINUTE_MAX,
+  QUARANTINED_RECORD_BYTES_MAX,
+} from '@strongroom/protocol/limits';
 
 export const ERRORS_FILE = 'docs/errors.md';
 
@@ -23,6 +27,14 @@ limits: never a row, a key or a token.
 | halt | trust is broken, or nobody can repair it by waiting; stop | ${EXIT_CODES.halt} |
 
 Wrong arguments exit with 2, a programmer error with 70.
+
+**What was set aside.** A record that the vault refuses on a dataset's topic is sealed to the
+dataset's owner, with its code and the place where it lay, on a topic that only this owner can open:
+\`strongroom quarantine list\` shows what, when and what to do, \`show ID\` its headers and what
+its seal claims, \`retry ID\` publishes it once more. A record above
+${QUARANTINED_RECORD_BYTES_MAX} bytes is told by length and hash; of more than
+${QUARANTINED_PER_MINUTE_MAX} in a minute the rest is counted. An owner without a reading key is
+told of refusals only in the statements of the running worker (\`strongroom evidence\`).
 
 This page is made by \`scripts/write-errors.ts\` from \`packages/protocol/src/errors.ts\`.
 

@@ -26,6 +26,7 @@ import {
 import { LeaseStatementSchema, LeaseStepSchema } from '@strongroom/protocol/lease';
 import { DebitSchema } from '@strongroom/protocol/ledger';
 import { PreparedStepSchema } from '@strongroom/protocol/prepared-step';
+import { QuarantineEntrySchema, QuarantineSealSchema } from '@strongroom/protocol/quarantine-entry';
 import { AggregateSealSchema } from '@strongroom/protocol/sealed-aggregate';
 import {
   BatchSealSchema,
@@ -70,6 +71,14 @@ const DOCUMENTS = {
   'lease-statement': [LeaseStatementSchema, "Payload of an owner's JWS about its lease."],
   'use-seal': [UseSealSchema, "Payload of the JWS over an entry of an owner's ledger of uses."],
   'use-entry': [UseEntrySchema, "What an entry of an owner's ledger of uses holds, sealed to it."],
+  'quarantine-seal': [
+    QuarantineSealSchema,
+    "Payload of the JWS over an entry of an owner's quarantine.",
+  ],
+  'quarantine-entry': [
+    QuarantineEntrySchema,
+    "What an entry of an owner's quarantine holds, sealed to it.",
+  ],
   'stop-notice': [StopNoticeSchema, 'Payload of the JWS that is the last word of a vault.'],
   checkpoint: [CheckpointSchema, 'Plaintext of the checkpoint; only the vault sees it.'],
   'prepared-step': [PreparedStepSchema, 'The JSON at the head of a prepared step; values follow.'],

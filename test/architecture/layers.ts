@@ -143,8 +143,8 @@ export const LAYERS: readonly Layer[] = [
       /^(protocol|record-log|runtime)\//,
       /^attestation\/(?!insecure)/,
       /^sealing\/(identity|sign|verify|wrap|audit|merkle|notice|lease|key-shares)$/,
-      // An owner's own ledger of uses.
-      /^sealing\/(open-use|use-chain)$/,
+      // An owner's own ledger of uses and quarantine.
+      /^sealing\/(open-use|use-chain|open-quarantine)$/,
     ],
     forbidden: [/^kafkajs/],
     why: 'the command handles contracts, identities and processes, never data',

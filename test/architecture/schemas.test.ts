@@ -11,6 +11,7 @@ import {
   openingRecordShape,
   plainRecordShape,
   preparedRecordShape,
+  quarantineRecordShape,
   quarantineTopic,
   RECORD_TYPES,
   type RecordShape,
@@ -90,7 +91,7 @@ const shapes: readonly (readonly [message: string, shape: RecordShape, sealed: b
   ['use', useRecordShape({ contract, owner: 'north', epoch: 1, sequence: 7 }), true],
   ['receipt', plainRecordShape(contract, RECORD_TYPES.receipt, 'x'), false],
   ['notice', plainRecordShape(contract, RECORD_TYPES.notice, 'x'), false],
-  ['quarantine', plainRecordShape(contract, RECORD_TYPES.quarantine, 'x'), false],
+  ['quarantine', quarantineRecordShape({ contract, owner: 'north', epoch: 1, sequence: 7 }), true],
   ['challenge', evidenceRecordShape(contract, 'challenge', 'x'), false],
   ['evidence', evidenceRecordShape(contract, 'evidence', 'x'), false],
   ['evidenceRefusal', evidenceRecordShape(contract, 'evidenceRefusal', 'x'), false],
@@ -99,14 +100,15 @@ const shapes: readonly (readonly [message: string, shape: RecordShape, sealed: b
 describe('asyncapi.yaml says what record.ts does', () => {
   test('topics', () => {
     const id = '{contract}' as Parameters<typeof datasetTopic>[0];
+    const owner = '{owner}' as Parameters<typeof usesTopic>[1];
     const dataset = '{dataset}' as Parameters<typeof datasetTopic>[1];
     const addresses = Object.values(document.channels).map((channel) => channel.address);
     expect(addresses).toEqual([
       datasetTopic(id, dataset, '{namespace}'),
       aggregatesTopic(id, '{namespace}'),
       checkpointsTopic(id, '{namespace}'),
-      usesTopic(id, '{owner}' as Parameters<typeof usesTopic>[1], '{namespace}'),
-      quarantineTopic(id, '{namespace}'),
+      usesTopic(id, owner, '{namespace}'),
+      quarantineTopic(id, owner, '{namespace}'),
       challengesTopic(id, '{namespace}'),
       evidenceTopic(id, '{namespace}'),
     ]);

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { partitionsOf } from '@strongroom/protocol/contract';
 import { datasetTopic } from '@strongroom/protocol/record';
 import type { RecordLog } from '@strongroom/record-log/log';
 import {
@@ -54,10 +55,11 @@ export interface Deployment {
 export async function prepareTopics(deployment: Deployment): Promise<void> {
   const { contract, contractId, signed } = deployment.agreement;
   await writeFile(contractFile(deployment), JSON.stringify(signed));
-  const topics = contract.datasets.map((each) =>
-    datasetTopic(contractId, each.id, deployment.namespace),
-  );
-  await deployment.log.createTopics(topics.map((topic) => ({ topic })));
+  const topics = contract.datasets.map((each) => ({
+    topic: datasetTopic(contractId, each.id, deployment.namespace),
+    partitions: partitionsOf(each),
+  }));
+  await deployment.log.createTopics(topics);
 }
 
 export function startProducer(
@@ -136,21 +138,34 @@ export async function askForEvidence(
 }
 
 /** What an owner reads of its ledger of uses, one JSON object. */
-export async function usesOf(
+export function usesOf(
   deployment: Deployment,
   owner: string,
   more: readonly string[] = [],
 ): Promise<Finished> {
+  return asOwner(deployment, owner, ['uses', ...more]);
+}
+
+/** `strongroom quarantine …` of one owner, one JSON object. */
+export function quarantineOf(
+  deployment: Deployment,
+  owner: string,
+  command: readonly string[],
+): Promise<Finished> {
+  return asOwner(deployment, owner, ['quarantine', ...command]);
+}
+
+async function asOwner(
+  deployment: Deployment,
+  owner: string,
+  command: readonly string[],
+): Promise<Finished> {
   const { processes, folders, brokers, namespace = '' } = deployment;
-  const where = ['--contract', contractFile(deployment), '--brokers', brokers, '--json'];
-  const who = ['--namespace', namespace, '--identity', identityFile(folders, owner)];
-  const roots = ['--simulated-roots', platformFolder(folders)];
-  return await processes.start(`uses-${owner}`, COMMAND, [
-    'uses',
-    ...where,
-    ...who,
-    ...roots,
-    ...more,
+  return await processes.start(`${command[0]}-${owner}`, COMMAND, [
+    ...command,
+    ...['--contract', contractFile(deployment), '--brokers', brokers, '--json'],
+    ...['--namespace', namespace, '--identity', identityFile(folders, owner)],
+    ...['--simulated-roots', platformFolder(folders)],
   ]).done;
 }
 

@@ -10,6 +10,8 @@ export interface DeploymentPlan {
   readonly uses?: readonly string[];
   /** The contract, once every public part of it exists. */
   contract(parts: PublicParts): Contract;
+  /** Datasets whose streams the contract names. */
+  readonly streams?: Readonly<Record<string, readonly { id: string; partition: number }[]>>;
   /** Whether owners keep leases: then one contract runs in one namespace, once. */
   readonly leases?: boolean;
   /** The owner that keeps its lease beside its keys, in a ledger, and knows the worker there by a certificate. */

@@ -21,7 +21,14 @@ const HOUR_MS = 3_600_000;
 export const VISITS_PLAN = visitsPlan();
 export const LEASED_VISITS_PLAN = visitsPlan({ leases: true, leaseBeside: 'south-clinic' });
 
-function visitsPlan(more: Pick<DeploymentPlan, 'leases' | 'leaseBeside'> = {}): DeploymentPlan {
+/** The north's one stream is in the second partition of its topic. */
+export const PARTITIONED_VISITS_PLAN = visitsPlan({
+  streams: { 'visits-north': [{ id: 'main', partition: 1 }] },
+});
+
+function visitsPlan(
+  more: Pick<DeploymentPlan, 'leases' | 'leaseBeside' | 'streams'> = {},
+): DeploymentPlan {
   const plan: DeploymentPlan = {
     owners: ['north-clinic', 'south-clinic', 'place-registry'],
     analysts: [READER],
@@ -56,6 +63,7 @@ function visitsContract(plan: DeploymentPlan, parts: PublicParts): Contract {
     readers: [READER],
     disclosure: { minimumGroupRows: 1, groupRowsColumn: 'visits' },
   };
+  const streamsOf = (id: string) => (plan.streams?.[id] ? { streams: plan.streams[id] } : {});
   const hourly = { kind: 'tumbling', sizeMs: HOUR_MS };
   return parseContract({
     strongroom: 'contract/v1',
@@ -64,7 +72,12 @@ function visitsContract(plan: DeploymentPlan, parts: PublicParts): Contract {
     version: 1,
     parties: partiesOf(plan, parts),
     datasets: [
-      { id: 'visits-north', ...ownedBy(parts, 'north-clinic'), ...visits },
+      {
+        id: 'visits-north',
+        ...ownedBy(parts, 'north-clinic'),
+        ...visits,
+        ...streamsOf('visits-north'),
+      },
       { id: 'visits-south', ...ownedBy(parts, 'south-clinic'), ...visits },
       { id: 'places', ...ownedBy(parts, 'place-registry'), ...places },
     ],

@@ -579,6 +579,22 @@ export const ERRORS = {
     'the results of a query are expected without a gap and with rising epochs',
     'The log withholds or has lost results, or shows an old branch.',
   ),
+  ERR_QUARANTINE_INVALID: quarantine(
+    "an entry of an owner's quarantine is expected to be sealed to it by an attested vault",
+    'Treat the record as forged or damaged; it was not opened.',
+  ),
+  ERR_QUARANTINE_ABSENT: halt(
+    'the party is expected to own a dataset and to have a reading key in the contract',
+    'Have an amendment name a reading key: without one nothing can be sealed to the owner.',
+  ),
+  ERR_QUARANTINE_UNKNOWN: halt(
+    'the entry is expected to be in the quarantine of this owner',
+    'Take an id that `strongroom quarantine list` shows.',
+  ),
+  ERR_QUARANTINE_RECORD_LOST: halt(
+    'a record that was too large to be set aside is expected at the place where it lay',
+    'Have its owner publish it again; the log keeps other bytes there, or none.',
+  ),
   ERR_USE_INVALID: quarantine(
     "an entry of an owner's ledger of uses is expected to be sealed to it by an attested vault",
     'Treat the record as forged or damaged; it was not opened.',

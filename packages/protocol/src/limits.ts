@@ -93,6 +93,14 @@ export const HELD_BYTES_MAX = 64 * 1024 * 1024;
 export const AGGREGATE_SEAL_BYTES_MAX = 96 * 1024;
 /** The seal of a use names the chains of all other owners: 63 of them take 13 KB. */
 export const USE_SEAL_BYTES_MAX = 32 * 1024;
+/** The seal of a quarantined record has 1.5 KB with an RSA-4096 reading key. */
+export const QUARANTINE_SEAL_BYTES_MAX = 4_096;
+/** Value of a record that is set aside whole; of a larger one length and hash. */
+export const QUARANTINED_RECORD_BYTES_MAX = 590_000;
+/** Records of an owner that are set aside one by one in a minute; more are counted. */
+export const QUARANTINED_PER_MINUTE_MAX = 30;
+/** The oldest entries of a quarantine are let go of then; nothing depends on them. */
+export const QUARANTINE_RETENTION_BYTES = 256 * 1024 * 1024;
 /** Moduli of key encryption keys and of keys that sign releases and tokens. */
 export const RSA_BITS_MIN = 3_072;
 /** Azure's transfer keys are RSA-2048; they live as long as one guest. */
@@ -158,6 +166,11 @@ export const ATTESTATION_POLICY_CLAIMS_MAX = 4_096;
 
 assert(CIPHERTEXT_BYTES_MAX + TAG_BYTES + HEADER_BYTES_MAX <= RECORD_BYTES_MAX);
 assert(SEAL_BYTES_MAX < HEADER_BYTES_MAX);
+assert(
+  // In base64url, with headers of which JSON escapes every character, and what is said of them.
+  Math.ceil((4 * QUARANTINED_RECORD_BYTES_MAX) / 3) + 6 * HEADER_BYTES_MAX + 8_192 <=
+    CIPHERTEXT_BYTES_MAX,
+);
 assert(CIPHERTEXT_BYTES_MAX + TAG_BYTES + AGGREGATE_SEAL_BYTES_MAX + 1_024 <= RECORD_BYTES_MAX);
 assert(MANIFEST_BYTES_MAX <= SEAL_BYTES_MAX);
 assert(CIPHERTEXT_BYTES_MAX <= PLAINTEXT_BYTES_MAX);

@@ -126,6 +126,25 @@ export function useRecordShape(seal: {
   };
 }
 
+/** Entries of an owner's quarantine. */
+export function quarantineRecordShape(seal: {
+  readonly contract: string;
+  readonly owner: string;
+  readonly epoch: number;
+  readonly sequence: number;
+}): RecordShape {
+  return {
+    key: seal.owner,
+    headers: {
+      ce_specversion: '1.0',
+      ce_type: RECORD_TYPES.quarantine,
+      ce_source: `/contracts/${seal.contract}/quarantine/${seal.owner}`,
+      ce_id: `${seal.epoch}.${seal.sequence}`,
+      'content-type': JSON_CONTENT_TYPE,
+    },
+  };
+}
+
 /** Records whose value speaks for itself: proofs, receipts, checkpoints. */
 export function plainRecordShape(contract: string, type: RecordType, id: string): RecordShape {
   return {
@@ -177,9 +196,9 @@ export function checkpointsTopic(contract: ContractId, namespace = ''): string {
   return `${prefix(namespace)}${contract}.checkpoints`;
 }
 
-/** Refused records with their code. */
-export function quarantineTopic(contract: ContractId, namespace = ''): string {
-  return `${prefix(namespace)}${contract}.quarantine`;
+/** Records that were refused on the topics of one owner's datasets, sealed to it. */
+export function quarantineTopic(contract: ContractId, owner: PartyId, namespace = ''): string {
+  return `${prefix(namespace)}${contract}.quarantine.${owner}`;
 }
 
 /** One owner's ledger of uses, with the proofs of the workers that wrote it. */
@@ -201,7 +220,6 @@ export function evidenceTopic(contract: ContractId, namespace = ''): string {
 export const RESERVED_DATASET_IDS: readonly string[] = [
   'aggregates',
   'checkpoints',
-  'quarantine',
   'challenges',
   'evidence',
 ];

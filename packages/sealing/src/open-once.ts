@@ -1,4 +1,5 @@
 import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import type { ContractId, PartyId } from '@strongroom/protocol/fields';
 import type { SigningKey } from '@strongroom/protocol/public-key';
 import { AGGREGATE_KID } from '@strongroom/protocol/sealed-aggregate';
 import type { OnceFormat } from '@strongroom/protocol/sealed-once';
@@ -54,6 +55,38 @@ export async function verifyOnce<Seal extends At, At>(
     format.sealSchema,
     codes.malformed,
   );
+}
+
+/** Whose an object has to be, and by which vault. */
+export interface OwnedContext {
+  readonly contractId: ContractId;
+  readonly owner: PartyId;
+  /** The key that signs results, of the proof that the seal names. */
+  readonly aggregateKey: SigningKey;
+  /** SHA-256 in hex of that proof, which was verified. */
+  readonly tokenSha256: string;
+}
+
+interface OwnedSeal {
+  readonly contract: ContractId;
+  readonly owner: PartyId;
+  readonly token: string;
+}
+
+/** Verifies who signed a seal, and to whom it speaks. @throws `malformed`, ERR_SEAL_VERSION */
+export async function verifyOwned<Seal extends At & OwnedSeal, At>(
+  jws: string,
+  format: OnceFormat<Seal, At>,
+  context: OwnedContext,
+  malformed: ErrorCode,
+): Promise<Seal> {
+  const codes = { malformed, algorithm: malformed, signature: malformed };
+  const seal = await verifyOnce(jws, format, context.aggregateKey, codes);
+  if (seal.token !== context.tokenSha256) throw new StrongroomError(malformed, { part: 'token' });
+  if (seal.contract !== context.contractId || seal.owner !== context.owner) {
+    throw new StrongroomError(malformed, { part: 'contract or owner' });
+  }
+  return seal;
 }
 
 export interface OpenOnceOptions<Seal> {

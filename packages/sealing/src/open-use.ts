@@ -1,31 +1,19 @@
 import { parseCanonical } from '@strongroom/protocol/canonical-json';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import type { ContractId, PartyId } from '@strongroom/protocol/fields';
-import type { SigningKey } from '@strongroom/protocol/public-key';
 import {
   USE_FORMAT,
   type UseEntry,
   UseEntrySchema,
   type UseSeal,
 } from '@strongroom/protocol/use-entry';
-import type { JwsCodes } from './compact-jws.ts';
-import { claimedOnce, onceSealIn, openOnce, verifyOnce } from './open-once.ts';
+import { claimedOnce, type OwnedContext, onceSealIn, openOnce, verifyOwned } from './open-once.ts';
 import type { ReadRecord } from './record-checks.ts';
 import type { SecretReader } from './unwrapper.ts';
 
 export type { SecretReader } from './unwrapper.ts';
 
 const INVALID = 'ERR_USE_INVALID';
-const CODES: JwsCodes = { malformed: INVALID, algorithm: INVALID, signature: INVALID };
-
-export interface UseContext {
-  readonly contractId: ContractId;
-  readonly owner: PartyId;
-  /** The key that signs results, of the proof that the seal names. */
-  readonly aggregateKey: SigningKey;
-  /** SHA-256 in hex of that proof, which was verified. */
-  readonly tokenSha256: string;
-}
+export type UseContext = OwnedContext;
 
 /** What a seal says of itself, unverified. @throws ERR_USE_INVALID, ERR_SEAL_VERSION */
 export function claimedUse(jws: string): UseSeal {
@@ -42,13 +30,8 @@ export function useSealIn(record: ReadRecord): string {
  * `UseChain`'s question.
  * @throws ERR_USE_INVALID, ERR_SEAL_VERSION
  */
-export async function verifyUseSeal(jws: string, context: UseContext): Promise<UseSeal> {
-  const seal = await verifyOnce(jws, USE_FORMAT, context.aggregateKey, CODES);
-  if (seal.token !== context.tokenSha256) throw new StrongroomError(INVALID, { part: 'token' });
-  if (seal.contract !== context.contractId || seal.owner !== context.owner) {
-    throw new StrongroomError(INVALID, { part: 'contract or owner' });
-  }
-  return seal;
+export function verifyUseSeal(jws: string, context: UseContext): Promise<UseSeal> {
+  return verifyOwned(jws, USE_FORMAT, context, INVALID);
 }
 
 /**

@@ -14,6 +14,7 @@ import { addLeaseCommands } from './lease-commands.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
 import { addMeasureCommand, addPlatformCommands } from './platform-commands.ts';
 import { addPolicyCommands } from './policy-commands.ts';
+import { addQuarantineCommands } from './quarantine-commands.ts';
 import { addRevokeCommand } from './revoke-command.ts';
 import { addServiceCommands } from './service-commands.ts';
 import { addStatusCommand } from './status-command.ts';
@@ -56,6 +57,7 @@ export function createProgram(): Command {
   addEvidenceCommand(program);
   addStatusCommand(program);
   addUsesCommand(program);
+  addQuarantineCommands(program);
   addErrorsCommands(program);
   addCompletionCommand(program);
   addVersionCommand(program);

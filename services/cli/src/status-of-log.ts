@@ -8,6 +8,7 @@ import {
   quarantineTopic,
   RECORD_TYPES,
 } from '@strongroom/protocol/record';
+import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import type { RecordLog } from '@strongroom/record-log/log';
 
 /**
@@ -50,8 +51,23 @@ export async function readLogStatus(
   }
   const told = await readTold(log, aggregatesTopic(contractId, namespace), contract);
   const steps = await readSteps(log, checkpointsTopic(contractId, namespace));
-  const quarantined = await endOf(log, quarantineTopic(contractId, namespace), 0);
+  const quarantined = await readQuarantined(log, contract, contractId, namespace);
   return { streams, ...told, ...steps, quarantined };
+}
+
+/** Over all owners' quarantines; null where none is there yet. */
+async function readQuarantined(
+  log: RecordLog,
+  contract: Contract,
+  contractId: ContractId,
+  namespace: string,
+): Promise<number | null> {
+  let all: number | null = null;
+  for (const { id } of ownersWithUses(contract)) {
+    const end = await endOf(log, quarantineTopic(contractId, id, namespace), 0);
+    if (end !== null) all = (all ?? 0) + end;
+  }
+  return all;
 }
 
 async function readTold(log: RecordLog, topic: string, contract: Contract) {

@@ -5,7 +5,9 @@ import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import { claimedUse, verifyUseSeal } from '@strongroom/sealing/open-use';
 import { UseChain } from '@strongroom/sealing/use-chain';
 import { z } from 'zod';
-import { type ReadUses, type UseAuthors, Workers } from './read-uses.ts';
+import { KnownWorkers } from './known-workers.ts';
+import type { WorkerTrust } from './owner-log.ts';
+import type { ReadUses } from './read-uses.ts';
 
 /**
  * What an owner shows to others: the seals of its ledger and the proofs that they name, and nothing
@@ -19,7 +21,10 @@ const UsesCopySchema = z.strictObject({
 });
 export type UsesCopy = z.infer<typeof UsesCopySchema>;
 
-export function copyOf({ chain, entries, proofs }: ReadUses, { contractId }: UseAuthors): UsesCopy {
+export function copyOf(
+  { chain, entries, proofs }: ReadUses,
+  { contractId }: WorkerTrust,
+): UsesCopy {
   return {
     contract: contractId,
     owner: chain.owner,
@@ -32,7 +37,7 @@ export function copyOf({ chain, entries, proofs }: ReadUses, { contractId }: Use
  * @throws ERR_USE_INVALID for a seal that no attested worker signed, ERR_USES_BROKEN for what is no
  *   chain, ERR_CONTRACT_MISMATCH, ERR_PARTY_UNKNOWN, what is wrong with a proof
  */
-export async function readCopy(value: unknown, authors: UseAuthors): Promise<UseChain> {
+export async function readCopy(value: unknown, authors: WorkerTrust): Promise<UseChain> {
   const { contract, contractId } = authors;
   const parsed = UsesCopySchema.safeParse(value);
   if (!parsed.success) throw new StrongroomError('ERR_USE_INVALID', { part: 'copy' });
@@ -43,7 +48,7 @@ export async function readCopy(value: unknown, authors: UseAuthors): Promise<Use
   if (!ownersWithUses(contract).some(({ id }) => id === owner)) {
     throw new StrongroomError('ERR_PARTY_UNKNOWN', { party: owner });
   }
-  const workers = new Workers(authors);
+  const workers = new KnownWorkers(authors);
   for (const proof of proofs) await workers.add(decodeBase64url(proof) ?? new Uint8Array(0));
   const chain = new UseChain(contract, contractId, owner);
   for (const jws of seals) {

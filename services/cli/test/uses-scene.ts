@@ -3,6 +3,7 @@ import { AMD_ROOTS } from '@strongroom/attestation/roots';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { type Contract, parseContract, type SignedContract } from '@strongroom/protocol/contract';
 import { type ContractId, type PartyId, PartyIdSchema } from '@strongroom/protocol/fields';
+import { QUARANTINE_FORMAT, type QuarantineEntry } from '@strongroom/protocol/quarantine-entry';
 import { plainRecordShape, RECORD_TYPES } from '@strongroom/protocol/record';
 import {
   ownersWithUses,
@@ -53,6 +54,7 @@ export async function createUsesScene(title = 'Flights'): Promise<UsesScene> {
       keyRelease: { url, releaseKey: key, stateShareKeyId: 'share' },
     })),
     datasets: ids.map((owner) => ({
+      ...(owner === 'north' ? { streams: [{ id: 'main', partition: 1 }] } : {}),
       ...{ id: `flights-${owner}`, owner, relation: 'flights', keyId: 'kek', wrappingKey: key },
       columns: [{ name: 'origin', type: 'utf8', nullable: false }],
     })),
@@ -147,4 +149,24 @@ export class Ledgers {
     }
     return records;
   }
+}
+
+/** An entry of an owner's quarantine as a vault seals it. */
+export async function setAside(
+  { contract, contractId }: UsesScene,
+  life: VaultLife,
+  at: { readonly owner?: PartyId; readonly epoch?: number; readonly sequence: number },
+  entry: QuarantineEntry,
+): Promise<LogRecord> {
+  const { owner = NORTH, epoch = 0, sequence } = at;
+  const wrappingKey = contract.parties.find(({ id }) => id === owner)?.readingKey;
+  if (!wrappingKey) throw new Error('it reads');
+  const { record } = await sealOnce(QUARANTINE_FORMAT, {
+    plaintext: canonicalBytes(entry),
+    at: { contract: contractId, owner, epoch, sequence },
+    members: { token: life.token },
+    to: { kid: owner, wrappingKey },
+    signer: life.signer,
+  });
+  return record;
 }

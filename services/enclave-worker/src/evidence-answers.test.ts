@@ -14,7 +14,6 @@ import {
   challengesTopic,
   evidenceRecordShape,
   evidenceTopic,
-  quarantineTopic,
   RECORD_TYPES,
 } from '@strongroom/protocol/record';
 import type { RecordLog } from '@strongroom/record-log/log';
@@ -49,10 +48,7 @@ class World {
   connectLog: () => Promise<RecordLog> = async () => createMemoryLog(this.store);
 
   async start(): Promise<this> {
-    await this.log.createTopics([
-      ...evidenceTopics({ contractId }, ''),
-      { topic: quarantineTopic(contractId) },
-    ]);
+    await this.log.createTopics([...evidenceTopics({ contractId }, '')]);
     return this;
   }
 
@@ -99,10 +95,6 @@ class World {
       key,
       ...EvidenceRefusalSchema.parse(JSON.parse(new TextDecoder().decode(value))),
     }));
-  }
-
-  quarantined(): (string | undefined)[] {
-    return this.log.entries(quarantineTopic(contractId)).map(({ headers }) => headers['error']);
   }
 
   #entries(type: string) {
@@ -154,11 +146,15 @@ describe('challenges on the log', () => {
       await world.challenge(nonce);
       await until(() => world.answers().length === 1);
     });
-    expect(world.quarantined()).toEqual([
-      ...Array.from({ length: 4 }, () => 'ERR_CHALLENGE_MALFORMED'),
-      ...Array.from({ length: 3 }, () => 'ERR_RECORD_HEADERS'),
-      'ERR_CONTRACT_MISMATCH',
-    ]);
+    const counted = await world.metrics.render();
+    for (const [code, count] of [
+      ['ERR_CHALLENGE_MALFORMED', 4],
+      ['ERR_RECORD_HEADERS', 3],
+      ['ERR_CONTRACT_MISMATCH', 1],
+    ] as const) {
+      expect(counted).toContain(`{way="log",outcome="${code}",service="worker"} ${count}`);
+    }
+    expect(world.refusals()).toEqual([]);
     expect(world.asked).toEqual([nonce]);
   });
 

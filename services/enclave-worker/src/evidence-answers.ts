@@ -19,7 +19,6 @@ import { challengesTopic, evidenceRecordShape, evidenceTopic } from '@strongroom
 import type { LogEntry, RecordLog, TopicToCreate } from '@strongroom/record-log/log';
 import type { Answerer } from './evidence-desk.ts';
 import type { Life, WorkerOptions } from './life.ts';
-import { quarantine } from './quarantine.ts';
 import { collectEvidence } from './quote.ts';
 
 /**
@@ -156,24 +155,14 @@ class LogDesk {
     await log.append(this.#topics.evidence, [{ ...shape, value: canonicalBytes(answer) }]);
   }
 
-  /** A bad challenge goes where bad records go; one that could not be answered is told so. */
+  /** A bad challenge is counted; one that could not be answered is told so. */
   async #setAside(log: RecordLog, entry: LogEntry, code: ErrorCode, nonce?: string): Promise<void> {
-    const { namespace, logger, evidence } = this.#options;
+    const { logger, evidence } = this.#options;
     logger.warn('challenge-refused', { code, offset: entry.offset });
     if (nonce === undefined) evidence.count('log', code);
-    if (ERRORS[code].disposition === 'quarantine') {
-      const outcome = {
-        kind: 'refused',
-        offset: entry.offset,
-        rows: 0,
-        lateRows: 0,
-        code,
-      } as const;
-      const where = { contractId: this.#life.contractId, namespace };
-      await quarantine(log, where, [entry], [outcome]);
-    } else {
-      await this.#refuse(log, code, nonce ?? 'unknown', 1);
-    }
+    // What is no challenge was written by anybody: it is counted, and stays where it lies.
+    if (ERRORS[code].disposition === 'quarantine') return;
+    await this.#refuse(log, code, nonce ?? 'unknown', 1);
   }
 
   async #refuse(log: RecordLog, code: ErrorCode, id: string, challenges: number): Promise<void> {

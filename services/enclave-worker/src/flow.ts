@@ -5,7 +5,7 @@ import { LogError } from '@strongroom/record-log/log-error';
 import type { Logger } from '@strongroom/runtime/logger';
 import { EntryQueue } from './entry-queue.ts';
 import { commit, type Life, type WorkerOptions } from './life.ts';
-import { quarantine } from './quarantine.ts';
+import { QuarantineOutbox } from './quarantine.ts';
 import { ReadPlaces } from './read-places.ts';
 import type { EntryOutcome, StreamProgress } from './vault/door.ts';
 import { type Watched, watchProgress } from './watchdog.ts';
@@ -141,6 +141,7 @@ const CLOSING: ReadonlySet<EntryOutcome['kind']> = new Set(['manifest', 'opening
 class FlowState {
   readonly #life: Life;
   readonly #options: WorkerOptions;
+  readonly #quarantine: QuarantineOutbox;
   readonly #since: number;
   #lastEntry: number;
   #streams: readonly StreamProgress[] = [];
@@ -151,6 +152,7 @@ class FlowState {
   constructor(life: Life, flow: Flow, options: WorkerOptions) {
     this.#life = life;
     this.#options = options;
+    this.#quarantine = new QuarantineOutbox(life.log, life.contractId, options.namespace);
     this.#since = options.clock.monotonic();
     this.#lastEntry = this.#since;
     this.isDone = flow.done;
@@ -169,17 +171,18 @@ class FlowState {
   async accept(dataset: string, entries: readonly LogEntry[]): Promise<readonly EntryOutcome[]> {
     const heads = entries.map(({ value: _value, topic: _topic, ...head }) => head);
     const values = entries.map(({ value }) => value);
-    const request = { dataset, entries: heads };
-    return (await this.#life.vault.request('accept', request, values)).answer.outcomes;
+    const request = { dataset, entries: heads, at: this.#options.clock.now() };
+    const { answer, records } = await this.#life.vault.request('accept', request, values);
+    this.#quarantine.put(records);
+    return answer.outcomes;
   }
 
   async handle(entries: readonly LogEntry[], outcomes: readonly EntryOutcome[]): Promise<void> {
-    const { tally, namespace, clock } = this.#options;
+    const { tally, clock } = this.#options;
     this.#lastEntry = clock.monotonic();
     tally.count(outcomes);
     this.#report(entries, outcomes);
-    const { contractId, log } = this.#life;
-    await quarantine(log, { contractId, namespace }, entries, outcomes);
+    await this.#quarantine.flush();
     const mayClose = outcomes.some(({ kind }) => CLOSING.has(kind)) || this.#misses();
     if (mayClose) await this.closeWindows();
   }
@@ -197,6 +200,8 @@ class FlowState {
     const { tally, namespace, logger } = this.#options;
     for (let more = true; more; ) {
       const closed = await this.#life.vault.request('close', {});
+      // The vault may have served a later group of records already, which this step covers too.
+      await this.#quarantine.flush();
       await commit(this.#life, closed, namespace);
       const { answer } = closed;
       tally.close(answer, this.#life.epoch);
@@ -213,6 +218,7 @@ class FlowState {
 
   async checkpoint(): Promise<void> {
     const departing = await this.#life.vault.request('checkpoint', {});
+    await this.#quarantine.flush();
     await commit(this.#life, departing, this.#options.namespace);
   }
 

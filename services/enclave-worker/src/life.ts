@@ -5,6 +5,7 @@ import type { ContractId } from '@strongroom/protocol/fields';
 import {
   aggregatesTopic,
   checkpointsTopic,
+  quarantineTopic,
   RECORD_TYPES,
   type RecordType,
   usesTopic,
@@ -108,7 +109,8 @@ async function prepare({ writer, contractId }: Life, step: DoorRecord, namespace
 
 /**
  * One transaction over the topics where each record belongs: checkpoints to their own, entries of
- * ledgers of uses to their owners', with the proofs that they name, and the rest to the results.
+ * ledgers of uses to their owners', with the proofs that they name, what was refused to their
+ * quarantines, and the rest to the results.
  */
 export async function write(
   { writer, contract, contractId }: Life,
@@ -117,7 +119,9 @@ export async function write(
 ): Promise<void> {
   const isOf = (record: DoorRecord, type: RecordType) => record.headers['ce_type'] === type;
   const isElsewhere = (record: DoorRecord) =>
-    isOf(record, RECORD_TYPES.use) || isOf(record, RECORD_TYPES.checkpoint);
+    [RECORD_TYPES.use, RECORD_TYPES.checkpoint, RECORD_TYPES.quarantine].some((type) =>
+      isOf(record, type),
+    );
   const results = departing.filter((record) => !isElsewhere(record));
   const checkpoints = departing.filter((record) => isOf(record, RECORD_TYPES.checkpoint));
   const proofs = departing.filter((record) => isOf(record, RECORD_TYPES.token));
@@ -125,10 +129,15 @@ export async function write(
     const entries = departing.filter((each) => isOf(each, RECORD_TYPES.use) && each.key === id);
     return { topic: usesTopic(contractId, id, namespace), records: [...proofs, ...entries] };
   });
+  const quarantines = ownersWithUses(contract).map(({ id }) => ({
+    topic: quarantineTopic(contractId, id, namespace),
+    records: departing.filter((each) => isOf(each, RECORD_TYPES.quarantine) && each.key === id),
+  }));
   const parts = [
     { topic: aggregatesTopic(contractId, namespace), records: results },
     { topic: checkpointsTopic(contractId, namespace), records: checkpoints },
     ...uses,
+    ...quarantines,
   ];
   const [first, ...beside] = parts.filter(({ records }) => records.length > 0);
   if (first) await writer.commit(first.topic, first.records, beside);

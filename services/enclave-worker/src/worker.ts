@@ -9,6 +9,7 @@ import {
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { type ContractId, ContractIdSchema, type DatasetId } from '@strongroom/protocol/fields';
+import { QUARANTINE_RETENTION_BYTES } from '@strongroom/protocol/limits';
 import {
   aggregatesTopic,
   challengesTopic,
@@ -150,14 +151,19 @@ async function createTopics(
     })),
     { topic: aggregatesTopic(contractId, namespace), ...kept },
     { topic: checkpointsTopic(contractId, namespace), config: CHECKPOINTS_CONFIG },
-    ...ownersWithUses(contract).map(({ id }) => ({
-      topic: usesTopic(contractId, id, namespace),
-      ...kept,
-    })),
-    { topic: quarantineTopic(contractId, namespace) },
+    ...ownersWithUses(contract).flatMap(({ id }) => [
+      { topic: usesTopic(contractId, id, namespace), ...kept },
+      { topic: quarantineTopic(contractId, id, namespace), config: QUARANTINE_CONFIG },
+    ]),
     ...evidenceTopics({ contractId }, namespace),
   ]);
 }
+
+/** For people, who may be on holiday; and of a size that a flood cannot exceed. */
+const QUARANTINE_CONFIG = {
+  'retention.ms': '-1',
+  'retention.bytes': `${QUARANTINE_RETENTION_BYTES}`,
+};
 
 /**
  * The log keeps the newest of each key, and does not begin with that before a segment is full: of a

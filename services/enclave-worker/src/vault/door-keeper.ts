@@ -58,9 +58,9 @@ export class DoorKeeper {
       case 'announce':
         return departing(await vault.announce());
       case 'accept': {
-        const { dataset, entries } = request.request;
-        const outcomes = await vault.accept(dataset, entriesOf(entries, blobs));
-        return { answer: { outcomes } };
+        const { dataset, entries, at } = request.request;
+        const outcomes = await vault.accept(dataset, entriesOf(entries, blobs), at);
+        return { answer: { outcomes }, records: vault.takeQuarantined() };
       }
       case 'close': {
         const { closing, departure } = await vault.closeWindows();
@@ -114,7 +114,11 @@ const RequestSchema = z.discriminatedUnion('verb', [
     prepared: z.array(z.strictObject({ seal: z.string() })),
   }),
   verbSchema('announce', {}),
-  verbSchema('accept', { dataset: z.string(), entries: z.array(EntrySchema) }),
+  verbSchema('accept', {
+    dataset: z.string(),
+    entries: z.array(EntrySchema),
+    at: z.exactOptional(z.int().min(0)),
+  }),
   verbSchema('close', {}),
   verbSchema('checkpoint', {}),
   verbSchema('finish', {}),

@@ -52,9 +52,12 @@ export interface DoorVerbs {
   };
   /** The proof and a checkpoint that claims the epoch, as records. */
   announce: { request: NoMembers; answer: Outgoing };
-  /** Takes records of one dataset's topic, in the log's order. */
+  /**
+   * Takes records of one dataset's topic, in the log's order; entries of the owner's quarantine
+   * come as records. `at` is the time by the worker's machine.
+   */
   accept: {
-    request: { dataset: string; entries: readonly Omit<DoorEntry, 'value'>[] };
+    request: { dataset: string; entries: readonly Omit<DoorEntry, 'value'>[]; at?: number };
     answer: { outcomes: readonly EntryOutcome[] };
   };
   /** Results of windows that are complete, and the checkpoint that covers them, as records. */

@@ -22,6 +22,7 @@ import { Aggregator } from './engine/aggregate.ts';
 import { takeEntries } from './intake.ts';
 import { VaultKeys } from './keys.ts';
 import { type Departure, Leases, type StatementOf } from './leases.ts';
+import { Quarantine } from './quarantine.ts';
 import { proofHash, type ResultProof } from './seal-aggregate.ts';
 import { answerChallenge, Refusals } from './statement.ts';
 import { Steps } from './steps.ts';
@@ -44,6 +45,7 @@ export class Vault {
   readonly #refusals = new Refusals();
   readonly #leases: Leases;
   readonly #uses: Uses;
+  readonly #quarantine: Quarantine;
   #attestationProof: string | undefined;
   #epoch = 0;
   #committedDone = false;
@@ -64,6 +66,7 @@ export class Vault {
     this.#leases = new Leases(contract, contractId, keys.signer);
     this.#uses = new Uses(contract, contractId);
     this.#steps = new Steps(contractId, this.#leases);
+    this.#quarantine = new Quarantine(contract, contractId);
   }
 
   /** @throws ERR_CONTRACT_*, ERR_JSON_*, ERR_QUERY_REFUSED, ERR_ENGINE_OPEN */
@@ -154,9 +157,10 @@ export class Vault {
 
   /**
    * Takes records of one dataset's topic in the log's order.
+   * @param at by the clock of the worker's machine
    * @throws what halts the computation: ERR_STREAM_FORKED, ERR_MANIFEST_MISMATCH, ERR_VAULT_MEMORY
    */
-  async accept(datasetId: string, entries: readonly DoorEntry[]): Promise<EntryOutcome[]> {
+  async accept(datasetId: string, entries: readonly DoorEntry[], at = 0): Promise<EntryOutcome[]> {
     const dataset = datasetOf(this.#contract, datasetId);
     const streams = this.#streams.get(dataset.id);
     if (!streams) throw new StrongroomError('ERR_DATASET_UNKNOWN', { dataset: datasetId });
@@ -170,12 +174,18 @@ export class Vault {
     });
     this.#refusals.count(outcomes);
     this.#uses.count(dataset.id, outcomes);
+    await this.#quarantine.add(dataset, entries, outcomes, at, () => this.#proof());
     const keepFrom = this.#computation.keepFrom(dataset.id);
     if (batches.length > 0 && keepFrom !== Number.POSITIVE_INFINITY) {
       await this.#aggregator.append(dataset.id, batches, keepFrom);
     }
     if (removed.length > 0) await this.#aggregator.rows.remove(dataset.id, removed);
     return [...outcomes];
+  }
+
+  /** Entries for owners about records that were refused; each may leave at once. */
+  takeQuarantined(): DoorRecord[] {
+    return this.#quarantine.take();
   }
 
   /**
@@ -210,13 +220,14 @@ export class Vault {
   /** Records and the checkpoint that covers them belong into one transaction. */
   async #departWithCheckpoint(results: readonly DoorRecord[]): Promise<Departure> {
     const uses = await this.#uses.seal(() => this.#proof(), this.#steps.sequence);
+    const counts = await this.#quarantine.counts(() => this.#proof());
     const state = {
       epoch: this.#epoch,
       streams: streamsIn(this.#streams).flatMap((stream) => stream.state() ?? []),
       queries: this.#computation.state(),
       ...this.#uses.state(),
     };
-    return this.#steps.leave([...results, ...uses], state, this.#keys.stateKey());
+    return this.#steps.leave([...results, ...uses, ...counts], state, this.#keys.stateKey());
   }
 
   /**

@@ -1,0 +1,81 @@
+import type { RootSet } from '@strongroom/attestation/roots';
+import type { Contract } from '@strongroom/protocol/contract';
+import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import type { ContractId, PartyId } from '@strongroom/protocol/fields';
+import { ownersWithUses } from '@strongroom/protocol/use-entry';
+import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import type { RecordLog } from '@strongroom/record-log/log';
+import { type Clock, systemClock } from '@strongroom/runtime/clock';
+import { readTextFile } from '@strongroom/runtime/files';
+import { parseIdentity } from '@strongroom/sealing/identity';
+import type { SecretReader } from '@strongroom/sealing/open-use';
+import { verifyContract } from '@strongroom/sealing/verify';
+import { type Command, Option } from 'commander';
+import { readJsonFile } from './contract-draft.ts';
+import { rootsFor } from './evidence-platform.ts';
+
+/** Options and connection of commands that read what was sealed to an owner. */
+
+export interface OwnerLogOptions {
+  readonly contract: string;
+  readonly identity: string;
+  readonly brokers?: string;
+  readonly namespace: string;
+  readonly simulatedRoots?: string;
+}
+
+export function addOwnerLogOptions(command: Command): Command {
+  return command
+    .requiredOption('--contract <file>', 'signed contract')
+    .requiredOption('--identity <file>', 'identity file with the reading key')
+    .addOption(new Option('--brokers <list>', 'HOST:PORT,…').env('KAFKA_BROKERS'))
+    .option('--namespace <name>', 'prefix of the topics', '')
+    .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder');
+}
+
+/** By which workers what is read has to be written. */
+export interface WorkerTrust {
+  readonly contract: Contract;
+  readonly contractId: ContractId;
+  /** Whose platform raw evidence has to be of, where the contract wants readers to look at it. */
+  readonly roots: RootSet;
+  readonly clock: Clock;
+}
+
+export interface ReadingOwner {
+  readonly id: PartyId;
+  readonly secretReader: SecretReader;
+}
+
+export async function trustOf(options: OwnerLogOptions): Promise<WorkerTrust> {
+  const { contract, contractId } = await verifyContract(await readJsonFile(options.contract));
+  const roots = rootsFor(contract, options.simulatedRoots);
+  return { contract, contractId, roots, clock: systemClock };
+}
+
+/**
+ * Connects as the owner of the identity file, does something, and closes.
+ * @param absent for a party to which nothing can be sealed
+ * @throws ERR_USAGE, `absent`
+ */
+export async function asOwner<Result>(
+  options: OwnerLogOptions,
+  { contract }: WorkerTrust,
+  absent: ErrorCode,
+  act: (log: RecordLog, owner: ReadingOwner) => Promise<Result>,
+): Promise<Result> {
+  const { party, reader: secretReader } = parseIdentity(await readTextFile(options.identity));
+  const owner = ownersWithUses(contract).find(({ id }) => id === party);
+  if (!owner || !secretReader) throw new StrongroomError(absent, { party });
+  const brokers = (options.brokers ?? '').split(',');
+  if (!brokers.every((each) => /^\S+:[0-9]{1,5}$/.test(each))) {
+    const problem = '--brokers or KAFKA_BROKERS: HOST:PORT, several with commas';
+    throw new StrongroomError('ERR_USAGE', { problem });
+  }
+  const log = await connectKafkaLog({ brokers, clientId: 'strongroom-owner' });
+  try {
+    return await act(log, { id: owner.id, secretReader });
+  } finally {
+    await log.close();
+  }
+}
