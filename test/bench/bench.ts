@@ -5,6 +5,7 @@ import { benchKeyRelease } from './key-release.ts';
 import type { Measured } from './measured.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchSealing } from './sealing.ts';
+import { benchWindows } from './windows.ts';
 
 /** Two things in one run and their ratio, one line each. */
 
@@ -20,7 +21,7 @@ const { values } = parseArgs({
 if (values.help) {
   process.stdout.write(`npm run bench -- [--rows N] [--only NAME] [--json]
 
-  --only NAME  attestation, sealing, key-release or pipeline
+  --only NAME  attestation, sealing, key-release, windows or pipeline
   --rows N  use the first N of the 3,000,000 flights in the pipeline
   --json    one JSON line a comparison: {name, ours, baseline, ratio, unit}
 `);
@@ -30,6 +31,7 @@ if (values.help) {
   if (wanted('attestation')) show(await benchAttestation());
   if (wanted('sealing')) show(await benchSealing());
   if (wanted('key-release')) show(await benchKeyRelease());
+  if (wanted('windows')) show(await benchWindows());
   if (wanted('pipeline')) show(await benchPipeline(rows));
 }
 

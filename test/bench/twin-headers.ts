@@ -1,2 +1,7 @@
 /** What a plaintext record says beside its Arrow bytes; nothing of it is signed. */
-export const TWIN_HEADERS = { watermark: 'watermark', rows: 'rows', final: 'final' } as const;
+export const TWIN_HEADERS = {
+  earliest: 'earliest',
+  watermark: 'watermark',
+  rows: 'rows',
+  final: 'final',
+} as const;

@@ -45,6 +45,7 @@ let bytes = 0;
 for await (const arrowBatch of source) {
   const watermark = String(arrowBatch.eventTime?.max ?? '');
   const headers = {
+    [TWIN_HEADERS.earliest]: String(arrowBatch.eventTime?.min ?? ''),
     [TWIN_HEADERS.watermark]: watermark,
     [TWIN_HEADERS.rows]: `${arrowBatch.rows}`,
   };

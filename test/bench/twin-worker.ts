@@ -68,7 +68,7 @@ async function accept(datasetId: string, entries: readonly LogEntry[]): Promise<
     const watermark = headers[TWIN_HEADERS.watermark] ?? '';
     if (watermark === '') continue;
     input.watermark = Number(watermark);
-    const min = input.eventTime?.min ?? Number(watermark);
+    const min = input.eventTime?.min ?? Number(headers[TWIN_HEADERS.earliest]);
     input.eventTime = { min, max: Number(watermark) };
   }
   const keepFrom = Number.NEGATIVE_INFINITY;
@@ -91,6 +91,7 @@ function closable(query: Query): (TimeWindow | null)[] {
 async function closeWindows(): Promise<void> {
   for (const query of contract.queries) {
     for (let open = closable(query); open.length > 0; open = closable(query)) {
+      await aggregator.prepare(query, open);
       const records: LogRecord[] = [];
       for (const window of open) {
         const value = disclose(await aggregator.aggregate(query, window)).encode();

@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto';
 import type { Contract } from '@strongroom/protocol/contract';
 import { datasetOf } from '@strongroom/protocol/contract';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
-import { datasetTopic, RECORD_TYPES } from '@strongroom/protocol/record';
+import {
+  aggregatesTopic,
+  checkpointsTopic,
+  datasetTopic,
+  RECORD_TYPES,
+  usesTopic,
+} from '@strongroom/protocol/record';
+import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import type { LogEntry, RecordLog } from '@strongroom/record-log/log';
 import { systemClock } from '@strongroom/runtime/clock';
 import { createIdentity, parseIdentity } from '@strongroom/sealing/identity';
@@ -68,6 +75,30 @@ export async function truncateStream(
   if (!last) throw new Error('there is no manifest to show');
   const shown = [...batches, last].map(copyOf);
   await log.append(datasetTopic(contractId, dataset, options.namespace), shown);
+}
+
+/**
+ * Shows in the first view what a worker has written in the second: the owners' leases know of it,
+ * and whoever goes on has to go on from there.
+ */
+export async function bringBack(
+  log: RecordLog,
+  contract: Contract,
+  contractId: ContractId,
+  namespace: string,
+): Promise<void> {
+  const owners = ownersWithUses(contract).map(({ id }) => id);
+  const topicsIn = (where?: string) => [
+    aggregatesTopic(contractId, where),
+    checkpointsTopic(contractId, where),
+    ...owners.map((owner) => usesTopic(contractId, owner, where)),
+  ];
+  const [written, shown] = [topicsIn(namespace), topicsIn()];
+  await log.createTopics(shown.map((topic) => ({ topic })));
+  for (const [index, topic] of shown.entries()) {
+    const entries = await readAll(log, written[index] ?? '');
+    if (entries.length > 0) await log.append(topic, entries.map(copyOf));
+  }
 }
 
 export async function readAll(log: RecordLog, topic: string): Promise<LogEntry[]> {

@@ -1,5 +1,5 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { COLUMN_NAMES, type DemoQuery, QUERIES } from './contract.ts';
+import { COLUMN_NAMES, DAY_MS, type DemoQuery, QUERIES, SPELL, YEARS } from './contract.ts';
 import { REGION_NAMES, type Sources } from './sources.ts';
 
 /**
@@ -59,15 +59,13 @@ export async function compareWithPlaintext(
   }
 }
 
-const DAY_MS = 86_400_000;
-
 async function createTables(connection: DuckDBConnection, sources: Sources): Promise<void> {
   const parquet = REGION_NAMES.map((region) => `'${sources.flights[region]}'`).join(', ');
   await connection.run(`CREATE VIEW all_flights AS
     SELECT ${renamed(COLUMN_NAMES.flights)} FROM read_parquet([${parquet}])`);
   await connection.run(`CREATE TABLE airports AS
     SELECT ${renamed(COLUMN_NAMES.airports)} FROM read_csv('${sources.airports}')`);
-  await connection.run(`CREATE TABLE strikes AS
+  await connection.run(`CREATE TABLE all_strikes AS
     SELECT ${renamed(COLUMN_NAMES.strikes)} FROM read_csv('${sources.strikes}')`);
 }
 
@@ -78,21 +76,46 @@ function renamed(mapping: string): string {
     .join(', ');
 }
 
+/** How each windowed query is cut: `shiftMs` from a row to the moment that decides its window. */
+const CUTS = [
+  { query: 'daily-delays', sizeMs: DAY_MS, advanceMs: DAY_MS, shiftMs: 0 },
+  { query: 'strikes-by-years', ...YEARS, shiftMs: 0 },
+  { query: 'strike-spells', ...SPELL, advanceMs: SPELL.sizeMs, shiftMs: SPELL.gapMs },
+] as const;
+
 async function expectedWindows(connection: DuckDBConnection) {
-  const reader = await connection.runAndReadAll(`SELECT
-    epoch_ms(min(flight_time))::BIGINT, epoch_ms(max(flight_time))::BIGINT FROM all_flights`);
-  const [first, last] = (reader.getRows()[0] ?? []).map(Number);
-  if (first === undefined || last === undefined) throw new Error('the source has no rows');
   const expected: Pick<ShownAggregate, 'query' | 'window'>[] = [
     { query: 'delays-by-state', window: null },
     { query: 'strikes-by-phase', window: null },
   ];
-  const from = Math.floor(first / DAY_MS) * DAY_MS;
-  for (let start = from; start <= last; start += DAY_MS) {
-    expected.push({ query: 'daily-delays', window: { start, end: start + DAY_MS } });
+  for (const { query, sizeMs, advanceMs, shiftMs } of CUTS) {
+    const { table, time } = timedTable(query);
+    const reader = await connection.runAndReadAll(`SELECT epoch_ms(min(${time})::TIMESTAMP)::BIGINT,
+      epoch_ms(max(${time})::TIMESTAMP)::BIGINT FROM ${table}`);
+    const [first, last] = (reader.getRows()[0] ?? []).map((ms) => Number(ms) + shiftMs);
+    if (first === undefined || last === undefined) throw new Error('the source has no rows');
+    const from = (Math.floor((first - sizeMs) / advanceMs) + 1) * advanceMs;
+    for (let start = from; start <= last; start += advanceMs) {
+      expected.push({ query, window: { start, end: start + sizeMs } });
+    }
   }
   return expected;
 }
+
+function timedTable(query: DemoQuery) {
+  return query.startsWith('strike')
+    ? { table: 'all_strikes', time: 'flight_date' }
+    : { table: 'all_flights', time: 'flight_time' };
+}
+
+/** Of each query, the column that counts the rows of a group. */
+const ROWS_COLUMNS: Record<DemoQuery, string> = {
+  'delays-by-state': 'flights',
+  'daily-delays': 'flights',
+  'strikes-by-phase': 'strikes',
+  'strikes-by-years': 'strikes',
+  'strike-spells': 'spells',
+};
 
 async function plaintextRows(
   connection: DuckDBConnection,
@@ -100,19 +123,29 @@ async function plaintextRows(
   window: ShownAggregate['window'],
   minimumGroupRows: number,
 ): Promise<string[]> {
+  const { table, time } = timedTable(query);
+  const [rows, moment] =
+    query === 'strike-spells' ? [`(${SPELLS})`, '_session_end'] : [table, time];
   const where =
     window === null
       ? ''
-      : `WHERE flight_time >= epoch_ms(${window.start}) AND flight_time < epoch_ms(${window.end})`;
-  await connection.run(`CREATE OR REPLACE TEMP VIEW flights AS SELECT * FROM all_flights ${where}`);
+      : `WHERE ${moment} >= epoch_ms(${window.start}) AND ${moment} < epoch_ms(${window.end})`;
+  await connection.run(`CREATE OR REPLACE TEMP VIEW ${table.replace('all_', '')} AS
+    SELECT * FROM ${rows} ${where}`);
   const reader = await connection.runAndReadAll(QUERIES[query]);
-  const rowsColumn = query === 'strikes-by-phase' ? 'strikes' : 'flights';
   return reader
     .getRowObjects()
-    .filter((row) => Number(row[rowsColumn]) >= minimumGroupRows)
+    .filter((row) => Number(row[ROWS_COLUMNS[query]]) >= minimumGroupRows)
     .map(rowText)
     .sort();
 }
+
+/** Each day minus its rank among the days of its state is the same for days that follow. */
+const SPELLS = `SELECT *, (min(flight_date) OVER spell)::TIMESTAMP AS _session_start,
+    (max(flight_date) OVER spell)::TIMESTAMP + INTERVAL 1 DAY AS _session_end
+  FROM (SELECT *, flight_date - dense_rank() OVER (
+      PARTITION BY origin_state ORDER BY flight_date)::INTEGER AS island FROM all_strikes)
+  WINDOW spell AS (PARTITION BY origin_state, island)`;
 
 /** Values as text, by column name: 64-bit integers travel as strings in JSON, doubles as shortest. */
 function rowText(row: Readonly<Record<string, unknown>>): string {

@@ -15,7 +15,7 @@ export const AUTHORITY = 'aviation-authority';
 /** Reads the query on bird strikes only. */
 export const INSTITUTE = 'wildlife-institute';
 
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;
 export const MINIMUM_GROUP_ROWS = 10;
 
 const column = (name: string, type: ColumnContract['type'], nullable = false): ColumnContract => ({
@@ -51,6 +51,14 @@ export const COLUMN_NAMES = {
     'Flight Date=flight_date,Origin State=origin_state,Phase of flight=phase,Cost Total $=cost_total',
 } as const;
 
+const YEAR_MS = 364 * DAY_MS;
+/** Two years by the year; and days of a state on which birds struck, one after the other. */
+export const YEARS = { kind: 'hopping', sizeMs: 2 * YEAR_MS, advanceMs: YEAR_MS } as const;
+export const SPELL = {
+  ...{ kind: 'session', key: 'origin_state', gapMs: DAY_MS },
+  ...{ maximumMs: YEAR_MS, sizeMs: 4 * YEAR_MS },
+} as const;
+
 /** The SQL is the same that the demo later runs on the raw files. */
 export const QUERIES = {
   'delays-by-state': `SELECT a.state AS state, count(*) AS flights, sum(f.delay) AS delay_minutes,
@@ -62,6 +70,16 @@ GROUP BY a.state`,
   sum(CASE WHEN delay > 15 THEN 1 ELSE 0 END) AS late
 FROM flights
 GROUP BY origin`,
+  'strikes-by-years': `SELECT origin_state, count(*) AS strikes, sum(cost_total) AS cost
+FROM strikes
+GROUP BY origin_state`,
+  'strike-spells': `SELECT days, count(*) AS spells, sum(strikes) AS strikes
+FROM (
+  SELECT origin_state, date_diff('day', _session_start, _session_end) AS days, count(*) AS strikes
+  FROM strikes
+  GROUP BY origin_state, _session_start, _session_end
+)
+GROUP BY days`,
   'strikes-by-phase': `SELECT origin_state, phase, count(*) AS strikes, sum(cost_total) AS cost
 FROM strikes
 GROUP BY origin_state, phase`,
@@ -106,6 +124,8 @@ function demoContract(plan: DeploymentPlan, parts: PublicParts): Contract {
       query('delays-by-state', ['airports', 'flights'], whole, [AUTHORITY], 'flights'),
       query('daily-delays', ['flights'], daily, [AUTHORITY], 'flights'),
       query('strikes-by-phase', ['strikes'], whole, both, 'strikes'),
+      query('strikes-by-years', ['strikes'], YEARS, [AUTHORITY], 'strikes'),
+      query('strike-spells', ['strikes'], SPELL, [AUTHORITY], 'spells'),
     ],
     enclave: enclaveOf(parts),
   });
@@ -120,7 +140,11 @@ function datasets(parts: PublicParts) {
     eventTime: 'flight_time',
   }));
   const airports = { relation: 'airports', columns: AIRPORT_COLUMNS };
-  const strikes = { relation: 'strikes', columns: STRIKE_COLUMNS };
+  const strikes = {
+    relation: 'strikes',
+    columns: STRIKE_COLUMNS,
+    eventTime: 'flight_date',
+  };
   return [
     ...flights,
     { id: 'airports', ...ownedBy(parts, 'airport-registry'), ...airports },

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { codeOfEnd, type Deployment, readAs, startWorker } from '../deployment/pipeline.ts';
 import type { Finished } from '../deployment/processes.ts';
 import { say } from '../deployment/terminal.ts';
-import { truncateStream } from './adversary.ts';
+import { bringBack, truncateStream } from './adversary.ts';
 import { INSTITUTE } from './contract.ts';
 
 /** Six who must be refused, live; each must show exactly the code that is expected. */
@@ -62,7 +62,9 @@ export async function truncatedStream(deployment: Deployment, dataset: string): 
   const worker = startWorker(deployment, 'worker-truncated', [
     ...['--namespace', namespace, '--until-complete', '--deadline', '10'],
   ]);
-  return ended('a truncated stream', 'ERR_STREAM_TRUNCATED', await worker.done);
+  const refusal = ended('a truncated stream', 'ERR_STREAM_TRUNCATED', await worker.done);
+  await bringBack(deployment.log, contract, contractId, namespace);
+  return refusal;
 }
 
 /** The log as it was before the results, to have them computed once more. */

@@ -26,7 +26,9 @@ function titleOf({ seal }: VerifiedResult, query: Query): string {
     seal.suppressedGroups > 0
       ? [`${seal.suppressedGroups} groups under ${query.disclosure.minimumGroupRows} rows withheld`]
       : [];
-  return [seal.query, window, `${seal.rows} rows`, ...withheld].join(' | ');
+  const late = seal.inputs.reduce((sum, { lateRows }) => sum + lateRows, 0);
+  const missed = late > 0 ? [`${late} input rows came too late so far`] : [];
+  return [seal.query, window, `${seal.rows} rows`, ...withheld, ...missed].join(' | ');
 }
 
 function timeText(milliseconds: number): string {

@@ -225,6 +225,17 @@ describe('json', () => {
 });
 
 describe('table', () => {
+  test('says how many rows of the input came too late', async () => {
+    const file = join(folder, 'late.txt');
+    const results = await resultsOf(new ArrowTable({ origin: vectorFromArray(['A']) }));
+    const late = results.map((result) => {
+      const inputs = result.seal.inputs.map((input) => ({ ...input, lateRows: 3 }));
+      return { ...result, seal: { ...result.seal, inputs } };
+    });
+    await writeAll(late, 'table', file);
+    expect(await readFile(file, 'utf8')).toContain('| 6 input rows came too late so far');
+  });
+
   test('says what it is, and lets no cell steer the terminal', async () => {
     const file = join(folder, 'results.txt');
     const evil = vectorFromArray(['\u001b[2J\nwindow: forged'], new Utf8());
@@ -234,6 +245,7 @@ describe('table', () => {
     const text = await readFile(file, 'utf8');
     expect(text).toContain('daily | 2001-01-01T00:00:00.000Z to 2001-01-02T00:00:00.000Z | 1 rows');
     expect(text).toContain('1 groups under 5 rows withheld');
+    expect(text).not.toContain('too late');
     expect(text).toContain('\\u{1b}[2J\\u{a}window: forged');
     expect(text).not.toContain('\u001b');
     expect(text).toContain('NOT HARDWARE');

@@ -42,7 +42,11 @@ export const CONTRACT_EXAMPLE = {
   queries: [
     {
       id: 'daily-delay',
-      '//': 'Every relation that the SQL names; the SQL counts the rows of each group.',
+      '//': [
+        'Every relation that the SQL names; the SQL counts the rows of each group.',
+        'Other windows: {"kind": "hopping", "sizeMs", "advanceMs"}, {"kind": "session", "key",',
+        '"gapMs", "maximumMs", "sizeMs"}, {"kind": "whole"}; docs/windows.md says what they hold.',
+      ],
       sql: 'SELECT count(*) AS flights, avg(delay) AS mean_delay FROM flights',
       relations: ['flights'],
       window: { kind: 'tumbling', sizeMs: 86_400_000 },
