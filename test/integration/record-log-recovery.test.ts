@@ -82,7 +82,8 @@ const outcomeOf = (call: Promise<unknown>) =>
 type Kill = readonly [words: string, when: 'before' | 'after' | 'during', possible: string[][]];
 const KILLS: readonly Kill[] = [
   ['before it sees the end of a transaction', 'before', [['first']]],
-  ['when it has answered the end of a transaction', 'after', [['first', 'second']]],
+  // The latter where its marks were lost with it (L1 in docs/record-log.md).
+  ['when it has answered the end of a transaction', 'after', [['first', 'second'], ['first']]],
 ];
 const KILLS_AT_RANDOM: readonly Kill[] = Array.from({ length: 10 }, (_, time) => [
   `${time + 1} ms into the end of a transaction`,
@@ -98,7 +99,7 @@ describe('a node that is killed', () => {
       const id = `writer-${topic}`;
       const writer = await log.transaction(id);
       await writer.commit(topic, [record('first')]);
-      const seen = readInBackground(topic);
+      const seen = await readInBackground(topic);
 
       proxy.meetNext(END_TXN, when === 'after' ? 'after' : 'before', () => {
         if (when === 'during') setTimeout(killNode, Number.parseInt(words, 10));
@@ -124,7 +125,7 @@ describe('a node that is killed', () => {
 });
 
 /** A reading that began before the node was killed, and goes on behind it. */
-function readInBackground(topic: string) {
+async function readInBackground(topic: string) {
   const stopping = new AbortController();
   const texts: string[] = [];
   const reading = (async () => {
@@ -133,6 +134,7 @@ function readInBackground(topic: string) {
       texts.push(...textsOf(entries));
     }
   })();
+  await expect.poll(() => texts.length, { timeout: 10_000 }).toBe(1);
   return async (count: number) => {
     await expect.poll(() => texts.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(count);
     stopping.abort();
