@@ -2,15 +2,28 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { partyOf } from '@strongroom/protocol/contract';
-import { codeOf } from '@strongroom/protocol/errors';
+import { codeOf, type ErrorCode } from '@strongroom/protocol/errors';
 import type { RecordLog } from '@strongroom/record-log/log';
 import { systemClock } from '@strongroom/runtime/clock';
 import { createLogger } from '@strongroom/runtime/logger';
-import { denying, forgetting, type Lie, telling, undecided } from '@strongroom/testkit/lying-log';
+import {
+  denying,
+  forgetting,
+  type Lie,
+  mixingIn,
+  recreated,
+  repeating,
+  telling,
+  undecided,
+  withholdingNewest,
+} from '@strongroom/testkit/lying-log';
 import type { MemoryLog } from '@strongroom/testkit/memory-log';
-import { seededRandom } from '@strongroom/testkit/seeded-random';
+import { type SeededRandom, seededRandom } from '@strongroom/testkit/seeded-random';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { publishBatches } from '../../services/producer/src/publish-batches.ts';
+import {
+  type PublishRequest,
+  publishBatches,
+} from '../../services/producer/src/publish-batches.ts';
 import { openInput } from '../../services/producer/src/source-input.ts';
 import {
   createScene,
@@ -186,7 +199,61 @@ describe.each(Object.entries(LIES_TO_PRODUCERS))('a log that %s', (name, lie) =>
   });
 });
 
-async function publishNorth(log: RecordLog, stateFolder: string) {
+interface LieToTheLost {
+  readonly lie: (topic: string, random: SeededRandom) => Lie;
+  /** How the producer ends; absent: it has published the rest. */
+  readonly producer?: ErrorCode;
+  readonly worker?: ErrorCode;
+}
+
+/** What a producer reads back that has lost its state folder in the middle of its rows. */
+const LIES_TO_THE_LOST: Readonly<Record<string, LieToTheLost>> = {
+  'shows an empty topic to a producer that lost its state': {
+    lie: (topic) => recreated(topic, []),
+    producer: 'ERR_STREAM_NOT_FOUND',
+    worker: 'ERR_INPUT_INCOMPLETE',
+  },
+  'withholds the newest from a producer that lost its state': {
+    lie: (topic, random) => withholdingNewest(topic, 5 + random.below(40)),
+    worker: 'ERR_STREAM_TRUNCATED',
+  },
+  'repeats records to a producer that lost its state': {
+    lie: (topic, random) => repeating(topic, random),
+  },
+  "mixes a stranger's batches in for a producer that lost its state": {
+    lie: (topic, random) => mixingIn(topic, scene.leased.published.get('north') ?? [], random),
+  },
+};
+
+describe.each(Object.entries(LIES_TO_THE_LOST))('a log that %s', (name, lied) => {
+  test.each(SEEDS)('is seen through (seed %i)', async (seed) => {
+    const agreed = scene.plain;
+    const south = new Map([['south', agreed.published.get('south') ?? []]]);
+    const world = await scene.world(agreed, south);
+    const topic = agreed.topicOf('north');
+    const places = [0, 1].map((run) => join(folder, `${name}-${seed}-${run}`));
+    let sent = 0;
+    const onStep = (step: string) => {
+      if (step === 'records-sent' && ++sent === 2) throw new Error('killed');
+    };
+    const dying = publishNorth(await world.connect(), places[0] ?? '', { outbox: { onStep } });
+    await dying;
+    const log = await world.connect(lied.lie(topic, seededRandom(seed)));
+    expect(await publishNorth(log, places[1] ?? '', { recover: true })).toBe(lied.producer);
+    const run = await world.work();
+    const { told, codes } = await world.read();
+    expectTrueAndOnce(told);
+    expect([run.code, codes]).toEqual([lied.worker, []]);
+    if (lied.worker) expect(told.length).toBeLessThan(RESULTS);
+    else expect(told).toHaveLength(RESULTS);
+  });
+});
+
+async function publishNorth(
+  log: RecordLog,
+  stateFolder: string,
+  more: Partial<PublishRequest> = {},
+) {
   const { contract, signed, identities } = scene.plain.computation;
   const owner = partyOf(contract, 'owner-north');
   const identity = identities.get(owner.id);
@@ -211,5 +278,6 @@ async function publishNorth(log: RecordLog, stateFolder: string) {
     signal: new AbortController().signal,
     clock: systemClock,
     logger: createLogger('producer', { level: 'silent' }),
+    ...more,
   }).then(() => undefined, codeOf);
 }
