@@ -117,7 +117,8 @@ const OF_A_STEP = /depart|steps|hold|seal|commit|AddPartitions|Produce|EndTxn/;
 
 function deathAt(places: readonly string[], index: number, random: SeededRandom): Death {
   const at = places[index % places.length] ?? '';
-  const turn = random.pick(OF_A_STEP.test(at) ? [1, 2, 3, 3, 4, 4, 5, 6] : [1, 1, 1, 2, 3]);
+  const ofAStep = isOfVault(at) ? [1, 2, 2] : [1, 2, 3, 3, 4, 4];
+  const turn = random.pick(OF_A_STEP.test(at) ? ofAStep : [1, 1, 1, 2, 3]);
   const isOnce = ONCE.test(at) && !OF_A_STEP.test(at);
   return { at, turn: isOnce ? 1 : turn };
 }

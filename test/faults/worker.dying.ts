@@ -1,5 +1,5 @@
 import { subscribe } from 'node:diagnostics_channel';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -24,13 +24,12 @@ import { requestName } from './kafka-requests.ts';
  */
 const [planText = '{}', ...args] = process.argv.slice(2);
 const plan: DyingPlan = JSON.parse(planText);
-const deathsOfVaults = [...(plan.vaults ?? [])];
-/** Vaults that were lost, however. */
-let lost = 0;
+/** Vaults of this worker that died at their place; others may have ended in another way. */
+let died = 0;
 const reachOf = createReach(plan.worker, tellIn(plan.reached));
 const tell = createReach(undefined, tellIn(plan.reached));
 /** Where vaults are to die as well, they die first. */
-const reach = (place: string) => (lost < (plan.vaults?.length ?? 0) ? tell : reachOf)(place);
+const reach = (place: string) => (died < (plan.vaults?.length ?? 0) ? tell : reachOf)(place);
 aroundHttp();
 aroundSockets();
 
@@ -51,7 +50,8 @@ function dyingPorts(): WorkerPorts {
   return {
     startVault: async (options) => {
       const { reached } = plan;
-      const vaults = deathsOfVaults.splice(0, 1);
+      countDeaths();
+      const vaults = (plan.vaults ?? []).slice(died, died + 1);
       const told = { ...(reached ? { reached } : {}), vaults };
       const start = () => startVault({ ...options, entry: dyingVault(told) });
       return aroundDoor(await around(reach, 'vault process', start));
@@ -86,8 +86,14 @@ function aroundDoor(door: VaultDoor): VaultDoor {
 }
 
 function noteLoss(error: unknown): never {
-  if (codeOf(error) === 'ERR_VAULT_LOST') lost += 1;
+  if (codeOf(error) === 'ERR_VAULT_LOST') countDeaths();
   throw error;
+}
+
+function countDeaths(): void {
+  if (plan.reached === undefined || !existsSync(plan.reached)) return;
+  const lines = readFileSync(plan.reached, 'utf8').split('\n');
+  died = lines.filter((line) => /^died (before|after) vault /.test(line)).length;
 }
 
 function aroundLog(log: RecordLog): RecordLog {

@@ -43,6 +43,7 @@ export class Workers {
   /** Codes with which a worker said that nothing helps. */
   readonly halted: string[] = [];
   #isWanted = false;
+  #isDisarmed = false;
   #isDone = false;
 
   constructor(deployment: Deployment, name: string, deaths: readonly PlannedDeaths[]) {
@@ -103,6 +104,7 @@ export class Workers {
   /** No further death: those that have one before them are ended, and replaced by plain ones. */
   disarm(): void {
     this.#deaths.length = 0;
+    this.#isDisarmed = true;
     for (const each of this.#running) {
       if (isPending(each)) signal(each.process.pid, 'SIGKILL');
     }
@@ -151,6 +153,8 @@ export class Workers {
 
   async #ended(running: Running, finished: Finished): Promise<void> {
     this.#running.delete(running);
+    // Something else came first: the next worker dies in its place.
+    if (isPending(running) && !this.#isDisarmed) this.#deaths.unshift(leftOf(running));
     const code = codeOfEnd(finished);
     const byKill = finished.exitCode === 128;
     this.ends.push({ at: performance.now(), byKill });
@@ -173,6 +177,12 @@ function isPending(running: Running): boolean {
   const { worker, vaults = [] } = running.deaths;
   const places = [...vaults, ...(worker ? [worker] : [])].map(({ at = '' }) => at);
   return places.filter((at) => !AT_THE_END.test(at)).length > diedAt(running).length;
+}
+
+/** Its vaults die in their order, and then it does. */
+function leftOf(running: Running): PlannedDeaths {
+  const { worker, vaults = [] } = running.deaths;
+  return { ...(worker ? { worker } : {}), vaults: vaults.slice(diedAt(running).length) };
 }
 
 const DIED = 'died ';
