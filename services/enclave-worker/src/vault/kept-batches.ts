@@ -19,6 +19,8 @@ export interface KeptBatch {
 /** The batches of one stream that may be read again, or taken back. */
 export class KeptBatches {
   readonly #kept: KeptBatch[] = [];
+  /** Openings and retractions between and behind them, which may lie before them in the log. */
+  #words: StreamPoint[] = [];
   /** Of batches that are kept no more, and of those that count. */
   #forgotten: TimeRange | null = null;
   #eventTime: TimeRange | null = null;
@@ -34,10 +36,8 @@ export class KeptBatches {
 
   /** Where they begin in the log. */
   get offset(): number {
-    return this.#kept.reduce(
-      (least, { before }) => Math.min(least, before.offset),
-      Number.POSITIVE_INFINITY,
-    );
+    const places = [...this.#kept.map(({ before }) => before), ...this.#words];
+    return places.reduce((least, { offset }) => Math.min(least, offset), Number.POSITIVE_INFINITY);
   }
 
   /** Sequence numbers of those that were taken back. */
@@ -48,6 +48,11 @@ export class KeptBatches {
   add(kept: KeptBatch): void {
     this.#kept.push(kept);
     if (!kept.isRetracted) this.#eventTime = union(this.#eventTime, kept.eventTime);
+  }
+
+  /** An opening or a retraction was taken: the point before it, with its place in the log. */
+  addWord(before: StreamPoint): void {
+    if (this.#kept.length > 0) this.#words.push(before);
   }
 
   find(sequence: number): KeptBatch | undefined {
@@ -69,10 +74,18 @@ export class KeptBatches {
       const gone = this.#kept.shift();
       if (gone && !gone.isRetracted) this.#forgotten = union(this.#forgotten, gone.eventTime);
     }
+    const { first } = this;
+    this.#words = first ? this.#words.filter((word) => !isBefore(word, first)) : [];
   }
 }
 
 function union(one: TimeRange | null, other: TimeRange | null): TimeRange | null {
   if (!one || !other) return one ?? other;
   return { min: Math.min(one.min, other.min), max: Math.max(one.max, other.max) };
+}
+
+type Place = Pick<StreamPoint, 'epoch' | 'sequence'>;
+
+export function isBefore(one: Place, other: Place): boolean {
+  return one.epoch < other.epoch || (one.epoch === other.epoch && one.sequence < other.sequence);
 }

@@ -1,5 +1,5 @@
 // More than 300 lines, because where a stream stands, and what an earlier run left, is one state.
-import type { StreamPoint, StreamState } from '@strongroom/protocol/checkpoint';
+import type { StreamState } from '@strongroom/protocol/checkpoint';
 import type { Dataset } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, StreamId } from '@strongroom/protocol/fields';
@@ -10,7 +10,7 @@ import { StreamCheck } from '@strongroom/sealing/stream-check';
 import type { StreamProgress } from './door.ts';
 import type { InputProgress } from './engine/window.ts';
 import { HeldElements, placeOf, type StreamElement } from './held-elements.ts';
-import { KeptBatches, type TimeRange } from './kept-batches.ts';
+import { isBefore, KeptBatches, type TimeRange } from './kept-batches.ts';
 
 /** What the contract says of a stream, and what it may use. */
 interface StreamPlace {
@@ -139,7 +139,10 @@ export class DatasetStream {
     { jws, offset }: { jws: string; offset: number },
     isOpen: (eventTime: TimeRange | null) => boolean,
   ): TakenRetraction {
-    this.#checkOf(retraction.stream).accept(retraction, jws);
+    const check = this.#checkOf(retraction.stream);
+    const before = { ...check.point, offset };
+    check.accept(retraction, jws);
+    this.#kept.addWord(before);
     const isNew = this.#stepped(offset);
     const { sequence, seal } = retraction.retracts;
     const kept = this.#kept.find(sequence);
@@ -165,12 +168,15 @@ export class DatasetStream {
    * @throws ERR_OPENING_MISMATCH, ERR_STREAM_*, ERR_BATCH_REPLAYED
    */
   takeOpening(opening: Opening, { jws, offset }: { jws: string; offset: number }): StreamElement[] {
+    const check = this.#checkOf(opening.stream);
+    const before = { ...check.point, offset };
     try {
-      this.#checkOf(opening.stream).open(opening, jws);
+      check.open(opening, jws);
     } catch (error) {
       if (codeOf(error) === 'ERR_OPENING_MISMATCH') this.#isStalled = true;
       throw error;
     }
+    this.#kept.addWord(before);
     if (!this.#restored) this.#isStalled = false;
     if (this.#ahead && this.#ahead.epoch < opening.epoch) this.#ahead = undefined;
     this.#stepped(offset);
@@ -349,12 +355,6 @@ export class DatasetStream {
     this.#ahead = undefined;
     this.takeManifest(manifest);
   }
-}
-
-type Place = Pick<StreamPoint, 'epoch' | 'sequence'>;
-
-function isBefore(one: Place, other: Place): boolean {
-  return one.epoch < other.epoch || (one.epoch === other.epoch && one.sequence < other.sequence);
 }
 
 function goesFarther(one: Manifest, other: Manifest): boolean {
