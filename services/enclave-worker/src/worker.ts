@@ -38,17 +38,16 @@ import type { VaultDoor } from './vault-process.ts';
  * @returns whether every query has emitted its last result
  */
 export async function live(options: WorkerOptions): Promise<{ done: boolean; epoch: number }> {
-  const vault = await options.startVault();
-  const log = await options.connectLog().catch(async (error: unknown) => {
-    await vault.close();
-    throw error;
-  });
+  const { vault, log } = await openBoth(options);
   let leases: LeaseErrands | undefined;
   try {
     const { contract, contractId } = await openContract(vault, options);
     leases = new LeaseErrands({ ...options, contract, contractId, vault });
+    // A worker that takes over from another one is waited for: what can be is done meanwhile.
+    const topics = createTopics(log, contract, contractId, options.namespace);
+    topics.catch(() => undefined);
     const receipts = await prove(vault, contract, contractId, leases, options);
-    await createTopics(log, contract, contractId, options.namespace);
+    await topics;
     const challengesFrom = await log.endOffset(challengesTopic(contractId, options.namespace));
     // Fences an older worker, so that what is read next is the last that it wrote.
     const writer = await log.transaction(`strongroom-worker.${options.namespace}.${contractId}`);
@@ -79,6 +78,17 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
     options.tally.memory(vault.peakBytes);
     await Promise.allSettled([leases?.end(), vault.close(), log.close()]);
   }
+}
+
+/** Side by side; where one fails the other is closed. */
+async function openBoth({ startVault, connectLog }: WorkerOptions) {
+  const [vault, log] = await Promise.allSettled([startVault(), connectLog()]);
+  if (vault.status === 'fulfilled' && log.status === 'fulfilled') {
+    return { vault: vault.value, log: log.value };
+  }
+  if (vault.status === 'fulfilled') await vault.value.close();
+  if (log.status === 'fulfilled') await log.value.close();
+  throw vault.status === 'rejected' ? vault.reason : log.status === 'rejected' && log.reason;
 }
 
 async function untilRevoked<Result>(
