@@ -147,12 +147,18 @@ const TO_READERS: Readonly<Record<string, Behaviour>> = {
     tells: 'fewer',
   },
   'ends the results too early': {
-    lies: ({ topic, random }) => [endingAt(topic, (end) => random.below(end - 3))],
+    lies: ({ topic, random, entries }) => {
+      const end = random.below(entries.length - 3);
+      return [endingAt(topic, () => end)];
+    },
     codes: [],
     tells: 'fewer',
   },
   'ends the results too late': {
-    lies: ({ topic, random }) => [endingAt(topic, (end) => end + 1 + random.below(100))],
+    lies: ({ topic, random }) => {
+      const late = 1 + random.below(100);
+      return [endingAt(topic, (end) => end + late)];
+    },
     codes: ['ERR_LOG_FAILED'],
     tells: 'all',
   },

@@ -259,7 +259,10 @@ const AFTER_A_RESTART: Readonly<Record<string, Restarted>> = {
   },
   'ends the checkpoints too early': {
     owners: 'with leases',
-    lies: ({ checkpoints, random }) => [endingAt(checkpoints, () => random.below(2))],
+    lies: ({ checkpoints, random }) => {
+      const end = random.below(2);
+      return [endingAt(checkpoints, () => end)];
+    },
     ends: 'ERR_LEASE_FORKED',
   },
   'ends the checkpoints too late': {
