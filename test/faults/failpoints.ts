@@ -90,13 +90,7 @@ export const FAILPOINTS: readonly string[] = [
   ...bothSides('vault', ['Leases.depart', 'Computation.close', 'Computation.forget']),
   ...bothSides('vault', ['Aggregator.aggregate', 'RowStore.append', 'RowStore.countByStream']),
   ...bothSides('vault', ['RowStore.showWindow', 'CheckpointChain.seal']),
-  ...bothSides('vault', [
-    'Uses.seal',
-    'Steps.leave',
-    'Steps.resume',
-    'Aggregator.prepare',
-    'RowStore.clear',
-  ]),
+  ...bothSides('vault', ['Uses.seal', 'Steps.leave', 'Steps.resume', 'Aggregator.prepare']),
 ];
 
 /** Places inside of the vault's process; all others are the worker's. */
