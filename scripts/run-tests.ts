@@ -19,6 +19,9 @@ const STATIC_CHECKS: readonly (readonly [name: string, command: string, ...args:
   ['dead files, exports and dependencies', 'knip', '--no-progress'],
 ];
 
+/** Debian's software token and OpenSC's tool, for the master key of key release in a PKCS#11 token. */
+const TOKEN_TOOLS = ['softhsm2', 'opensc'];
+
 const flags = process.argv.slice(2);
 const forVitest = flags.filter((flag) => flag !== '--long' && flag !== '--static');
 const onlyStatic = flags.includes('--static');
@@ -38,9 +41,6 @@ function runStaticChecks(): Counts {
     return countOf(held);
   }).reduce(add, NO_COUNTS);
 }
-
-/** Debian's software token and OpenSC's tool, for the master key of key release in a PKCS#11 token. */
-const TOKEN_TOOLS = ['softhsm2', 'opensc'];
 
 /** Where it can: as root on Debian. Elsewhere that test says that it did not run. */
 function installTokenTools(): void {
