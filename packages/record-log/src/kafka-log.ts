@@ -104,9 +104,8 @@ export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordL
       const signal = AbortSignal.any(signals);
       return readEntries(() => openFetcher(options), from, { ...readOptions, signal });
     },
-    startOffset: (topic, partition = 0) =>
-      control.ask((cluster) => askOffset(cluster, topic, partition, true), { topic, partition }),
-    endOffset: (topic, partition = 0) => endOffset(control, topic, partition),
+    startOffset: (topic, partition = 0) => offsetOf(control, topic, partition, true),
+    endOffset: (topic, partition = 0) => offsetOf(control, topic, partition),
     async transaction(transactionalId) {
       const writer = await openWriter(options, transactionalId, control);
       writers.add(writer);
@@ -188,7 +187,10 @@ async function createTopics(
       replicationFactor: Math.min(brokers.length, REPLICAS),
       configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
     }));
-    await untilHeardOf(() => admin.createTopics({ waitForLeaders: true, topics: wanted }));
+    await untilHeardOf(
+      () => admin.createTopics({ waitForLeaders: true, topics: wanted }),
+      ['UNKNOWN_TOPIC_OR_PARTITION'],
+    );
   };
   try {
     await within(CALL_MS_MAX, create());
@@ -329,9 +331,18 @@ function createCluster({ kafka, config, socketFactory }: Client): Cluster {
   });
 }
 
-function endOffset(control: Control, topic: string, partition: number): Promise<number> {
-  return control.ask((cluster) => askOffset(cluster, topic, partition), { topic, partition });
+/** The leader of a topic that was made a moment ago may not know yet that it leads. */
+function offsetOf(
+  control: Control,
+  topic: string,
+  partition: number,
+  fromBeginning = false,
+): Promise<number> {
+  const ask = (cluster: Cluster) => askOffset(cluster, topic, partition, fromBeginning);
+  return untilHeardOf(() => control.ask(ask, { topic, partition }), LEADER_UNSETTLED);
 }
+
+const LEADER_UNSETTLED = ['NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE'] as const;
 
 async function askOffset(
   cluster: Cluster,
@@ -587,7 +598,7 @@ const READABLE_PAUSE_MS_MAX = 64;
 async function untilReadable(control: Control, topic: string, endOfRecords: number): Promise<void> {
   for (let attempt = 0; attempt < READABLE_ATTEMPTS_MAX; attempt++) {
     // The commit stands, whatever happens here.
-    const end = await endOffset(control, topic, 0).catch(() => Number.POSITIVE_INFINITY);
+    const end = await offsetOf(control, topic, 0).catch(() => Number.POSITIVE_INFINITY);
     if (end > endOfRecords) return;
     await delay(Math.min(2 ** attempt, READABLE_PAUSE_MS_MAX));
   }

@@ -53,6 +53,36 @@ export function sendsSuite(vector: Vector): void {
     );
   }
 
+  leadersSuite(vector);
+}
+
+/** Leaders that have just begun, or move. */
+function leadersSuite(vector: Vector): void {
+  vector(
+    'asks again where the leader of a new topic does not know yet that it leads',
+    {
+      script: {
+        async ListOffsets({ count, truth }) {
+          if (count > 2) return undefined;
+          const answer = await truth();
+          return {
+            ...answer,
+            topics: answer.topics.map(({ name, partitions }) => ({
+              name,
+              partitions: partitions.map((each) => ({
+                ...each,
+                errorCode: ERRORS.NOT_LEADER_OR_FOLLOWER,
+              })),
+            })),
+          };
+        },
+      },
+    },
+    async ({ log, newTopic }) => {
+      expect(await log.endOffset(await newTopic())).toBe(0);
+    },
+  );
+
   vector(
     'follows a leader that moves between two sends',
     {

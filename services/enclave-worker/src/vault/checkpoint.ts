@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { hash, type KeyObject } from 'node:crypto';
 import { canonicalBytes, parseCanonical } from '@strongroom/protocol/canonical-json';
 import {
@@ -42,6 +43,8 @@ export class CheckpointChain {
 }
 
 async function sealCheckpoint(checkpoint: Checkpoint, stateKey: KeyObject): Promise<string> {
+  // One that could not be opened again would send a restart back behind what has left.
+  assert(CheckpointSchema.safeParse(checkpoint).success, 'a checkpoint can be opened again');
   const plaintext = canonicalBytes(checkpoint);
   if (plaintext.length > CHECKPOINT_BYTES_MAX) {
     throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'CHECKPOINT_BYTES_MAX' });

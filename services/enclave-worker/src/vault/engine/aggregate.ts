@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { DuckDBResultReader, DuckDBType } from '@duckdb/node-api';
 import type { Contract, Query } from '@strongroom/protocol/contract';
-import { StrongroomError } from '@strongroom/protocol/errors';
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { DatasetId } from '@strongroom/protocol/fields';
 import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
 import { Engine } from './engine.ts';
@@ -33,7 +33,7 @@ export class Aggregator {
 
   /**
    * Starts the engine and checks every query of the contract before any row is there.
-   * @throws ERR_ENGINE_OPEN, ERR_QUERY_REFUSED
+   * @throws ERR_ENGINE_OPEN, ERR_QUERY_REFUSED, ERR_VAULT_MEMORY
    */
   static async open(contract: Contract, options: { memoryMb?: number } = {}): Promise<Aggregator> {
     const engine = await Engine.open(options);
@@ -115,7 +115,8 @@ async function checkTypes(engine: Engine, rows: RowStore, checked: CheckedQuery)
     if (isSessionQuery(query)) await rows.cutSessions(query, ANY_WINDOW);
     await rows.showWindow(query, isSessionQuery(query) ? ANY_WINDOW : null);
     types = (await engine.read(checked.sql)).columnTypes();
-  } catch {
+  } catch (error) {
+    if (codeOf(error) === 'ERR_VAULT_MEMORY') throw error;
     types = undefined;
   }
   if (!types?.every(isResultType)) {

@@ -48,6 +48,14 @@ test('memory that runs out has a code of its own, and the engine lives on', asyn
   expect(await codeFrom('SELECT 1')).toBeUndefined();
 });
 
+test('an engine that has no memory to start with says so', async () => {
+  const code = await Engine.open({ memoryMb: 0 }).then(
+    () => undefined,
+    (error: unknown) => codeOf(error),
+  );
+  expect(code).toBe('ERR_VAULT_MEMORY');
+});
+
 test('a second engine is as locked as the first', async () => {
   const second = await Engine.open({ memoryMb: 128 });
   second.close();

@@ -17,15 +17,15 @@ export class Engine {
     this.#rows = ArrowTableFunction.register(connection);
   }
 
-  /** @throws ERR_ENGINE_OPEN unless every lock can be read back */
+  /** @throws ERR_ENGINE_OPEN unless every lock can be read back, ERR_VAULT_MEMORY */
   static async open(options: { memoryMb?: number } = {}): Promise<Engine> {
     const memoryMb = options.memoryMb ?? ENGINE_MEMORY_MB_DEFAULT;
     try {
       const connection = await openLocked(memoryMb);
       await checkLocks(connection);
       return new Engine(connection);
-    } catch {
-      throw new StrongroomError('ERR_ENGINE_OPEN');
+    } catch (error) {
+      throw new StrongroomError(isOutOfMemory(error) ? 'ERR_VAULT_MEMORY' : 'ERR_ENGINE_OPEN');
     }
   }
 
@@ -140,7 +140,14 @@ async function withoutText<T>(facts: ErrorFacts, run: () => Promise<T>): Promise
   try {
     return await run();
   } catch (error) {
-    const isMemory = error instanceof Error && error.message.startsWith('Out of Memory');
-    throw new StrongroomError(isMemory ? 'ERR_VAULT_MEMORY' : 'ERR_QUERY_FAILED', facts);
+    throw new StrongroomError(
+      isOutOfMemory(error) ? 'ERR_VAULT_MEMORY' : 'ERR_QUERY_FAILED',
+      facts,
+    );
   }
+}
+
+/** The engine's own limit, or the system's: then C++ says `bad_alloc`, with or without the rest. */
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && /^Out of Memory|bad.alloc/.test(error.message);
 }

@@ -302,3 +302,17 @@ test('ties and what a LIMIT keeps do not depend on the order of arrival', async 
     'SELECT origin, count(*) AS n FROM flights GROUP BY origin ORDER BY n DESC , 1, 2 LIMIT 2',
   );
 });
+
+test('memory that runs out while a query is judged is no refusal of the query', async () => {
+  const starved = {
+    parse: async () => {
+      throw new StrongroomError('ERR_VAULT_MEMORY');
+    },
+  } as unknown as Engine;
+  const sql = 'SELECT origin, count(*) AS n FROM flights GROUP BY origin';
+  const code = await checkQuery(starved, contract, queryOf(sql, ['flights'])).then(
+    () => undefined,
+    (error: unknown) => codeOf(error),
+  );
+  expect(code).toBe('ERR_VAULT_MEMORY');
+});

@@ -19,7 +19,8 @@ export interface CheckedQuery {
 /**
  * Decides whether a contract's SQL may run. It judges the tree of the parser that will run it, so
  * that the two cannot disagree about what the text says.
- * @throws ERR_QUERY_REFUSED naming the query, the place and, where it is known, its position
+ * @throws ERR_QUERY_REFUSED naming the query, the place and, where it is known, its position;
+ *   ERR_VAULT_MEMORY
  */
 export async function checkQuery(
   engine: Engine,
@@ -40,7 +41,8 @@ export async function checkQuery(
     const sql = await withTotalOrder(engine, query.sql, top, names);
     return { query, sql, groupRowsIndex, columnNames: columnNamesIn(top) };
   } catch (error) {
-    if (!(error instanceof StrongroomError)) throw error;
+    // Memory that ran out says nothing about the query, and may be there at the next attempt.
+    if (!(error instanceof StrongroomError) || error.code === 'ERR_VAULT_MEMORY') throw error;
     throw new StrongroomError('ERR_QUERY_REFUSED', { ...error.facts, query: query.id });
   }
 }
