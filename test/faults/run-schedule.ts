@@ -83,15 +83,21 @@ export function machine() {
   return { load, cores: os.cpus().length, commit: COMMIT };
 }
 
+/** Several runs share a world, and seeds of each mode begin with one: folders and topics need both. */
+function nameOf({ mode, seed }: Pick<Schedule, 'mode' | 'seed'>): string {
+  return `${mode}-${seed}`;
+}
+
 /** A contract of its own, and so topics and leases of its own. */
-async function agree(world: World, { seed }: Schedule): Promise<Deployment> {
+async function agree(world: World, schedule: Schedule): Promise<Deployment> {
+  const name = nameOf(schedule);
   const { processes, folders, organisations, node, links } = world;
-  const agreement = await organisations.agreeAgain(`Faults ${seed} ${Date.now()}`);
+  const agreement = await organisations.agreeAgain(`Faults ${name} ${Date.now()}`);
   const log = await connectKafkaLog({ brokers: [node.address], clientId: 'faults' });
   try {
     const deployment = {
-      ...{ processes, folders, agreement, log, namespace: `s${seed}`, brokers: node.address },
-      contractFile: path.join(folders.run, `contract-${seed}.json`),
+      ...{ processes, folders, agreement, log, namespace: name, brokers: node.address },
+      contractFile: path.join(folders.run, `contract-${name}.json`),
     };
     await prepareTopics(deployment);
     const topic = aggregatesTopic(agreement.contractId, deployment.namespace);
@@ -114,12 +120,12 @@ class Run {
   constructor(world: World, deployment: Deployment, schedule: Schedule) {
     this.#world = world;
     this.#schedule = schedule;
-    const { seed } = schedule;
+    const name = nameOf(schedule);
     const direct = { ...deployment, brokers: world.node.address };
     const topic = aggregatesTopic(deployment.agreement.contractId, deployment.namespace);
-    this.workers = new Workers(deployment, `s${seed}`, schedule.deaths);
+    this.workers = new Workers(deployment, name, schedule.deaths);
     this.publisher = new Publisher(direct, world.parts, this.#stopping.signal);
-    this.reader = new Reader(world.node.address, topic, `s${seed}`);
+    this.reader = new Reader(world.node.address, topic, name);
   }
 
   /** Faults while parts are published; the last part when all is healed, and then a result. */
