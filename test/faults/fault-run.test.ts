@@ -11,8 +11,8 @@ const LONG = process.env['STRONGROOM_LONG'] === '1';
 const SCHEDULES = LONG ? 500 : 8;
 const PAIRS = LONG ? 2_000 : 2;
 /**
- * In one of two runs of 40, a lane's Kafka did not come back after it had died, and its schedule never
- * ended: until that is understood, Kafka dies in long runs only.
+ * In one of two runs of 40, a lane's Kafka did not come back after it had died, and its schedule
+ * never ended: until that is understood, Kafka dies in long runs only.
  */
 const KINDS = 'kill-worker,kill-vault,kill-key-release,pause-worker,link-late,link-cut,link-snip';
 const MINUTES = LONG ? 1_440 : 15;
