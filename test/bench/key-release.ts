@@ -8,6 +8,7 @@ import type { RootSet } from '@strongroom/attestation/roots';
 import { verifyToken } from '@strongroom/attestation/token';
 import { createProof, parseTarget, proofTarget } from '@strongroom/protocol/attestation-proof';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import { freePort } from '@strongroom/record-log/free-port';
 import { systemClock } from '@strongroom/runtime/clock';
 import { wrapForRelease } from '@strongroom/sealing/wrap';
 import { evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
@@ -30,7 +31,7 @@ import {
   createTransportKey,
   prepareVault,
 } from '../../services/key-release/test/vault.ts';
-import { freePort, Processes } from '../deployment/processes.ts';
+import { Processes } from '../deployment/processes.ts';
 import type { Measured } from './measured.ts';
 
 /**

@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '@strongroom/record-log/free-port';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { findKafka } from '@strongroom/testkit/find-kafka';
 import { demoPlan } from '../demo/contract.ts';
@@ -18,7 +19,7 @@ import {
   succeeded,
   workerSummary,
 } from '../deployment/pipeline.ts';
-import { freePort, Processes, type RunningProcess } from '../deployment/processes.ts';
+import { Processes, type RunningProcess } from '../deployment/processes.ts';
 import { say } from '../deployment/terminal.ts';
 import type { Measured } from './measured.ts';
 

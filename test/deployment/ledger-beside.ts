@@ -1,10 +1,11 @@
 import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { freePort } from '@strongroom/record-log/free-port';
 import { httpsGetJson } from './https-json.ts';
 import { adminTokenFile, authoritiesFile, type Folders, platformFolder } from './organisations.ts';
 import type { PlannedLease } from './plan.ts';
-import { freePort, type Processes } from './processes.ts';
+import type { Processes } from './processes.ts';
 import { tlsFiles, workerCertificateFile } from './tls-files.ts';
 
 const COMMAND = 'services/cli/src/main.ts';

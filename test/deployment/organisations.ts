@@ -7,6 +7,7 @@ import { DENY_ALL_POLICY, releasePolicyFor } from '@strongroom/attestation/relea
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import type { Contract, SignedContract } from '@strongroom/protocol/contract';
 import type { ContractId } from '@strongroom/protocol/fields';
+import { freePort } from '@strongroom/record-log/free-port';
 import { createIdentity, parseIdentity } from '@strongroom/sealing/identity';
 import { signContract } from '@strongroom/sealing/sign';
 import { verifyContract } from '@strongroom/sealing/verify';
@@ -20,7 +21,7 @@ import {
   type VaultParts,
   WRAPPING_KEY_ID,
 } from './plan.ts';
-import { freePort, type Processes } from './processes.ts';
+import type { Processes } from './processes.ts';
 import { allowsShare, KEY_SHARE_ID, shareKey } from './shared-key.ts';
 import { say } from './terminal.ts';
 import { tlsFiles, writeWorkerCertificate } from './tls-files.ts';

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { httpsGet } from './https-json.ts';
@@ -156,16 +155,6 @@ export class Processes {
     const seconds = cpuSecondsOf(pid);
     if (seconds !== undefined) this.#cpuSeconds.set(`${name}#${pid}`, seconds);
   }
-}
-
-/** Reserves nothing: the port was free a moment ago, which is enough on one machine. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 async function collect(child: ChildProcess, logFile: string): Promise<Finished> {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isAlive } from './kafka-node.ts';
+import { isAlive } from '@strongroom/record-log/local-kafka';
 import type { Weather } from './link.ts';
 import type { Fault, FaultKind } from './schedule.ts';
 import type { Workers } from './workers.ts';

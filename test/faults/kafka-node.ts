@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type RunningKafka, startLocalKafka } from '@strongroom/record-log/local-kafka';
+import { isAlive, type RunningKafka, startLocalKafka } from '@strongroom/record-log/local-kafka';
 
 /** One real Kafka that is killed, restarted and filled up, always on the same port and data. */
 export class KafkaNode {
@@ -77,12 +77,4 @@ function mountSmallDisk(folder: string): boolean {
   if (process.getuid?.() !== 0) return false;
   const mount = ['-t', 'tmpfs', '-o', DISK, 'tmpfs', folder];
   return spawnSync('mount', mount, { stdio: 'ignore' }).status === 0;
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }

@@ -10,6 +10,7 @@ import {
   evidenceTopic,
   RECORD_TYPES,
 } from '@strongroom/protocol/record';
+import { freePort } from '@strongroom/record-log/free-port';
 import type { LogEntry } from '@strongroom/record-log/log';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -22,7 +23,6 @@ import {
   startWorker,
   workerSummary,
 } from '../deployment/pipeline.ts';
-import { freePort } from '../deployment/processes.ts';
 import { closeDeployment, inNamespace, openDeployment } from './open-deployment.ts';
 import { VISITS_PLAN, writeVisits } from './visits.ts';
 

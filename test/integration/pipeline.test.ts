@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { aggregatesTopic, datasetTopic } from '@strongroom/protocol/record';
+import { freePort } from '@strongroom/record-log/free-port';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   codeOfEnd,
@@ -18,7 +19,6 @@ import {
   usesOf,
   workerSummary,
 } from '../deployment/pipeline.ts';
-import { freePort } from '../deployment/processes.ts';
 import { closeDeployment, inNamespace, openDeployment } from './open-deployment.ts';
 import { expectedTotals, READER, VISITS_PLAN, writeVisits } from './visits.ts';
 

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '@strongroom/record-log/free-port';
 import { findJava, kafkaJars, run } from '@strongroom/record-log/kafka-jars';
 import type { RunningKafka } from '@strongroom/record-log/local-kafka';
 import { nodesOf } from './ask-kafka.ts';
@@ -58,13 +58,4 @@ async function secondSettings(first: string, folder: string, port: number): Prom
 async function settingOf(path: string, name: string): Promise<string> {
   const lines = (await readFile(path, 'utf8')).split('\n');
   return lines.find((line) => line.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

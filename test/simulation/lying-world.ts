@@ -9,13 +9,11 @@ import { aggregatesTopic, checkpointsTopic, datasetTopic } from '@strongroom/pro
 import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
 import type { LogEntry, LogRecord, RecordLog } from '@strongroom/record-log/log';
 import { systemClock } from '@strongroom/runtime/clock';
-import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import { signContract } from '@strongroom/sealing/sign';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Lie, lyingLog } from '@strongroom/testkit/lying-log';
 import { createMemoryLog, createMemoryStore, type MemoryLog } from '@strongroom/testkit/memory-log';
-import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { SignJWT } from 'jose';
 import { expect } from 'vitest';
 import { readAggregates } from '../../services/analyst/src/read-aggregates.ts';
@@ -31,6 +29,7 @@ import {
   TestStream,
 } from '../../services/enclave-worker/test/owners.ts';
 import { startServices, type TestServices } from '../../services/enclave-worker/test/services.ts';
+import { workerOptions } from '../../services/enclave-worker/test/worker-options.ts';
 import { vaultInProcess } from './vault-in-process.ts';
 
 /**
@@ -346,31 +345,15 @@ export abstract class Place {
   }
 
   #options(tally: Tally, lies: readonly Lie[]): WorkerOptions {
-    const metrics = createMetrics('worker');
     const { door, clock } = watchedVault(this.#quietMs);
-    return {
-      signedContract: this.agreed.computation.signed,
-      namespace: '',
-      platformFor: async (contractId) => {
-        const { platform } = await sharedTestPlatform();
-        const hostData = Buffer.from(contractId, 'hex');
-        return platform.launch({ image: [new Uint8Array(1)], hostData });
-      },
-      authorities: [],
-      credentialFor: () => ({ token: 'token' }),
-      ca: this.services.ca,
-      memoryMb: 128,
-      untilComplete: true,
+    return workerOptions(this.agreed.computation, this.services, {
       deadlineMs: DEADLINE_MS,
       startVault: async () => door,
       connectLog: () => this.connect(...lies),
       tally,
-      evidence: new EvidenceDesk(systemClock, metrics),
+      evidence: new EvidenceDesk(systemClock, createMetrics('worker')),
       clock,
-      logger: createLogger('test', { level: process.env['TEST_LOG'] ?? 'silent' }),
-      signal: new AbortController().signal,
-      onReady: () => undefined,
-    };
+    });
   }
 }
 

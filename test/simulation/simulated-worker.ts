@@ -1,16 +1,11 @@
-import { createHash } from 'node:crypto';
-import { decodeBase64url } from '@strongroom/protocol/base64url';
-import { parseCanonical } from '@strongroom/protocol/canonical-json';
-import { type RuntimeClaims, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
-import { PartyIdSchema } from '@strongroom/protocol/fields';
 import { RECORD_TYPES } from '@strongroom/protocol/record';
 import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
-import { claimedAggregate, openAggregate } from '@strongroom/sealing/open';
 import type { SeededRandom } from '@strongroom/testkit/seeded-random';
 import { tableFromIPC } from 'apache-arrow';
 import type { DoorRecord } from '../../services/enclave-worker/src/vault/door.ts';
-import { Vault } from '../../services/enclave-worker/src/vault/vault.ts';
+import type { Vault } from '../../services/enclave-worker/src/vault/vault.ts';
 import type { Computation } from '../../services/enclave-worker/test/owners.ts';
+import { ProvenVaults } from '../../services/enclave-worker/test/proven-vaults.ts';
 import type { Topics } from './lying-topics.ts';
 
 /**
@@ -30,19 +25,17 @@ export interface Told {
 }
 
 export class SimulatedWorker {
-  readonly #computation: Computation;
+  readonly #vaults: ProvenVaults;
   readonly #topics: Topics;
   readonly #random: SeededRandom;
   readonly #committed: DoorRecord[] = [];
-  /** The key behind each token, which is what a real token proves. */
-  readonly #keys = new Map<string, RuntimeClaims['keys'][1]>();
   #read = new Map<string, number>();
   crashes = 0;
   /** Codes of the records that were refused. */
   readonly refused = new Set<string>();
 
   constructor(computation: Computation, topics: Topics, random: SeededRandom) {
-    this.#computation = computation;
+    this.#vaults = new ProvenVaults(computation);
     this.#topics = topics;
     this.#random = random;
   }
@@ -64,38 +57,17 @@ export class SimulatedWorker {
 
   /** What the analyst can open and verify of the committed results, in the log's order. */
   async told(): Promise<Told[]> {
-    const { contract, contractId, analyst } = this.#computation;
     const told: Told[] = [];
     for (const record of this.#committed) {
       if (record.headers['ce_type'] !== RECORD_TYPES.aggregate) continue;
-      const tokenSha256 = claimedAggregate(record).token;
-      const proven = this.#keys.get(tokenSha256);
-      if (!proven || !analyst.reader) throw new Error('a result without proof');
-      const { kty, crv, x } = proven;
-      const { seal, plaintext } = await openAggregate(record, {
-        ...{ contract, contractId, tokenSha256, aggregateKey: { kty, crv, x } },
-        ...{ reader: PartyIdSchema.parse('analyst'), secretReader: analyst.reader },
-      });
+      const { seal, plaintext } = await this.#vaults.openResult(record);
       told.push({ seal, groups: groupsOf(plaintext) });
     }
     return told;
   }
 
   async #start(): Promise<Vault> {
-    const { contract, signed } = this.#computation;
-    const vault = await Vault.open(signed);
-    const { runtimeClaims, nonce } = vault.claims();
-    const bytes = decodeBase64url(runtimeClaims) ?? new Uint8Array(0);
-    const [transport, aggregates] = RuntimeClaimsSchema.parse(parseCanonical(bytes)).keys;
-    for (const { owner, keyId } of contract.datasets) {
-      for (const name of [keyId, 'state-share']) {
-        const jws = await this.#computation.release(owner, name, nonce, transport);
-        await vault.acceptRelease(owner, name, jws);
-      }
-    }
-    const proof = `{"tokens":["header.${runtimeClaims}.signature"],"v":1}`;
-    this.#keys.set(createHash('sha256').update(proof).digest('hex'), aggregates);
-    vault.acceptProof(proof);
+    const vault = await this.#vaults.open();
     const newest = this.#committed.findLast(({ key }) => key === RECORD_TYPES.checkpoint);
     const { from } = await vault.restore(newest ? [new TextDecoder().decode(newest.value)] : []);
     this.#read = new Map(from.map(({ dataset, offset }) => [dataset, offset]));

@@ -60,13 +60,24 @@ export function retractionRecordShape(
 }
 
 function shapeOf(at: Origin, type: RecordType, id: string, contentType: string): RecordShape {
+  const source = `/contracts/${at.contract}/datasets/${at.dataset}`;
+  return cloudEvent(at.stream, type, source, `${at.stream}.${at.epoch}.${id}`, contentType);
+}
+
+function cloudEvent(
+  recordKey: string,
+  type: RecordType,
+  source: string,
+  id: string,
+  contentType: string,
+): RecordShape {
   return {
-    key: at.stream,
+    key: recordKey,
     headers: {
       ce_specversion: '1.0',
       ce_type: type,
-      ce_source: `/contracts/${at.contract}/datasets/${at.dataset}`,
-      ce_id: `${at.stream}.${at.epoch}.${id}`,
+      ce_source: source,
+      ce_id: id,
       'content-type': contentType,
     },
   };
@@ -79,16 +90,10 @@ export function aggregateRecordShape(seal: {
   readonly epoch: number;
   readonly emission: number;
 }): RecordShape {
-  return {
-    key: `${seal.query}.${seal.reader}`,
-    headers: {
-      ce_specversion: '1.0',
-      ce_type: RECORD_TYPES.aggregate,
-      ce_source: `/contracts/${seal.contract}/queries/${seal.query}`,
-      ce_id: `${seal.reader}.${seal.epoch}.${seal.emission}`,
-      'content-type': ARROW_CONTENT_TYPE,
-    },
-  };
+  const source = `/contracts/${seal.contract}/queries/${seal.query}`;
+  const id = `${seal.reader}.${seal.epoch}.${seal.emission}`;
+  const recordKey = `${seal.query}.${seal.reader}`;
+  return cloudEvent(recordKey, RECORD_TYPES.aggregate, source, id, ARROW_CONTENT_TYPE);
 }
 
 /**
@@ -107,56 +112,37 @@ export function preparedRecordShape(
   };
 }
 
-/** Entries of an owner's ledger of uses. */
-export function useRecordShape(seal: {
+/** An entry for one owner, on a topic of its own. */
+interface OwnersEntry {
   readonly contract: string;
   readonly owner: string;
   readonly epoch: number;
   readonly sequence: number;
-}): RecordShape {
-  return {
-    key: seal.owner,
-    headers: {
-      ce_specversion: '1.0',
-      ce_type: RECORD_TYPES.use,
-      ce_source: `/contracts/${seal.contract}/uses/${seal.owner}`,
-      ce_id: `${seal.epoch}.${seal.sequence}`,
-      'content-type': JSON_CONTENT_TYPE,
-    },
-  };
+}
+
+/** Entries of an owner's ledger of uses. */
+export function useRecordShape(seal: OwnersEntry): RecordShape {
+  return ownersShape(seal, RECORD_TYPES.use, 'uses');
 }
 
 /** Entries of an owner's quarantine. */
-export function quarantineRecordShape(seal: {
-  readonly contract: string;
-  readonly owner: string;
-  readonly epoch: number;
-  readonly sequence: number;
-}): RecordShape {
-  return {
-    key: seal.owner,
-    headers: {
-      ce_specversion: '1.0',
-      ce_type: RECORD_TYPES.quarantine,
-      ce_source: `/contracts/${seal.contract}/quarantine/${seal.owner}`,
-      ce_id: `${seal.epoch}.${seal.sequence}`,
-      'content-type': JSON_CONTENT_TYPE,
-    },
-  };
+export function quarantineRecordShape(seal: OwnersEntry): RecordShape {
+  return ownersShape(seal, RECORD_TYPES.quarantine, 'quarantine');
+}
+
+function ownersShape(
+  { contract, owner, epoch, sequence }: OwnersEntry,
+  type: RecordType,
+  collection: 'uses' | 'quarantine',
+): RecordShape {
+  const source = `/contracts/${contract}/${collection}/${owner}`;
+  return cloudEvent(owner, type, source, `${epoch}.${sequence}`, JSON_CONTENT_TYPE);
 }
 
 /** Records whose value speaks for itself: proofs, receipts, checkpoints. */
 export function plainRecordShape(contract: string, type: RecordType, id: string): RecordShape {
-  return {
-    key: type,
-    headers: {
-      ce_specversion: '1.0',
-      ce_type: type,
-      ce_source: `/contracts/${contract}`,
-      ce_id: id,
-      'content-type': JSON_TYPES.has(type) ? JSON_CONTENT_TYPE : MANIFEST_CONTENT_TYPE,
-    },
-  };
+  const contentType = JSON_TYPES.has(type) ? JSON_CONTENT_TYPE : MANIFEST_CONTENT_TYPE;
+  return cloudEvent(type, type, `/contracts/${contract}`, id, contentType);
 }
 
 const JSON_TYPES: ReadonlySet<RecordType> = new Set([RECORD_TYPES.token, RECORD_TYPES.receipt]);

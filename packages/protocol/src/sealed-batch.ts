@@ -10,6 +10,28 @@ import {
 import { ROWS_PER_BATCH_MAX } from './limits.ts';
 import { SEALED_PARTS } from './sealed-once.ts';
 
+/** Of everything that an owner signs about a stream. */
+const STREAM_MEMBERS = {
+  v: z.literal(1),
+  contract: ContractIdSchema,
+  dataset: DatasetIdSchema,
+  /** Names one run of sequence numbers of one producer. */
+  stream: StreamIdSchema,
+  /** 0 at first; rises with an opening, when a producer has lost its state. */
+  epoch: CountSchema,
+};
+
+/** Of what has a number in the stream, and so cannot be left out unseen. */
+const CHAIN_MEMBERS = {
+  /** 0, 1, 2, … without a gap over all epochs; batches and retractions share the numbers. */
+  sequence: CountSchema,
+  /**
+   * SHA-256 of the ASCII bytes of the seal before it: of a batch, a retraction, or the opening that
+   * begins the epoch; of streamGenesis() for the first one of all.
+   */
+  previous: Sha256HexSchema,
+};
+
 /**
  * What lies on a dataset's topic. The format is specified in schemas/sealed-batch/README.md.
  *
@@ -21,20 +43,8 @@ import { SEALED_PARTS } from './sealed-once.ts';
  *   commitment     = HKDF-SHA-256(data key, info = COMMITMENT_INFO)
  */
 export const BatchSealSchema = z.strictObject({
-  v: z.literal(1),
-  contract: ContractIdSchema,
-  dataset: DatasetIdSchema,
-  /** Names one run of sequence numbers of one producer. */
-  stream: StreamIdSchema,
-  /** 0 at first; rises with an opening, when a producer has lost its state. */
-  epoch: CountSchema,
-  /** 0, 1, 2, … without a gap over all epochs; batches and retractions share the numbers. */
-  sequence: CountSchema,
-  /**
-   * SHA-256 of the ASCII bytes of the seal before it: of a batch, a retraction, or the opening that
-   * begins the epoch; of streamGenesis() for the first one of all.
-   */
-  previous: Sha256HexSchema,
+  ...STREAM_MEMBERS,
+  ...CHAIN_MEMBERS,
   /** Smallest and largest event time of the rows; null for a dataset without event time. */
   eventTime: z
     .strictObject({ min: MillisecondsSchema, max: MillisecondsSchema })
@@ -50,11 +60,7 @@ export type BatchSeal = z.infer<typeof BatchSealSchema>;
  * Travels on the same topic with an empty value. Closes windows and shows truncation.
  */
 export const ManifestSchema = z.strictObject({
-  v: z.literal(1),
-  contract: ContractIdSchema,
-  dataset: DatasetIdSchema,
-  stream: StreamIdSchema,
-  epoch: CountSchema,
+  ...STREAM_MEMBERS,
   /** Number of batches and retractions published so far; the next sequence number. */
   sequences: CountSchema,
   /** SHA-256 of the newest seal, or opening; of streamGenesis() when there is none. */
@@ -75,12 +81,8 @@ export type Manifest = z.infer<typeof ManifestSchema>;
  */
 export const OpeningSchema = z
   .strictObject({
-    v: z.literal(1),
-    contract: ContractIdSchema,
-    dataset: DatasetIdSchema,
-    stream: StreamIdSchema,
-    /** The epoch that begins. */
-    epoch: CountSchema,
+    /** Its `epoch` is the one that begins. */
+    ...STREAM_MEMBERS,
     continues: z.strictObject({
       epoch: CountSchema,
       /** As a manifest names them. */
@@ -99,13 +101,8 @@ export type Opening = z.infer<typeof OpeningSchema>;
  */
 export const RetractionSchema = z
   .strictObject({
-    v: z.literal(1),
-    contract: ContractIdSchema,
-    dataset: DatasetIdSchema,
-    stream: StreamIdSchema,
-    epoch: CountSchema,
-    sequence: CountSchema,
-    previous: Sha256HexSchema,
+    ...STREAM_MEMBERS,
+    ...CHAIN_MEMBERS,
     /** The batch: its number, and the SHA-256 of its seal's ASCII bytes. */
     retracts: z.strictObject({ sequence: CountSchema, seal: Sha256HexSchema }),
   })

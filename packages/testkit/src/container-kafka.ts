@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { freePort } from '@strongroom/record-log/free-port';
 import type { RunningKafka } from '@strongroom/record-log/local-kafka';
 import { GenericContainer, getContainerRuntimeClient, Wait } from 'testcontainers';
 
@@ -15,7 +14,7 @@ export async function startContainerKafka(
   onProgress(`starting a container of ${IMAGE}`);
   const host = (await getContainerRuntimeClient()).info.containerRuntime.host;
   // A broker tells its clients its own address, so the port outside must be known before it starts.
-  const port = await freePort();
+  const port = await freePort('0.0.0.0');
   const container = await new GenericContainer(IMAGE)
     .withExposedPorts({ container: PORT, host: port })
     .withEnvironment(settingsOf(`${host}:${port}`))
@@ -56,13 +55,4 @@ function settingsOf(advertised: string): Record<string, string> {
     KAFKA_TRANSACTION_MAX_TIMEOUT_MS: '60000',
     KAFKA_TRANSACTION_ABORT_TIMED_OUT_TRANSACTION_CLEANUP_INTERVAL_MS: '1000',
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '0.0.0.0');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -9,7 +9,7 @@ import {
   RECORD_TYPES,
 } from '@strongroom/protocol/record';
 import { ownersWithUses } from '@strongroom/protocol/use-entry';
-import type { RecordLog } from '@strongroom/record-log/log';
+import type { LogEntry, RecordLog } from '@strongroom/record-log/log';
 
 /**
  * What a log says of a computation to whoever has no key: how much lies on each topic, and what
@@ -74,15 +74,15 @@ async function readTold(log: RecordLog, topic: string, contract: Contract) {
   const emissions = new Map<string, number>();
   let starts = 0;
   let isEnded = false;
-  await forEach(log, topic, (headers, recordKey) => {
+  for await (const { headers, key } of entriesOn(log, topic)) {
     const type = headers['ce_type'];
     if (type === RECORD_TYPES.token) starts += 1;
     if (type === RECORD_TYPES.notice) isEnded = true;
-    if (type !== RECORD_TYPES.aggregate) return;
+    if (type !== RECORD_TYPES.aggregate) continue;
     const emission = Number(headers['ce_id']?.split('.').at(-1));
-    const name = recordKey ?? '';
+    const name = key ?? '';
     emissions.set(name, Math.max(emissions.get(name) ?? 0, emission + 1));
-  });
+  }
   const results = contract.queries.map(({ id, readers }) => ({
     query: id,
     emissions: emissions.get(`${id}.${readers[0]}`) ?? 0,
@@ -93,29 +93,19 @@ async function readTold(log: RecordLog, topic: string, contract: Contract) {
 async function readSteps(log: RecordLog, topic: string) {
   let newest: LogStatus['newest'] = null;
   let prepared = -1;
-  await forEach(log, topic, (headers) => {
+  for await (const { headers } of entriesOn(log, topic)) {
     const [epoch = 0, checkpoint = 0] = (headers['ce_id'] ?? '').split('.').map(Number);
     if (headers['ce_type'] === RECORD_TYPES.prepared) prepared = Math.max(prepared, checkpoint);
-    if (headers['ce_type'] !== RECORD_TYPES.checkpoint) return;
+    if (headers['ce_type'] !== RECORD_TYPES.checkpoint) continue;
     if (checkpoint >= (newest?.checkpoint ?? 0)) newest = { epoch, checkpoint };
-  });
-  return { newest, isPrepared: prepared > (newestOf(newest)?.checkpoint ?? -1) };
-}
-
-/** The compiler does not see that a callback has set it. */
-function newestOf(newest: LogStatus['newest']): LogStatus['newest'] {
-  return newest;
-}
-
-async function forEach(
-  log: RecordLog,
-  topic: string,
-  see: (headers: Readonly<Record<string, string>>, recordKey: string | null) => void,
-): Promise<void> {
-  if ((await endOf(log, topic, 0)) === null) return;
-  for await (const entries of log.read([{ topic, offset: 0 }], { untilEnd: true })) {
-    for (const { headers, key } of entries) see(headers, key);
   }
+  return { newest, isPrepared: prepared > (newest?.checkpoint ?? -1) };
+}
+
+/** None where the topic is not there yet. */
+async function* entriesOn(log: RecordLog, topic: string): AsyncGenerator<LogEntry> {
+  if ((await endOf(log, topic, 0)) === null) return;
+  for await (const entries of log.read([{ topic, offset: 0 }], { untilEnd: true })) yield* entries;
 }
 
 async function endOf(log: RecordLog, topic: string, partition: number): Promise<number | null> {

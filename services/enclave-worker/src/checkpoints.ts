@@ -50,24 +50,22 @@ export function inPieces(record: DoorRecord, contract: string): DoorRecord[] {
 
 /** Puts the pieces of prepared steps together again, and forgets the oldest when they are many. */
 class StepShelf {
-  readonly #steps = new Map<string, Map<number, Uint8Array>>();
-  readonly #counts = new Map<string, number>();
+  /** By seal: the pieces that came, and how many there are. */
+  readonly #steps = new Map<string, { pieces: Map<number, Uint8Array>; count: number }>();
   #bytes = 0;
 
   add({ headers, value }: Pick<LogEntry, 'headers' | 'value'>): void {
     const seal = headers[SEAL_HEADER] ?? '';
     const [, , index, count] = numbersOf(headers);
-    const pieces = this.#steps.get(seal) ?? new Map<number, Uint8Array>();
+    const { pieces } = this.#steps.get(seal) ?? { pieces: new Map<number, Uint8Array>() };
     if (pieces.has(index)) return;
-    this.#steps.set(seal, pieces.set(index, value));
-    this.#counts.set(seal, count);
+    this.#steps.set(seal, { pieces: pieces.set(index, value), count });
     this.#bytes += value.length;
     while (this.#bytes > PREPARED_BYTES_MAX && this.#steps.size > 1) this.#forgetOldest();
   }
 
   whole(): SealedStep[] {
-    return [...this.#steps].flatMap(([seal, pieces]) => {
-      const count = this.#counts.get(seal) ?? 0;
+    return [...this.#steps].flatMap(([seal, { pieces, count }]) => {
       const values = Array.from({ length: pieces.size }, (_none, index) => pieces.get(index));
       const isWhole = pieces.size === count && !values.includes(undefined);
       return isWhole ? [{ seal, value: Buffer.concat(values.flatMap((each) => each ?? [])) }] : [];
@@ -77,10 +75,9 @@ class StepShelf {
   #forgetOldest(): void {
     const [oldest] = this.#steps;
     if (!oldest) return;
-    const [seal, pieces] = oldest;
+    const [seal, { pieces }] = oldest;
     for (const { length } of pieces.values()) this.#bytes -= length;
     this.#steps.delete(seal);
-    this.#counts.delete(seal);
   }
 }
 

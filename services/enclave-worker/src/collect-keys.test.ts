@@ -1,18 +1,11 @@
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { QueryId } from '@strongroom/protocol/fields';
 import { aggregatesTopic, datasetTopic } from '@strongroom/protocol/record';
-import { systemClock } from '@strongroom/runtime/clock';
-import { createLogger } from '@strongroom/runtime/logger';
-import { createMetrics } from '@strongroom/runtime/metrics';
 import { createMemoryLog, createMemoryStore } from '@strongroom/testkit/memory-log';
-import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation, TestStream } from '../test/owners.ts';
 import { startServices, type TestServices } from '../test/services.ts';
-import { EvidenceDesk } from './evidence-desk.ts';
-import type { WorkerOptions } from './life.ts';
-import { Tally } from './tally.ts';
-import { startVault } from './vault-process.ts';
+import { workerOptions } from '../test/worker-options.ts';
 import { live } from './worker.ts';
 
 /** Whole lives of a worker whose datasets' keys are under shares of three owners. */
@@ -27,7 +20,6 @@ const QUERY = {
   window: { kind: 'whole' as const },
   latenessMs: 0,
 };
-const logger = createLogger('test', { level: process.env['TEST_LOG'] ?? 'silent' });
 
 let services: TestServices;
 let computation: Computation;
@@ -57,37 +49,12 @@ async function liveUnder(agreed: Computation): Promise<string[]> {
     const rows = [{ place: 'here' }, { place: 'there' }];
     await log.append(topic, [await stream.seal(rows), await stream.manifest(null, true)]);
   }
-  await live(optionsFor(agreed, async () => createMemoryLog(store)));
+  const connectLog = async () => createMemoryLog(store);
+  await live(workerOptions(agreed, services, { connectLog }));
   const entries = log.entries(aggregatesTopic(contractId));
   return entries.flatMap(({ key, headers }) =>
     key === 'all.analyst' ? (headers['ce_id'] ?? '') : [],
   );
-}
-
-function optionsFor(agreed: Computation, connectLog: WorkerOptions['connectLog']): WorkerOptions {
-  const metrics = createMetrics('worker');
-  return {
-    signedContract: agreed.signed,
-    namespace: '',
-    platformFor: async (contractId) => {
-      const { platform } = await sharedTestPlatform();
-      const hostData = Buffer.from(contractId, 'hex');
-      return platform.launch({ image: [new Uint8Array(1)], hostData });
-    },
-    authorities: [],
-    credentialFor: () => ({ token: 'token' }),
-    ca: services.ca,
-    memoryMb: 128,
-    untilComplete: true,
-    startVault: () => startVault({ logger, deadlineMs: 20_000 }),
-    connectLog,
-    tally: new Tally(metrics),
-    evidence: new EvidenceDesk(systemClock, metrics),
-    clock: systemClock,
-    logger,
-    signal: new AbortController().signal,
-    onReady: () => undefined,
-  };
 }
 
 const failure = (promise: Promise<unknown>) =>

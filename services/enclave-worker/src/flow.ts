@@ -36,20 +36,19 @@ const STALL_MS = 180_000;
  * @returns whether every query has emitted its last result
  */
 export async function runFlow(life: Life, flow: Flow, options: WorkerOptions): Promise<boolean> {
-  const state = new FlowState(life, flow, options);
+  const places = new ReadPlaces(flow.from);
+  const state = new FlowState(life, flow, places, options);
   await state.closeWindows();
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal, life.leases.lost]);
   const queue = new EntryQueue();
-  const places = new ReadPlaces(flow.from);
-  state.onReread = (stream) => places.seek(stream);
   signal.addEventListener('abort', () => queue.close(), { once: true });
   if (signal.aborted || state.isComplete) stop.abort();
   const tasks = [
     readAll(life, places, queue, signal, options.logger),
     serveAll(queue, state, () => stop.abort()),
     watch(state, stop, signal),
-    watchProgress(state.watched(places), signal),
+    watchProgress(state.watched, signal),
   ];
   try {
     await Promise.all(tasks);
@@ -141,27 +140,28 @@ const CLOSING: ReadonlySet<EntryOutcome['kind']> = new Set(['manifest', 'opening
 class FlowState {
   readonly #life: Life;
   readonly #options: WorkerOptions;
+  readonly #places: ReadPlaces;
   readonly #quarantine: QuarantineOutbox;
   readonly #since: number;
   #lastEntry: number;
   #streams: readonly StreamProgress[] = [];
-  /** Told of streams of which a part has to be read again. */
-  onReread: (stream: StreamProgress) => void = () => undefined;
   isDone: boolean;
 
-  constructor(life: Life, flow: Flow, options: WorkerOptions) {
+  constructor(life: Life, flow: Flow, places: ReadPlaces, options: WorkerOptions) {
     this.#life = life;
     this.#options = options;
+    this.#places = places;
     this.#quarantine = new QuarantineOutbox(life.log, life.contractId, options.namespace);
     this.#since = options.clock.monotonic();
     this.#lastEntry = this.#since;
     this.isDone = flow.done;
   }
 
-  watched(places: ReadPlaces): Watched {
+  get watched(): Watched {
     const { clock, logger, stallMs = STALL_MS } = this.#options;
     const { log, monitor } = this.#life;
-    return { log, places, monitor, lastEntry: () => this.#lastEntry, clock, logger, stallMs };
+    const lastEntry = () => this.#lastEntry;
+    return { log, places: this.#places, monitor, lastEntry, clock, logger, stallMs };
   }
 
   get isComplete(): boolean {
@@ -197,12 +197,10 @@ class FlowState {
 
   /** Closes what is complete, in as many transactions as it takes. */
   async closeWindows(): Promise<void> {
-    const { tally, namespace, logger } = this.#options;
+    const { tally, logger } = this.#options;
     for (let more = true; more; ) {
       const closed = await this.#life.vault.request('close', {});
-      // The vault may have served a later group of records already, which this step covers too.
-      await this.#quarantine.flush();
-      await commit(this.#life, closed, namespace);
+      await this.#commit(closed);
       const { answer } = closed;
       tally.close(answer, this.#life.epoch);
       this.#life.monitor.counted(answer);
@@ -210,14 +208,18 @@ class FlowState {
       tally.memory(this.#life.vault.peakBytes);
       if (answer.windows > 0) logger.info('windows-closed', { count: answer.windows });
       this.#streams = answer.streams;
-      for (const stream of answer.streams) this.onReread(stream);
+      for (const stream of answer.streams) this.#places.seek(stream);
       this.isDone = answer.done;
       more = answer.more;
     }
   }
 
   async checkpoint(): Promise<void> {
-    const departing = await this.#life.vault.request('checkpoint', {});
+    await this.#commit(await this.#life.vault.request('checkpoint', {}));
+  }
+
+  /** The vault may have served a later group of records already, which this step covers too. */
+  async #commit(departing: Parameters<typeof commit>[1]): Promise<void> {
     await this.#quarantine.flush();
     await commit(this.#life, departing, this.#options.namespace);
   }

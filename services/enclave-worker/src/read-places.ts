@@ -54,7 +54,11 @@ export class ReadPlaces {
   /** Notes that these were read. @returns their dataset */
   pass(entries: readonly LogEntry[]): string | undefined {
     const last = entries.at(-1);
-    const place = last && this.#placeOf(last.topic, last.partition);
+    const place =
+      last &&
+      this.#places.find(
+        ({ topic, partition }) => topic === last.topic && partition === last.partition,
+      );
     if (!last || !place) return undefined;
     if (!this.isSought) place.offset = last.offset + 1;
     return place.dataset;
@@ -68,8 +72,7 @@ export class ReadPlaces {
   }: Pick<StreamProgress, 'dataset' | 'partition' | 'sequences' | 'rereadFrom'>): void {
     if (rereadFrom === null) return;
     const attempt = `${dataset} ${partition} ${rereadFrom} ${sequences}`;
-    const isOurs = (each: Place) => each.dataset === dataset && each.partition === partition;
-    const place = this.#places.find(isOurs);
+    const place = this.#placeOf(dataset, partition);
     if (!place || place.offset < (place.until ?? 0) || this.#done.has(attempt)) return;
     this.#done.add(attempt);
     place.until = place.offset;
@@ -104,15 +107,13 @@ export class ReadPlaces {
     log: Pick<RecordLog, 'startOffset'>,
     stream: Pick<StreamProgress, 'dataset' | 'partition' | 'sequences'>,
   ): Promise<void> {
-    const { dataset, partition } = stream;
-    const isOurs = (each: Place) => each.dataset === dataset && each.partition === partition;
-    const place = this.#places.find(isOurs);
+    const place = this.#placeOf(stream.dataset, stream.partition);
     if (!place) return;
-    const start = await log.startOffset(place.topic, partition);
+    const start = await log.startOffset(place.topic, place.partition);
     if (start < place.began) this.seek({ ...stream, rereadFrom: start });
   }
 
-  #placeOf(topic: string, partition: number): Place | undefined {
-    return this.#places.find((each) => each.topic === topic && each.partition === partition);
+  #placeOf(dataset: string, partition: number): Place | undefined {
+    return this.#places.find((each) => each.dataset === dataset && each.partition === partition);
   }
 }

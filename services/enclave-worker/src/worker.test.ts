@@ -15,10 +15,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { payloadOf } from '../test/leases.ts';
 import { agreeOn, type Computation } from '../test/owners.ts';
 import { startServices, type TestServices } from '../test/services.ts';
+import { logger } from '../test/worker-options.ts';
 import {
   World as AgreedWorld,
   HOUR_MS,
-  logger,
   PLANS,
   QUERIES,
   rejection,

@@ -82,13 +82,14 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
 
 /** Side by side; where one fails the other is closed. */
 async function openBoth({ startVault, connectLog }: WorkerOptions) {
-  const [vault, log] = await Promise.allSettled([startVault(), connectLog()]);
-  if (vault.status === 'fulfilled' && log.status === 'fulfilled') {
-    return { vault: vault.value, log: log.value };
+  const opening = [startVault(), connectLog()] as const;
+  try {
+    const [vault, log] = await Promise.all(opening);
+    return { vault, log };
+  } catch (error) {
+    await Promise.allSettled(opening.map(async (each) => (await each).close()));
+    throw error;
   }
-  if (vault.status === 'fulfilled') await vault.value.close();
-  if (log.status === 'fulfilled') await log.value.close();
-  throw vault.status === 'rejected' ? vault.reason : log.status === 'rejected' && log.reason;
 }
 
 async function untilRevoked<Result>(

@@ -1,15 +1,10 @@
-import { createHash } from 'node:crypto';
-import { decodeBase64url } from '@strongroom/protocol/base64url';
-import { parseCanonical } from '@strongroom/protocol/canonical-json';
-import { type RuntimeClaims, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
-import { PartyIdSchema } from '@strongroom/protocol/fields';
 import { RECORD_TYPES } from '@strongroom/protocol/record';
 import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
-import { claimedAggregate, openAggregate } from '@strongroom/sealing/open';
 import { tableFromIPC } from 'apache-arrow';
 import type { Closing, DoorRecord, EntryOutcome } from '../src/vault/door.ts';
-import { Vault } from '../src/vault/vault.ts';
+import type { Vault } from '../src/vault/vault.ts';
 import type { Computation } from './owners.ts';
+import { ProvenVaults } from './proven-vaults.ts';
 
 /** Partitions of datasets' topics, a vault that reads them, and what it lets leave. */
 export class StreamScene {
@@ -22,10 +17,11 @@ export class StreamScene {
   closing: Closing | undefined;
   #vault: Vault | undefined;
   readonly #read = new Map<string, number>();
-  readonly #keys = new Map<string, RuntimeClaims['keys'][1]>();
+  readonly #vaults: ProvenVaults;
 
   constructor(computation: Computation) {
     this.computation = computation;
+    this.#vaults = new ProvenVaults(computation);
   }
 
   get vault(): Vault {
@@ -36,20 +32,8 @@ export class StreamScene {
   /** A new vault, from the newest committed checkpoint or the one with this number of them. */
   async start(checkpoint = Number.POSITIVE_INFINITY): Promise<this> {
     this.#vault?.close();
-    const vault = await Vault.open(this.computation.signed);
+    const vault = await this.#vaults.open();
     this.#vault = vault;
-    const { runtimeClaims, nonce } = vault.claims();
-    const bytes = decodeBase64url(runtimeClaims) ?? new Uint8Array(0);
-    const [transport, aggregates] = RuntimeClaimsSchema.parse(parseCanonical(bytes)).keys;
-    for (const { owner, keyId } of this.computation.contract.datasets) {
-      for (const name of [keyId, 'state-share']) {
-        const jws = await this.computation.release(owner, name, nonce, transport);
-        await vault.acceptRelease(owner, name, jws);
-      }
-    }
-    const proof = `{"tokens":["header.${runtimeClaims}.signature"],"v":1}`;
-    this.#keys.set(createHash('sha256').update(proof).digest('hex'), aggregates);
-    vault.acceptProof(proof);
     const all = this.committed.filter(({ key }) => key === RECORD_TYPES.checkpoint);
     const known = all.slice(0, checkpoint).map(({ value }) => new TextDecoder().decode(value));
     const { from } = await vault.restore(known);
@@ -104,18 +88,10 @@ export class StreamScene {
 
   /** The results of a query in the log's order: the seal, and rows as arrays. */
   async results(query: string): Promise<{ seal: AggregateSeal; rows: unknown[][] }[]> {
-    const { contract, contractId, analyst } = this.computation;
     const found = [];
     for (const record of this.committed) {
       if (record.key !== `${query}.analyst`) continue;
-      const tokenSha256 = claimedAggregate(record).token;
-      const proven = this.#keys.get(tokenSha256);
-      if (!proven || !analyst.reader) throw new Error('a result without proof');
-      const { kty, crv, x } = proven;
-      const { seal, plaintext } = await openAggregate(record, {
-        ...{ contract, contractId, tokenSha256, aggregateKey: { kty, crv, x } },
-        ...{ reader: PartyIdSchema.parse('analyst'), secretReader: analyst.reader },
-      });
+      const { seal, plaintext } = await this.#vaults.openResult(record);
       found.push({ seal, rows: rowsOf(plaintext) });
     }
     return found;

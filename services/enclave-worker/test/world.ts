@@ -3,18 +3,12 @@ import { codeOf } from '@strongroom/protocol/errors';
 import type { QueryId } from '@strongroom/protocol/fields';
 import { aggregatesTopic, datasetTopic } from '@strongroom/protocol/record';
 import type { LogEntry } from '@strongroom/record-log/log';
-import { systemClock } from '@strongroom/runtime/clock';
-import { createLogger } from '@strongroom/runtime/logger';
-import { createMetrics } from '@strongroom/runtime/metrics';
 import { createMemoryLog, createMemoryStore, type MemoryLog } from '@strongroom/testkit/memory-log';
-import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { expect } from 'vitest';
-import { EvidenceDesk } from '../src/evidence-desk.ts';
 import type { WorkerOptions } from '../src/life.ts';
-import { Tally } from '../src/tally.ts';
-import { startVault } from '../src/vault-process.ts';
 import { type Computation, type Row, TestStream } from './owners.ts';
 import type { TestServices } from './services.ts';
+import { workerOptions } from './worker-options.ts';
 
 /** Two owners of visits, what they agree to compute, and a log for real workers, in memory. */
 
@@ -38,8 +32,6 @@ export const QUERIES: Pick<Query, 'id' | 'sql' | 'relations' | 'window' | 'laten
   { ...query, id: 'all' as QueryId, window: { kind: 'whole' } },
   { ...query, id: 'hourly' as QueryId, window: { kind: 'tumbling', sizeMs: HOUR_MS } },
 ];
-
-export const logger = createLogger('test', { level: process.env['TEST_LOG'] ?? 'silent' });
 
 export const rowsOf = (hours: number, perHour: number): Row[] =>
   Array.from({ length: hours * perHour }, (_none, index) => ({
@@ -88,30 +80,8 @@ export class World {
   }
 
   options(more: Partial<WorkerOptions> = {}): WorkerOptions {
-    const metrics = createMetrics('worker');
-    return {
-      signedContract: this.computation.signed,
-      namespace: '',
-      platformFor: async (contractId) => {
-        const { platform } = await sharedTestPlatform();
-        const hostData = Buffer.from(contractId, 'hex');
-        return platform.launch({ image: [new Uint8Array(1)], hostData });
-      },
-      authorities: [],
-      credentialFor: () => ({ token: 'token' }),
-      ca: this.#services.ca,
-      memoryMb: 128,
-      untilComplete: true,
-      startVault: () => startVault({ logger, deadlineMs: 20_000 }),
-      connectLog: async () => createMemoryLog(this.store),
-      tally: new Tally(metrics),
-      evidence: new EvidenceDesk(systemClock, metrics),
-      clock: systemClock,
-      logger,
-      signal: new AbortController().signal,
-      onReady: () => undefined,
-      ...more,
-    };
+    const connectLog = async () => createMemoryLog(this.store);
+    return workerOptions(this.computation, this.#services, { connectLog, ...more });
   }
 }
 

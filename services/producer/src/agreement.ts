@@ -8,8 +8,29 @@ import {
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, StreamId } from '@strongroom/protocol/fields';
+import type { RecordLog } from '@strongroom/record-log/log';
+import type { Clock } from '@strongroom/runtime/clock';
+import type { Logger } from '@strongroom/runtime/logger';
 import type { PartyIdentity } from '@strongroom/sealing/identity';
 import { verifyContract } from '@strongroom/sealing/verify';
+import type { OutboxOptions } from './outbox.ts';
+
+/** What every command that signs on a stream is told. */
+export interface StreamRequest {
+  /** The parsed contract file. */
+  readonly signedContract: unknown;
+  readonly datasetId: string;
+  /** `--stream`; the only one when absent. */
+  readonly stream?: string | undefined;
+  readonly identity: PartyIdentity;
+  /** The state folder of the stream. */
+  readonly stateFolder: string;
+  readonly outbox?: OutboxOptions;
+  readonly log: RecordLog;
+  readonly namespace?: string | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
 
 /** A dataset and the contract that all parties have signed about it. */
 export interface Agreement {

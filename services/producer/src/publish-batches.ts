@@ -1,22 +1,18 @@
-import { partitionsOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { datasetTopic } from '@strongroom/protocol/record';
-import type { RecordLog } from '@strongroom/record-log/log';
-import type { Clock } from '@strongroom/runtime/clock';
-import type { Logger } from '@strongroom/runtime/logger';
-import type { PartyIdentity } from '@strongroom/sealing/identity';
 import { createStreamSealer, type StreamSealer } from '@strongroom/sealing/seal';
 import {
   type Agreement,
   type ChosenStream,
   checkOwner,
   chooseStream,
+  type StreamRequest,
   verifyAgreement,
 } from './agreement.ts';
 import { sealGroups } from './batch-groups.ts';
 import { type BatchSource, openSource } from './batch-source.ts';
 import { checkSource, type SourceRequest, sourceOptions } from './check-source.ts';
-import { Outbox, type OutboxOptions } from './outbox.ts';
+import { createDatasetTopic } from './dataset-topic.ts';
+import { Outbox } from './outbox.ts';
 import { type Progress, type PublishReport, Tally } from './publish-report.ts';
 import { isOnLog, readStreamBack } from './read-back.ts';
 import { openingGroup, passPublished, stateOf } from './recover-stream.ts';
@@ -25,23 +21,13 @@ import { identifySource, type KnownSource } from './source-format.ts';
 import { planSource, type SourcePlan } from './source-plan.ts';
 import { checkStream, newStream, type StreamState } from './stream-state.ts';
 
-export interface PublishRequest extends SourceRequest {
-  readonly identity: PartyIdentity;
-  /** `--stream`; the only one when absent. */
-  readonly stream?: string | undefined;
+export interface PublishRequest extends SourceRequest, StreamRequest {
   /** Whether the end of the source is the end of the dataset. */
   readonly final: boolean;
   /** Read a file once to its end before its first row is published. */
   readonly checkFirst: boolean;
   /** The state folder is lost: go on where the log says. */
   readonly recover?: boolean;
-  /** The state folder of the stream. */
-  readonly stateFolder: string;
-  readonly outbox?: OutboxOptions;
-  readonly log: RecordLog;
-  readonly namespace?: string | undefined;
-  readonly clock: Clock;
-  readonly logger: Logger;
   readonly onProgress?: (progress: Progress) => void;
 }
 
@@ -88,19 +74,10 @@ interface Run {
   readonly resumed: boolean;
 }
 
-/** Ciphertext does not compress, and a dataset is kept until somebody deletes its topic. */
-const TOPIC_CONFIG = {
-  'cleanup.policy': 'delete',
-  'compression.type': 'uncompressed',
-  'retention.ms': '-1',
-};
-
 async function openTopic({ request, agreement, chosen, outbox, state, resumed }: Run) {
   const { log, logger, namespace } = request;
-  const topic = datasetTopic(agreement.contractId, agreement.dataset.id, namespace);
+  const topic = await createDatasetTopic(log, agreement, namespace);
   const { partition } = chosen;
-  const partitions = partitionsOf(agreement.dataset);
-  await log.createTopics([{ topic, partitions, config: TOPIC_CONFIG }]);
   const { dataset, stream, epoch, point } = state;
   const at = { dataset, stream, epoch, sequence: point.sequence, topic, partition };
   logger.info(resumed ? 'stream-resumed' : 'stream-begun', at);

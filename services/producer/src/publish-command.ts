@@ -1,5 +1,4 @@
 import process from 'node:process';
-import { StrongroomError } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { RecordLog } from '@strongroom/record-log/log';
 import { systemClock } from '@strongroom/runtime/clock';
@@ -11,6 +10,7 @@ import { createProgress, type Progress as ProgressBar } from '@strongroom/runtim
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
 import { type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
 import { checkOnly, type SourceRequest } from './check-source.ts';
+import { readJsonFile } from './json-file.ts';
 import { publishBatches } from './publish-batches.ts';
 import type { Progress } from './publish-report.ts';
 import type { Settings } from './settings.ts';
@@ -21,7 +21,7 @@ type Context = Pick<ServiceContext, 'signal' | 'onShutdown'>;
 
 /** One `publish`: reads the files that are named, connects, publishes, says what was done. */
 export async function runPublish(settings: Settings, context: Context): Promise<void> {
-  const signedContract = parseJson(await readTextFile(settings.contract), settings.contract);
+  const signedContract = await readJsonFile(settings.contract);
   const input = await openInput(settings.source);
   try {
     const request = sourceRequest(settings, signedContract, input, context.signal);
@@ -142,12 +142,4 @@ async function serveMetrics(
     bytes.set(progress.bytes);
     if (progress.watermark !== null) watermark.set(progress.watermark / 1_000);
   };
-}
-
-function parseJson(text: string, path: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new StrongroomError('ERR_JSON_MALFORMED', { path });
-  }
 }

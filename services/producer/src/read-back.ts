@@ -153,10 +153,7 @@ class Reading {
       batches: this.#batches,
       nextEpoch: this.#nextEpoch,
       watermark: this.#watermark,
-      newestEventTime: times.reduce<number | null>(
-        (newest, each) => Math.max(newest ?? each, each),
-        null,
-      ),
+      newestEventTime: times.reduce<number | null>(latest, null),
       final: this.#check.final,
       retracted: this.#retracted,
     };

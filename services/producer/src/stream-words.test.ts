@@ -4,7 +4,8 @@ import { createMemoryLog, type MemoryLog } from '@strongroom/testkit/memory-log'
 import { afterAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Bench, benchOf, receive } from '../test/publish-fixtures.ts';
 import { datasetOf, failureOf, fileWith, temporaryFolder } from '../test/source-fixtures.ts';
-import { retractBatch, sendHeartbeat, type WordRequest } from './stream-words.ts';
+import type { StreamRequest } from './agreement.ts';
+import { retractBatch, sendHeartbeat } from './stream-words.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
@@ -18,7 +19,7 @@ const lines = (from: number, to: number) =>
 const source = fileWith(folder.path, 'rows.csv', `seen,n\n${lines(0, 250)}`);
 const more = fileWith(folder.path, 'more.csv', `seen,n\n${lines(250, 300)}`);
 
-function requestOf(bench: Bench, log: MemoryLog = bench.log): WordRequest {
+function requestOf(bench: Bench, log: MemoryLog = bench.log): StreamRequest {
   return {
     ...{ signedContract: agreed.signedContract, datasetId: agreed.dataset.id },
     ...{ identity: agreed.owner, stateFolder: bench.stateFolder, log, clock: systemClock },

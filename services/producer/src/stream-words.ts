@@ -1,34 +1,14 @@
-import { partitionsOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { datasetTopic } from '@strongroom/protocol/record';
-import type { RecordLog } from '@strongroom/record-log/log';
-import type { Clock } from '@strongroom/runtime/clock';
-import type { Logger } from '@strongroom/runtime/logger';
-import type { PartyIdentity } from '@strongroom/sealing/identity';
 import { createStreamSealer, type SealedRecord, type StreamSealer } from '@strongroom/sealing/seal';
-import { checkOwner, chooseStream, verifyAgreement } from './agreement.ts';
-import { Outbox, type OutboxOptions } from './outbox.ts';
+import { checkOwner, chooseStream, type StreamRequest, verifyAgreement } from './agreement.ts';
+import { createDatasetTopic } from './dataset-topic.ts';
+import { Outbox } from './outbox.ts';
 import { Tally } from './publish-report.ts';
 import { readStreamBack, type StreamPlaceOnLog } from './read-back.ts';
 import { type Destination, sendGroups, sendPending } from './send-groups.ts';
 import { checkStream, type StreamState } from './stream-state.ts';
 
 /** What an owner says on its stream without a row: take a batch back, or nothing is new. */
-
-export interface WordRequest {
-  /** The parsed contract file. */
-  readonly signedContract: unknown;
-  readonly datasetId: string;
-  /** `--stream`; the only one when absent. */
-  readonly stream?: string | undefined;
-  readonly identity: PartyIdentity;
-  readonly stateFolder: string;
-  readonly outbox?: OutboxOptions;
-  readonly log: RecordLog;
-  readonly namespace?: string | undefined;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
 
 export interface WordReport {
   readonly dataset: string;
@@ -42,7 +22,7 @@ export interface WordReport {
  * @throws ERR_STREAM_NOT_FOUND, ERR_STREAM_ENDED, ERR_RETRACTION_UNKNOWN, and those of publishing
  */
 export async function retractBatch(
-  request: WordRequest,
+  request: StreamRequest,
   sequence: number,
 ): Promise<WordReport & { readonly sequence: number; readonly rows: number }> {
   let rows = 0;
@@ -67,7 +47,7 @@ export async function retractBatch(
  * @throws ERR_STREAM_NOT_FOUND, ERR_STREAM_ENDED, ERR_USAGE, and what publishing throws
  */
 export async function sendHeartbeat(
-  request: WordRequest,
+  request: StreamRequest,
   watermark: number | null,
 ): Promise<WordReport> {
   return speak(request, async ({ sealer, state, place }) => {
@@ -89,7 +69,7 @@ interface Speaking {
 
 /** Nobody else publishes meanwhile, and what an earlier run has left is sent first. */
 async function speak(
-  request: WordRequest,
+  request: StreamRequest,
   words: (on: Speaking) => Promise<{ watermark: number | null; records: SealedRecord[] }>,
 ): Promise<WordReport> {
   const { log, logger, clock, identity, namespace } = request;
@@ -103,8 +83,7 @@ async function speak(
     if (!state) throw new StrongroomError('ERR_STREAM_NOT_FOUND', { dataset: dataset.id });
     checkStream(state, agreement, chosen.id);
     const { stream, epoch, point } = state;
-    const topic = datasetTopic(contractId, dataset.id, namespace);
-    await log.createTopics([{ topic, partitions: partitionsOf(dataset) }]);
+    const topic = await createDatasetTopic(log, agreement, namespace);
     const { partition } = chosen;
     const tally = new Tally(clock, state);
     const destination: Destination = { outbox, log, topic, partition, logger, tally };

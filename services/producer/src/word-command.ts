@@ -8,7 +8,9 @@ import type { ServiceContext } from '@strongroom/runtime/shutdown';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { Command, CommanderError, Option } from 'commander';
 import { z } from 'zod';
-import { retractBatch, sendHeartbeat, type WordRequest } from './stream-words.ts';
+import type { StreamRequest } from './agreement.ts';
+import { readJsonFile } from './json-file.ts';
+import { retractBatch, sendHeartbeat } from './stream-words.ts';
 
 /** `retract` and `heartbeat`: what an owner says on its stream without a row. */
 export const WORD_COMMANDS: readonly string[] = ['retract', 'heartbeat'];
@@ -151,29 +153,21 @@ function show({ json }: Common, report: object, sentence: string): void {
 
 async function withRequest(
   options: Common,
-  work: (request: WordRequest) => Promise<void>,
+  work: (request: StreamRequest) => Promise<void>,
 ): Promise<void> {
   const identity = parseIdentity(await readTextFile(options.identity));
   const logger = createLogger('producer', { level: options.logLevel });
-  const contract = await readTextFile(options.contract);
+  const signedContract = await readJsonFile(options.contract);
   const clientId = `producer-${identity.party}`;
   const log = await connectKafkaLog({ brokers: options.brokers.split(','), clientId, logger });
   try {
     await work({
-      signedContract: parseJson(contract, options.contract),
+      signedContract,
       datasetId: options.dataset,
       ...{ stream: options.stream, identity, stateFolder: options.state },
       ...{ log, namespace: options.namespace, clock: systemClock, logger },
     });
   } finally {
     await log.close();
-  }
-}
-
-function parseJson(content: string, path: string): unknown {
-  try {
-    return JSON.parse(content);
-  } catch {
-    throw new StrongroomError('ERR_JSON_MALFORMED', { path });
   }
 }

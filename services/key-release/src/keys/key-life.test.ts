@@ -3,10 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import { codeOf } from '@strongroom/protocol/errors';
 import { DELETED_KEY_DAYS } from '@strongroom/protocol/limits';
 import { createLogger } from '@strongroom/runtime/logger';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { thrown as code, keyOf, policy } from '../../test/key-store.ts';
 import { createAuditLog } from '../audit/audit-log.ts';
 import { createAtRest } from '../master-key/at-rest.ts';
 import { openDatabase } from '../storage/database.ts';
@@ -52,23 +52,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const policy = { contentType: 'application/json', data: 'e30', immutable: false };
-const keyOf = (name: string, changes: Partial<NewKey> = {}): NewKey => ({
-  ...{ name, kty: 'oct', operations: ['encrypt'], exportable: true, tags: {}, policy },
-  ...{ enabled: true, notBefore: null, expires: null },
-  material: { publicKey: {}, secret: randomBytes(32) },
-  ...changes,
-});
 const made = (name = 'kek', changes: Partial<NewKey> = {}) =>
   store.add(keyOf(name, changes), 'key-created', 'admin');
-const code = (act: () => unknown) => {
-  try {
-    act();
-  } catch (error) {
-    return codeOf(error) ?? error;
-  }
-  return undefined;
-};
 const keepHouseNow = () =>
   keepHouse({
     ...{ keyStore: store, deletedKeys: deleted, rotationPolicies: rotation, clock },

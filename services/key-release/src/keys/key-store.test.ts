@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { codeOf } from '@strongroom/protocol/errors';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { keyOf, policy, thrown } from '../../test/key-store.ts';
 import { createAuditLog } from '../audit/audit-log.ts';
 import { createAtRest } from '../master-key/at-rest.ts';
 import { openReleaseIdentity } from '../release-identity.ts';
 import { DATABASE_FILE, openDatabase } from '../storage/database.ts';
-import { createKeyStore, type KeyStore, type NewKey } from './key-store.ts';
+import { createKeyStore, type KeyStore } from './key-store.ts';
 
 const clock = { now: () => 1_700_000_000_000, monotonic: () => 0 };
 const masterKey = randomBytes(32);
@@ -34,22 +35,6 @@ afterEach(() => {
   database.close();
   rmSync(folder, { recursive: true });
 });
-
-const policy = { contentType: 'application/json', data: 'e30', immutable: false };
-const keyOf = (name: string, changes: Partial<NewKey> = {}): NewKey => ({
-  ...{ name, kty: 'oct', operations: ['encrypt'], exportable: true, tags: {}, policy },
-  ...{ enabled: true, notBefore: null, expires: null },
-  material: { publicKey: {}, secret: randomBytes(32) },
-  ...changes,
-});
-const thrown = (act: () => unknown) => {
-  try {
-    act();
-  } catch (error) {
-    return codeOf(error) ?? error;
-  }
-  return undefined;
-};
 
 describe('key store', () => {
   test('keeps keys, versions and policies over a restart', () => {

@@ -270,39 +270,38 @@ function lateColumn(
 ): GroupColumn {
   const time = eventTimeColumnOf(dataset);
   assert(time, 'a session is cut by an event time');
-  return {
-    name: lateName(query),
-    type: BOOLEAN,
-    parts: batches.map(({ arrowBatch, lateBelow }) => ({
-      values: flagsBelow(arrowBatch, time, lateBelow?.get(query.id) ?? Number.NEGATIVE_INFINITY),
-      width: 1,
-      validity: null,
-    })),
-  };
+  return ownColumn(lateName(query), BOOLEAN, 1, batches, ({ arrowBatch, lateBelow }) =>
+    flagsBelow(arrowBatch, time, lateBelow?.get(query.id) ?? Number.NEGATIVE_INFINITY),
+  );
 }
 
 function streamColumn(batches: readonly StoredBatch[]): GroupColumn {
-  return {
-    name: STREAM_NAME,
-    type: UTINYINT,
-    parts: batches.map(({ arrowBatch, stream }) => ({
-      values: new Uint8Array(arrowBatch.rows).fill(stream),
-      width: 1,
-      validity: null,
-    })),
-  };
+  return ownColumn(STREAM_NAME, UTINYINT, 1, batches, ({ arrowBatch, stream }) =>
+    new Uint8Array(arrowBatch.rows).fill(stream),
+  );
 }
 
 function numberColumn(batches: readonly StoredBatch[]): GroupColumn {
-  return {
-    name: BATCH_NAME,
-    type: UINTEGER,
-    parts: batches.map(({ arrowBatch, batchNumber }) => ({
-      values: new Uint8Array(new Uint32Array(arrowBatch.rows).fill(batchNumber).buffer),
-      width: 4,
-      validity: null,
-    })),
-  };
+  return ownColumn(
+    BATCH_NAME,
+    UINTEGER,
+    4,
+    batches,
+    ({ arrowBatch, batchNumber }) =>
+      new Uint8Array(new Uint32Array(arrowBatch.rows).fill(batchNumber).buffer),
+  );
+}
+
+/** Values of fixed width, without nulls. */
+function ownColumn(
+  name: string,
+  type: GroupColumn['type'],
+  width: number,
+  batches: readonly StoredBatch[],
+  valuesOf: (storedBatch: StoredBatch) => Uint8Array<ArrayBuffer>,
+): GroupColumn {
+  const parts = batches.map((each) => ({ values: valuesOf(each), width, validity: null }));
+  return { name, type, parts };
 }
 
 function names(columns: readonly ColumnContract[]): string {

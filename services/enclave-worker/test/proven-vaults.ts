@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
+import { parseCanonical } from '@strongroom/protocol/canonical-json';
+import { type RuntimeClaims, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
+import { PartyIdSchema } from '@strongroom/protocol/fields';
+import { claimedAggregate, openAggregate } from '@strongroom/sealing/open';
+import type { DoorRecord } from '../src/vault/door.ts';
+import { Vault } from '../src/vault/vault.ts';
+import type { Computation } from './owners.ts';
+
+/** Vaults of one computation, one after the other, and the analyst who knows the proof of each. */
+export class ProvenVaults {
+  readonly #computation: Computation;
+  /** The key behind each token, which is what a real token proves. */
+  readonly #keys = new Map<string, RuntimeClaims['keys'][1]>();
+
+  constructor(computation: Computation) {
+    this.#computation = computation;
+  }
+
+  /** A vault with the owners' keys and a proof, that has not begun yet. */
+  async open(): Promise<Vault> {
+    const { contract, signed } = this.#computation;
+    const vault = await Vault.open(signed);
+    const { runtimeClaims, nonce } = vault.claims();
+    const bytes = decodeBase64url(runtimeClaims) ?? new Uint8Array(0);
+    const [transport, aggregates] = RuntimeClaimsSchema.parse(parseCanonical(bytes)).keys;
+    for (const { owner, keyId } of contract.datasets) {
+      for (const name of [keyId, 'state-share']) {
+        const jws = await this.#computation.release(owner, name, nonce, transport);
+        await vault.acceptRelease(owner, name, jws);
+      }
+    }
+    const proof = `{"tokens":["header.${runtimeClaims}.signature"],"v":1}`;
+    this.#keys.set(createHash('sha256').update(proof).digest('hex'), aggregates);
+    vault.acceptProof(proof);
+    return vault;
+  }
+
+  /** Verifies and opens a result for the analyst. */
+  async openResult(record: DoorRecord) {
+    const { contract, contractId, analyst } = this.#computation;
+    const tokenSha256 = claimedAggregate(record).token;
+    const proven = this.#keys.get(tokenSha256);
+    if (!proven || !analyst.reader) throw new Error('a result without proof');
+    const { kty, crv, x } = proven;
+    return await openAggregate(record, {
+      ...{ contract, contractId, tokenSha256, aggregateKey: { kty, crv, x } },
+      ...{ reader: PartyIdSchema.parse('analyst'), secretReader: analyst.reader },
+    });
+  }
+}

@@ -1,0 +1,12 @@
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { readTextFile } from '@strongroom/runtime/files';
+
+/** @throws ERR_FILE_UNREADABLE, ERR_JSON_MALFORMED */
+export async function readJsonFile(path: string): Promise<unknown> {
+  const text = await readTextFile(path);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new StrongroomError('ERR_JSON_MALFORMED', { path });
+  }
+}
