@@ -14,6 +14,7 @@ import {
   aggregatesTopic,
   challengesTopic,
   checkpointsTopic,
+  DATASET_TOPIC_CONFIG,
   datasetTopic,
   quarantineTopic,
   usesTopic,
@@ -159,6 +160,7 @@ async function createTopics(
     ...contract.datasets.map((dataset) => ({
       topic: datasetTopic(contractId, dataset.id, namespace),
       partitions: partitionsOf(dataset),
+      config: DATASET_TOPIC_CONFIG,
     })),
     { topic: aggregatesTopic(contractId, namespace), ...kept },
     { topic: checkpointsTopic(contractId, namespace), config: CHECKPOINTS_CONFIG },
