@@ -5,16 +5,12 @@ import { expect, test } from 'vitest';
 import { isCrowded, type Outcome } from './run-schedule.ts';
 import type { Summary } from './summary.ts';
 
-/** A slice of the fault runs: each failpoint kills a process once, and no history has an anomaly. */
+/** A slice of the fault runs: no history has an anomaly; in long runs each failpoint kills once. */
 
 const LONG = process.env['STRONGROOM_LONG'] === '1';
-const SCHEDULES = LONG ? 500 : 8;
+/** 40 take some twelve minutes on two cores: more than `npm test` may. */
+const SCHEDULES = LONG ? 500 : 16;
 const PAIRS = LONG ? 2_000 : 2;
-/**
- * In one of two runs of 40, a lane's Kafka did not come back after it had died, and its schedule
- * never ended: until that is understood, Kafka dies in long runs only.
- */
-const KINDS = 'kill-worker,kill-vault,kill-key-release,pause-worker,link-late,link-cut,link-snip';
 const MINUTES = LONG ? 1_440 : 15;
 const NO_KAFKA = 69;
 const RECOVERY_MS_MAX = 30_000;
@@ -48,7 +44,7 @@ test(`${SCHEDULES} schedules and ${PAIRS} pairs of deaths leave no anomaly`, {
 }, async (context) => {
   const { exitCode, outcomes, summary } = await run([
     ...['--seeds', String(SCHEDULES), '--pairs', String(PAIRS)],
-    ...(LONG ? ['--cover'] : ['--kinds', KINDS]),
+    ...(LONG ? ['--cover'] : []),
     // What a long run has done is not done again.
     ...(LONG ? ['--out', '.strongroom/fault-runs.jsonl'] : []),
   ]);

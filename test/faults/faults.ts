@@ -29,8 +29,8 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
     for (const pid of vaultsOf(workers)) kill(pid);
     return NOTHING;
   },
-  'kill-broker': ({ world: { node } }) => {
-    node.kill();
+  'kill-broker': async ({ world: { node } }) => {
+    await node.kill();
     return () => node.start();
   },
   'restart-broker': async ({ world: { node } }) => {
@@ -76,14 +76,12 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
     await node.fillDisk();
     return async () => {
       await node.emptyDisk();
-      // A broker that cannot write ends itself, sooner or later.
-      await delay(BROKER_ENDS_MS);
+      // A broker that cannot write ends itself, sooner or later: perhaps after it was looked at.
+      await node.kill();
       await node.start();
     };
   },
 };
-
-const BROKER_ENDS_MS = 500;
 
 /** Kinds that this machine cannot do, and why. */
 export function missingKinds({ node }: World): Partial<Record<FaultKind, string>> {

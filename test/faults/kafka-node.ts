@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, type RunningKafka, startLocalKafka } from '@strongroom/record-log/local-kafka';
 
 /** One real Kafka that is killed, restarted and filled up, always on the same port and data. */
@@ -32,9 +33,12 @@ export class KafkaNode {
     return path.join(this.#folder, 'data');
   }
 
-  kill(): void {
+  /** Resolves when it is gone: until then it would be taken for one that runs. */
+  async kill(): Promise<void> {
     const { pid = 0 } = this.#running ?? {};
-    if (pid > 0 && isAlive(pid)) process.kill(pid, 'SIGKILL');
+    if (pid === 0 || !isAlive(pid)) return;
+    process.kill(pid, 'SIGKILL');
+    while (isAlive(pid)) await delay(POLL_MS);
   }
 
   async stop(): Promise<void> {
@@ -63,11 +67,13 @@ export class KafkaNode {
   }
 
   async close(): Promise<void> {
-    this.kill();
+    await this.kill();
     await this.stop();
     if (this.hasSmallDisk) spawnSync('umount', ['-l', this.#folder]);
   }
 }
+
+const POLL_MS = 10;
 
 /** A schedule writes a few megabytes (index files are sparse), and a world has some twenty. */
 const DISK = 'size=256m';
