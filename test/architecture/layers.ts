@@ -36,6 +36,12 @@ export const LAYERS: readonly Layer[] = [
     why: 'sealing loads protocol only, and turns bytes into bytes',
   },
   {
+    files: /^packages\/analysis\/src\//,
+    workspace: [/^protocol\//],
+    outside: [/^@duckdb\//, /^node:assert\/strict$/],
+    why: 'analysis judges SQL and loads protocol only',
+  },
+  {
     files: /^packages\/attestation\/src\/(platforms|insecure)(\.ts$|\/)/,
     workspace: [/^protocol\//],
     why: 'attestation loads protocol only',
@@ -60,7 +66,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     files: /^packages\/testkit\/src\//,
-    workspace: [/^(protocol|sealing|attestation|record-log|runtime)\//],
+    workspace: [/^(protocol|sealing|analysis|attestation|record-log|runtime)\//],
     forbidden: [/^kafkajs/],
     why: 'testkit loads packages, never services',
   },
@@ -104,7 +110,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     files: VAULT,
-    workspace: [/^(protocol|sealing)\//],
+    workspace: [/^(protocol|sealing|analysis)\//],
     outside: [/^apache-arrow$/, /^@duckdb\//, /^jose$/, /^zod$/, /^node:(crypto|assert|util)/],
     walls: [{ behind: /^services\/enclave-worker\/src\/(?!vault\/)/, types: NONE }],
     why: 'the vault has no file, network, clock, logger or log client',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { DuckDBResultReader, DuckDBType } from '@duckdb/node-api';
+import { type CheckedQuery, checkQuery } from '@strongroom/analysis/sql-gate';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { DatasetId } from '@strongroom/protocol/fields';
@@ -8,7 +9,6 @@ import { Engine } from './engine.ts';
 import { isResultType, type TypedColumn } from './result-types.ts';
 import { RowStore, type StoredBatch } from './row-store.ts';
 import { isSessionQuery } from './sessions.ts';
-import { type CheckedQuery, checkQuery } from './sql-gate.ts';
 import type { TimeWindow } from './window.ts';
 
 /** The groups of one query in one window: not yet fit to leave. */

@@ -1,153 +1,30 @@
-import assert from 'node:assert/strict';
-import { type DuckDBConnection, DuckDBInstance, type DuckDBResultReader } from '@duckdb/node-api';
-import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import {
+  connectLocked,
+  type EngineOptions,
+  LockedEngine,
+  withoutText,
+} from '@strongroom/analysis/locked-engine';
+import type { ErrorFacts } from '@strongroom/protocol/errors';
 import { ArrowTableFunction } from './arrow-table-function.ts';
 import type { RowGroup } from './row-group.ts';
 
-/**
- * DuckDB, in memory and locked down. Nothing that it says leaves: its messages quote values
- * ("Could not convert string 'Alice'"), so every failure becomes a code here.
- */
-export class Engine {
-  readonly #connection: DuckDBConnection;
+/** The locked engine, and the way by which rows come into it. */
+export class Engine extends LockedEngine {
   readonly #rows: ArrowTableFunction;
 
-  private constructor(connection: DuckDBConnection) {
-    this.#connection = connection;
+  protected constructor(connection: DuckDBConnection) {
+    super(connection);
     this.#rows = ArrowTableFunction.register(connection);
   }
 
   /** @throws ERR_ENGINE_OPEN unless every lock can be read back, ERR_VAULT_MEMORY */
-  static async open(options: { memoryMb?: number } = {}): Promise<Engine> {
-    const memoryMb = options.memoryMb ?? ENGINE_MEMORY_MB_DEFAULT;
-    try {
-      const connection = await openLocked(memoryMb);
-      await checkLocks(connection);
-      return new Engine(connection);
-    } catch (error) {
-      throw new StrongroomError(isOutOfMemory(error) ? 'ERR_VAULT_MEMORY' : 'ERR_ENGINE_OPEN');
-    }
-  }
-
-  /** @throws ERR_VAULT_MEMORY, ERR_QUERY_FAILED */
-  async run(sql: string, facts: ErrorFacts = {}): Promise<void> {
-    await withoutText(facts, () => this.#connection.run(sql));
-  }
-
-  /** @throws ERR_VAULT_MEMORY, ERR_QUERY_FAILED */
-  async read(sql: string, facts: ErrorFacts = {}): Promise<DuckDBResultReader> {
-    return withoutText(facts, () => this.#connection.runAndReadAll(sql));
-  }
-
-  /** Reads the first rows of a result, at least `rows` of them if there are so many. */
-  async readUntil(sql: string, rows: number, facts: ErrorFacts = {}): Promise<DuckDBResultReader> {
-    return withoutText(facts, () => this.#connection.streamAndReadUntil(sql, rows));
+  static override async open(options: EngineOptions = {}): Promise<Engine> {
+    return new Engine(await connectLocked(options));
   }
 
   /** Runs `sql`, in which `strongroom_rows()` stands for the group's rows. */
   async insert(sql: string, group: RowGroup, facts: ErrorFacts = {}): Promise<void> {
-    await withoutText(facts, () => this.#rows.scan(group, () => this.#connection.run(sql)));
+    await withoutText(facts, () => this.#rows.scan(group, () => this.connection.run(sql)));
   }
-
-  /** The parser's tree as JSON text; what is not a SELECT gives `{"error":true, …}`. */
-  async parse(sql: string): Promise<string> {
-    return withoutText({}, async () => {
-      const query = 'SELECT json_serialize_sql($1::VARCHAR)';
-      const [row] = (await this.#connection.runAndReadAll(query, [sql])).getRows();
-      return String(row?.[0]);
-    });
-  }
-
-  close(): void {
-    this.#connection.closeSync();
-  }
-}
-
-/** Six tenths of a gibibyte: the process stays under one, with the keys' and the buffers' share. */
-const ENGINE_MEMORY_MB_DEFAULT = 600;
-
-/**
- * What holds after the start, read back before the first row comes in. `temp_directory` must be set
- * when the database is made: afterwards, and beside enable_external_access, it is refused.
- */
-const LOCKS: Readonly<Record<string, string>> = {
-  allow_community_extensions: 'false',
-  allow_persistent_secrets: 'false',
-  allow_unredacted_secrets: 'false',
-  allow_unsigned_extensions: 'false',
-  autoinstall_known_extensions: 'false',
-  autoload_known_extensions: 'false',
-  enable_external_access: 'false',
-  enable_external_file_cache: 'false',
-  lock_configuration: 'true',
-  preserve_insertion_order: 'true',
-  temp_directory: '',
-  // More threads would add floating-point numbers in another order from run to run.
-  threads: '1',
-  Calendar: 'gregorian',
-  TimeZone: 'UTC',
-};
-
-async function openLocked(memoryMb: number): Promise<DuckDBConnection> {
-  const instance = await DuckDBInstance.create(':memory:', {
-    temp_directory: '',
-    threads: '1',
-    memory_limit: `${memoryMb}MiB`,
-    allow_unsigned_extensions: 'false',
-  });
-  const connection = await instance.connect();
-  for (const statement of [
-    'SET allow_community_extensions = false',
-    'SET allow_persistent_secrets = false',
-    'SET allow_unredacted_secrets = false',
-    'SET autoinstall_known_extensions = false',
-    'SET autoload_known_extensions = false',
-    "SET Calendar = 'gregorian'",
-    "SET TimeZone = 'UTC'",
-    'SET preserve_insertion_order = true',
-    'SET enable_external_file_cache = false',
-    'SET enable_external_access = false',
-    "SET disabled_filesystems = 'LocalFileSystem'",
-    'SET lock_configuration = true',
-  ]) {
-    await connection.run(statement);
-  }
-  return connection;
-}
-
-async function checkLocks(connection: DuckDBConnection): Promise<void> {
-  const reader = await connection.runAndReadAll('SELECT name, value FROM duckdb_settings()');
-  const found = new Map(reader.getRows().map(([name, value]) => [String(name), String(value)]));
-  for (const [name, expected] of Object.entries(LOCKS)) {
-    assert.equal(found.get(name), expected, `lock ${name}`);
-  }
-  // The list of disabled file systems cannot be read back; that it works, can be tried.
-  for (const attempt of ["SELECT * FROM read_text('/dev/null')", 'SET threads = 2']) {
-    assert(!(await succeeds(connection, attempt)), 'the engine is locked');
-  }
-}
-
-async function succeeds(connection: DuckDBConnection, sql: string): Promise<boolean> {
-  try {
-    await connection.run(sql);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function withoutText<T>(facts: ErrorFacts, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    throw new StrongroomError(
-      isOutOfMemory(error) ? 'ERR_VAULT_MEMORY' : 'ERR_QUERY_FAILED',
-      facts,
-    );
-  }
-}
-
-/** The engine's own limit, or the system's: then C++ says `bad_alloc`, with or without the rest. */
-function isOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && /^Out of Memory|bad.alloc/.test(error.message);
 }

@@ -1,10 +1,10 @@
 import { codeOf } from '@strongroom/protocol/errors';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Engine } from './engine.ts';
+import { LockedEngine } from './locked-engine.ts';
 
-let engine: Engine;
+let engine: LockedEngine;
 beforeAll(async () => {
-  engine = await Engine.open({ memoryMb: 64 });
+  engine = await LockedEngine.open({ memoryMb: 64 });
 });
 afterAll(() => engine.close());
 
@@ -49,7 +49,7 @@ test('memory that runs out has a code of its own, and the engine lives on', asyn
 });
 
 test('an engine that has no memory to start with says so', async () => {
-  const code = await Engine.open({ memoryMb: 0 }).then(
+  const code = await LockedEngine.open({ memoryMb: 0 }).then(
     () => undefined,
     (error: unknown) => codeOf(error),
   );
@@ -57,7 +57,7 @@ test('an engine that has no memory to start with says so', async () => {
 });
 
 test('a second engine is as locked as the first', async () => {
-  const second = await Engine.open({ memoryMb: 128 });
+  const second = await LockedEngine.open({ memoryMb: 128 });
   second.close();
   expect(await codeFrom('SELECT 1')).toBeUndefined();
 });

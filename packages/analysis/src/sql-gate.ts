@@ -1,10 +1,13 @@
 import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { SESSION_COLUMNS } from '@strongroom/protocol/windows';
-import type { Engine } from './engine.ts';
+import type { LockedEngine } from './locked-engine.ts';
 import { checkExpression, type Names } from './sql-expression.ts';
 import { checkSelect } from './sql-select.ts';
 import { listOf, membersOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
+
+/** Whoever will run the SQL has to be the one who reads it. */
+export type SqlParser = Pick<LockedEngine, 'parse'>;
 
 /** SQL that passed the gate, with an order that leaves no two results of one group set. */
 export interface CheckedQuery {
@@ -23,12 +26,12 @@ export interface CheckedQuery {
  *   ERR_VAULT_MEMORY
  */
 export async function checkQuery(
-  engine: Engine,
+  parser: SqlParser,
   contract: Contract,
   query: Query,
 ): Promise<CheckedQuery> {
   try {
-    const top = await parseOne(engine, query.sql);
+    const top = await parseOne(parser, query.sql);
     const columns = columnsOf(contract, query);
     const names = { columns, aliases: aliasesIn(top) };
     const used = new Set<string>();
@@ -38,7 +41,7 @@ export async function checkQuery(
     }
     const resultNames = checkResultNames(top);
     const groupRowsIndex = findGroupRows(top, resultNames, query.disclosure.groupRowsColumn);
-    const sql = await withTotalOrder(engine, query.sql, top, names);
+    const sql = await withTotalOrder(parser, query.sql, top, names);
     return { query, sql, groupRowsIndex, columnNames: columnNamesIn(top) };
   } catch (error) {
     // Memory that ran out says nothing about the query, and may be there at the next attempt.
@@ -47,8 +50,8 @@ export async function checkQuery(
   }
 }
 
-async function parseOne(engine: Engine, sql: string): Promise<TreeNode> {
-  const tree = nodeOf(JSON.parse(await engine.parse(sql)));
+async function parseOne(parser: SqlParser, sql: string): Promise<TreeNode> {
+  const tree = nodeOf(JSON.parse(await parser.parse(sql)));
   if (tree['error'] !== false) throw refuse('not a SELECT', { query_location: positionOf(tree) });
   const [statement, ...more] = listOf(tree['statements']).map(nodeOf);
   if (!statement || more.length > 0) throw refuse('more or less than one statement');
@@ -143,7 +146,7 @@ function findGroupRows(top: TreeNode, names: readonly string[], wanted: string):
  * and the tree of the new text is compared with the old one.
  */
 async function withTotalOrder(
-  engine: Engine,
+  parser: SqlParser,
   sql: string,
   top: TreeNode,
   names: Names,
@@ -155,7 +158,7 @@ async function withTotalOrder(
   const [before, after] = splitAtLimit(bytes, limit);
   // The line break ends a comment that the text may end with.
   const ordered = `${before.replace(/[\s;]+$/, '')}\n${more}\n${after}`;
-  const again = await parseOne(engine, ordered);
+  const again = await parseOne(parser, ordered);
   const found = readModifiers(again, names);
   const rest = found.orders.slice(orders.length).map((order) => nodeOf(order['expression']));
   const isSame =

@@ -1,10 +1,21 @@
-import type { Contract, Query } from '@strongroom/protocol/contract';
+import type { ColumnContract, Contract, Dataset, Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
-import type { QueryId } from '@strongroom/protocol/fields';
+import type { DatasetId, PartyId, QueryId } from '@strongroom/protocol/fields';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { datasetWith } from '../../../test/arrow-tables.ts';
-import { Engine } from './engine.ts';
-import { checkQuery } from './sql-gate.ts';
+import { LockedEngine } from './locked-engine.ts';
+import { checkQuery, type SqlParser } from './sql-gate.ts';
+
+function datasetWith(columns: ColumnContract[], more: Partial<Dataset>): Dataset {
+  return {
+    id: 'set' as DatasetId,
+    owner: 'owner' as PartyId,
+    relation: 'rows',
+    columns,
+    keyId: 'kek',
+    wrappingKey: { kty: 'RSA', n: 'x', e: 'AQAB' },
+    ...more,
+  };
+}
 
 const flights = datasetWith(
   [
@@ -26,9 +37,9 @@ const airports = datasetWith(
 );
 const contract = { datasets: [flights, airports] } as unknown as Contract;
 
-let engine: Engine;
+let engine: LockedEngine;
 beforeAll(async () => {
-  engine = await Engine.open();
+  engine = await LockedEngine.open();
   await engine.run(`CREATE TABLE flights AS SELECT TIMESTAMP '2001-01-01' AS date,
     1::BIGINT AS delay,
     2 AS distance, 'SFO' AS origin, 'LAX' AS destination`);
@@ -308,7 +319,7 @@ test('memory that runs out while a query is judged is no refusal of the query', 
     parse: async () => {
       throw new StrongroomError('ERR_VAULT_MEMORY');
     },
-  } as unknown as Engine;
+  } as SqlParser;
   const sql = 'SELECT origin, count(*) AS n FROM flights GROUP BY origin';
   const code = await checkQuery(starved, contract, queryOf(sql, ['flights'])).then(
     () => undefined,
