@@ -22,7 +22,7 @@ export class KafkaNode {
   static async start(folder: string): Promise<KafkaNode> {
     await mkdir(folder, { recursive: true });
     const hasSmallDisk = mountSmallDisk(folder);
-    return new KafkaNode(folder, await startLocalKafka({ folder }), hasSmallDisk);
+    return new KafkaNode(folder, await startLocalKafka({ folder, shortLived: true }), hasSmallDisk);
   }
 
   get address(): string {
@@ -49,7 +49,8 @@ export class KafkaNode {
   async start(): Promise<void> {
     const { pid = 0 } = this.#running ?? {};
     if (pid > 0 && isAlive(pid)) return;
-    this.#running = await startLocalKafka({ folder: this.#folder, port: this.port });
+    const { port } = this;
+    this.#running = await startLocalKafka({ folder: this.#folder, port, shortLived: true });
   }
 
   /** Leaves not a page on its disk. */

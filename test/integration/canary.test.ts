@@ -158,7 +158,7 @@ describe('canaries', () => {
     await mkdir(own);
     const folders = await prepareFolders(run);
     const processes = new Processes(folders.logs, { TMPDIR: temporary });
-    kafka = await startLocalKafka({ folder: path.join(run, 'kafka') });
+    kafka = await startLocalKafka({ folder: path.join(run, 'kafka'), shortLived: true });
     const log = await connectKafkaLog({ brokers: kafka.brokers.split(','), clientId: 'canary' });
     const agreement = await setUp(processes, folders, PLAN);
     const brokers = kafka.brokers;

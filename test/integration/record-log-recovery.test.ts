@@ -44,7 +44,7 @@ const connect = (brokers: string) =>
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'strongroom-recovery-'));
-  kafka = await startLocalKafka({ folder: path.join(folder, 'first') });
+  kafka = await startLocalKafka({ folder: path.join(folder, 'first'), shortLived: true });
   proxy = await startFaultyProxy(kafka.brokers);
   direct = await connect(kafka.brokers);
   log = await connect(proxy.brokers);
@@ -70,7 +70,7 @@ const killNode = () => process.kill(kafka.pid, 'SIGKILL');
 async function restartNode(): Promise<void> {
   const port = Number(kafka.brokers.split(':').at(-1));
   await expect.poll(() => localKafkaStatus(kafka.folder), { timeout: 10_000 }).toBeUndefined();
-  kafka = await startLocalKafka({ folder: kafka.folder, port });
+  kafka = await startLocalKafka({ folder: kafka.folder, port, shortLived: true });
 }
 
 const outcomeOf = (call: Promise<unknown>) =>

@@ -15,7 +15,7 @@ declare module 'vitest' {
 export default async function startKafka(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'strongroom-kafka-'));
   const onProgress = (line: string) => process.stderr.write(`${line}\n`);
-  const kafka = await findKafka({ folder, onProgress });
+  const kafka = await findKafka({ folder, onProgress, shortLived: true });
   project.provide('brokers', kafka.brokers);
   return async () => {
     await kafka.stop();
