@@ -347,6 +347,11 @@ describe('contract', () => {
     ['amendment without predecessor', (c) => Object.assign(c, { version: 2 }), 'previous'],
     ['upper case in an id', (c) => Object.assign(c.queries[0], { id: 'Daily' }), 'queries.0.id'],
     ['unknown platform', (c) => Object.assign(c.enclave, { platform: 'any' }), 'enclave.platform'],
+    [
+      'an analysis rule of an unknown column',
+      (draft) => Object.assign(draft.datasets[0], { rules: { columns: { x: { dimension: {} } } } }),
+      'datasets.flights-west.rules',
+    ],
   ])('refuses: %s', (_name, change, place) => {
     const draft = mutable();
     change(draft);

@@ -1,5 +1,6 @@
 // More than 300 lines, since the shape and the references inside it are read together.
 import { z } from 'zod';
+import { AnalysisRulesSchema, ruleProblemIn } from './analysis-rules.ts';
 import { canonicalBytes, parseCanonical } from './canonical-json.ts';
 import {
   contradictionIn,
@@ -129,6 +130,8 @@ export const DatasetSchema = z.strictObject({
   wrappingKey: WrappingKeySchema,
   /** The private half is under so many holders, and `keyId` a mere name. Default: the owner's. */
   keyShares: z.exactOptional(KeySharesSchema),
+  /** What queries may do with which column. Absent: whatever the gate lets through. */
+  rules: z.exactOptional(AnalysisRulesSchema),
 });
 export type Dataset = z.infer<typeof DatasetSchema>;
 
@@ -290,6 +293,8 @@ function checkDataset(contract: Contract, dataset: Dataset): void {
   }
   const problem = keySharesProblemIn(contract, dataset.id);
   if (problem !== undefined) throw malformed(`${at}.keyShares`, problem);
+  const ruleProblem = ruleProblemIn(dataset, contract.datasets);
+  if (ruleProblem !== undefined) throw malformed(`${at}.rules`, ruleProblem);
   for (const other of contract.datasets) {
     const shares = other.relation === dataset.relation;
     if (shares && relationShape(other) !== relationShape(dataset)) {

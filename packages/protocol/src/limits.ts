@@ -127,6 +127,8 @@ export const IDENTIFIER_CHARACTERS_MAX = 63;
 export const WINDOWS_PER_ROW_MAX = 1_440;
 /** A result may have so many rows; a larger one is refused, not cut. */
 export const AGGREGATE_ROWS_MAX = 100_000;
+/** Of one dimension, as an analysis rule lists them. */
+export const DOMAIN_VALUES_MAX = 1_024;
 
 /** An entry names the conditions that a token missed; more of them are left out. */
 export const AUDIT_ENTRY_CHARACTERS_MAX = 65_536;
