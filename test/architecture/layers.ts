@@ -42,6 +42,12 @@ export const LAYERS: readonly Layer[] = [
     why: 'analysis judges SQL and loads protocol only',
   },
   {
+    files: /^packages\/privacy\/src\//,
+    workspace: [/^protocol\//],
+    outside: [/^node:(crypto|assert\/strict)$/],
+    why: 'privacy is the mathematics of noise: numbers in, numbers out',
+  },
+  {
     files: /^packages\/attestation\/src\/(platforms|insecure)(\.ts$|\/)/,
     workspace: [/^protocol\//],
     why: 'attestation loads protocol only',
