@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict';
 import type { ColumnContract, Dataset } from '@strongroom/protocol/contract';
-import { StrongroomError } from '@strongroom/protocol/errors';
+import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
+import { refused } from './arrow-refusal.ts';
 import {
   type ArrowField,
   type ArrowStream,
@@ -52,14 +54,23 @@ export function readArrowBatch(bytes: Uint8Array, dataset: Dataset, rows: number
   try {
     const stream = readArrowStream(aligned(bytes), dataset.columns.length);
     checkColumns(stream.fields, dataset.columns);
-    if (stream.batch.rows !== rows) throw refused('rows');
+    if (stream.batch.rows !== rows) throw refused('rows', 'record batch', 'as the seal says');
     return { rows, columns: readColumns(stream, dataset.columns) };
   } catch (error) {
-    // A foreign error's message could quote the owner's bytes: only the code goes on.
-    const facts = error instanceof StrongroomError ? error.facts : {};
-    throw new StrongroomError('ERR_BATCH_CONTENT', { ...facts, dataset: dataset.id });
+    throw new StrongroomError('ERR_BATCH_CONTENT', { ...factsOf(error), dataset: dataset.id });
   }
 }
+
+/** A foreign error's message could quote the owner's bytes: only what kind it is goes on. */
+function factsOf(error: unknown): ErrorFacts {
+  if (error instanceof StrongroomError) return error.facts;
+  if (error instanceof RangeError) return refused('metadata leaves its bounds', 'metadata').facts;
+  const isText = error instanceof TypeError && 'code' in error && error.code === BAD_UTF8;
+  return isText ? refused('not UTF-8', 'metadata').facts : {};
+}
+
+/** What Node's TextDecoder throws. */
+const BAD_UTF8 = 'ERR_ENCODING_INVALID_ENCODED_DATA';
 
 /** Arrow aligns its buffers to 8 bytes within the stream; typed arrays need it within memory. */
 function aligned(bytes: Uint8Array): Uint8Array {
@@ -67,32 +78,42 @@ function aligned(bytes: Uint8Array): Uint8Array {
 }
 
 function checkColumns(fields: readonly ArrowField[], columns: readonly ColumnContract[]): void {
-  if (fields.length !== columns.length) throw refused('columns');
-  for (const [index, column] of columns.entries()) {
+  if (fields.length !== columns.length) {
+    throw refused('columns', 'schema', `${columns.length} columns`);
+  }
+  for (const [index, { name, type, nullable }] of columns.entries()) {
     const field = fields[index];
-    if (field?.name !== column.name) throw refused('name');
-    if (field.type !== column.type) throw refused('type');
-    if (field.nullable !== column.nullable) throw refused('nullable');
+    if (field?.name !== name) throw refused('name', `column ${index + 1}`, name);
+    if (field.type !== type) throw refused('type', name, type);
+    if (field.nullable !== nullable) {
+      throw refused('nullable', name, nullable ? 'nullable' : 'not nullable');
+    }
   }
 }
 
 function readColumns(stream: ArrowStream, columns: readonly ColumnContract[]): ArrowColumn[] {
-  const regions = stream.batch.regions[Symbol.iterator]();
-  const read = columns.map((column, index) => {
-    const node = stream.batch.nodes[index];
-    if (!node || node.length !== stream.batch.rows) throw refused('node');
-    const validity = readValidity(next(regions), node.length, node.nulls, column.nullable);
-    const values = next(regions);
-    if (column.type === 'utf8') {
-      return readText(values, node.length, validity, labelsOf(stream, stream.fields[index]));
-    }
-    if (column.type === 'bool') return readBool(values, node, validity);
-    return readFixed(values, node, validity, WIDTHS[column.type]);
+  const { nodes, regions } = stream.batch;
+  if (nodes.length !== columns.length) throw refused('number of nodes', 'record batch');
+  // A bitmap and the values, of every type.
+  if (regions.length !== columns.length * 2) throw refused('number of buffers', 'record batch');
+  return columns.map((column, index) => {
+    const [node, bitmap, values] = [nodes[index], regions[index * 2], regions[index * 2 + 1]];
+    assert(node && bitmap && values, 'counted above');
+    if (node.length !== stream.batch.rows) throw refused('rows', column.name);
+    if (!column.nullable && node.nulls !== 0) throw refused('null', column.name);
+    const validity = readValidity(bitmap, node, column.name);
+    const part = { name: column.name, values, node, validity };
+    if (column.type === 'utf8') return readText(part, labelsOf(stream, index, column.name));
+    return column.type === 'bool' ? readBool(part) : readFixed(part, WIDTHS[column.type]);
   });
-  if (regions.next().done !== true || stream.batch.nodes.length !== columns.length) {
-    throw refused('buffers');
-  }
-  return read;
+}
+
+/** One column's part of the record batch. */
+interface Part {
+  readonly name: string;
+  readonly values: Uint8Array;
+  readonly node: Node;
+  readonly validity: Validity;
 }
 
 const WIDTHS = {
@@ -111,19 +132,10 @@ interface Node {
 }
 
 /** An absent bitmap means that every row has a value; a present one must agree with its count. */
-function readValidity(
-  bitmap: Uint8Array,
-  rows: number,
-  nulls: number,
-  nullable: boolean,
-): Validity {
-  if (!nullable && nulls !== 0) throw refused('null');
-  if (bitmap.length === 0) {
-    if (nulls !== 0) throw refused('validity');
-    return null;
-  }
-  if (bitmap.length < Math.ceil(rows / 8)) throw refused('validity');
-  if (rows - countBits(bitmap, rows) !== nulls) throw refused('null count');
+function readValidity(bitmap: Uint8Array, { length, nulls }: Node, place: string): Validity {
+  if (bitmap.length === 0 && nulls === 0) return null;
+  if (bitmap.length < Math.ceil(length / 8)) throw refused('validity length', place);
+  if (length - countBits(bitmap, length) !== nulls) throw refused('null count', place);
   return nulls === 0 ? null : bitmap;
 }
 
@@ -142,40 +154,31 @@ const BITS_IN_BYTE = Uint8Array.from({ length: 256 }, (_none, byte) => {
   return bits;
 });
 
-function readFixed(
-  values: Uint8Array,
-  node: Node,
-  validity: Validity,
-  width: 2 | 4 | 8,
-): FixedColumn {
-  const bytes = valuesOf(values, node, node.length * width);
-  return { kind: 'fixed', width, values: bytes, validity };
+function readFixed(part: Part, width: 2 | 4 | 8): FixedColumn {
+  const values = valuesOf(part, part.node.length * width);
+  return { kind: 'fixed', width, values, validity: part.validity };
 }
 
-function readBool(values: Uint8Array, node: Node, validity: Validity): BoolColumn {
-  return { kind: 'bool', bits: valuesOf(values, node, Math.ceil(node.length / 8)), validity };
+function readBool(part: Part): BoolColumn {
+  const bits = valuesOf(part, Math.ceil(part.node.length / 8));
+  return { kind: 'bool', bits, validity: part.validity };
 }
 
 /** Some writers leave the values out when every row is null (apache/arrow-js#392). */
-function valuesOf(values: Uint8Array, node: Node, bytes: number): Uint8Array {
+function valuesOf({ name, values, node }: Part, bytes: number): Uint8Array {
   if (values.length === 0 && node.nulls === node.length) return new Uint8Array(bytes);
-  if (values.length < bytes) throw refused('values');
+  if (values.length < bytes) throw refused('values length', name);
   return values.subarray(0, bytes);
 }
 
-function readText(
-  values: Uint8Array,
-  rows: number,
-  validity: Validity,
-  labels: readonly string[],
-): TextColumn {
-  const missing = labels.length === 0 && values.length === 0;
-  const bytes = missing ? new Uint8Array(rows * 4) : values;
-  if (bytes.length < rows * 4) throw refused('values');
-  const indices = new Int32Array(bytes.buffer, bytes.byteOffset, rows);
-  for (let row = 0; row < rows; row++) {
+function readText(part: Part, labels: readonly string[]): TextColumn {
+  const { name, node, validity } = part;
+  const bytes = valuesOf(part, node.length * 4);
+  const indices = new Int32Array(bytes.buffer, bytes.byteOffset, node.length);
+  for (let row = 0; row < node.length; row++) {
     const index = indices[row] ?? -1;
-    if ((index < 0 || index >= labels.length) && isValid(validity, row)) throw refused('index');
+    const isLabel = index >= 0 && index < labels.length;
+    if (!isLabel && isValid(validity, row)) throw refused('index', name, 'within the dictionary');
   }
   return { kind: 'text', indices, labels, validity };
 }
@@ -185,40 +188,42 @@ export function isValid(validity: Validity, row: number): boolean {
 }
 
 /** A dictionary of one utf8 column: no nulls, offsets that rise and stay within the bytes. */
-function labelsOf(stream: ArrowStream, field: ArrowField | undefined): string[] {
+function labelsOf(stream: ArrowStream, index: number, name: string): string[] {
   // A writer may leave out the dictionary of a column whose rows are all null.
-  const part = stream.dictionaries.get(field?.dictionary ?? -1);
-  return part ? readLabels(part) : [];
+  const part = stream.dictionaries.get(stream.fields[index]?.dictionary ?? -1);
+  return part ? readLabels(part, `dictionary of ${name}`) : [];
 }
 
-function readLabels(part: StreamPart): string[] {
-  const [node] = part.nodes;
-  const [validity, offsetBytes, letters] = part.regions;
-  if (!node || !validity || !offsetBytes || !letters) throw refused('dictionary');
-  if (part.nodes.length !== 1 || part.regions.length !== 3) throw refused('dictionary');
-  if (node.length !== part.rows || node.nulls !== 0) throw refused('dictionary');
+function readLabels({ rows, nodes, regions }: StreamPart, place: string): string[] {
+  const [node] = nodes;
+  const [bitmap, offsetBytes, letters] = regions;
+  if (!node || nodes.length !== 1) throw refused('number of nodes', place);
+  if (!bitmap || !offsetBytes || !letters || regions.length !== 3) {
+    throw refused('number of buffers', place);
+  }
+  if (node.length !== rows) throw refused('rows', place);
+  if (node.nulls !== 0) throw refused('null', place);
+  readValidity(bitmap, node, place);
   if (node.length === 0) return [];
-  if (offsetBytes.length < (node.length + 1) * 4) throw refused('offsets');
+  if (offsetBytes.length < (node.length + 1) * 4) throw refused('offsets', place);
   const offsets = new Int32Array(offsetBytes.buffer, offsetBytes.byteOffset, node.length + 1);
+  return readTexts(offsets, letters, place);
+}
+
+function readTexts(offsets: Int32Array, letters: Uint8Array, place: string): string[] {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  const labels: string[] = [];
-  let start = offsets[0] ?? -1;
-  if (start !== 0) throw refused('offsets');
-  for (let index = 1; index <= node.length; index++) {
+  const texts: string[] = [];
+  let start = 0;
+  if (offsets[0] !== 0) throw refused('offsets', place);
+  for (let index = 1; index < offsets.length; index++) {
     const end = offsets[index] ?? -1;
-    if (end < start || end > letters.length) throw refused('offsets');
-    labels.push(decoder.decode(letters.subarray(start, end)));
+    if (end < start || end > letters.length) throw refused('offsets', place);
+    try {
+      texts.push(decoder.decode(letters.subarray(start, end)));
+    } catch {
+      throw refused('not UTF-8', place);
+    }
     start = end;
   }
-  return labels;
-}
-
-function next(regions: Iterator<Uint8Array>): Uint8Array {
-  const region = regions.next();
-  if (region.done === true) throw refused('buffers');
-  return region.value;
-}
-
-function refused(problem: string): StrongroomError {
-  return new StrongroomError('ERR_BATCH_CONTENT', { problem });
+  return texts;
 }

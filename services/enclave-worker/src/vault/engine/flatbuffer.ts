@@ -1,4 +1,4 @@
-import { StrongroomError } from '@strongroom/protocol/errors';
+import { refused } from './arrow-refusal.ts';
 
 /**
  * A bounded reader of FlatBuffers tables (as its "Internals" page lays them out), for the four
@@ -10,61 +10,73 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 export class FlatTable {
   readonly #view: DataView;
   readonly #at: number;
-  readonly #fields: number;
-  readonly #fieldsEnd: number;
+  /** Of the table itself: its values lie before. */
+  readonly #end: number;
+  readonly #slots: number;
+  readonly #slotsEnd: number;
 
-  private constructor(view: DataView, at: number) {
-    this.#view = view;
-    this.#at = at;
+  /** @param known how many members the format gives such a table; one more means what we cannot */
+  private constructor(view: DataView, at: number, known: number) {
     const vtable = at - view.getInt32(at, true);
     const size = view.getUint16(vtable, true);
-    this.#fields = vtable + 4;
-    this.#fieldsEnd = vtable + size;
-    if (vtable < 0 || this.#fieldsEnd > view.byteLength) throw outOfBounds();
+    this.#view = view;
+    this.#at = at;
+    this.#end = at + view.getUint16(vtable + 2, true);
+    this.#slots = vtable + 4;
+    this.#slotsEnd = vtable + size;
+    const isWhole = vtable >= 0 && size >= 4 && size % 2 === 0;
+    if (!isWhole || this.#slotsEnd > view.byteLength) throw outOfBounds();
+    if (this.#end > view.byteLength || this.#end < at + 4) throw outOfBounds();
+    for (let slot = this.#slots + known * 2; slot < this.#slotsEnd; slot += 2) {
+      if (view.getUint16(slot, true) !== 0) throw refused('metadata unknown', 'metadata');
+    }
   }
 
-  /** @throws ERR_BATCH_CONTENT or RangeError when an offset leaves the bytes */
-  static root(bytes: Uint8Array): FlatTable {
+  /** @throws ERR_BATCH_CONTENT, or a RangeError when an offset leaves the bytes */
+  static root(bytes: Uint8Array, known: number): FlatTable {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return new FlatTable(view, view.getUint32(0, true));
+    return new FlatTable(view, view.getUint32(0, true), known);
   }
 
   /** Where a field's value lies; 0 when the table leaves it at its default. */
-  #position(field: number): number {
-    const slot = this.#fields + field * 2;
-    if (slot + 2 > this.#fieldsEnd) return 0;
+  #position(field: number, bytes: number): number {
+    const slot = this.#slots + field * 2;
+    if (slot + 2 > this.#slotsEnd) return 0;
     const offset = this.#view.getUint16(slot, true);
-    return offset === 0 ? 0 : this.#at + offset;
+    if (offset === 0) return 0;
+    const at = this.#at + offset;
+    if (offset < 4 || at + bytes > this.#end) throw outOfBounds();
+    return at;
   }
 
   uint8(field: number, absent: number): number {
-    const at = this.#position(field);
+    const at = this.#position(field, 1);
     return at === 0 ? absent : this.#view.getUint8(at);
   }
 
   int16(field: number, absent: number): number {
-    const at = this.#position(field);
+    const at = this.#position(field, 2);
     return at === 0 ? absent : this.#view.getInt16(at, true);
   }
 
   int32(field: number, absent: number): number {
-    const at = this.#position(field);
+    const at = this.#position(field, 4);
     return at === 0 ? absent : this.#view.getInt32(at, true);
   }
 
   /** A 64-bit count: negative or beyond 2^53 is refused. */
   count(field: number): number {
-    const at = this.#position(field);
+    const at = this.#position(field, 8);
     return at === 0 ? 0 : countAt(this.#view, at);
   }
 
-  table(field: number): FlatTable | undefined {
-    const at = this.#position(field);
-    return at === 0 ? undefined : new FlatTable(this.#view, this.#follow(at));
+  table(field: number, known: number): FlatTable | undefined {
+    const at = this.#position(field, 4);
+    return at === 0 ? undefined : new FlatTable(this.#view, this.#follow(at), known);
   }
 
   text(field: number): string | undefined {
-    const at = this.#position(field);
+    const at = this.#position(field, 4);
     if (at === 0) return undefined;
     const vector = this.#vector(at, 1);
     const bytes = new Uint8Array(
@@ -72,23 +84,23 @@ export class FlatTable {
       this.#view.byteOffset + vector.at,
       vector.length,
     );
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   }
 
-  tables(field: number, maximum: number): FlatTable[] {
-    const at = this.#position(field);
+  tables(field: number, maximum: number, known: number): FlatTable[] {
+    const at = this.#position(field, 4);
     if (at === 0) return [];
     const vector = this.#vector(at, 4);
     if (vector.length > maximum) throw outOfBounds();
     return Array.from(
       { length: vector.length },
-      (_none, index) => new FlatTable(this.#view, this.#follow(vector.at + index * 4)),
+      (_none, index) => new FlatTable(this.#view, this.#follow(vector.at + index * 4), known),
     );
   }
 
   /** A vector of structs of two 64-bit counts: Arrow's FieldNode and Buffer. */
   pairs(field: number, maximum: number): [number, number][] {
-    const at = this.#position(field);
+    const at = this.#position(field, 4);
     if (at === 0) return [];
     const vector = this.#vector(at, 16);
     if (vector.length > maximum) throw outOfBounds();
@@ -98,8 +110,14 @@ export class FlatTable {
     ]);
   }
 
+  /** Whether a vector is there and holds anything. */
+  hasVector(field: number): boolean {
+    const at = this.#position(field, 4);
+    return at !== 0 && this.#view.getUint32(this.#follow(at), true) > 0;
+  }
+
   has(field: number): boolean {
-    return this.#position(field) !== 0;
+    return this.#position(field, 4) !== 0;
   }
 
   #follow(at: number): number {
@@ -120,6 +138,6 @@ function countAt(view: DataView, at: number): number {
   return Number(value);
 }
 
-function outOfBounds(): StrongroomError {
-  return new StrongroomError('ERR_BATCH_CONTENT', { problem: 'metadata leaves its bounds' });
+function outOfBounds() {
+  return refused('metadata leaves its bounds', 'metadata');
 }
