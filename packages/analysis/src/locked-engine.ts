@@ -42,6 +42,15 @@ export class LockedEngine {
     });
   }
 
+  /** The text of a parser's tree, as JSON. @throws ERR_QUERY_FAILED for what is no tree */
+  async unparse(tree: string): Promise<string> {
+    return withoutText({}, async () => {
+      const query = 'SELECT json_deserialize_sql($1::JSON)';
+      const [row] = (await this.connection.runAndReadAll(query, [tree])).getRows();
+      return String(row?.[0]);
+    });
+  }
+
   close(): void {
     this.connection.closeSync();
   }

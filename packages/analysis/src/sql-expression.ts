@@ -6,6 +6,7 @@ import {
   NUMBER_FUNCTIONS,
   NUMBER_TYPES,
   OPERATORS,
+  PRIVATE_AGGREGATES,
   ROW_FUNCTIONS,
 } from './sql-lists.ts';
 import { absent, listOf, membersOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
@@ -16,6 +17,8 @@ export interface Names {
   readonly columns: ReadonlyMap<string, 'number' | 'other'>;
   /** Names that the query gives to expressions, with these expressions. */
   readonly aliases: ReadonlyMap<string, readonly TreeNode[]>;
+  /** What the query tells has noise: it may name some functions more. */
+  readonly isPrivate: boolean;
 }
 
 /** @throws ERR_QUERY_REFUSED for the first node of an expression that is not on a list */
@@ -59,7 +62,8 @@ function checkConstant(node: TreeNode): void {
 function checkFunction(node: TreeNode, names: Names): void {
   membersOf(node, FUNCTION_MEMBERS);
   const name = textOf(node['function_name']);
-  const isAggregate = AGGREGATE_FUNCTIONS.has(name);
+  const isPrivate = names.isPrivate && PRIVATE_AGGREGATES.has(name);
+  const isAggregate = AGGREGATE_FUNCTIONS.has(name) || isPrivate;
   if (!isAggregate && !ROW_FUNCTIONS.has(name)) throw refuse(`function ${name}`, node);
   absent(node, ['catalog', 'export_state']);
   // The parser writes `main` where it rewrites syntax to a function; nothing of ours is in there.

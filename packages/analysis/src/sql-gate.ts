@@ -33,7 +33,8 @@ export async function checkQuery(
   try {
     const top = await parseOne(parser, query.sql);
     const columns = columnsOf(contract, query);
-    const names = { columns, aliases: aliasesIn(top) };
+    const isPrivate = query.privacy !== undefined;
+    const names = { columns, aliases: aliasesIn(top), isPrivate };
     const used = new Set<string>();
     checkSelect(top, { names, tables: new Set(query.relations), used, depth: 0 });
     for (const relation of query.relations) {

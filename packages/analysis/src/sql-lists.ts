@@ -20,6 +20,12 @@ export const AGGREGATE_FUNCTIONS: ReadonlySet<string> = new Set([
   'var_pop',
 ]);
 
+/**
+ * Functions that queries with noise may name besides: only over bins that the contract fixes, and
+ * the vault counts those itself (private-plan.ts).
+ */
+export const PRIVATE_AGGREGATES: ReadonlySet<string> = new Set(['histogram', 'quantile_disc']);
+
 /** Functions of one row whose result is a number. */
 export const NUMBER_FUNCTIONS: ReadonlySet<string> = new Set([
   '+',

@@ -26,7 +26,7 @@ export type AggregateName = (typeof AGGREGATE_NAMES)[number];
 const COUNTS: readonly string[] = ['count', 'count_distinct'] satisfies AggregateName[];
 
 /** An exact number with one spelling: `-3`, `0.5`. */
-const DecimalSchema = z.string().regex(/^(?!-0$)-?(0|[1-9]\d{0,17})(\.\d{0,11}[1-9])?$/);
+export const DecimalSchema = z.string().regex(/^(?!-0$)-?(0|[1-9]\d{0,17})(\.\d{0,11}[1-9])?$/);
 
 const DomainValueSchema = z.union([z.string().max(200), z.int(), z.boolean(), z.null()]);
 export type DomainValue = z.infer<typeof DomainValueSchema>;

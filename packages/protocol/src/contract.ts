@@ -37,6 +37,7 @@ import {
   STREAMS_MAX,
   STREAMS_PER_DATASET_MAX,
 } from './limits.ts';
+import { PrivacySchema, privacyProblemIn } from './privacy.ts';
 import { IssuerKeySchema, SigningKeySchema, WrappingKeySchema } from './public-key.ts';
 import { RESERVED_DATASET_IDS } from './record.ts';
 import { WindowSchema, windowProblemIn } from './windows.ts';
@@ -153,6 +154,8 @@ export const QuerySchema = z.strictObject({
   latenessMs: z.int().min(0),
   readers: z.array(PartyIdSchema).min(1).max(PARTIES_MAX),
   disclosure: DisclosureRuleSchema,
+  /** Noise that hides each contributor, and what it costs. Absent: results are exact. */
+  privacy: z.exactOptional(PrivacySchema),
 });
 export type Query = z.infer<typeof QuerySchema>;
 
@@ -324,6 +327,8 @@ function checkQuery(contract: Contract, query: Query): void {
   const inputs = query.relations.flatMap((relation) => datasetsOf(contract, relation));
   const problem = windowProblemIn(query, inputs);
   if (problem !== undefined) throw malformed(`${at}.window`, problem);
+  const unsafe = privacyProblemIn(query, inputs);
+  if (unsafe !== undefined) throw malformed(`${at}.privacy`, unsafe);
 }
 
 /** @throws ERR_PARTY_UNKNOWN */

@@ -132,6 +132,17 @@ export const AGGREGATE_ROWS_MAX = 100_000;
 /** Of one dimension, as an analysis rule lists them. */
 export const DOMAIN_VALUES_MAX = 1_024;
 
+/** Rows or groups of one contributor in a result with noise: noise grows with them. */
+export const CONTRIBUTIONS_MAX = 1_000_000;
+/** Of one measure, with fixed edges. */
+export const PRIVACY_BINS_MAX = 256;
+/** With bounds below 2^53 units, sums of squares stay exact in 128 bits. */
+export const PRIVACY_FRACTION_DIGITS_MAX = 9;
+/** Windows under one tree: two weeks of minutes. */
+export const CONTINUAL_WINDOWS_MAX = 32_768;
+/** Groups times numbers of a running total: a checkpoint holds all of them. */
+export const CONTINUAL_CELLS_MAX = 4_096;
+
 /** An entry names the conditions that a token missed; more of them are left out. */
 export const AUDIT_ENTRY_CHARACTERS_MAX = 65_536;
 /** Hashes of a proof: one for each level of a tree of 2^48 entries, and one more. */

@@ -1,8 +1,8 @@
 import { demandAgreement } from '@strongroom/attestation/agreement';
 import { compileReleasePolicy, releasePolicyFor } from '@strongroom/attestation/release-policy';
 import { parseTarget } from '@strongroom/protocol/attestation-proof';
-import { parseCanonical } from '@strongroom/protocol/canonical-json';
-import { type Contract, datasetOf, type Query } from '@strongroom/protocol/contract';
+import { canonicalBytes, parseCanonical } from '@strongroom/protocol/canonical-json';
+import { type Contract, datasetOf, partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { RuntimeClaims } from '@strongroom/protocol/evidence';
 import { CompactJwsSchema, type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
@@ -14,6 +14,7 @@ import {
   DebitSchema,
 } from '@strongroom/protocol/ledger';
 import { DATASETS_MAX } from '@strongroom/protocol/limits';
+import { chargesOf, isDebitSpanOf } from '@strongroom/protocol/privacy';
 import { verifyCompact } from '@strongroom/sealing/verify';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
@@ -124,22 +125,25 @@ function parsedOr(bytes: Uint8Array): unknown {
   }
 }
 
-/** A result uses up every dataset that its query reads: this owner's are all charged, no other. */
+/**
+ * A result uses up every dataset that its query reads: this owner's are all charged, no other. What
+ * the contract says of a query with noise is what its results use up, no more and no less.
+ */
 function demandWhole({ query, window, charges }: Debit, contract: Contract, owner: string): void {
   const known = contract.queries.find(({ id }) => id === query);
   if (!known) throw invalid('query');
-  if (!isWindowOf(known, window)) throw invalid('window');
+  if (!isDebitSpanOf(known, window)) throw invalid('window');
+  if (known.privacy) {
+    const agreed = canonicalBytes(chargesOf(contract, known, partyOf(contract, owner).id));
+    if (!Buffer.from(canonicalBytes(charges)).equals(agreed)) throw invalid('charges');
+    return;
+  }
   const read = contract.datasets.filter(
     (dataset) => dataset.owner === owner && known.relations.includes(dataset.relation),
   );
   const expected = read.map(({ id }) => id).sort();
   const charged = charges.map(({ dataset }) => dataset);
   if (expected.join() !== charged.join()) throw invalid('datasets');
-}
-
-function isWindowOf({ window: kind }: Query, window: Debit['window']): boolean {
-  if (kind.kind === 'whole' || window === null) return kind.kind === 'whole' && window === null;
-  return window.start % kind.sizeMs === 0 && window.end - window.start === kind.sizeMs;
 }
 
 function invalid(check: string): StrongroomError {

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import type { DuckDBResultReader, DuckDBType } from '@duckdb/node-api';
+import { type PrivatePlan, planPrivateQuery } from '@strongroom/analysis/private-plan';
 import { type CheckedQuery, checkQuery } from '@strongroom/analysis/sql-gate';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { DatasetId } from '@strongroom/protocol/fields';
 import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
+import { contributorOf } from '@strongroom/protocol/privacy';
 import { Engine } from './engine.ts';
+import { statisticsSql } from './private-sql.ts';
 import { isResultType, type TypedColumn } from './result-types.ts';
 import { RowStore, type StoredBatch } from './row-store.ts';
 import { isSessionQuery } from './sessions.ts';
@@ -19,13 +22,22 @@ export interface Aggregate {
   readonly groupRowsIndex: number;
 }
 
+/** Exact numbers of each group, before noise: not yet fit to leave. */
+export interface Statistics {
+  readonly plan: PrivatePlan;
+  /** The groups' values, one column a dimension. */
+  readonly dimensions: readonly TypedColumn[];
+  /** For each group the integers of all statistics, in the plan's order. */
+  readonly groups: readonly (readonly bigint[])[];
+}
+
 /** All SQL of a contract over its open rows. */
 export class Aggregator {
   readonly #engine: Engine;
   readonly #rows: RowStore;
-  readonly #queries: ReadonlyMap<string, CheckedQuery>;
+  readonly #queries: ReadonlyMap<string, Runnable>;
 
-  private constructor(engine: Engine, rows: RowStore, queries: Map<string, CheckedQuery>) {
+  private constructor(engine: Engine, rows: RowStore, queries: Map<string, Runnable>) {
     this.#engine = engine;
     this.#rows = rows;
     this.#queries = queries;
@@ -37,12 +49,15 @@ export class Aggregator {
    */
   static async open(contract: Contract, options: { memoryMb?: number } = {}): Promise<Aggregator> {
     const engine = await Engine.open(options);
-    const queries = new Map<string, CheckedQuery>();
+    const queries = new Map<string, Runnable>();
     for (const query of contract.queries) {
-      queries.set(query.id, await checkQuery(engine, contract, query));
+      const checked = await checkQuery(engine, contract, query);
+      const plan = query.privacy && (await planPrivateQuery(engine, contract, query));
+      queries.set(query.id, plan ? { ...checked, plan } : checked);
     }
-    const rows = await RowStore.create(engine, contract, columnNamesOf([...queries.values()]));
-    for (const checked of queries.values()) await checkTypes(engine, rows, checked);
+    const names = columnNamesOf([...queries.values()], contract);
+    const rows = await RowStore.create(engine, contract, names);
+    for (const each of queries.values()) await checkTypes(engine, rows, each);
     return new Aggregator(engine, rows, queries);
   }
 
@@ -67,7 +82,8 @@ export class Aggregator {
   /** @throws ERR_QUERY_FAILED, ERR_VAULT_MEMORY, ERR_LIMIT_EXCEEDED */
   async aggregate(query: Query, window: TimeWindow | null): Promise<Aggregate> {
     const checked = this.#queries.get(query.id);
-    if (!checked) throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
+    if (!checked || checked.plan)
+      throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
     await this.#rows.showWindow(query, window);
     const reader = await this.#engine.readUntil(checked.sql, AGGREGATE_ROWS_MAX + 1, {
       query: query.id,
@@ -81,10 +97,36 @@ export class Aggregator {
     return { query, columns: columnsOf(reader), groupRowsIndex: checked.groupRowsIndex };
   }
 
+  /**
+   * The exact numbers of a query with noise, each contributor's rows bounded.
+   * @param orderKey in hex: decides which rows of a contributor count, where it has too many
+   * @throws ERR_QUERY_FAILED, ERR_VAULT_MEMORY, ERR_LIMIT_EXCEEDED
+   */
+  async statistics(query: Query, window: TimeWindow | null, orderKey: string): Promise<Statistics> {
+    const plan = this.#queries.get(query.id)?.plan;
+    if (!plan) throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
+    await this.#rows.showWindow(query, window);
+    const facts = { query: query.id };
+    const sql = statisticsSql(plan, orderKey);
+    const reader = await this.#engine.readUntil(sql, AGGREGATE_ROWS_MAX + 1, facts);
+    if (reader.currentRowCount > AGGREGATE_ROWS_MAX) {
+      throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'AGGREGATE_ROWS_MAX', ...facts });
+    }
+    const columns = columnsOf(reader);
+    const numbers = columns.slice(plan.dimensions.length);
+    const groups = Array.from({ length: reader.currentRowCount }, (_none, row) =>
+      numbers.map(({ values }) => BigInt(String(values[row]))),
+    );
+    return { plan, dimensions: columns.slice(0, plan.dimensions.length), groups };
+  }
+
   close(): void {
     this.#engine.close();
   }
 }
+
+/** A query that may run; with noise by its plan, never as its text says. */
+type Runnable = CheckedQuery & { readonly plan?: PrivatePlan };
 
 function columnsOf(reader: DuckDBResultReader): TypedColumn[] {
   const types = reader.columnTypes();
@@ -96,8 +138,12 @@ function columnsOf(reader: DuckDBResultReader): TypedColumn[] {
   });
 }
 
-function columnNamesOf(queries: readonly CheckedQuery[]): ReadonlySet<string> | null {
-  const all = new Set<string>();
+function columnNamesOf(
+  queries: readonly CheckedQuery[],
+  contract: Contract,
+): ReadonlySet<string> | null {
+  // What is not named in a text may be counted all the same.
+  const all = new Set<string>(contract.datasets.flatMap((each) => contributorOf(each) ?? []));
   for (const { columnNames } of queries) {
     if (columnNames === null) return null;
     for (const name of columnNames) all.add(name);
@@ -108,13 +154,14 @@ function columnNamesOf(queries: readonly CheckedQuery[]): ReadonlySet<string> | 
 const ANY_WINDOW = { start: 0, end: 1 };
 
 /** Binds the query to empty tables: an unknown column or a result type without Arrow form shows. */
-async function checkTypes(engine: Engine, rows: RowStore, checked: CheckedQuery): Promise<void> {
+async function checkTypes(engine: Engine, rows: RowStore, checked: Runnable): Promise<void> {
   const { query } = checked;
   let types: readonly DuckDBType[] | undefined;
   try {
     if (isSessionQuery(query)) await rows.cutSessions(query, ANY_WINDOW);
     await rows.showWindow(query, isSessionQuery(query) ? ANY_WINDOW : null);
-    types = (await engine.read(checked.sql)).columnTypes();
+    const sql = checked.plan ? statisticsSql(checked.plan, '') : checked.sql;
+    types = (await engine.read(sql)).columnTypes();
   } catch (error) {
     if (codeOf(error) === 'ERR_VAULT_MEMORY') throw error;
     types = undefined;

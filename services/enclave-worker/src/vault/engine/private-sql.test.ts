@@ -1,0 +1,185 @@
+import { changeOf, widthOf } from '@strongroom/analysis/private-plan';
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  openPrivate,
+  PLACES,
+  type Place,
+  PRIVACY,
+  privateQuery,
+  type Stay,
+  show,
+  type Visit,
+} from '../../../test/private-scene.ts';
+import type { Aggregator, Statistics } from './aggregate.ts';
+
+/** What one contributor can change before noise is added, searched for and never found too large. */
+
+const person = fc.constantFrom('ann', 'ben', 'cid');
+const odd = fc.constantFrom(
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  Number.NEGATIVE_INFINITY,
+  -0,
+  1e300,
+);
+const visit: fc.Arbitrary<Visit> = fc.record({
+  person,
+  place: fc.constantFrom(...PLACES, 'OSL', null),
+  delay: fc.option(fc.oneof(fc.double({ min: -50, max: 200, noNaN: true }), odd), { nil: null }),
+  bags: fc.constantFrom(0n, 1n, 3n, 9n, -(2n ** 63n), 2n ** 63n - 1n),
+});
+const stay: fc.Arbitrary<Stay> = fc.record({ person, nights: fc.constantFrom(0n, 2n, 40n) });
+const place: fc.Arbitrary<Place> = fc.record({
+  place: fc.constantFrom(...PLACES),
+  region: fc.constantFrom('east', 'west'),
+});
+
+const MEASURES = `count(*) AS n, count(DISTINCT person) AS people, count(delay) AS known,
+  sum(bags) AS bags, avg(delay) AS mean, var_pop(delay) AS spread, histogram(delay) AS bins`;
+
+const QUERIES = {
+  'a public domain': `SELECT place, ${MEASURES} FROM visits GROUP BY place`,
+  'no group': `SELECT ${MEASURES} FROM visits WHERE place <> 'SFO'`,
+  'groups of their own': `SELECT bags AS class, count(*) AS n, sum(delay) AS late,
+    quantile_disc(delay, 0.5) AS median FROM visits GROUP BY bags`,
+  'a join that multiplies rows': `SELECT region, ${MEASURES}
+    FROM visits JOIN places ON visits.place = places.place GROUP BY region`,
+  'a join by contributor': `SELECT place, count(*) AS n, sum(nights) AS nights
+    FROM visits LEFT JOIN stays ON visits.person = stays.person GROUP BY place`,
+};
+
+describe.each(Object.entries(QUERIES))('%s', (_name, sql) => {
+  test('no contributor changes more than is declared, whatever its rows are', async () => {
+    const query = privateQuery(sql);
+    const aggregator = await openPrivate(query);
+    try {
+      const scenes = fc.record({
+        visits: fc.array(visit, { maxLength: 24 }),
+        stays: fc.array(stay, { maxLength: 6 }),
+        places: fc.array(place, { maxLength: 5 }),
+      });
+      await fc.assert(
+        fc.asyncProperty(scenes, person, async (scene, who) => {
+          const isOther = (row: { person: string }) => row.person !== who;
+          const visits = scene.visits.filter(isOther);
+          const neighbour = { ...scene, visits, stays: scene.stays.filter(isOther) };
+          await show(aggregator, scene);
+          const all = await aggregator.statistics(query, null, 'ab');
+          await show(aggregator, neighbour);
+          expectNear(all, await aggregator.statistics(query, null, 'ab'));
+        }),
+        { numRuns: 40 },
+      );
+    } finally {
+      aggregator.close();
+    }
+  });
+});
+
+/** Per statistic: the sum of the changes of all groups, and that of their squares. */
+function expectNear(all: Statistics, fewer: Statistics): void {
+  const { plan } = all;
+  const groups = BigInt(plan.dimensions.length > 0 ? PRIVACY.groupsPerContributor : 1);
+  const [one, other] = [byGroup(all), byGroup(fewer)];
+  let at = 0;
+  for (const statistic of plan.statistics) {
+    const width = widthOf(statistic, plan.measures);
+    let [sum, squares] = [0n, 0n];
+    for (const name of new Set([...one.keys(), ...other.keys()])) {
+      let change = 0n;
+      for (let index = at; index < at + width; index += 1) {
+        const difference = (one.get(name)?.[index] ?? 0n) - (other.get(name)?.[index] ?? 0n);
+        change += difference < 0n ? -difference : difference;
+      }
+      sum += change;
+      squares += change * change;
+    }
+    const most = changeOf(statistic, plan);
+    expect(sum).toBeLessThanOrEqual(groups * most);
+    expect(squares).toBeLessThanOrEqual(groups * most * most);
+    at += width;
+  }
+}
+
+function byGroup({ dimensions, groups }: Statistics): Map<string, readonly bigint[]> {
+  const nameOf = (row: number) =>
+    JSON.stringify(dimensions.map(({ values }) => String(values[row])));
+  return new Map(groups.map((numbers, row) => [nameOf(row), numbers]));
+}
+
+async function groupsOf(sql: string, visits: readonly Visit[]): Promise<Record<string, string>> {
+  const query = privateQuery(sql);
+  const aggregator = await openPrivate(query);
+  try {
+    await show(aggregator, { visits });
+    const found = byGroup(await aggregator.statistics(query, null, 'ab'));
+    return Object.fromEntries([...found].map(([name, numbers]) => [name, numbers.join(' ')]));
+  } finally {
+    aggregator.close();
+  }
+}
+
+describe('what counts', () => {
+  const row = { person: 'ann', place: 'SFO', delay: 1, bags: 1n };
+
+  test('every group of the domain is there, and no other', async () => {
+    const sql = 'SELECT place, count(*) AS n FROM visits GROUP BY place';
+    const visits = [row, { ...row, place: 'OSL' }, { ...row, place: null }];
+    expect(await groupsOf(sql, visits)).toEqual({ '["JFK"]': '0', '["LHR"]': '0', '["SFO"]': '1' });
+  });
+
+  test('not a number is no value, an infinite one is at its bound', async () => {
+    const sql = 'SELECT count(*) AS n, count(delay) AS known, sum(delay) AS late FROM visits';
+    const delays = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, null, 2.26];
+    const visits = delays.map((delay, at) => ({ ...row, person: `p${at}`, delay }));
+    // 100.5 - 10 + 2.3 in tenths.
+    expect(await groupsOf(sql, visits)).toEqual({ '[]': '5 3 928' });
+  });
+
+  test('rows of one contributor are bounded, whatever order they come in', async () => {
+    const sql = 'SELECT place, count(*) AS n, sum(bags) AS bags FROM visits GROUP BY place';
+    const visits = PLACES.flatMap((at) =>
+      [0n, 1n, 2n, 3n].map((bags) => ({ ...row, place: at, bags })),
+    );
+    const found = await groupsOf(sql, visits);
+    expect(Object.values(found).filter((numbers) => numbers.startsWith('2 '))).toHaveLength(2);
+    expect(await groupsOf(sql, visits.toReversed())).toEqual(found);
+  });
+});
+
+describe('what has no plain form is refused, with its place', () => {
+  const cases: [string, string][] = [
+    ['HAVING', 'SELECT place, count(*) AS n FROM visits GROUP BY place HAVING count(*) > 3'],
+    ['ORDER BY', 'SELECT place, count(*) AS n FROM visits GROUP BY place ORDER BY n'],
+    ['LIMIT', 'SELECT place, count(*) AS n FROM visits GROUP BY place LIMIT 1'],
+    ['WITH', 'WITH v AS (SELECT * FROM visits) SELECT count(*) AS n FROM v'],
+    ['a subquery', 'SELECT count(*) AS n FROM (SELECT * FROM visits) v'],
+    ['FILTER', 'SELECT count(*) AS n, sum(bags) FILTER (WHERE bags > 1) AS b FROM visits'],
+    ['an expression', 'SELECT count(*) AS n, sum(bags * 2) AS b FROM visits'],
+    ['arithmetic of aggregates', 'SELECT count(*) AS n, sum(bags) + 1 AS b FROM visits'],
+    ['the largest', 'SELECT count(*) AS n, max(bags) AS b FROM visits'],
+    ['a deviation', 'SELECT count(*) AS n, stddev(bags) AS b FROM visits'],
+    ['DISTINCT values', 'SELECT count(*) AS n, sum(DISTINCT bags) AS b FROM visits'],
+    ['the contributor', 'SELECT person, count(*) AS n FROM visits GROUP BY person'],
+    ['a measure as group', 'SELECT delay, count(*) AS n FROM visits GROUP BY delay'],
+    ['a group that is not shown', 'SELECT count(*) AS n FROM visits GROUP BY place'],
+    ['no bins', 'SELECT count(*) AS n, histogram(bags) AS b FROM visits'],
+    ['a second name', 'SELECT count(*) AS n, count(*) AS n_low FROM visits'],
+    ['no contributor', 'SELECT region, count(*) AS n FROM places GROUP BY region'],
+    [
+      'a join of contributors by something else',
+      'SELECT count(*) AS n FROM visits JOIN stays ON visits.bags = stays.nights',
+    ],
+  ];
+  test.each(cases)('%s', async (_name, sql) => {
+    const opened = openPrivate(privateQuery(sql));
+    const error = await opened.then(
+      (aggregator: Aggregator) => aggregator.close(),
+      (thrown: unknown) => thrown,
+    );
+    expect(codeOf(error)).toBe('ERR_QUERY_REFUSED');
+    expect(error instanceof StrongroomError && error.facts['query']).toBe('q');
+  });
+});

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import {
+  type Dimension,
+  type Measure,
+  middleOf,
+  type PrivatePlan,
+  type Statistic,
+  widthOf,
+} from '@strongroom/analysis/private-plan';
+import type { DomainValue } from '@strongroom/protocol/analysis-rules';
+import { DUCKDB_TYPES } from './row-group.ts';
+
+/**
+ * SQL for the exact statistics of a query with noise. The rows of each contributor are bounded and
+ * every value is clamped before anything is added, so that what one of them can change is known:
+ *
+ *   rows      the query's own FROM and WHERE
+ *   clamped   rows of a contributor, in the domain, with values in fixed point within their bounds
+ *   ranked    a contributor's groups, and its rows in each, in an order that is a keyed hash
+ *   counted   as many as count, added up by group
+ *
+ * Not a number and NULL are no value; an infinite one is at its bound. The order does not depend on
+ * when rows came, nobody without the key can choose which rows count, and rows of one content are
+ * one as good as the other.
+ *
+ * @param orderKey in hex; a secret, and another one for each window
+ */
+export function statisticsSql(plan: PrivatePlan, orderKey: string): string {
+  const { dimensions, measures, statistics, privacy } = plan;
+  const groups = dimensions.map((_dimension, at) => dimensionName(at));
+  const values = measures.map((_measure, at) => measureName(at));
+  const counted = statistics.flatMap((each, at) => sumsOf(each, at, measures));
+  const grouped = groups.length > 0 ? `GROUP BY ${groups.join(', ')}` : '';
+  const { groupsPerContributor, rowsPerGroup } = privacy;
+  return `WITH rows AS (${plan.rowsSql}),
+  clamped AS (
+    SELECT ${['contributor', ...groups, ...measures.map(clamped)].join(', ')} FROM rows
+    WHERE ${['contributor IS NOT NULL', ...dimensions.flatMap(inDomain)].join(' AND ')}),
+  hashed AS (
+    SELECT *, ${hashOf(orderKey, 'group', ['contributor', ...groups])} AS "group hash",
+      ${hashOf(orderKey, 'row', ['contributor', ...groups, ...values])} AS "row hash"
+    FROM clamped),
+  ranked AS (
+    SELECT *,
+      dense_rank() OVER (
+        PARTITION BY contributor
+        ORDER BY ${['"group hash"', ...groups].join(', ')}) AS "group rank",
+      row_number() OVER (
+        PARTITION BY ${['contributor', ...groups].join(', ')}
+        ORDER BY ${['"row hash"', ...values].join(', ')}) AS "row rank"
+    FROM hashed),
+  counted AS (
+    SELECT ${[...groups, ...counted].join(', ')} FROM ranked
+    WHERE "group rank" <= ${groupsPerContributor} AND "row rank" <= ${rowsPerGroup} ${grouped})
+  ${wholeDomain(plan)}`;
+}
+
+/** All groups of a public domain, those without rows too; else those that there are. */
+function wholeDomain({ dimensions, measures, statistics }: PrivatePlan): string {
+  const groups = dimensions.map((_dimension, at) => dimensionName(at));
+  const isWhole = dimensions.every(({ values }) => values !== null);
+  if (!isWhole || groups.length === 0) {
+    return `SELECT * FROM counted ${groups.length > 0 ? `ORDER BY ${groups.join(', ')}` : ''}`;
+  }
+  const domain = dimensions.map((dimension, at) => {
+    const rows = literalsOf(dimension).map((value) => `(${value})`);
+    return `(VALUES ${rows.join(', ')}) "domain ${at}"(${dimensionName(at)})`;
+  });
+  const ofDomain = groups.map((name, at) => `"domain ${at}".${name}`);
+  const pairs = groups.map((name, at) => `c.${name} IS NOT DISTINCT FROM ${ofDomain[at]}`);
+  const numbers = statistics
+    .flatMap((each, at) => namesOf(each, at, measures))
+    .map((name) => `coalesce(c.${name}, 0) AS ${name}`);
+  return `SELECT ${[...ofDomain, ...numbers].join(', ')}
+  FROM ${domain.join(' CROSS JOIN ')} LEFT JOIN counted c ON ${pairs.join(' AND ')}
+  ORDER BY ${ofDomain.join(', ')}`;
+}
+
+/** Groups outside of the domain do not count, and take no other group's place. */
+function inDomain(dimension: Dimension, at: number): string[] {
+  if (dimension.values === null) return [];
+  const name = dimensionName(at);
+  const listed = `${name} IN (${literalsOf(dimension).join(', ')})`;
+  return [dimension.values.includes(null) ? `(${name} IS NULL OR ${listed})` : listed];
+}
+
+function literalsOf({ values, type }: Dimension): string[] {
+  return (values ?? []).map(
+    (value) => `CAST(${literalOf(value)} AS ${type ? DUCKDB_TYPES[type] : 'VARCHAR'})`,
+  );
+}
+
+function literalOf(value: DomainValue): string {
+  if (typeof value === 'string') return `'${value.replaceAll("'", "''")}'`;
+  return value === null ? 'NULL' : `${value}`;
+}
+
+/** A measure in fixed point: clamped as a double, rounded, and clamped again as an integer. */
+function clamped(measure: Measure, at: number): string {
+  const name = measureName(at);
+  const { type, digits, low, high, isCounted } = measure;
+  const isNumber = type === 'float64' ? `AND NOT isnan(${name})` : '';
+  const bounded = (value: string) => `least(greatest(${value}, ${low}), ${high})`;
+  const scale = 10n ** BigInt(digits);
+  const double = `least(greatest(${name}, ${low} / ${scale}::DOUBLE), ${high} / ${scale}::DOUBLE)`;
+  const units =
+    type === 'float64' ? `round(${double} * ${scale})::HUGEINT` : `${name}::HUGEINT * ${scale}`;
+  const value = isCounted ? '0::HUGEINT' : bounded(units);
+  return `CASE WHEN ${name} IS NOT NULL ${isNumber} THEN ${value} END AS ${name}`;
+}
+
+/** The integers of a statistic, each as an aggregate of the rows that count. */
+function sumsOf(statistic: Statistic, at: number, measures: readonly Measure[]): string[] {
+  const names = namesOf(statistic, at, measures);
+  return expressionsOf(statistic, measures).map(
+    (sum, index) => `coalesce(${sum}, 0)::HUGEINT AS ${names[index]}`,
+  );
+}
+
+function expressionsOf(statistic: Statistic, measures: readonly Measure[]): string[] {
+  if (statistic.kind === 'contributors') return ['count(DISTINCT contributor)'];
+  if (statistic.measure === null) return ['count(*)'];
+  const name = measureName(statistic.measure);
+  const measure = measures[statistic.measure];
+  assert(measure, 'a statistic is of a measure of the plan');
+  const difference = `(${name} - ${middleOf(measure)})`;
+  if (statistic.kind === 'rows') return [`count(${name})`];
+  if (statistic.kind === 'sum') return [`sum(${name})`];
+  if (statistic.kind === 'centred') return [`sum(${difference})`];
+  if (statistic.kind === 'squares') return [`sum(${difference} * ${difference})`];
+  const inner = measure.edges.slice(1, -1);
+  return measure.edges.slice(1).map((_edge, bin) => {
+    const from = bin === 0 ? [] : [`${name} >= ${inner[bin - 1]}`];
+    const until = bin === inner.length ? [] : [`${name} < ${inner[bin]}`];
+    const within = [`${name} IS NOT NULL`, ...from, ...until].join(' AND ');
+    return `count(*) FILTER (WHERE ${within})`;
+  });
+}
+
+/** Of a contributor's group or row in an order that only the key decides. */
+function hashOf(orderKey: string, what: string, columns: readonly string[]): string {
+  const parts = columns.map((name) => `coalesce(${name}::VARCHAR, chr(0))`);
+  return `sha256(concat_ws(chr(31), '${orderKey}', '${what}', ${parts.join(', ')}))`;
+}
+
+function dimensionName(at: number): string {
+  return `"dimension ${at}"`;
+}
+
+function measureName(at: number): string {
+  return `"measure ${at}"`;
+}
+
+function namesOf(statistic: Statistic, at: number, measures: readonly Measure[]): string[] {
+  const width = widthOf(statistic, measures);
+  return Array.from({ length: width }, (_none, index) => `"statistic ${at} ${index}"`);
+}
