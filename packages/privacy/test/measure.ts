@@ -1,10 +1,16 @@
 import { performance } from 'node:perf_hooks';
+import { epsilonOf, rhoWithin } from '../src/accounting.ts';
+import { quantilesOver } from '../src/bins.ts';
+import { estimateAverage } from '../src/confidence.ts';
+import { addWindow, NO_WINDOWS } from '../src/continual-release.ts';
 import { drawNoise, gaussianNoise, laplaceNoise } from '../src/noise.ts';
+import { selectionThreshold } from '../src/partition-selection.ts';
 import { noiseSeed, seededSource } from '../src/random-source.ts';
-import { ONE, rationalOf } from '../src/rational.ts';
+import { ONE, rational, rationalOf } from '../src/rational.ts';
 
 /**
- * Time of 10,000 draws, and what the time of one draw tells about it, one JSON line each:
+ * Time of 10,000 draws, what the time of one draw tells about it, and time of everything else that
+ * a window needs, one JSON line each:
  * node --conditions=strongroom:source packages/privacy/test/measure.ts
  */
 
@@ -48,6 +54,34 @@ for (const [name, noise] of [
       ),
     }),
   );
+}
+
+const noise = gaussianNoise(rationalOf('0.005'), ONE);
+const [delta, level] = [rationalOf('0.000001'), rationalOf('0.95')];
+const edges = Array.from({ length: 1_001 }, (_, edge) => rational(BigInt(edge)));
+const counts = drawNoise(noise, 1_000, seededSource(new Uint8Array(32)));
+const clamp = { low: rational(0n), high: rational(100n) };
+
+time('epsilon of rho', () => epsilonOf(rationalOf('0.1'), delta));
+time('rho within epsilon', () => rhoWithin(rational(1n), delta));
+time('threshold of partition selection', () => selectionThreshold({ noise, groups: 10n, delta }));
+time('10,000 averages', () => {
+  for (let cell = 0; cell < CELLS; cell++) {
+    estimateAverage({ value: 500n, noise }, { value: 7_000n, noise }, clamp, level);
+  }
+});
+time('median over 1,000 bins', () => quantilesOver(edges, noise, level)(counts, rational(1n, 2n)));
+time('1,000 windows of running totals', () => {
+  let totals = NO_WINDOWS;
+  for (let window = 0; window < 1_000; window++) {
+    totals = addWindow(totals, [1n], `${window}`, () => [0n]).totals;
+  }
+});
+
+function time(what: string, work: () => unknown): void {
+  const start = performance.now();
+  work();
+  console.log(JSON.stringify({ what, milliseconds: Math.round(performance.now() - start) }));
 }
 
 /** Pearson's. */
