@@ -81,6 +81,10 @@ export const NUMBER_TYPES: ReadonlySet<string> = new Set([
   'INTEGER',
   'BIGINT',
   'HUGEINT',
+  'UTINYINT',
+  'USMALLINT',
+  'UINTEGER',
+  'UBIGINT',
   'FLOAT',
   'DOUBLE',
   'DECIMAL',
@@ -93,6 +97,7 @@ export const CAST_TYPES: ReadonlySet<string> = new Set([
   'VARCHAR',
   'DATE',
   'TIMESTAMP',
+  'TIMESTAMP WITH TIME ZONE',
 ]);
 
 /** Types that a literal may have. */

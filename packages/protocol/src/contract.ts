@@ -49,17 +49,27 @@ import { WindowSchema, windowProblemIn } from './windows.ts';
 
 const name = z.string().min(1).max(200);
 
-/** Arrow types that may cross the wire; `utf8` travels as dictionary<int32, utf8>. */
+/**
+ * Arrow types that may cross the wire; `utf8` travels as dictionary<int32, utf8>. A timestamp is a
+ * time on a calendar without a zone; `-utc` is an instant, `timestamp(us, "UTC")` in Arrow.
+ */
 export const COLUMN_TYPES = [
   'bool',
+  'int8',
   'int16',
   'int32',
   'int64',
+  'uint8',
+  'uint16',
+  'uint32',
+  'uint64',
+  'float32',
   'float64',
   'utf8',
   'date32',
   'timestamp-ms',
   'timestamp-us',
+  'timestamp-us-utc',
 ] as const;
 export type ColumnType = (typeof COLUMN_TYPES)[number];
 

@@ -50,7 +50,9 @@ function cellReaderOf(type: DataType): CellReader {
   }
   if (DataType.isDate(type)) return { kind: 'date', sqlType: 'DATE', cell: dateCell };
   if (DataType.isTimestamp(type) && type.unit !== TimeUnit.NANOSECOND) {
-    return { kind: 'timestamp', sqlType: 'TIMESTAMP', cell: timestampCell };
+    // Arrow's zone is a matter of display: what is counted are instants.
+    const sqlType = type.timezone ? 'TIMESTAMPTZ' : 'TIMESTAMP';
+    return { kind: 'timestamp', sqlType, cell: timestampCell };
   }
   if (DataType.isDecimal(type)) return decimalReader(type.precision, type.scale);
   throw unknownContent(`a result column of Arrow type ${type.typeId} is not known`);

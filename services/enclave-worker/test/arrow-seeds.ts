@@ -15,14 +15,21 @@ const WHOLE = [0, 1, -1, 7, 100, -128, 127, 42];
 const MORE: readonly CellValue[] = [2n ** 62n, -(2n ** 62n), 0n, 1n, 1_700_000_000_000n, -1n];
 const POOLS: Readonly<Record<ColumnType, readonly CellValue[]>> = {
   bool: [true, false, false, true, true],
+  int8: WHOLE,
   int16: [...WHOLE, 32_767, -32_768],
   int32: [...WHOLE, 2 ** 31 - 1, -(2 ** 31)],
   int64: MORE,
+  uint8: [0, 1, 127, 128, 255],
+  uint16: [0, 1, 255, 256, 65_535],
+  uint32: [0, 1, 65_536, 2 ** 31, 2 ** 32 - 1],
+  uint64: [0n, 1n, 2n ** 53n + 1n, 2n ** 63n, 2n ** 64n - 1n],
+  float32: [0, -0, 1.5, Number.NaN, Number.POSITIVE_INFINITY],
   float64: [0, -0, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 5e-324],
   utf8: ['', 'SFO', 'a rather long label for one airport', 'ÄÖÜ', '飛行場', "O'Hare", 'SFO'],
   date32: WHOLE,
   'timestamp-ms': MORE,
   'timestamp-us': MORE,
+  'timestamp-us-utc': MORE,
 };
 
 /** How the values of a column lie: the share of nulls is what readers get wrong. */

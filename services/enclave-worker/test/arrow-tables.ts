@@ -6,7 +6,9 @@ import {
   DateDay,
   Dictionary,
   Field,
+  Float32,
   Float64,
+  Int8,
   Int16,
   Int32,
   Int64,
@@ -18,6 +20,10 @@ import {
   TimestampMicrosecond,
   TimestampMillisecond,
   tableToIPC,
+  Uint8,
+  Uint16,
+  Uint32,
+  Uint64,
   Utf8,
   vectorFromArray,
 } from 'apache-arrow';
@@ -78,6 +84,24 @@ function dataOf(type: ColumnType, values: readonly CellValue[]): Data {
   switch (type) {
     case 'bool':
       return makeData({ ...common, type: new Bool(), data: bits(values.map((v) => v === true)) });
+    case 'int8':
+      return makeData({ ...common, type: new Int8(), data: Int8Array.from(numbers) });
+    case 'uint8':
+      return makeData({ ...common, type: new Uint8(), data: Uint8Array.from(numbers) });
+    case 'uint16':
+      return makeData({ ...common, type: new Uint16(), data: Uint16Array.from(numbers) });
+    case 'uint32':
+      return makeData({ ...common, type: new Uint32(), data: Uint32Array.from(numbers) });
+    case 'uint64':
+      return makeData({
+        ...common,
+        type: new Uint64(),
+        data: BigUint64Array.from(values, (value) => BigInt(value ?? 0)),
+      });
+    case 'float32':
+      return makeData({ ...common, type: new Float32(), data: Float32Array.from(numbers) });
+    case 'timestamp-us-utc':
+      return makeData({ ...common, type: new TimestampMicrosecond('UTC'), data: bigints() });
     case 'int16':
       return makeData({ ...common, type: new Int16(), data: Int16Array.from(numbers) });
     case 'int32':

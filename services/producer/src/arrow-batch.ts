@@ -161,6 +161,7 @@ const EVENT_TIME_STEPS: Record<string, { times: number; per: number }> = {
   date32: { times: 86_400_000, per: 1 },
   'timestamp-ms': { times: 1, per: 1 },
   'timestamp-us': { times: 1, per: 1_000 },
+  'timestamp-us-utc': { times: 1, per: 1_000 },
 };
 
 /** @throws ERR_COLUMN_TYPE for a time that no number of milliseconds tells exactly */

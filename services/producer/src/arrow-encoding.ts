@@ -7,7 +7,9 @@ import {
   DateDay,
   Dictionary,
   Field,
+  Float32,
   Float64,
+  Int8,
   Int16,
   Int32,
   Int64,
@@ -18,6 +20,10 @@ import {
   Struct,
   TimestampMicrosecond,
   TimestampMillisecond,
+  Uint8,
+  Uint16,
+  Uint32,
+  Uint64,
   Utf8,
   Vector,
 } from 'apache-arrow';
@@ -34,6 +40,20 @@ function arrowType(column: ColumnContract, index: number): DataType {
   switch (column.type) {
     case 'bool':
       return new Bool();
+    case 'int8':
+      return new Int8();
+    case 'uint8':
+      return new Uint8();
+    case 'uint16':
+      return new Uint16();
+    case 'uint32':
+      return new Uint32();
+    case 'uint64':
+      return new Uint64();
+    case 'float32':
+      return new Float32();
+    case 'timestamp-us-utc':
+      return new TimestampMicrosecond('UTC');
     case 'int16':
       return new Int16();
     case 'int32':
@@ -90,7 +110,11 @@ function arrowData(type: DataType, column: BuiltColumn, rows: number): Data {
 function arrowValues(column: BuiltColumn, rows: number) {
   const { values, words, contract } = column;
   if (contract.type === 'bool') return packBits(values);
-  return words === 2 ? new BigInt64Array(values.buffer, values.byteOffset, rows) : values;
+  if (words === 1) return values;
+  if (contract.type === 'uint64') {
+    return new BigUint64Array(values.buffer, values.byteOffset, rows);
+  }
+  return new BigInt64Array(values.buffer, values.byteOffset, rows);
 }
 
 function dictionaryVector(dictionary: NonNullable<BuiltColumn['dictionary']>): Vector {

@@ -23,14 +23,21 @@ export interface BuiltColumn {
 /** Bytes of a row's value in the Arrow body; a bool takes a bit. */
 const VALUE_BYTES: Record<ColumnType, number> = {
   bool: 1 / 8,
+  int8: 1,
   int16: 2,
   int32: 4,
   int64: 8,
+  uint8: 1,
+  uint16: 2,
+  uint32: 4,
+  uint64: 8,
+  float32: 4,
   float64: 8,
   utf8: 4,
   date32: 4,
   'timestamp-ms': 8,
   'timestamp-us': 8,
+  'timestamp-us-utc': 8,
 };
 
 /** Collects the rows of one column until its batch is full. */
@@ -179,9 +186,18 @@ export function sliceColumn(column: BuiltColumn, from: number, to: number): Buil
 function roomFor(type: ColumnType, length: number): TargetArray {
   switch (type) {
     case 'bool':
+    case 'uint8':
       return new Uint8Array(length);
+    case 'int8':
+      return new Int8Array(length);
     case 'int16':
       return new Int16Array(length);
+    case 'uint16':
+      return new Uint16Array(length);
+    case 'uint32':
+      return new Uint32Array(length);
+    case 'float32':
+      return new Float32Array(length);
     case 'float64':
       return new Float64Array(length);
     default:

@@ -17,10 +17,16 @@ const fits = (value: bigint, bits: number) => BigInt.asIntN(bits, value) === val
 function expected(kind: SourceKind, type: ColumnType, value: bigint): bigint | undefined {
   const step = NANOSECONDS[kind];
   if (step === undefined) {
-    if (type === 'float64') return Number.isSafeInteger(Number(value)) ? value : undefined;
-    return fits(value, Number(type.slice(3))) ? value : undefined;
+    const isSafe = Number.isSafeInteger(Number(value));
+    if (type === 'float64') return isSafe ? value : undefined;
+    if (type === 'float32') {
+      return isSafe && BigInt(Math.fround(Number(value))) === value ? value : undefined;
+    }
+    const bits = Number(type.replace(/^u?int/, ''));
+    if (type.startsWith('u')) return BigInt.asUintN(bits, value) === value ? value : undefined;
+    return fits(value, bits) ? value : undefined;
   }
-  const target = NANOSECONDS[type === 'date32' ? 'date' : type] ?? 1n;
+  const target = NANOSECONDS[type === 'date32' ? 'date' : type.replace('-utc', '')] ?? 1n;
   const exact = (value * step) % target === 0n;
   const bits = type === 'date32' ? 32 : 64;
   return exact && fits((value * step) / target, bits) ? (value * step) / target : undefined;
@@ -53,17 +59,23 @@ function sourceOf(kind: SourceKind, values: readonly bigint[]): ValueArray {
 }
 
 function targetOf(type: ColumnType, rows: number): TargetArray {
+  if (type === 'int8') return new Int8Array(rows);
   if (type === 'int16') return new Int16Array(rows);
+  if (type === 'uint8') return new Uint8Array(rows);
+  if (type === 'uint16') return new Uint16Array(rows);
+  if (type === 'uint32') return new Uint32Array(rows);
+  if (type === 'float32') return new Float32Array(rows);
   if (type === 'float64') return new Float64Array(rows);
-  return new Int32Array(rows * (type === 'int64' || type.startsWith('timestamp') ? 2 : 1));
+  return new Int32Array(rows * (isWide(type) ? 2 : 1));
 }
 
 function valuesOf(type: ColumnType, target: TargetArray): bigint[] {
-  const wide = type === 'int64' || type.startsWith('timestamp');
-  return wide
-    ? [...new BigInt64Array(target.buffer)]
-    : Array.from(target, (value) => BigInt(value));
+  if (type === 'uint64') return [...new BigUint64Array(target.buffer)];
+  if (isWide(type)) return [...new BigInt64Array(target.buffer)];
+  return Array.from(target, (value) => BigInt(value));
 }
+
+const isWide = (type: ColumnType) => /int64$|^timestamp/.test(type);
 
 function arbitraryOf(kind: SourceKind): fc.Arbitrary<bigint> {
   const [bits, signed] = BITS[kind] ?? [0, true];
@@ -90,18 +102,16 @@ const integers: SourceKind[] = [
   'uint64',
 ];
 const times: SourceKind[] = ['date', 'timestamp-s', 'timestamp-ms', 'timestamp-us', 'timestamp-ns'];
+const numbers: ColumnType[] = [
+  ...(['int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64'] as const),
+  ...(['float32', 'float64'] as const),
+];
 const pairs: [SourceKind, ColumnType][] = [
-  ...integers.flatMap((kind) =>
-    (['int16', 'int32', 'int64', 'float64'] as const).map((type): [SourceKind, ColumnType] => [
-      kind,
-      type,
-    ]),
-  ),
+  ...integers.flatMap((kind) => numbers.map((type): [SourceKind, ColumnType] => [kind, type])),
   ...times.flatMap((kind) =>
-    (['date32', 'timestamp-ms', 'timestamp-us'] as const).map((type): [SourceKind, ColumnType] => [
-      kind,
-      type,
-    ]),
+    (['date32', 'timestamp-ms', 'timestamp-us', 'timestamp-us-utc'] as const).map(
+      (type): [SourceKind, ColumnType] => [kind, type],
+    ),
   ),
 ];
 

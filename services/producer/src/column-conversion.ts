@@ -2,7 +2,7 @@ import type { ColumnType } from '@strongroom/protocol/contract';
 import type { SourceKind, ValueArray } from './source-vector.ts';
 
 /** Room for a column's values: 64-bit types take two 32-bit words a row, the low one first. */
-export type TargetArray = Uint8Array | Int16Array | Int32Array | Float64Array;
+export type TargetArray = ValueArray;
 
 /** Which rows of a source vector go where in the target. */
 export interface CopyRange {
@@ -25,12 +25,24 @@ export function conversionFor(kind: SourceKind, type: ColumnType): Conversion | 
   switch (type) {
     case 'bool':
       return kind === 'bool' ? copyValues(1) : undefined;
+    case 'int8':
+      return kind === 'int8' ? copyValues(1) : toInteger(kind, -0x80, 0x7f);
     case 'int16':
       return kind === 'int16' ? copyValues(1) : toInteger(kind, -0x8000, 0x7fff);
     case 'int32':
       return kind === 'int32' ? copyValues(1) : toInteger(kind, -0x80000000, 0x7fffffff);
     case 'int64':
       return kind === 'int64' ? copyValues(2) : toInt64(kind);
+    case 'uint8':
+      return kind === 'uint8' ? copyValues(1) : toInteger(kind, 0, 0xff);
+    case 'uint16':
+      return kind === 'uint16' ? copyValues(1) : toInteger(kind, 0, 0xffff);
+    case 'uint32':
+      return kind === 'uint32' ? copyValues(1) : toUint32(kind);
+    case 'uint64':
+      return kind === 'uint64' ? copyValues(2) : toUint64(kind);
+    case 'float32':
+      return kind === 'float32' ? copyValues(1) : toFloat32(kind);
     case 'float64':
       return kind === 'float64' ? copyValues(1) : toFloat64(kind);
     case 'date32':
@@ -38,6 +50,8 @@ export function conversionFor(kind: SourceKind, type: ColumnType): Conversion | 
     case 'timestamp-ms':
     case 'timestamp-us':
       return kind === type ? copyValues(2) : toTimestamp(kind, type);
+    case 'timestamp-us-utc':
+      return conversionFor(kind, 'timestamp-us');
     case 'utf8':
       return undefined;
   }
@@ -92,6 +106,44 @@ function toInt64(kind: SourceKind): Conversion | undefined {
   return numbers((value, target, index) => {
     putNumber(target, index, value);
     return Number.isSafeInteger(value);
+  });
+}
+
+/** Of 64 bits the high word has to be empty; the low one keeps all of its bits. */
+function toUint32(kind: SourceKind): Conversion | undefined {
+  if (kind !== 'int64' && kind !== 'uint64') return toInteger(kind, 0, 0xffffffff);
+  return wordPairs((low, high, target, index) => {
+    target[index] = low;
+    return high === 0;
+  });
+}
+
+function toUint64(kind: SourceKind): Conversion | undefined {
+  if (kind === 'int64') {
+    return wordPairs((low, high, target, index) => {
+      putWordPair(target, index, low, high);
+      return high >= 0;
+    });
+  }
+  if (!SMALL_NUMBERS.test(kind)) return undefined;
+  return numbers((value, target, index) => {
+    putNumber(target, index, value);
+    return Number.isSafeInteger(value) && value >= 0;
+  });
+}
+
+function toFloat32(kind: SourceKind): Conversion | undefined {
+  if (kind === 'int64' || kind === 'uint64') {
+    return wordPairs((low, high, target, index) => {
+      const value = (kind === 'int64' ? high : high >>> 0) * WORD + (low >>> 0);
+      target[index] = value;
+      return Number.isSafeInteger(value) && Math.fround(value) === value;
+    });
+  }
+  if (!SMALL_NUMBERS.test(kind)) return undefined;
+  return numbers((value, target, index) => {
+    target[index] = value;
+    return Number.isNaN(value) || Math.fround(value) === value;
   });
 }
 

@@ -41,15 +41,22 @@ export async function openCsv(
 /** As which kind a column of the contract leaves the query. */
 export const CSV_KINDS: Record<ColumnType, SourceKind> = {
   bool: 'bool',
+  int8: 'int8',
   int16: 'int16',
   int32: 'int32',
   int64: 'int64',
+  uint8: 'uint8',
+  uint16: 'uint16',
+  uint32: 'uint32',
+  uint64: 'uint64',
+  float32: 'float32',
   float64: 'float64',
   utf8: 'text',
   date32: 'date',
   // Milliseconds are read as microseconds first, so that a finer time is seen and refused.
   'timestamp-ms': 'timestamp-us',
   'timestamp-us': 'timestamp-us',
+  'timestamp-us-utc': 'timestamp-us',
 };
 
 function query(
@@ -87,14 +94,21 @@ function query(
 
 const SQL_TYPES: Record<ColumnType, string> = {
   bool: 'BOOLEAN',
+  int8: 'TINYINT',
   int16: 'SMALLINT',
   int32: 'INTEGER',
   int64: 'BIGINT',
+  uint8: 'UTINYINT',
+  uint16: 'USMALLINT',
+  uint32: 'UINTEGER',
+  uint64: 'UBIGINT',
+  float32: 'FLOAT',
   float64: 'DOUBLE',
   utf8: 'VARCHAR',
   date32: 'DATE',
   'timestamp-ms': 'TIMESTAMP',
   'timestamp-us': 'TIMESTAMP',
+  'timestamp-us-utc': 'TIMESTAMPTZ',
 };
 
 /** The value of a text term in the contract's type; NULL where it has none. */
@@ -108,15 +122,26 @@ export function textTerm({ type }: Pick<ColumnContract, 'type'>, term: string): 
  */
 const INTEGER = '[+-]?[0-9]+([.]0*)?';
 const DATE = '[0-9]{4}-[0-9]{2}-[0-9]{2}';
-const TIME = `${DATE}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6}0*)?)?(Z|[+]00(:?00)?)?)?`;
+const CLOCK = '[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6}0*)?)?';
+const TIME = `${DATE}(${CLOCK}(Z|[+]00(:?00)?)?)?`;
+/** Without an offset it would be a time of the machine's zone. */
+const INSTANT = `${DATE}${CLOCK}(Z|[+-][0-9]{2}(:?[0-9]{2})?)`;
+const FLOAT = '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?|[+-]?[Ii]nf(inity)?|[Nn]a[Nn]';
 const SPELLINGS: Partial<Record<ColumnType, string>> = {
+  int8: INTEGER,
   int16: INTEGER,
   int32: INTEGER,
   int64: INTEGER,
-  float64: '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?|[+-]?[Ii]nf(inity)?|[Nn]a[Nn]',
+  uint8: INTEGER,
+  uint16: INTEGER,
+  uint32: INTEGER,
+  uint64: INTEGER,
+  float32: FLOAT,
+  float64: FLOAT,
   date32: DATE,
   'timestamp-ms': TIME,
   'timestamp-us': TIME,
+  'timestamp-us-utc': INSTANT,
 };
 
 /** True where a text is there but is no value of the type; undefined when every text is one. */
@@ -128,6 +153,8 @@ export function textMisfit(type: ColumnType, term: string): string | undefined {
     spelling === undefined ? '' : ` OR NOT regexp_full_match(${term}, ${quoteText(spelling)})`;
   // 1e400 is no number of this type, and a cast makes it infinite.
   const infinite =
-    type === 'float64' ? ` OR (isinf(${value}) AND NOT contains(lower(${term}), 'inf'))` : '';
+    type === 'float64' || type === 'float32'
+      ? ` OR (isinf(${value}) AND NOT contains(lower(${term}), 'inf'))`
+      : '';
   return `${term} IS NOT NULL AND (${value} IS NULL${misspelt}${infinite})`;
 }

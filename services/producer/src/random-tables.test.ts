@@ -23,39 +23,60 @@ const word = fc.oneof(
 );
 const VALUES: Record<ColumnType, fc.Arbitrary<unknown>> = {
   bool: fc.boolean(),
+  int8: fc.integer({ min: -0x80, max: 0x7f }),
   int16: fc.integer({ min: -0x8000, max: 0x7fff }),
   int32: fc.integer(),
   int64: fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n),
+  uint8: fc.integer({ min: 0, max: 0xff }),
+  uint16: fc.integer({ min: 0, max: 0xffff }),
+  uint32: fc.integer({ min: 0, max: 0xffffffff }),
+  uint64: fc.bigInt(0n, 2n ** 64n - 1n),
+  float32: fc.float({ noNaN: true }).map((value) => (value === 0 ? 0 : value)),
   float64: fc.double({ noNaN: true }).map((value) => (value === 0 ? 0 : value)),
   // A NUL ends a text in many places; DuckDB and Arrow carry it, SQL literals do not.
   utf8: word.map((text) => text.replaceAll('\0', '')),
   date32: fc.integer({ min: -700_000, max: 2_900_000 }),
   'timestamp-ms': fc.bigInt(-(10n ** 13n), 10n ** 13n),
   'timestamp-us': micros,
+  'timestamp-us-utc': micros,
 };
 
 const SQL_CASTS: Record<ColumnType, (value: string) => string> = {
   bool: (value) => value,
+  int8: (value) => `(${value})::TINYINT`,
   int16: (value) => `(${value})::SMALLINT`,
   int32: (value) => `(${value})::INTEGER`,
   int64: (value) => `(${value})::BIGINT`,
+  uint8: (value) => `(${value})::UTINYINT`,
+  uint16: (value) => `(${value})::USMALLINT`,
+  uint32: (value) => `(${value})::UINTEGER`,
+  uint64: (value) => `(${value})::UBIGINT`,
+  float32: (value) => `'${value}'::FLOAT`,
   float64: (value) => `'${value}'::DOUBLE`,
   utf8: (value) => `'${value.replaceAll("'", "''")}'`,
   date32: (value) => `(DATE '1970-01-01' + (${value})::INTEGER)`,
   'timestamp-ms': (value) => `make_timestamp((${value})::BIGINT * 1000)::TIMESTAMP_MS`,
   'timestamp-us': (value) => `make_timestamp((${value})::BIGINT)`,
+  'timestamp-us-utc': (value) => `make_timestamp((${value})::BIGINT)::TIMESTAMPTZ`,
 };
 
 const SQL_TYPES: Record<ColumnType, string> = {
   bool: 'BOOLEAN',
+  int8: 'TINYINT',
   int16: 'SMALLINT',
   int32: 'INTEGER',
   int64: 'BIGINT',
+  uint8: 'UTINYINT',
+  uint16: 'USMALLINT',
+  uint32: 'UINTEGER',
+  uint64: 'UBIGINT',
+  float32: 'FLOAT',
   float64: 'DOUBLE',
   utf8: 'VARCHAR',
   date32: 'DATE',
   'timestamp-ms': 'TIMESTAMP_MS',
   'timestamp-us': 'TIMESTAMP',
+  'timestamp-us-utc': 'TIMESTAMPTZ',
 };
 
 interface Column {
@@ -99,6 +120,7 @@ function textOf(type: ColumnType, value: unknown): string {
   const text = `${value}`;
   if (type === 'date32') return new Date(Number(text) * 86_400_000).toISOString().slice(0, 10);
   if (type === 'timestamp-ms') return new Date(Number(text)).toISOString();
+  if (type === 'timestamp-us-utc') return `${textOf('timestamp-us', value)}Z`;
   if (type !== 'timestamp-us') return text;
   const seconds = BigInt(text) - (((BigInt(text) % 1_000_000n) + 1_000_000n) % 1_000_000n);
   const rest = `${BigInt(text) - seconds}`.padStart(6, '0');
@@ -155,6 +177,6 @@ function jsonValue(column: Column | undefined, value: unknown): string {
   if (value === null || column === undefined) return 'null';
   const text = textOf(column.type, value);
   const quoted = column.type === 'utf8' || /^date|^time/.test(column.type);
-  if (column.type === 'float64' && !Number.isFinite(value)) return text;
+  if (column.type.startsWith('float') && !Number.isFinite(value)) return text;
   return quoted ? JSON.stringify(text) : text;
 }

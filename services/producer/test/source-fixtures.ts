@@ -100,7 +100,7 @@ export function rowsOf(arrowBatches: readonly ArrowBatch[]): unknown[][] {
       table.schema.fields.map((field, column) => {
         const vector = table.getChildAt(column);
         if (vector === null || vector.get(row) === null) return null;
-        const raw = /^(Timestamp|Date|Int64)/.test(`${field.type}`);
+        const raw = /^(Timestamp|Date|Int64|Uint64)/.test(`${field.type}`);
         return raw ? vector.data[0]?.values[row] : vector.get(row);
       }),
     ),

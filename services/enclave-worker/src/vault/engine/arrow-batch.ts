@@ -24,9 +24,11 @@ export type ArrowColumn = FixedColumn | BoolColumn | TextColumn;
 /** Bit i set = row i has a value; null when every row has one. */
 type Validity = Uint8Array | null;
 
+type Width = 1 | 2 | 4 | 8;
+
 interface FixedColumn {
   readonly kind: 'fixed';
-  readonly width: 2 | 4 | 8;
+  readonly width: Width;
   /** rows × width bytes, little-endian, as DuckDB lays them out too. */
   readonly values: Uint8Array;
   readonly validity: Validity;
@@ -117,6 +119,13 @@ interface Part {
 }
 
 const WIDTHS = {
+  int8: 1,
+  uint8: 1,
+  uint16: 2,
+  uint32: 4,
+  uint64: 8,
+  float32: 4,
+  'timestamp-us-utc': 8,
   int16: 2,
   int32: 4,
   int64: 8,
@@ -154,7 +163,7 @@ const BITS_IN_BYTE = Uint8Array.from({ length: 256 }, (_none, byte) => {
   return bits;
 });
 
-function readFixed(part: Part, width: 2 | 4 | 8): FixedColumn {
+function readFixed(part: Part, width: Width): FixedColumn {
   const values = valuesOf(part, part.node.length * width);
   return { kind: 'fixed', width, values, validity: part.validity };
 }

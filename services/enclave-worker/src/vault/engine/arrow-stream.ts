@@ -186,21 +186,30 @@ function knownType(kind: number, type: FlatTable): ColumnType | undefined {
     case TYPE_BOOL:
       return 'bool';
     case TYPE_INT:
-      return type.uint8(1, 0) === 1 ? SIGNED[type.int32(0, 0)] : undefined;
+      return (type.uint8(1, 0) === 1 ? SIGNED : UNSIGNED)[type.int32(0, 0)];
     case TYPE_FLOAT:
-      return type.int16(0, 0) === 2 ? 'float64' : undefined;
+      return FLOATS[type.int16(0, 0)];
     case TYPE_DATE:
       return type.int16(0, 1) === 0 ? 'date32' : undefined;
     case TYPE_TIMESTAMP:
-      return type.has(1) ? undefined : TIMESTAMPS[type.int16(0, 0)];
+      return timestampOf(type.int16(0, 0), type.text(1));
     default:
       return undefined;
   }
 }
 
-const SIGNED: Readonly<Record<number, ColumnType>> = { 16: 'int16', 32: 'int32', 64: 'int64' };
-/** By unit. */
-const TIMESTAMPS: Readonly<Record<number, ColumnType>> = { 1: 'timestamp-ms', 2: 'timestamp-us' };
+type TypesByNumber = Readonly<Record<number, ColumnType>>;
+/** By bits. */
+const SIGNED: TypesByNumber = { 8: 'int8', 16: 'int16', 32: 'int32', 64: 'int64' };
+const UNSIGNED: TypesByNumber = { 8: 'uint8', 16: 'uint16', 32: 'uint32', 64: 'uint64' };
+/** By precision; a half has no type in SQL. */
+const FLOATS: TypesByNumber = { 1: 'float32', 2: 'float64' };
+
+/** Units 1 and 2 are milliseconds and microseconds. Of zones there is one spelling of one. */
+function timestampOf(unit: number, zone: string | undefined): ColumnType | undefined {
+  if (zone !== undefined) return unit === 2 && zone === 'UTC' ? 'timestamp-us-utc' : undefined;
+  return unit === 1 ? 'timestamp-ms' : unit === 2 ? 'timestamp-us' : undefined;
+}
 
 function readDictionary(frame: Frame): { id: number; part: StreamPart } {
   if (frame.kind !== MESSAGE_DICTIONARY) {

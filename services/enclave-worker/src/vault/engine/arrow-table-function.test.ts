@@ -1,5 +1,5 @@
 import type { DuckDBValue } from '@duckdb/node-api';
-import { COLUMN_TYPES, type ColumnType } from '@strongroom/protocol/contract';
+import { COLUMN_TYPES, type ColumnContract, type ColumnType } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -21,7 +21,10 @@ beforeAll(async () => {
 afterAll(() => engine.close());
 
 /** What comes out of the engine for batches of one table, column by column, in test spelling. */
-async function throughEngine(batches: readonly (readonly TestColumn[])[]): Promise<CellValue[][]> {
+async function throughEngine(
+  batches: readonly (readonly TestColumn[])[],
+  terms = '*',
+): Promise<CellValue[][]> {
   const columns = batches[0]?.map((column) => column.contract) ?? [];
   const dataset = datasetWith(columns);
   const read = batches.map((arrowBatch) =>
@@ -29,7 +32,7 @@ async function throughEngine(batches: readonly (readonly TestColumn[])[]): Promi
   );
   const group = makeRowGroup(columns, read);
   await engine.insert('CREATE OR REPLACE TABLE t AS SELECT * FROM strongroom_rows()', group);
-  const reader = await engine.read('SELECT * FROM t');
+  const reader = await engine.read(`SELECT ${terms} FROM t`);
   return reader.getColumns().map((column) => column.map(cellOf));
 }
 
@@ -44,14 +47,21 @@ function cellOf(value: DuckDBValue): CellValue {
 const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 const VALUES: Record<ColumnType, fc.Arbitrary<CellValue>> = {
   bool: fc.boolean(),
+  int8: fc.integer({ min: -128, max: 127 }),
   int16: fc.integer({ min: -32768, max: 32767 }),
   int32: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
   int64: fc.oneof(int64, fc.constantFrom(-(2n ** 63n), 2n ** 63n - 1n, 2n ** 53n + 1n)),
+  uint8: fc.integer({ min: 0, max: 255 }),
+  uint16: fc.integer({ min: 0, max: 65_535 }),
+  uint32: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+  uint64: fc.oneof(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.constant(2n ** 64n - 1n)),
+  float32: fc.float(),
   float64: fc.double(),
   utf8: fc.oneof(fc.constantFrom('', 'SFO', "O'Hare", '__proto__', 'a\0b', 'a\0c'), fc.string()),
   date32: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
   'timestamp-ms': fc.oneof(int64, fc.constantFrom(-1n, 0n, -2208988800000n)),
   'timestamp-us': fc.oneof(int64, fc.constantFrom(-1n, 0n, -2208988800000000n)),
+  'timestamp-us-utc': fc.oneof(int64, fc.constantFrom(-1n, 0n, -2208988800000000n)),
 };
 const LENGTHS = [0, 1, 7, 8, 9, 63, 64, 65, 2047, 2048, 2049];
 
@@ -86,7 +96,7 @@ describe('Arrow rows in DuckDB are the rows that were written', () => {
         ...COLUMN_TYPES.map((type) =>
           fc.array(fc.option(VALUES[type], { nil: null }), { minLength: 1, maxLength: 9 }).map(
             (pool): TestColumn => ({
-              contract: { name: type.replace('-', '_'), type, nullable: true },
+              contract: { name: type.replaceAll('-', '_'), type, nullable: true },
               values: Array.from({ length }, (_none, row) => pool[row % pool.length] ?? null),
             }),
           ),
@@ -112,8 +122,23 @@ describe('Arrow rows in DuckDB are the rows that were written', () => {
     const batches = [labels.slice(0, half), [...labels.slice(half), 'label 0', 'label 1']];
     const found = await throughEngine(
       batches.map((values) => [{ contract: { name: 'c', type: 'utf8', nullable: false }, values }]),
+      // An ENUM's values are made one by one from its list of labels.
+      'c::VARCHAR',
     );
     expect(found[0]).toEqual(batches.flat());
+  });
+
+  test('no label at all, beside none and beside very many', async () => {
+    const contract: ColumnContract = { name: 'c', type: 'utf8', nullable: true };
+    const empty = Array.from({ length: 9 }, () => null);
+    const many = Array.from({ length: 65_536 }, (_none, index) => `label ${index}`);
+    for (const batches of [[empty], [empty, empty], [empty, many, empty], [[''], empty]]) {
+      const found = await throughEngine(
+        batches.map((values) => [{ contract, values }]),
+        'c::VARCHAR',
+      );
+      expect(found[0]).toEqual(batches.flat());
+    }
   });
 
   test.each([122_879, 122_880, 122_881, 200_000])('%d rows in one batch', async (count) => {

@@ -9,20 +9,22 @@ import type { ArrowBatch, ArrowColumn } from './arrow-batch.ts';
 
 const DAY_MS = 86_400_000;
 
+const EVENT_TIME_TYPES = ['date32', 'timestamp-ms', 'timestamp-us', 'timestamp-us-utc'] as const;
+type EventTimeType = (typeof EVENT_TIME_TYPES)[number];
+
 /** The event-time column of a dataset that has one, and how its units become milliseconds. */
 export interface EventTimeColumn {
   readonly name: string;
   readonly index: number;
-  readonly type: 'date32' | 'timestamp-ms' | 'timestamp-us';
+  readonly type: EventTimeType;
 }
 
 export function eventTimeColumnOf(dataset: Dataset): EventTimeColumn | undefined {
   const index = dataset.columns.findIndex((column) => column.name === dataset.eventTime);
   const column = dataset.columns[index];
   if (!column) return undefined;
-  const { name, type } = column;
-  if (type !== 'date32' && type !== 'timestamp-ms' && type !== 'timestamp-us') return undefined;
-  return { name, index, type };
+  const type = EVENT_TIME_TYPES.find((each) => each === column.type);
+  return type && { name: column.name, index, type };
 }
 
 /** Smallest and largest event time of at least one row. */
@@ -62,7 +64,9 @@ export function timesBelow(
 export function timeLiteral(column: EventTimeColumn, ms: number): string {
   if (column.type === 'date32') return `(DATE '1970-01-01' + ${Math.ceil(ms / DAY_MS)})`;
   const timestamp = `make_timestamp(${BigInt(ms) * 1000n})`;
-  return column.type === 'timestamp-us' ? timestamp : `${timestamp}::TIMESTAMP_MS`;
+  if (column.type === 'timestamp-us') return timestamp;
+  // The engine's zone is UTC, so that the cast keeps the number.
+  return `${timestamp}::${column.type === 'timestamp-ms' ? 'TIMESTAMP_MS' : 'TIMESTAMPTZ'}`;
 }
 
 /** SQL for a row's event time in milliseconds, rounded down. */
@@ -101,7 +105,7 @@ function timesOf(arrowBatch: ArrowBatch, column: EventTimeColumn): Times {
   const high = new Int32Array(values.buffer, values.byteOffset, arrowBatch.rows * 2);
   const low = new Uint32Array(values.buffer, values.byteOffset, arrowBatch.rows * 2);
   const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
-  const perMs = column.type === 'timestamp-us' ? 1000n : 1n;
+  const perMs = column.type === 'timestamp-ms' ? 1n : 1000n;
   return {
     compare: (one, other) =>
       (high[one * 2 + 1] ?? 0) - (high[other * 2 + 1] ?? 0) ||

@@ -4,6 +4,7 @@ import {
   DuckDBDecimalType,
   DuckDBDecimalValue,
   DuckDBTimestampMillisecondsValue,
+  DuckDBTimestampTZValue,
   DuckDBTimestampValue,
   type DuckDBType,
   DuckDBTypeId,
@@ -29,6 +30,10 @@ import {
   TimestampMicrosecond,
   TimestampMillisecond,
   tableToIPC,
+  Uint8,
+  Uint16,
+  Uint32,
+  Uint64,
   Utf8,
 } from 'apache-arrow';
 
@@ -91,6 +96,34 @@ const ENCODERS: ReadonlyMap<DuckDBTypeId, Encoder> = new Map<DuckDBTypeId, Encod
   [
     DuckDBTypeId.INTEGER,
     numbers((data, rest) => makeData({ ...rest, type: new Int32(), data: Int32Array.from(data) })),
+  ],
+  [
+    DuckDBTypeId.UTINYINT,
+    numbers((data, rest) => makeData({ ...rest, type: new Uint8(), data: Uint8Array.from(data) })),
+  ],
+  [
+    DuckDBTypeId.USMALLINT,
+    numbers((data, rest) =>
+      makeData({ ...rest, type: new Uint16(), data: Uint16Array.from(data) }),
+    ),
+  ],
+  [
+    DuckDBTypeId.UINTEGER,
+    numbers((data, rest) =>
+      makeData({ ...rest, type: new Uint32(), data: Uint32Array.from(data) }),
+    ),
+  ],
+  [
+    DuckDBTypeId.UBIGINT,
+    bigints((data, rest) =>
+      makeData({ ...rest, type: new Uint64(), data: BigUint64Array.from(data) }),
+    ),
+  ],
+  [
+    DuckDBTypeId.TIMESTAMP_TZ,
+    bigints((data, rest) =>
+      makeData({ ...rest, type: new TimestampMicrosecond('UTC'), data: BigInt64Array.from(data) }),
+    ),
   ],
   [
     DuckDBTypeId.FLOAT,
@@ -173,6 +206,7 @@ function bigintOf(value: DuckDBValue): bigint {
   if (value === null) return 0n;
   if (typeof value === 'bigint') return value;
   if (value instanceof DuckDBTimestampValue) return value.micros;
+  if (value instanceof DuckDBTimestampTZValue) return value.micros;
   if (value instanceof DuckDBTimestampMillisecondsValue) return value.millis;
   if (value instanceof DuckDBDecimalValue) return value.value;
   assert.fail('a value of another type than its column');

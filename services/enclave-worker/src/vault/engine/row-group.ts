@@ -6,10 +6,17 @@ import {
   type DuckDBType,
   ENUM8,
   ENUM16,
+  FLOAT,
   INTEGER,
   SMALLINT,
   TIMESTAMP,
   TIMESTAMP_MS,
+  TIMESTAMPTZ,
+  TINYINT,
+  UBIGINT,
+  UINTEGER,
+  USMALLINT,
+  UTINYINT,
   VARCHAR,
 } from '@duckdb/node-api';
 import type { ColumnContract, ColumnType } from '@strongroom/protocol/contract';
@@ -65,14 +72,21 @@ export function makeRowGroup(
 
 export const DUCKDB_TYPES: Readonly<Record<ColumnType, DuckDBType>> = {
   bool: BOOLEAN,
+  int8: TINYINT,
   int16: SMALLINT,
   int32: INTEGER,
   int64: BIGINT,
+  uint8: UTINYINT,
+  uint16: USMALLINT,
+  uint32: UINTEGER,
+  uint64: UBIGINT,
+  float32: FLOAT,
   float64: DOUBLE,
   utf8: VARCHAR,
   date32: DATE,
   'timestamp-ms': TIMESTAMP_MS,
   'timestamp-us': TIMESTAMP,
+  'timestamp-us-utc': TIMESTAMPTZ,
 };
 
 function makeFixedColumn(
