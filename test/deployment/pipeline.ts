@@ -78,6 +78,23 @@ export function startProducer(
   ]);
 }
 
+/** `retract` or `heartbeat`: what an owner says without a row. */
+export async function sayOnStream(
+  deployment: Deployment,
+  { dataset, owner }: Shipment,
+  command: readonly string[],
+): Promise<Record<string, unknown>> {
+  const { processes, folders } = deployment;
+  const [word = '', ...more] = command;
+  const process = processes.start(`${word}-${dataset}`, PRODUCER, [
+    ...[word, ...common(deployment)],
+    ...['--dataset', dataset, '--identity', identityFile(folders, owner)],
+    ...['--state', stateFolder(deployment, dataset)],
+    ...more,
+  ]);
+  return lastJson(await succeeded(process));
+}
+
 export function stateFolder({ folders, namespace = '' }: Deployment, dataset: string): string {
   return path.join(folders.run, `stream-${namespace}-${dataset}`);
 }

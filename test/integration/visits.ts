@@ -26,6 +26,16 @@ export const PARTITIONED_VISITS_PLAN = visitsPlan({
   streams: { 'visits-north': [{ id: 'main', partition: 1 }] },
 });
 
+/** The north has two producers, each with a stream in a partition of its own. */
+export const STREAMED_VISITS_PLAN = visitsPlan({
+  streams: {
+    'visits-north': [
+      { id: 'east', partition: 0 },
+      { id: 'west', partition: 1 },
+    ],
+  },
+});
+
 function visitsPlan(
   more: Pick<DeploymentPlan, 'leases' | 'leaseBeside' | 'streams'> = {},
 ): DeploymentPlan {
