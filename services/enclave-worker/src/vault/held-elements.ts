@@ -1,4 +1,5 @@
 import { HELD_BATCHES_MAX } from '@strongroom/protocol/limits';
+import type { QuarantinedRecord } from '@strongroom/protocol/quarantine-entry';
 import type { BatchSeal, Opening, Retraction } from '@strongroom/protocol/sealed-batch';
 import type { ArrowBatch } from './engine/arrow-batch.ts';
 
@@ -8,6 +9,9 @@ export type StreamElement = { readonly jws: string; readonly offset: number } & 
   | { readonly kind: 'retraction'; readonly retraction: Retraction }
   | { readonly kind: 'opening'; readonly opening: Opening }
 );
+
+/** One that waits, and what its owner is told of it should it turn out to be bad. */
+export type HeldElement = StreamElement & { readonly record: QuarantinedRecord };
 
 export type OpenedBatch = Extract<StreamElement, { readonly kind: 'batch' }>;
 
@@ -37,7 +41,7 @@ export function placeOf(element: StreamElement): ElementPlace {
  */
 export class HeldElements {
   readonly #bytesMax: number;
-  readonly #elements = new Map<string, StreamElement>();
+  readonly #elements = new Map<string, HeldElement>();
   #bytes = 0;
   /** Those that there was no room for: where they lie in the log, and between which numbers. */
   #turnedAway:
@@ -53,7 +57,7 @@ export class HeldElements {
   }
 
   /** @returns false when this one has to be read again, or waits already */
-  add(element: StreamElement): boolean {
+  add(element: HeldElement): boolean {
     const key = keyOf(element);
     if (this.#elements.has(key)) return false;
     this.#elements.set(key, element);
@@ -65,7 +69,7 @@ export class HeldElements {
   }
 
   /** What waited for this place; of two, the opening, which is the owner's newer word. */
-  take(at: ElementPlace): StreamElement | undefined {
+  take(at: ElementPlace): HeldElement | undefined {
     const here = this.#in(at);
     const found = here.find(({ kind }) => kind === 'opening') ?? here[0];
     if (found) this.#remove(found);
@@ -73,7 +77,7 @@ export class HeldElements {
   }
 
   /** Takes what belongs to epochs before this one: it will never be next. */
-  takeEnded(epoch: number): StreamElement[] {
+  takeEnded(epoch: number): HeldElement[] {
     const ended = [...this.#elements.values()].filter((each) => placeOf(each).epoch < epoch);
     for (const element of ended) this.#remove(element);
     return ended;
@@ -102,7 +106,7 @@ export class HeldElements {
     return away && away.first <= sequence ? away.offset : null;
   }
 
-  #in(at: ElementPlace): StreamElement[] {
+  #in(at: ElementPlace): HeldElement[] {
     return [...this.#elements.values()].filter((each) => {
       const { epoch, sequence } = placeOf(each);
       return epoch === at.epoch && sequence === at.sequence;

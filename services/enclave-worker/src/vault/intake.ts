@@ -6,10 +6,11 @@ import {
 } from '@strongroom/protocol/errors';
 import type { DoorEntry, EntryOutcome, LateCount } from './door.ts';
 import type { StoredBatch } from './engine/row-store.ts';
-import type { OpenedBatch, StreamElement } from './held-elements.ts';
+import type { HeldElement, OpenedBatch, StreamElement } from './held-elements.ts';
 import type { TimeRange } from './kept-batches.ts';
 import { type Judgement, mergeLate } from './late-rows.ts';
 import { type EntryContext, type OpenedEntry, openEntry } from './open-entry.ts';
+import { type LaterRefusal, leftAtOrigin } from './quarantine.ts';
 import type { DatasetStream } from './stream.ts';
 
 /** From records of a dataset's topic to rows that may be counted: verify, open, check, order. */
@@ -24,6 +25,8 @@ export interface IntakeContext extends EntryContext {
 /** What came of some records; of outcomes, first one for each of them, in their order. */
 export interface Intake {
   readonly outcomes: readonly EntryOutcome[];
+  /** Of these, records that were handed in earlier, had to wait, and are bad. */
+  readonly later: readonly LaterRefusal[];
   /** In the order in which they count. */
   readonly batches: readonly StoredBatch[];
   /** Numbers of batches that were stored before, and count no more. */
@@ -45,8 +48,9 @@ export async function takeEntries(
     const result = opened[index];
     return result ? [taking.take(entry, result)] : [];
   });
-  const { batches, removed, more } = taking;
-  return { outcomes: [...outcomes, ...more], batches, removed };
+  const { batches, removed, later } = taking;
+  const all = [...outcomes, ...later.map(({ outcome }) => outcome)];
+  return { outcomes: all, later, batches, removed };
 }
 
 interface Taken {
@@ -62,34 +66,36 @@ class Taking {
   readonly #context: IntakeContext;
   readonly batches: StoredBatch[] = [];
   readonly removed: number[] = [];
-  /** Outcomes of records that were handed in earlier. */
-  readonly more: EntryOutcome[] = [];
+  readonly later: LaterRefusal[] = [];
 
   constructor(context: IntakeContext) {
     this.#context = context;
   }
 
-  take({ offset, partition = 0 }: DoorEntry, opened: Settled<OpenedEntry>): EntryOutcome {
+  take(entry: DoorEntry, opened: Settled<OpenedEntry>): EntryOutcome {
+    const { offset, partition = 0 } = entry;
     const { streams } = this.#context;
     const again = streams.isKnown(partition, offset);
     try {
       const result = unsettle(opened);
       const stream = streams.streamOf(result, partition);
-      if (result.kind === 'element') return this.#takeElement(result.element, stream, again);
-      stream.takeManifest(result.manifest);
-      return { offset, kind: 'manifest', ...NOTHING };
+      if (result.kind === 'manifest') {
+        stream.takeManifest(result.manifest);
+        return { offset, kind: 'manifest', ...NOTHING };
+      }
+      const { element } = result;
+      if (stream.hold(element, streamIdOf(element), () => leftAtOrigin(entry.value))) {
+        return held(offset, stream);
+      }
+      return this.#takeElement(element, stream, again);
     } catch (error) {
       return { ...refusalOf(error, offset), again };
     }
   }
 
-  /** Takes an element and those that waited for it; one that comes too early waits itself. */
+  /** Takes an element and those that waited for it. */
   #takeElement(element: StreamElement, stream: DatasetStream, again: boolean): EntryOutcome {
     const { offset, kind } = element;
-    if (stream.hold(element, streamIdOf(element))) {
-      const facts = { dataset: stream.dataset.id, expected: stream.sequence };
-      return { offset, kind: 'held', ...NOTHING, code: 'ERR_STREAM_GAP', facts };
-    }
     const { code, late, ...counts } = this.#takeNow(element, stream);
     const allLate = [...late];
     for (let next = stream.takeHeld(); next; next = stream.takeHeld()) {
@@ -99,9 +105,9 @@ class Taking {
         counts.lateRows += its.lateRows;
         counts.retractedRows += its.retractedRows;
         allLate.push(...its.late);
-        if (its.code) this.more.push(refused(next.offset, its.code));
+        if (its.code) this.#refuseLater(next, stream, refused(next.offset, its.code));
       } catch (error) {
-        this.more.push(refusalOf(error, next.offset));
+        this.#refuseLater(next, stream, refusalOf(error, next.offset));
       }
     }
     const told = { ...counts, ...(allLate.length > 0 ? { late: mergeLate(allLate) } : {}) };
@@ -116,10 +122,14 @@ class Taking {
         return this.#takeRetraction(element, stream);
       case 'opening':
         for (const ended of stream.takeOpening(element.opening, element)) {
-          this.more.push(refused(ended.offset, 'ERR_STREAM_EPOCH'));
+          this.#refuseLater(ended, stream, refused(ended.offset, 'ERR_STREAM_EPOCH'));
         }
         return { ...NOTHING, late: [] };
     }
+  }
+
+  #refuseLater({ record }: HeldElement, { partition }: DatasetStream, outcome: EntryOutcome): void {
+    this.later.push({ outcome, partition, record });
   }
 
   #takeBatch(element: OpenedBatch, stream: DatasetStream): Taken {
@@ -147,6 +157,11 @@ class Taking {
 function streamIdOf(element: StreamElement) {
   if (element.kind === 'batch') return element.seal.stream;
   return element.kind === 'opening' ? element.opening.stream : element.retraction.stream;
+}
+
+function held(offset: number, { dataset, sequence }: DatasetStream): EntryOutcome {
+  const facts = { dataset: dataset.id, expected: sequence };
+  return { offset, kind: 'held', ...NOTHING, code: 'ERR_STREAM_GAP', facts };
 }
 
 function refused(offset: number, code: ErrorCode): EntryOutcome {

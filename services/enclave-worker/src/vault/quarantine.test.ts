@@ -14,7 +14,7 @@ import { createSigner } from '@strongroom/sealing/sign';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation } from '../../test/owners.ts';
 import type { DoorEntry, DoorRecord, EntryOutcome } from './door.ts';
-import { Quarantine } from './quarantine.ts';
+import { leftAtOrigin, Quarantine } from './quarantine.ts';
 import type { ResultProof } from './seal-aggregate.ts';
 
 const COLUMNS = [{ name: 'place', type: 'utf8', nullable: false }] as const;
@@ -49,7 +49,7 @@ class Scene {
     this.#quarantine = new Quarantine(of.contract, of.contractId);
   }
 
-  readonly #proof = (): ResultProof => {
+  readonly proof = (): ResultProof => {
     const { contract, contractId } = this.#of;
     return { contract, contractId, signer, epoch: 2, token };
   };
@@ -69,12 +69,12 @@ class Scene {
       return { ...refused, ...outcome };
     });
     const of = datasetOf(this.#of.contract, dataset);
-    await this.#quarantine.add(of, whole, outcomes, at, this.#proof);
+    await this.#quarantine.add(of, { entries: whole, outcomes, later: [] }, at, this.proof);
     this.records.push(...this.#quarantine.take());
   }
 
   async leave(): Promise<DoorRecord[]> {
-    return await this.#quarantine.counts(this.#proof);
+    return await this.#quarantine.counts(this.proof);
   }
 
   async open(record: DoorRecord, owner = NORTH) {
@@ -136,9 +136,27 @@ describe('a refused record', () => {
     const quarantine = new Quarantine(agreed.contract, agreed.contractId);
     const entry = { key: null, value: new Uint8Array(0), headers: {}, offset: 0 };
     const dataset = datasetOf(agreed.contract, 'north');
-    await quarantine.add(dataset, [entry], [fine], 0, () => expect.fail('nothing is sealed'));
+    const judged = { entries: [entry], outcomes: [fine], later: [] };
+    await quarantine.add(dataset, judged, 0, () => expect.fail('nothing is sealed'));
     expect([...scene.records, ...quarantine.take()]).toEqual([]);
     expect(ERRORS.ERR_STREAM_GAP.disposition).toBe('retry');
+  });
+
+  test('that had to wait before is told with the hash of its bytes', async () => {
+    const quarantine = new Quarantine(agreed.contract, agreed.contractId);
+    const scene = new Scene();
+    const outcome = { offset: 6, kind: 'refused', rows: 0, lateRows: 0, code: CODE } as const;
+    const record = leftAtOrigin(new Uint8Array(9));
+    await quarantine.add(
+      datasetOf(agreed.contract, 'north'),
+      { entries: [], outcomes: [outcome], later: [{ outcome, partition: 4, record }] },
+      0,
+      scene.proof,
+    );
+    scene.records.push(...quarantine.take());
+    expect(await scene.told()).toMatchObject([
+      { origin: { partition: 4, offset: 6 }, code: CODE, record: { kind: 'left', bytes: 9 } },
+    ]);
   });
 
   test('of an owner that cannot read is told to nobody', async () => {

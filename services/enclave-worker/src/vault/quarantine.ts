@@ -15,6 +15,7 @@ import {
   QUARANTINE_FORMAT,
   type QuarantinedRecord,
   type QuarantineEntry,
+  type QuarantineOrigin,
   quarantineOwnerOf,
 } from '@strongroom/protocol/quarantine-entry';
 import { sealOnce } from '@strongroom/sealing/seal';
@@ -29,6 +30,27 @@ interface Ward {
   minute: number;
   told: number;
   readonly counted: Map<string, CountedRefusals>;
+}
+
+/** A record that had been handed in before, and is refused now that its turn has come. */
+export interface LaterRefusal {
+  readonly outcome: EntryOutcome;
+  readonly partition: number;
+  readonly record: QuarantinedRecord;
+}
+
+/** Records, what came of each, and what came of earlier ones. */
+interface Judged {
+  readonly entries: readonly DoorEntry[];
+  readonly outcomes: readonly EntryOutcome[];
+  readonly later: readonly LaterRefusal[];
+}
+
+interface Refusal {
+  readonly origin: QuarantineOrigin;
+  readonly code: ErrorCode;
+  readonly facts: ErrorFacts;
+  readonly record: () => QuarantinedRecord;
 }
 
 const MINUTE_MS = 60_000;
@@ -53,19 +75,25 @@ export class Quarantine {
   /** @param at by the clock of the worker's machine, which nobody relies on */
   async add(
     dataset: Dataset,
-    entries: readonly DoorEntry[],
-    outcomes: readonly EntryOutcome[],
+    { entries, outcomes, later }: Judged,
     at: number,
     proof: () => ResultProof,
   ): Promise<void> {
     this.#at = at;
-    for (const [index, entry] of entries.entries()) {
-      const { code, facts = {}, again } = outcomes[index] ?? {};
+    const now = entries.flatMap((entry, index) => {
+      const outcome = outcomes[index];
+      const record = () => recordOf(entry);
+      return outcome ? [{ outcome, partition: entry.partition ?? 0, record }] : [];
+    });
+    const waited = later.map((each) => ({ ...each, record: () => each.record }));
+    for (const { outcome, partition, record } of [...now, ...waited]) {
+      const { code, facts = {}, offset, again } = outcome;
       if (code === undefined || again || ERRORS[code].disposition !== 'quarantine') continue;
       const ward = this.#wardOf(dataset);
+      const origin = { dataset: dataset.id, partition, offset };
       // Without a reading key nobody can be told; the log still has the record, and refusals are
       // counted in every statement.
-      if (ward) await this.#addOne(ward, dataset, entry, { code, facts }, proof);
+      if (ward) await this.#addOne(ward, { origin, code, facts, record }, proof);
     }
   }
 
@@ -88,9 +116,7 @@ export class Quarantine {
 
   async #addOne(
     ward: Ward,
-    dataset: Dataset,
-    entry: DoorEntry,
-    { code, facts }: { readonly code: ErrorCode; readonly facts: ErrorFacts },
+    { origin, code, facts, record }: Refusal,
     proof: () => ResultProof,
   ): Promise<void> {
     const minute = Math.floor(this.#at / MINUTE_MS);
@@ -98,15 +124,13 @@ export class Quarantine {
       this.#records.push(...(await this.#countsOf(ward, proof)));
       Object.assign(ward, { minute, told: 0 });
     }
-    const { partition = 0, offset } = entry;
     if (ward.told >= QUARANTINED_PER_MINUTE_MAX) {
-      countIn(ward.counted, { dataset: dataset.id, partition, offset }, code);
+      countIn(ward.counted, origin, code);
       return;
     }
     ward.told += 1;
-    const origin = { dataset: dataset.id, partition, offset };
-    const record = recordOf(entry);
-    const content = { v: 1, kind: 'record', at: this.#at, code, facts, origin, record } as const;
+    const told = { at: this.#at, code, facts, origin, record: record() };
+    const content = { v: 1, kind: 'record', ...told } as const;
     this.#records.push(await this.#seal(ward, content, proof()));
   }
 
@@ -142,11 +166,7 @@ export class Quarantine {
   }
 }
 
-function countIn(
-  counted: Map<string, CountedRefusals>,
-  at: Pick<CountedRefusals, 'dataset' | 'partition'> & { readonly offset: number },
-  code: string,
-): void {
+function countIn(counted: Map<string, CountedRefusals>, at: QuarantineOrigin, code: string): void {
   const { dataset, partition, offset } = at;
   const name = `${dataset}/${partition}`;
   const before = counted.get(name) ?? { dataset, partition, from: offset, to: offset, byCode: {} };
@@ -163,5 +183,10 @@ function recordOf({ key, headers, value }: DoorEntry): QuarantinedRecord {
   if (isSmall && texts.every((each) => each.isWellFormed())) {
     return { kind: 'whole', key, headers: { ...headers }, value: encodeBase64url(value) };
   }
+  return leftAtOrigin(value);
+}
+
+/** What is said of a record that is not handed on. */
+export function leftAtOrigin(value: Uint8Array): QuarantinedRecord {
   return { kind: 'left', bytes: value.length, valueSha256: hash('sha256', value, 'hex') };
 }

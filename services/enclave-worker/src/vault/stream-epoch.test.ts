@@ -107,8 +107,11 @@ describe('a producer that lost its state', () => {
       'ERR_STREAM_GAP',
     ]);
     expect(scene.closing?.streams[0]).toMatchObject({ held: 4, missing: 3 });
+    expect(scene.vault.takeQuarantined()).toEqual([]);
     scene.append('north', 0, first);
     expect(codes(await scene.run())).toEqual(['ok', 'ERR_STREAM_EPOCH']);
+    // Its bytes are gone from the vault by now; its owner is told all the same.
+    expect(scene.vault.takeQuarantined()).toHaveLength(1);
     expect(scene.closing).toMatchObject({ done: true, streams: [{ held: 0, sequences: 3 }] });
     expect(await tables(scene)).toEqual([[['x', 3]]]);
   });

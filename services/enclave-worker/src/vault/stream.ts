@@ -4,12 +4,13 @@ import type { Dataset } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, StreamId } from '@strongroom/protocol/fields';
 import { RETRACTIONS_OPEN_MAX } from '@strongroom/protocol/limits';
+import type { QuarantinedRecord } from '@strongroom/protocol/quarantine-entry';
 import type { CountedInput } from '@strongroom/protocol/sealed-aggregate';
 import type { BatchSeal, Manifest, Opening, Retraction } from '@strongroom/protocol/sealed-batch';
 import { StreamCheck } from '@strongroom/sealing/stream-check';
 import type { StreamProgress } from './door.ts';
 import type { InputProgress } from './engine/window.ts';
-import { HeldElements, placeOf, type StreamElement } from './held-elements.ts';
+import { type HeldElement, HeldElements, placeOf, type StreamElement } from './held-elements.ts';
 import { isBefore, KeptBatches, type TimeRange } from './kept-batches.ts';
 
 /** What the contract says of a stream, and what it may use. */
@@ -167,7 +168,7 @@ export class DatasetStream {
    * @returns what waited in the epochs that have ended
    * @throws ERR_OPENING_MISMATCH, ERR_STREAM_*, ERR_BATCH_REPLAYED
    */
-  takeOpening(opening: Opening, { jws, offset }: { jws: string; offset: number }): StreamElement[] {
+  takeOpening(opening: Opening, { jws, offset }: { jws: string; offset: number }): HeldElement[] {
     const check = this.#checkOf(opening.stream);
     const before = { ...check.point, offset };
     try {
@@ -196,16 +197,20 @@ export class DatasetStream {
     this.#final ||= manifest.final;
   }
 
-  /** Keeps what has come too early. @returns false when it has not, or when there is no room */
-  hold(element: StreamElement, stream: StreamId): boolean {
+  /**
+   * Keeps what has come too early.
+   * @param tell what its owner is told of it, should it turn out to be bad
+   * @returns false when it has not, or when there is no room
+   */
+  hold(element: StreamElement, stream: StreamId, tell: () => QuarantinedRecord): boolean {
     const { point } = this.#checkOf(stream);
     const { epoch, sequence } = placeOf(element);
     const isEarly = epoch > point.epoch || (epoch === point.epoch && sequence > point.sequence);
-    return isEarly && this.#held.add(element);
+    return isEarly && this.#held.add({ ...element, record: tell() });
   }
 
   /** What waited to be next, if anything did. */
-  takeHeld(): StreamElement | undefined {
+  takeHeld(): HeldElement | undefined {
     return this.#check && this.#held.take(this.#check.point);
   }
 

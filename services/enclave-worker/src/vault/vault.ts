@@ -164,7 +164,7 @@ export class Vault {
     const dataset = datasetOf(this.#contract, datasetId);
     const streams = this.#streams.get(dataset.id);
     if (!streams) throw new StrongroomError('ERR_DATASET_UNKNOWN', { dataset: datasetId });
-    const { outcomes, batches, removed } = await takeEntries(entries, {
+    const { outcomes, later, batches, removed } = await takeEntries(entries, {
       contract: this.#contract,
       contractId: this.#contractId,
       keys: this.#keys,
@@ -174,7 +174,7 @@ export class Vault {
     });
     this.#refusals.count(outcomes);
     this.#uses.count(dataset.id, outcomes);
-    await this.#quarantine.add(dataset, entries, outcomes, at, () => this.#proof());
+    await this.#quarantine.add(dataset, { entries, outcomes, later }, at, () => this.#proof());
     const keepFrom = this.#computation.keepFrom(dataset.id);
     if (batches.length > 0 && keepFrom !== Number.POSITIVE_INFINITY) {
       await this.#aggregator.append(dataset.id, batches, keepFrom);
