@@ -51,6 +51,25 @@ export class LockedEngine {
     });
   }
 
+  /**
+   * The bound plan of a SELECT over empty tables, as JSON text: every type is decided in it, and
+   * every cast that the text does not show. What cannot be bound gives `{"error":true, …}`.
+   */
+  async plan(sql: string, tables: readonly string[]): Promise<string> {
+    return withoutText({}, async () => {
+      await this.connection.run('BEGIN TRANSACTION');
+      try {
+        // A temporary table hides another of its name; both are as before when this ends.
+        for (const table of tables) await this.connection.run(`CREATE TEMP TABLE ${table}`);
+        const query = 'SELECT json_serialize_plan($1::VARCHAR)';
+        const [row] = (await this.connection.runAndReadAll(query, [sql])).getRows();
+        return String(row?.[0]);
+      } finally {
+        await this.connection.run('ROLLBACK');
+      }
+    });
+  }
+
   close(): void {
     this.connection.closeSync();
   }

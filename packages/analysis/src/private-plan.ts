@@ -14,7 +14,7 @@ import {
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { AGGREGATE_ROWS_MAX, CONTINUAL_CELLS_MAX } from '@strongroom/protocol/limits';
 import type { Privacy } from '@strongroom/protocol/privacy';
-import type { LockedEngine } from './locked-engine.ts';
+import { type SqlParser, writeTotal } from './sql-bound.ts';
 import { absent, listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
 
 /**
@@ -92,16 +92,13 @@ interface Derived<Kind extends string> {
   readonly centred: number;
 }
 
-/** The parser, and the way back from a tree to text. */
-export type SqlWriter = Pick<LockedEngine, 'parse' | 'unparse'>;
-
 /**
  * @param query one that passed the gate
  * @throws ERR_QUERY_REFUSED naming the query, the place and, where it is known, its position;
  *   ERR_VAULT_MEMORY
  */
 export async function planPrivateQuery(
-  writer: SqlWriter,
+  writer: SqlParser,
   contract: Contract,
   query: Query,
 ): Promise<PrivatePlan> {
@@ -111,8 +108,7 @@ export async function planPrivateQuery(
     demandPlain(top);
     const tables = tablesIn(top['from_table'], contract);
     const plan = new Planner(query, tables).plan(top);
-    const statements = [{ node: plan.rows, named_param_map: [] }];
-    const rowsSql = await writer.unparse(JSON.stringify({ error: false, statements }));
+    const rowsSql = await writeTotal(writer, contract, query, plan.rows);
     const { rows: _rows, ...rest } = plan;
     return { ...rest, rowsSql };
   } catch (error) {

@@ -6,8 +6,11 @@ import {
   NUMBER_FUNCTIONS,
   NUMBER_TYPES,
   OPERATORS,
+  PATTERN_FUNCTIONS,
   PRIVATE_AGGREGATES,
   ROW_FUNCTIONS,
+  TIME_PART_FUNCTIONS,
+  TIME_PARTS,
 } from './sql-lists.ts';
 import { absent, listOf, membersOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
 
@@ -57,6 +60,10 @@ function checkConstant(node: TreeNode): void {
   const type = nodeOf(nodeOf(node['value'])['type']);
   const id = textOf(type['id']);
   if (!LITERAL_TYPES.has(id)) throw refuse(`literal of type ${id}`, node);
+  const { value } = nodeOf(node['value']);
+  const isExact = id === 'DOUBLE' || id === 'FLOAT' || Number.isSafeInteger(value);
+  if (typeof value === 'object' && value !== null) throw refuse('a literal too long', node);
+  if (typeof value === 'number' && !isExact) throw refuse('a literal too long', node);
 }
 
 function checkFunction(node: TreeNode, names: Names): void {
@@ -73,6 +80,8 @@ function checkFunction(node: TreeNode, names: Names): void {
   const children = listOf(node['children']);
   for (const child of children) checkExpression(child, names);
   if (node['filter'] !== null) checkExpression(node['filter'], names);
+  if (TIME_PART_FUNCTIONS.has(name)) checkTimePart(children[0], node);
+  if (PATTERN_FUNCTIONS.has(name)) checkPattern(children[1], node);
   if (name !== 'min' && name !== 'max') return;
   // The smallest text is one row's text; the smallest number is what the parties agreed to.
   const [argument, ...more] = children.map(nodeOf);
@@ -92,6 +101,31 @@ const FUNCTION_MEMBERS = [
   'is_operator',
   'export_state',
 ];
+
+/** A part that a row names could be none, and fail for that row alone. */
+function checkTimePart(value: unknown, call: TreeNode): void {
+  if (!TIME_PARTS.has(literalText(value)?.toLowerCase() ?? '')) {
+    throw refuse('a part of a time that is not on the list', call);
+  }
+}
+
+/**
+ * A pattern of a row would make time depend on rows. In one with `_`, the engine goes back for each
+ * `%`, so that text of one row could keep it busy for days; without `_` it never goes back.
+ */
+function checkPattern(value: unknown, call: TreeNode): void {
+  const pattern = literalText(value);
+  if (pattern === undefined) throw refuse('a pattern that is not written in the query', call);
+  const isSlow = pattern.includes('_') && pattern.split('%').length > 2;
+  if (isSlow) throw refuse('a pattern with _ and more than one %', call);
+}
+
+function literalText(value: unknown): string | undefined {
+  const node = nodeOf(value);
+  if (node['class'] !== 'CONSTANT') return undefined;
+  const text = nodeOf(node['value'])['value'];
+  return typeof text === 'string' ? text : undefined;
+}
 
 function checkCast(node: TreeNode, names: Names): void {
   membersOf(node, ['child', 'cast_type', 'try_cast']);
@@ -153,13 +187,16 @@ function isNumber(node: TreeNode, names: Names, seen: ReadonlySet<string> = new 
         ...listOf(node['case_checks']).map((branch) => nodeOf(branch)['then_expr']),
       ]);
     case 'OPERATOR':
-      return node['type'] === 'OPERATOR_COALESCE' && every(listOf(node['children']));
+      return CARRIERS.has(textOf(node['type'])) && every(listOf(node['children']));
     case 'FUNCTION':
       return isNumberFunction(textOf(node['function_name']), listOf(node['children']), every);
     default:
       return false;
   }
 }
+
+/** Operators whose result is one of their arguments. */
+const CARRIERS: ReadonlySet<string> = new Set(['OPERATOR_COALESCE', 'OPERATOR_TRY']);
 
 function isNumberName(node: TreeNode, names: Names, seen: ReadonlySet<string>): boolean {
   const name = listOf(node['column_names']).map(textOf).at(-1)?.toLowerCase() ?? '';
@@ -182,7 +219,6 @@ function isNumberFunction(
   children: readonly unknown[],
   every: (nodes: readonly unknown[]) => boolean,
 ): boolean {
-  if (name === 'date_part' || name === 'date_diff') return true;
   if (name === 'min' || name === 'max' || name === 'nullif') return every(children);
   if (name === 'greatest' || name === 'least' || name === '+' || name === '-') {
     return every(children);

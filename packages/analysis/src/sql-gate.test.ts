@@ -3,7 +3,8 @@ import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { DatasetId, PartyId, QueryId } from '@strongroom/protocol/fields';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LockedEngine } from './locked-engine.ts';
-import { checkQuery, type SqlParser } from './sql-gate.ts';
+import type { SqlParser } from './sql-bound.ts';
+import { checkQuery } from './sql-gate.ts';
 
 function datasetWith(columns: ColumnContract[], more: Partial<Dataset>): Dataset {
   return {
@@ -196,7 +197,7 @@ const HOSTILE: [string, string[]?][] = [
   [`SELECT ${ROWS} FROM (SELECT * FROM flights UNION ALL SELECT * FROM flights) AS x`],
   [`SELECT (SELECT max(delay) FROM flights) AS x, ${ROWS} FROM flights`],
   [`SELECT ${ROWS} FROM flights WHERE EXISTS (SELECT 1 FROM flights)`],
-  [`SELECT ${ROWS} FROM flights WHERE delay IN (SELECT delay FROM flights)`],
+  [`SELECT ${ROWS} FROM flights WHERE delay > ANY (SELECT delay FROM flights)`],
   [`SELECT ${ROWS} FROM (SELECT * FROM flights LIMIT 1) AS x`],
   [`SELECT ${ROWS} FROM (SELECT DISTINCT origin FROM flights) AS x`],
   [`SELECT origin, ${ROWS} FROM flights GROUP BY ROLLUP (origin)`],
@@ -265,7 +266,6 @@ const HOSTILE: [string, string[]?][] = [
     'COLUMNS(*)',
     '$1',
     'read_text(origin)',
-    'TRY(delay)',
     'origin COLLATE NOCASE',
     "origin ~ 'a+'",
   ].map((expression): [string] => [`SELECT ${expression} AS x, ${ROWS} FROM flights GROUP BY 1`]),
@@ -310,7 +310,7 @@ test('ties and what a LIMIT keeps do not depend on the order of arrival', async 
   const sql = 'SELECT origin, count(*) AS n FROM flights GROUP BY origin ORDER BY n DESC LIMIT 2';
   const checked = await check(sql);
   expect(checked.sql.replace(/\s+/g, ' ')).toBe(
-    'SELECT origin, count(*) AS n FROM flights GROUP BY origin ORDER BY n DESC , 1, 2 LIMIT 2',
+    'SELECT origin, count_star() AS n FROM flights GROUP BY origin ORDER BY n DESC, 1, 2 LIMIT 2',
   );
 });
 
@@ -319,7 +319,7 @@ test('memory that runs out while a query is judged is no refusal of the query', 
     parse: async () => {
       throw new StrongroomError('ERR_VAULT_MEMORY');
     },
-  } as SqlParser;
+  } as unknown as SqlParser;
   const sql = 'SELECT origin, count(*) AS n FROM flights GROUP BY origin';
   const code = await checkQuery(starved, contract, queryOf(sql, ['flights'])).then(
     () => undefined,

@@ -1,15 +1,15 @@
 import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { SESSION_COLUMNS } from '@strongroom/protocol/windows';
-import type { LockedEngine } from './locked-engine.ts';
-import { checkExpression, type Names } from './sql-expression.ts';
+import { parseOne, type SqlParser, writeOut, writeTotal } from './sql-bound.ts';
+import { checkModifiers, withTotalOrder } from './sql-order.ts';
 import { checkSelect } from './sql-select.ts';
-import { listOf, membersOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
+import { listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
 
-/** Whoever will run the SQL has to be the one who reads it. */
-export type SqlParser = Pick<LockedEngine, 'parse'>;
-
-/** SQL that passed the gate, with an order that leaves no two results of one group set. */
+/**
+ * SQL that passed the gate, written again: with an order that leaves no two results of one group
+ * set, and without a place at which the values of a row could make it fail.
+ */
 export interface CheckedQuery {
   readonly query: Query;
   readonly sql: string;
@@ -36,33 +36,25 @@ export async function checkQuery(
     const isPrivate = query.privacy !== undefined;
     const names = { columns, aliases: aliasesIn(top), isPrivate };
     const used = new Set<string>();
-    checkSelect(top, { names, tables: new Set(query.relations), used, depth: 0 });
+    const tables = new Map(query.relations.map((relation) => [relation as string, 1]));
+    checkSelect(top, { names, tables, used, reads: { count: 0 }, depth: 0 });
+    checkModifiers(top, names);
     for (const relation of query.relations) {
       if (!used.has(relation)) throw refuse(`relation ${relation} is not used`);
     }
     const resultNames = checkResultNames(top);
     const groupRowsIndex = findGroupRows(top, resultNames, query.disclosure.groupRowsColumn);
-    const sql = await withTotalOrder(parser, query.sql, top, names);
+    const ordered = withTotalOrder(top);
+    // Of a query with noise the vault runs another text, of the same FROM and WHERE.
+    const sql = isPrivate
+      ? await writeOut(parser, ordered)
+      : await writeTotal(parser, contract, query, ordered);
     return { query, sql, groupRowsIndex, columnNames: columnNamesIn(top) };
   } catch (error) {
     // Memory that ran out says nothing about the query, and may be there at the next attempt.
     if (!(error instanceof StrongroomError) || error.code === 'ERR_VAULT_MEMORY') throw error;
     throw new StrongroomError('ERR_QUERY_REFUSED', { ...error.facts, query: query.id });
   }
-}
-
-async function parseOne(parser: SqlParser, sql: string): Promise<TreeNode> {
-  const tree = nodeOf(JSON.parse(await parser.parse(sql)));
-  if (tree['error'] !== false) throw refuse('not a SELECT', { query_location: positionOf(tree) });
-  const [statement, ...more] = listOf(tree['statements']).map(nodeOf);
-  if (!statement || more.length > 0) throw refuse('more or less than one statement');
-  membersOf(statement, ['node', 'named_param_map']);
-  if (listOf(statement['named_param_map']).length > 0) throw refuse('a parameter');
-  return nodeOf(statement['node']);
-}
-
-function positionOf(tree: TreeNode): unknown {
-  return typeof tree['position'] === 'string' ? Number(tree['position']) : undefined;
 }
 
 function columnsOf(contract: Contract, query: Query): Map<string, 'number' | 'other'> {
@@ -139,77 +131,4 @@ function findGroupRows(top: TreeNode, names: readonly string[], wanted: string):
     throw refuse(`count(*) AS ${wanted}`, node ?? top);
   }
   return index;
-}
-
-/**
- * Adds all result columns to the end of the order, so that ties (and what a LIMIT keeps of them)
- * are not decided by the order in which rows happened to arrive. The text is changed at one place,
- * and the tree of the new text is compared with the old one.
- */
-async function withTotalOrder(
-  parser: SqlParser,
-  sql: string,
-  top: TreeNode,
-  names: Names,
-): Promise<string> {
-  const { orders, limit } = readModifiers(top, names);
-  const positions = listOf(top['select_list']).map((_item, index) => index + 1);
-  const more = `${orders.length > 0 ? ',' : ' ORDER BY'} ${positions.join(', ')}`;
-  const bytes = new TextEncoder().encode(sql);
-  const [before, after] = splitAtLimit(bytes, limit);
-  // The line break ends a comment that the text may end with.
-  const ordered = `${before.replace(/[\s;]+$/, '')}\n${more}\n${after}`;
-  const again = await parseOne(parser, ordered);
-  const found = readModifiers(again, names);
-  const rest = found.orders.slice(orders.length).map((order) => nodeOf(order['expression']));
-  const isSame =
-    shapeOf({ ...again, modifiers: [] }) === shapeOf({ ...top, modifiers: [] }) &&
-    shapeOf(found.orders.slice(0, orders.length)) === shapeOf(orders) &&
-    shapeOf(found.limit) === shapeOf(limit) &&
-    rest.length === positions.length &&
-    rest.every((node, index) => nodeOf(node['value'])['value'] === positions[index]);
-  if (!isSame) throw refuse('an order that cannot be completed', top);
-  return ordered;
-}
-
-interface Modifiers {
-  readonly orders: readonly TreeNode[];
-  readonly limit: TreeNode | undefined;
-}
-
-function readModifiers(top: TreeNode, names: Names): Modifiers {
-  let orders: readonly TreeNode[] = [];
-  let limit: TreeNode | undefined;
-  for (const modifier of listOf(top['modifiers']).map(nodeOf)) {
-    if (modifier['type'] === 'ORDER_MODIFIER') {
-      membersOf(modifier, ['orders']);
-      orders = listOf(modifier['orders']).map(nodeOf);
-      for (const order of orders) checkExpression(order['expression'], names);
-    } else if (modifier['type'] === 'LIMIT_MODIFIER') {
-      membersOf(modifier, ['limit', 'offset']);
-      if (modifier['offset'] !== null) throw refuse('OFFSET', top);
-      limit = nodeOf(modifier['limit']);
-      if (limit['class'] !== 'CONSTANT') throw refuse('LIMIT', limit);
-    } else {
-      throw refuse(textOf(modifier['type']), top);
-    }
-  }
-  return { orders, limit };
-}
-
-function splitAtLimit(bytes: Uint8Array, limit: TreeNode | undefined): [string, string] {
-  const text = (part: Uint8Array) => new TextDecoder().decode(part);
-  if (!limit) return [text(bytes), ''];
-  const position = limit['query_location'];
-  if (typeof position !== 'number' || position > bytes.length) throw refuse('LIMIT', limit);
-  const before = text(bytes.subarray(0, position)).match(/^([\s\S]*)\blimit\s+$/i);
-  if (before?.[1] === undefined) throw refuse('LIMIT', limit);
-  return [before[1], `LIMIT ${text(bytes.subarray(position))}`];
-}
-
-/** A tree's text without the places that it was read from. */
-function shapeOf(tree: unknown): string {
-  return JSON.stringify(tree ?? null, (member, value) =>
-    member === 'query_location' ? undefined : value,
-  );
 }

@@ -41,18 +41,24 @@ export const NUMBER_FUNCTIONS: ReadonlySet<string> = new Set([
   'round',
   'trunc',
   'sign',
+  'length',
   'date_part',
   'date_diff',
+  'date_sub',
   'year',
+  'isoyear',
   'quarter',
   'month',
   'week',
+  'yearweek',
   'day',
   'dayofweek',
   'dayofyear',
   'isodow',
   'hour',
   'minute',
+  'second',
+  'epoch',
 ]);
 
 /** Other functions of one row: comparison of text, cuts of time, spans of time. */
@@ -62,10 +68,16 @@ export const ROW_FUNCTIONS: ReadonlySet<string> = new Set([
   '!~~',
   'lower',
   'upper',
+  'trim',
+  'starts_with',
+  'contains',
   'nullif',
   'greatest',
   'least',
   'date_trunc',
+  'last_day',
+  'monthname',
+  'dayname',
   'to_years',
   'to_months',
   'to_weeks',
@@ -73,6 +85,41 @@ export const ROW_FUNCTIONS: ReadonlySet<string> = new Set([
   'to_hours',
   'to_minutes',
   'to_seconds',
+]);
+
+/** Functions of text and a pattern: the pattern is written in the query, and cheap to match. */
+export const PATTERN_FUNCTIONS: ReadonlySet<string> = new Set([
+  '~~',
+  '!~~',
+  'starts_with',
+  'contains',
+]);
+
+/** Functions whose first argument names a part of a time; it is written in the query. */
+export const TIME_PART_FUNCTIONS: ReadonlySet<string> = new Set([
+  'date_part',
+  'date_trunc',
+  'date_diff',
+  'date_sub',
+]);
+
+export const TIME_PARTS: ReadonlySet<string> = new Set([
+  'year',
+  'isoyear',
+  'quarter',
+  'month',
+  'week',
+  'yearweek',
+  'day',
+  'dow',
+  'dayofweek',
+  'isodow',
+  'doy',
+  'dayofyear',
+  'hour',
+  'minute',
+  'second',
+  'epoch',
 ]);
 
 export const NUMBER_TYPES: ReadonlySet<string> = new Set([
@@ -100,8 +147,11 @@ export const CAST_TYPES: ReadonlySet<string> = new Set([
   'TIMESTAMP WITH TIME ZONE',
 ]);
 
-/** Types that a literal may have. */
-export const LITERAL_TYPES: ReadonlySet<string> = new Set([...CAST_TYPES, 'NULL']);
+/** Types that a literal may have. Larger integers would not survive a tree in JSON. */
+export const LITERAL_TYPES: ReadonlySet<string> = new Set([
+  'NULL',
+  ...[...CAST_TYPES].filter((type) => type !== 'HUGEINT'),
+]);
 
 export const COMPARISONS: ReadonlySet<string> = new Set([
   'COMPARE_EQUAL',
@@ -121,6 +171,8 @@ export const OPERATORS: ReadonlySet<string> = new Set([
   'OPERATOR_IS_NOT_NULL',
   'COMPARE_IN',
   'COMPARE_NOT_IN',
+  // NULL where its argument fails for a row.
+  'OPERATOR_TRY',
 ]);
 
-export const JOIN_TYPES: ReadonlySet<string> = new Set(['INNER', 'LEFT']);
+export const JOIN_TYPES: ReadonlySet<string> = new Set(['INNER', 'LEFT', 'SEMI', 'ANTI']);

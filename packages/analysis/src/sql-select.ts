@@ -1,13 +1,18 @@
+import { QUERY_TABLES_MAX } from '@strongroom/protocol/limits';
 import { checkExpression, type Names } from './sql-expression.ts';
 import { JOIN_TYPES } from './sql-lists.ts';
+import { checkMembership, isMembership } from './sql-membership.ts';
 import { absent, listOf, membersOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
 
 /** The tables that a FROM may name: the query's relations, and the CTEs above it. */
 export interface Scope {
   readonly names: Names;
-  readonly tables: ReadonlySet<string>;
+  /** With the number of tables that each stands for: a CTE may read several. */
+  readonly tables: ReadonlyMap<string, number>;
   /** Relations that were named so far. */
   readonly used: Set<string>;
+  /** Tables that were read so far, each as often as it is read. */
+  readonly reads: { count: number };
   readonly depth: number;
 }
 
@@ -26,8 +31,11 @@ const SELECT_MEMBERS = [
 ];
 const SELECT_DEPTH_MAX = 16;
 
-/** Checks a SELECT but for its modifiers and for what only the outermost one must be. */
-export function checkSelect(value: unknown, outer: Scope): void {
+/**
+ * Checks a SELECT but for its modifiers and for what only the outermost one must be. Returns the
+ * names by which its FROM can be qualified.
+ */
+export function checkSelect(value: unknown, outer: Scope): Set<string> {
   const node = nodeOf(value);
   membersOf(node, SELECT_MEMBERS);
   if (node['type'] !== 'SELECT_NODE') throw refuse(textOf(node['type']), node);
@@ -36,17 +44,30 @@ export function checkSelect(value: unknown, outer: Scope): void {
   absent(node, ['sample', 'qualify']);
   if (node['aggregate_handling'] !== 'STANDARD_HANDLING') throw refuse('GROUP BY ALL', node);
   for (const item of listOf(node['select_list'])) checkItem(item, scope);
-  checkFrom(node['from_table'], scope);
-  for (const clause of ['where_clause', 'having']) {
-    if (node[clause] !== null) checkExpression(node[clause], scope.names);
-  }
+  const fromNames = checkFrom(node['from_table'], scope);
+  if (node['where_clause'] !== null) checkWhere(node['where_clause'], scope, fromNames);
+  if (node['having'] !== null) checkExpression(node['having'], scope.names);
   const groups = listOf(node['group_expressions']);
   for (const group of groups) checkExpression(group, scope.names);
   checkGroupSets(listOf(node['group_sets']), groups.length);
+  return fromNames;
+}
+
+/** Among what must all hold for a row, also that it has, or has not, a partner in another table. */
+function checkWhere(value: unknown, scope: Scope, fromNames: ReadonlySet<string>): void {
+  const node = nodeOf(value);
+  if (node['type'] === 'CONJUNCTION_AND') {
+    membersOf(node, ['children']);
+    for (const child of listOf(node['children'])) checkWhere(child, scope, fromNames);
+  } else if (isMembership(node)) {
+    checkMembership(node, scope, fromNames);
+  } else {
+    checkExpression(node, scope.names);
+  }
 }
 
 /** An inner select hands rows on: nothing may order, cut or thin them out by chance. */
-function checkInnerSelect(value: unknown, scope: Scope): void {
+export function checkInnerSelect(value: unknown, scope: Scope): Set<string> {
   const statement = nodeOf(value);
   membersOf(statement, ['node', 'named_param_map']);
   absent(statement, ['named_param_map']);
@@ -54,7 +75,7 @@ function checkInnerSelect(value: unknown, scope: Scope): void {
   if (Array.isArray(node['modifiers'])) {
     for (const modifier of node['modifiers']) throw refuse(textOf(nodeOf(modifier)['type']), node);
   }
-  checkSelect(node, { ...scope, depth: scope.depth + 1 });
+  return checkSelect(node, { ...scope, depth: scope.depth + 1 });
 }
 
 function withTables(cteMap: unknown, outer: Scope): Scope {
@@ -66,8 +87,9 @@ function withTables(cteMap: unknown, outer: Scope): Scope {
     membersOf(cte, ['aliases', 'query', 'materialized', 'key_targets']);
     absent(cte, ['aliases', 'key_targets']);
     if (scope.tables.has(name)) throw refuse(`a second table ${name}`);
-    checkInnerSelect(cte['query'], scope);
-    scope = { ...scope, tables: new Set([...scope.tables, name]) };
+    const reads = { count: 0 };
+    checkInnerSelect(cte['query'], { ...scope, reads });
+    scope = { ...scope, tables: new Map([...scope.tables, [name, reads.count]]) };
   }
   return scope;
 }
@@ -114,8 +136,12 @@ function checkTable(node: TreeNode, scope: Scope): Set<string> {
   membersOf(node, TABLE_MEMBERS);
   absent(node, ['sample', 'schema_name', 'catalog_name', 'at_clause', 'column_name_alias']);
   const name = textOf(node['table_name']).toLowerCase();
-  if (!scope.tables.has(name)) throw refuse(`table ${name}`, node);
+  const reads = scope.tables.get(name);
+  if (reads === undefined) throw refuse(`table ${name}`, node);
   scope.used.add(name);
+  // A CTE that joins itself, and the next one that one, would double with every line.
+  scope.reads.count += reads;
+  if (scope.reads.count > QUERY_TABLES_MAX) throw refuse('too many tables', node);
   const alias = textOf(node['alias']).toLowerCase();
   return new Set([alias === '' ? name : alias]);
 }
@@ -149,7 +175,8 @@ function checkJoin(node: TreeNode, scope: Scope): Set<string> {
   if (using.length === 0 && !comparesSides(node['condition'], left, right)) {
     throw refuse('a join without an equality of columns of both sides', node);
   }
-  return new Set([...left, ...right]);
+  // SEMI and ANTI leave the rows of the left side as they are: those of the right are not there.
+  return kind === 'SEMI' || kind === 'ANTI' ? left : new Set([...left, ...right]);
 }
 
 const JOIN_MEMBERS = [
@@ -165,7 +192,11 @@ const JOIN_MEMBERS = [
 ];
 
 /** A join that multiplies every row with every row would make any group look large. */
-function comparesSides(value: unknown, left: Set<string>, right: Set<string>): boolean {
+export function comparesSides(
+  value: unknown,
+  left: ReadonlySet<string>,
+  right: ReadonlySet<string>,
+): boolean {
   if (value === null) return false;
   const node = nodeOf(value);
   if (node['type'] === 'CONJUNCTION_AND') {

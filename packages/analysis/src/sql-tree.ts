@@ -46,6 +46,15 @@ export function absent(node: TreeNode, members: readonly string[]): void {
   }
 }
 
+/** A tree's text without the places that it was read from; members in the order of their names. */
+export function shapeOf(tree: unknown): string {
+  return JSON.stringify(tree, (_member, value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+    const members = Object.entries(value).filter(([member]) => member !== 'query_location');
+    return Object.fromEntries(members.sort(([one], [other]) => (one < other ? -1 : 1)));
+  });
+}
+
 /** `place` is taken from the contract's own SQL; `position` counts bytes from its beginning. */
 export function refuse(place: string, node?: TreeNode): StrongroomError {
   const position = node?.['query_location'];

@@ -123,6 +123,8 @@ export const KEY_SHARE_WAIT_MS = 20_000;
 /** RSA-8192 as PKCS#8 has 4.7 KB. */
 export const WRAPPED_KEY_CHARACTERS_MAX = 8_192;
 export const SQL_CHARACTERS_MAX = 16_384;
+/** Tables that a query reads, one that a CTE reads as often as the CTE is named. */
+export const QUERY_TABLES_MAX = 16;
 export const IDENTIFIER_CHARACTERS_MAX = 63;
 
 /** A day that advances by the minute: so many windows may hold one row, or wait with it. */

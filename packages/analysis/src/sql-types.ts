@@ -1,0 +1,91 @@
+import type { ColumnType } from '@strongroom/protocol/contract';
+import { NUMBER_TYPES } from './sql-lists.ts';
+import { nodeOf, textOf } from './sql-tree.ts';
+
+/** What the engine's types can and cannot do without failing, as measured over their extremes. */
+
+export interface TypeName {
+  readonly id: string;
+  /** Of a DECIMAL. */
+  readonly width?: number;
+  readonly scale?: number;
+}
+
+/** A contract's columns as the engine holds them. */
+export const SQL_TYPES: Readonly<Record<ColumnType, string>> = {
+  bool: 'BOOLEAN',
+  int16: 'SMALLINT',
+  int32: 'INTEGER',
+  int64: 'BIGINT',
+  float64: 'DOUBLE',
+  utf8: 'VARCHAR',
+  date32: 'DATE',
+  'timestamp-ms': 'TIMESTAMP_MS',
+  'timestamp-us': 'TIMESTAMP',
+};
+
+export function typeFrom(value: unknown): TypeName {
+  const { id, type_info: info } = nodeOf(value);
+  if (id !== 'DECIMAL') return { id: textOf(id) };
+  const { width, scale } = nodeOf(info);
+  return { id, width: Number(width), scale: Number(scale) };
+}
+
+/** Decimal digits of the largest integer. */
+const DIGITS: ReadonlyMap<string, number> = new Map([
+  ['TINYINT', 3],
+  ['SMALLINT', 5],
+  ['INTEGER', 10],
+  ['BIGINT', 19],
+  ['HUGEINT', 39],
+]);
+
+/** Whether every value of one type is, or is near to, one of the other. */
+export function isTotalCast(from: TypeName, to: TypeName): boolean {
+  if (from.id === 'NULL' || from.id === 'SQLNULL' || to.id === 'VARCHAR') return true;
+  if (to.id === 'DECIMAL') return fitsDecimal(from, to);
+  if (from.id === to.id) return true;
+  if (from.id === 'BOOLEAN') return NUMBER_TYPES.has(to.id);
+  if (NUMBER_TYPES.has(from.id)) return fitsNumber(from, to);
+  return from.id.startsWith('TIMESTAMP') && to.id === 'DATE';
+}
+
+function fitsDecimal(from: TypeName, { width = 0, scale = 0 }: TypeName): boolean {
+  if (from.id === 'BOOLEAN') return width > scale;
+  if (from.id !== 'DECIMAL') return (DIGITS.get(from.id) ?? 99) <= width - scale;
+  const { width: fromWidth = 38, scale: fromScale = 0 } = from;
+  return fromScale <= scale && fromWidth - fromScale <= width - scale;
+}
+
+function fitsNumber(from: TypeName, to: TypeName): boolean {
+  if (to.id === 'BOOLEAN' || to.id === 'DOUBLE') return true;
+  if (to.id === 'FLOAT') return from.id !== 'DOUBLE';
+  const [digits, more] = [DIGITS.get(from.id) ?? 99, DIGITS.get(to.id) ?? 0];
+  return digits <= more;
+}
+
+const FLOATING: ReadonlySet<string> = new Set(['FLOAT', 'DOUBLE']);
+const WITH_DECIMAL: ReadonlySet<string> = new Set(['FLOAT', 'DOUBLE', 'DECIMAL']);
+const TIMES: ReadonlySet<string> = new Set(['VARCHAR', 'TIMESTAMP']);
+
+/** Those that give a result for all values of these types; null: of all that they are for. */
+const TOTAL_FUNCTIONS: ReadonlyMap<string, ReadonlySet<string> | null> = new Map([
+  ...['+', '-', '*'].map((name) => [name, FLOATING] as const),
+  ...['//', '%', 'abs'].map((name) => [name, WITH_DECIMAL] as const),
+  ...['last_day', 'isoyear', 'week', 'yearweek'].map((name) => [name, TIMES] as const),
+  // Their first argument, the part, is text; of dates, some parts fail at the end of time.
+  ...['date_part', 'date_diff'].map((name) => [name, TIMES] as const),
+  ...[
+    ...['/', 'ceil', 'ceiling', 'floor', 'round', 'trunc', 'sign'],
+    ...['~~', '!~~', 'lower', 'upper', 'length', 'trim', 'starts_with', 'contains'],
+    ...['prefix', 'suffix', 'nullif', 'greatest', 'least', 'monthname', 'dayname', 'year'],
+    ...['quarter', 'month', 'day', 'dayofweek', 'dayofyear', 'isodow', 'hour', 'minute'],
+    ...['second', 'epoch'],
+  ].map((name) => [name, null] as const),
+]);
+
+export function isTotalFunction(name: string, types: readonly TypeName[]): boolean {
+  const held = TOTAL_FUNCTIONS.get(name);
+  if (held === undefined) return false;
+  return held === null || types.every(({ id }) => held.has(id));
+}
