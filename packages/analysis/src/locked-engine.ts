@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
-import { type DuckDBConnection, DuckDBInstance, type DuckDBResultReader } from '@duckdb/node-api';
+import {
+  type DuckDBConnection,
+  DuckDBInstance,
+  type DuckDBResultReader,
+  StatementType,
+} from '@duckdb/node-api';
 import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
+import { QUERIES_MAX } from '@strongroom/protocol/limits';
 
 /**
  * DuckDB, in memory and locked down. Nothing that it says leaves: its messages quote values
@@ -8,6 +14,8 @@ import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
  */
 export class LockedEngine {
   protected readonly connection: DuckDBConnection;
+  /** Some texts that are one SELECT. */
+  readonly #selects = new Set<string>();
 
   protected constructor(connection: DuckDBConnection) {
     this.connection = connection;
@@ -28,9 +36,26 @@ export class LockedEngine {
     return withoutText(facts, () => this.connection.runAndReadAll(sql));
   }
 
-  /** Reads the first rows of a result, at least `rows` of them if there are so many. */
+  /**
+   * Reads the first rows of a contract's SELECT, at least `rows` of them if there are so many. What
+   * is no SELECT is refused here too: PRAGMA and CALL change some settings that no lock holds.
+   */
   async readUntil(sql: string, rows: number, facts: ErrorFacts = {}): Promise<DuckDBResultReader> {
-    return withoutText(facts, () => this.connection.streamAndReadUntil(sql, rows));
+    return withoutText(facts, async () => {
+      if (!this.#selects.has(sql)) await this.#demandSelect(sql);
+      if (this.#selects.size >= QUERIES_MAX) this.#selects.clear();
+      this.#selects.add(sql);
+      return this.connection.streamAndReadUntil(sql, rows);
+    });
+  }
+
+  async #demandSelect(sql: string): Promise<void> {
+    const extracted = await this.connection.extractStatements(sql);
+    assert.equal(extracted.count, 1, 'one statement');
+    const statement = await extracted.prepare(0);
+    const { statementType } = statement;
+    statement.destroySync();
+    assert.equal(statementType, StatementType.SELECT, 'a SELECT');
   }
 
   /** The parser's tree as JSON text; what is not a SELECT gives `{"error":true, …}`. */

@@ -101,9 +101,9 @@ function countExists(tree: unknown): number {
   return Object.values(tree).reduce((sum, each) => sum + countExists(each), own);
 }
 
-async function checkLiteral(parser: SqlParser, { text, type }: LiteralCast): Promise<void> {
+async function checkLiteral(parser: SqlParser, { sql, type }: LiteralCast): Promise<void> {
   try {
-    await parser.run(`SELECT CAST('${text.replaceAll("'", "''")}' AS ${type})`);
+    await parser.run(`SELECT ${sql}`);
   } catch (error) {
     if (codeOf(error) === 'ERR_VAULT_MEMORY') throw error;
     throw refuse(`a literal that is no ${type}`);

@@ -10,11 +10,11 @@ import { isTotalCast, isTotalFunction, type TypeName, typeFrom } from './sql-typ
 
 /** A literal that the engine turns into another type: whether it can, has to be tried. */
 export interface LiteralCast {
-  readonly text: string;
+  readonly sql: string;
   readonly type: string;
 }
 
-export interface PlanFacts {
+interface PlanFacts {
   /** Subqueries under EXISTS: no other part of a query may look at the rows outside of it. */
   readonly existsCount: number;
   /** Where in the contract's text stands what the plan has there. */
@@ -107,8 +107,9 @@ function checkCast(node: TreeNode, walk: Walk, isTried: boolean): void {
   const child = nodeOf(node['child']);
   const [from, to] = [typeOf(child), typeOf(node)];
   if (isTried || node['try_cast'] === true || isTotalCast(from, to)) return;
-  if (child['expression_class'] === 'BOUND_CONSTANT') {
-    walk.literals.push(literalOf(child, to, walk));
+  const sql = literalSql(node);
+  if (sql !== undefined) {
+    walk.literals.push({ sql, type: to.id });
     return;
   }
   throw refuseAt(
@@ -118,15 +119,19 @@ function checkCast(node: TreeNode, walk: Walk, isTried: boolean): void {
   );
 }
 
-function literalOf(constant: TreeNode, to: TypeName, walk: Walk): LiteralCast {
-  const { value, type } = nodeOf(constant['value']);
-  const isScaled = typeFrom(type).id === 'DECIMAL';
-  const isPlain = typeof value === 'string' || typeof value === 'number';
-  if (!isPlain || isScaled) throw refuseAt(`a literal taken for ${to.id}`, constant, walk);
-  return {
-    text: String(value),
-    type: to.id === 'DECIMAL' ? `DECIMAL(${to.width}, ${to.scale})` : to.id,
-  };
+/** SQL for a cast of a literal, or for a cast of that; undefined for all else. */
+function literalSql(node: TreeNode): string | undefined {
+  if (node['expression_class'] === 'BOUND_CAST') {
+    const { id, width, scale } = typeOf(node);
+    const inner = literalSql(nodeOf(node['child']));
+    const type = id === 'DECIMAL' ? `DECIMAL(${width}, ${scale})` : id;
+    return inner && `CAST(${inner} AS ${type})`;
+  }
+  if (node['expression_class'] !== 'BOUND_CONSTANT') return undefined;
+  const { value, type } = nodeOf(node['value']);
+  if (typeFrom(type).id === 'DECIMAL') return undefined;
+  if (typeof value !== 'string' && typeof value !== 'number') return undefined;
+  return `'${String(value).replaceAll("'", "''")}'`;
 }
 
 function checkFunction(node: TreeNode, walk: Walk, isTried: boolean): void {
@@ -160,6 +165,10 @@ const SUMMABLE: ReadonlySet<string> = new Set([
   'SMALLINT',
   'INTEGER',
   'BIGINT',
+  'UTINYINT',
+  'USMALLINT',
+  'UINTEGER',
+  'UBIGINT',
   'FLOAT',
   'DOUBLE',
   'DECIMAL',
