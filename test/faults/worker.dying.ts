@@ -53,7 +53,7 @@ function dyingPorts(): WorkerPorts {
       countDeaths();
       const vaults = (plan.vaults ?? []).slice(died, died + 1);
       const told = { ...(reached ? { reached } : {}), vaults };
-      const start = () => startVault({ ...options, entry: dyingVault(told) });
+      const start = () => startVault({ ...options, entry: dyingVault(told), walls: 'none' });
       return aroundDoor(await around(reach, 'vault process', start));
     },
     connectLog: async (options) =>
@@ -61,7 +61,7 @@ function dyingPorts(): WorkerPorts {
   };
 }
 
-/** The vault may read its own folders only; this entry lies in another one. */
+/** The vault may read its own folders only; this entry lies in another one, and writes. */
 function dyingVault(told: DyingPlan): string[] {
   const writable = told.reached === undefined ? [] : [`--allow-fs-write=${told.reached}`];
   const folder = import.meta.dirname;

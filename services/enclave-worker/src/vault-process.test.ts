@@ -62,15 +62,27 @@ test.runIf(process.platform === 'linux')('the process has nothing to leak throug
   };
   const seen: { state?: string } = {};
   const vault = await startVault({ logger: watching, deadlineMs: 20_000 });
-  await vault.request('claims', {}).catch(() => undefined);
+  const { signed } = await agreeOn(
+    [{ id: 'a', relation: 't', columns: COLUMNS }],
+    [QUERY as never],
+  );
+  await vault.request('open', { contract: signed, memoryMb: 128 });
   isolation = seen.state ?? '';
   const proc = (name: string) => readFile(`/proc/${vault.pid}/${name}`, 'utf8');
   const variables = (await proc('environ')).split('\0').map((line) => line.split('=')[0]);
   expect(['', 'PATH', 'PWD']).toEqual(expect.arrayContaining(variables));
   expect(await proc('limits')).toMatch(/Max core file size +0 +0/);
+  expect(await proc('limits')).toMatch(/Max file size +0 +0/);
+  expect(await proc('limits')).toMatch(/Max open files +0 +0/);
   for (const fd of [0, 1, 2])
     expect(await readlink(`/proc/${vault.pid}/fd/${fd}`)).toBe('/dev/null');
-  if (isolation === 'network namespace') {
+  if (isolation === 'own root and network') {
+    const mounts = (await proc('mounts')).split('\n').filter((line) => line !== '');
+    expect(mounts.filter((line) => !/ ro[, ]/.test(line))).toEqual([]);
+    const inside = `/proc/${vault.pid}/${'root'}/etc/passwd`;
+    await expect(readFile(inside)).rejects.toThrow('ENOENT');
+  }
+  if (isolation !== '') {
     const interfaces = (await proc('net/dev'))
       .split('\n')
       .slice(2)

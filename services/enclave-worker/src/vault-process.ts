@@ -1,11 +1,11 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { Duplex } from 'node:stream';
-import { promisify } from 'node:util';
 import { type ErrorFacts, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { Logger } from '@strongroom/runtime/logger';
 import { encodeFrame, type Frame, FrameReader } from './frames.ts';
 import type { DoorRecord, DoorVerb, DoorVerbs } from './vault/door.ts';
+import { findWrapper, forbidOpening, type VaultWalls } from './vault-walls.ts';
 
 /**
  * The vault as the worker sees it: a child process behind one pipe. It can be killed at any time;
@@ -35,11 +35,13 @@ export interface VaultOptions {
   readonly deadlineMs: number;
   /** The module that it runs and its arguments; a test starts one that dies where it is told to. */
   readonly entry?: readonly string[];
+  /** What the kernel takes from it; a test may leave it more, and shows what then holds. */
+  readonly walls?: VaultWalls;
 }
 
 /** @throws ERR_VAULT_LOST when it cannot be started */
 export async function startVault(options: VaultOptions): Promise<VaultDoor> {
-  const wrapper = await findWrapper(options.logger);
+  const wrapper = await findWrapper(options, READABLE);
   const [command = process.execPath, ...args] = [
     ...wrapper,
     process.execPath,
@@ -53,22 +55,25 @@ export async function startVault(options: VaultOptions): Promise<VaultDoor> {
   });
   const pipe = child.stdio[3];
   if (!(pipe instanceof Duplex)) throw new StrongroomError('ERR_VAULT_LOST');
-  return new PipedVault(child, pipe, options.deadlineMs);
+  return new PipedVault(child, pipe, options);
 }
 
 /** The folder that holds packages, services and node_modules. */
 const INSTALLATION = resolve(import.meta.dirname, '../../..');
+/** All that the vault may read: its code. */
+const READABLE = ['node_modules', 'packages', 'services', 'package.json'].map((name) =>
+  join(INSTALLATION, name),
+);
 const EXTENSION = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
 const VAULT_MAIN = join(import.meta.dirname, `vault-main.${EXTENSION}`);
 /** JavaScript's own heap; rows and keys live outside it. */
 const HEAP_MB_MAX = 384;
 
 function nodeArguments({ entry = [VAULT_MAIN] }: VaultOptions): string[] {
-  const readable = ['node_modules', 'packages', 'services', 'package.json'];
   return [
     ...process.execArgv.filter((argument) => argument.startsWith('--conditions=')),
     '--permission',
-    ...readable.map((name) => `--allow-fs-read=${join(INSTALLATION, name)}`),
+    ...READABLE.map((path) => `--allow-fs-read=${path}`),
     '--allow-addons',
     '--disable-sigusr1',
     '--disallow-code-generation-from-strings',
@@ -76,36 +81,6 @@ function nodeArguments({ entry = [VAULT_MAIN] }: VaultOptions): string[] {
     `--max-old-space-size=${HEAP_MB_MAX}`,
     ...entry,
   ];
-}
-
-/**
- * What the host allows before the vault's command: no core dumps, a network namespace with nothing
- * in it. Each is a wall more, none the only one.
- */
-async function findWrapper(logger: Logger): Promise<string[]> {
-  const noCore = ['/bin/sh', '-c', 'ulimit -c 0 && exec "$0" "$@"'];
-  const shell = (await works([...noCore, 'true'])) ? noCore : [];
-  for (const unshare of [
-    ['unshare', '-n'],
-    ['unshare', '-rn'],
-  ]) {
-    const wrapper = [...shell, '/usr/bin/env', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', ...unshare];
-    if (await works([...wrapper, 'true'])) {
-      logger.info('vault-isolation', { state: 'network namespace' });
-      return wrapper;
-    }
-  }
-  logger.warn('vault-isolation', { state: 'no network namespace on this host' });
-  return shell;
-}
-
-async function works([command = 'true', ...args]: readonly string[]): Promise<boolean> {
-  try {
-    await promisify(execFile)(command, args, { timeout: 5_000 });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 interface Waiting {
@@ -117,16 +92,17 @@ interface Waiting {
 class PipedVault implements VaultDoor {
   readonly #child: ChildProcess;
   readonly #pipe: Duplex;
-  readonly #deadlineMs: number;
+  readonly #options: VaultOptions;
   readonly #reader = new FrameReader();
   readonly #waiting: Waiting[] = [];
   #isLost = false;
+  #isClosedUp: Promise<void> | undefined;
   peakBytes = 0;
 
-  constructor(child: ChildProcess, pipe: Duplex, deadlineMs: number) {
+  constructor(child: ChildProcess, pipe: Duplex, options: VaultOptions) {
     this.#child = child;
     this.#pipe = pipe;
-    this.#deadlineMs = deadlineMs;
+    this.#options = options;
     pipe.on('data', (piece: Uint8Array) => this.#read(piece));
     pipe.on('error', () => this.#lose());
     pipe.on('close', () => this.#lose());
@@ -149,7 +125,11 @@ class PipedVault implements VaultDoor {
     });
     if (this.#waiting.length === 1) this.#arm();
     for (const part of encodeFrame({ verb, request }, values)) this.#pipe.write(part);
-    return parseAnswer<Verb>(await answered);
+    const answer = parseAnswer<Verb>(await answered);
+    // The first thing that a vault can do is to open its engine: all is loaded that it is made of.
+    this.#isClosedUp ??= forbidOpening(this.#options, this.pid);
+    await this.#isClosedUp;
+    return answer;
   }
 
   async close(): Promise<void> {
@@ -180,7 +160,8 @@ class PipedVault implements VaultDoor {
   /** The deadline runs for the request that is being served, not for those that wait. */
   #arm(): void {
     const first = this.#waiting[0];
-    if (first && !first.timer) first.timer = setTimeout(() => this.#lose(), this.#deadlineMs);
+    if (first && !first.timer)
+      first.timer = setTimeout(() => this.#lose(), this.#options.deadlineMs);
   }
 
   #lose(): void {

@@ -1,0 +1,129 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Logger } from '@strongroom/runtime/logger';
+
+/**
+ * What the host can take away from the vault's process before it starts. Node's permissions bind
+ * JavaScript alone; an engine in native code opens files and sockets past them. Here the kernel
+ * binds both: no core dump, no byte written to any file, and where the host allows, a file system
+ * that holds nothing but code, read only, and a network with nothing in it.
+ */
+
+/** A command line that the vault's own is put behind. */
+export async function findWrapper(
+  { logger, walls = 'all' }: WallOptions,
+  code: readonly string[],
+): Promise<readonly string[]> {
+  if (walls !== 'all') return walls === 'limits' ? LIMITED : [];
+  // A host does not change while it runs; a vault that died has its successor the sooner.
+  found ??= tryWrappers(code);
+  const { state, wrapper } = await found;
+  if (state === NO_NAMESPACE) logger.warn('vault-isolation', { state });
+  else logger.info('vault-isolation', { state });
+  return wrapper;
+}
+
+/** Limits: no namespace. None: for a vault that has to tell a test where it is. */
+export type VaultWalls = 'all' | 'limits' | 'none';
+
+interface WallOptions {
+  readonly logger: Logger;
+  readonly walls?: VaultWalls;
+}
+
+interface Wrapping {
+  readonly state: string;
+  readonly wrapper: readonly string[];
+}
+
+let found: Promise<Wrapping> | undefined;
+const NO_NAMESPACE = 'no namespace on this host';
+
+async function tryWrappers(code: readonly string[]): Promise<Wrapping> {
+  const limits = (await works([...LIMITED, 'true'])) ? LIMITED : [];
+  const root = ROOTS.find((place) => existsSync(place) && !code.some((path) => isIn(path, place)));
+  for (const [state, flags, inner] of [
+    ['own root and network', '-nm', ownRoot(root, code)],
+    ['own root and network', '-rnm', ownRoot(root, code)],
+    ['network namespace', '-n', []],
+    ['network namespace', '-rn', []],
+  ] as const) {
+    const path = 'PATH=/usr/sbin:/usr/bin:/sbin:/bin';
+    const wrapper = [...limits, '/usr/bin/env', path, 'unshare', flags, ...inner];
+    if (await works([...wrapper, process.execPath, '--version'])) return { state, wrapper };
+  }
+  return { state: NO_NAMESPACE, wrapper: limits };
+}
+
+/**
+ * Takes every further file and socket from a vault that runs: what it has open stays, nothing more
+ * can be opened. No namespace is needed for it.
+ */
+export async function forbidOpening(
+  { logger, walls = 'all' }: WallOptions,
+  pid: number,
+): Promise<void> {
+  if (walls === 'none') return;
+  const isDone = await works(['prlimit', '--pid', String(pid), '--nofile=0:0']);
+  if (!isDone) logger.warn('vault-isolation', { state: 'files can be opened' });
+}
+
+/** Core dumps hold keys and rows; a file of 0 bytes holds nothing. */
+const LIMITED = ['/bin/sh', '-c', 'ulimit -c 0 && ulimit -f 0 && exec "$0" "$@"'];
+
+/** Where the new root is put together; nobody else sees it there. */
+const ROOTS = ['/mnt', '/media', '/srv', '/opt', '/tmp'];
+
+/** The linker's libraries, and the commands that the script needs when the old root is gone. */
+const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib64'];
+
+function ownRoot(root: string | undefined, code: readonly string[]): string[] {
+  if (root === undefined) return ['false'];
+  return ['/bin/sh', '-c', ENTER, root, ...SYSTEM, process.execPath, ...code, '--'];
+}
+
+/**
+ * Binds each path into an empty file system, makes that the root, and forgets the old one. `umount`
+ * reads /proc, which goes last: in it lie the roots of all other processes.
+ */
+const ENTER = `set -e
+mount -t tmpfs -o size=1m,mode=755 tmpfs "$0"
+while [ "$1" != -- ]; do
+  new="$0$1"
+  if [ -e "$new" ] || ! [ -e "$1" ]; then shift; continue; fi
+  mkdir -p "$(dirname "$new")"
+  if [ -L "$1" ]; then ln -s "$(readlink "$1")" "$new"; shift; continue; fi
+  if [ -d "$1" ]; then mkdir "$new"; else : > "$new"; fi
+  mount --bind "$1" "$new"
+  mount -o remount,bind,ro "$new"
+  shift
+done
+shift
+mkdir "$0/old" "$0/proc"
+mount --rbind /proc "$0/proc"
+cd "$0"
+pivot_root . old
+cd /
+umount -l /old
+mount -o remount,ro /
+umount -l /proc
+unset OLDPWD
+exec "$@"`;
+
+/** A host that is so slow gets a wall less, and says so. */
+const WRAPPER_MS = 10_000;
+
+function isIn(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(join(folder, '/'));
+}
+
+async function works([command = 'true', ...args]: readonly string[]): Promise<boolean> {
+  try {
+    await promisify(execFile)(command, args, { timeout: WRAPPER_MS });
+    return true;
+  } catch {
+    return false;
+  }
+}
