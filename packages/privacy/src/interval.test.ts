@@ -39,6 +39,10 @@ describe('fractions', () => {
     }
   });
 
+  test('bounds of columns may be negative', () => {
+    expect(rationalOf('-10.25')).toEqual(rational(-41n, 4n));
+  });
+
   test('what is no amount is rounded away from the middle', () => {
     expect(amountAbove(rational(1n, 3n))).toBe('0.333333333334');
     expect(amountBelow(rational(1n, 3n))).toBe('0.333333333333');

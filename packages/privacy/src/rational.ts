@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { unitsOfDecimal } from '@strongroom/protocol/analysis-rules';
 import { amountOf, unitsOf } from '@strongroom/protocol/ledger';
 
 /**
@@ -27,9 +28,9 @@ export function rational(numerator: bigint, denominator = 1n): Rational {
 export const ZERO: Rational = rational(0n);
 export const ONE: Rational = rational(1n);
 
-/** @param amount as AmountSchema of the protocol has it, such as `0.5` */
-export function rationalOf(amount: string): Rational {
-  return rational(unitsOf(amount), AMOUNT_UNITS);
+/** @param decimal an amount or a bound of a contract, such as `0.5` or `-10` */
+export function rationalOf(decimal: string): Rational {
+  return rational(unitsOfDecimal(decimal), AMOUNT_UNITS);
 }
 
 /** The smallest amount that is not below the fraction: a loss is never written down too small. */

@@ -140,7 +140,7 @@ function continuedFraction(
 }
 
 /** Stirling's series (6.1.41), from 10 on; smaller arguments by the recurrence. */
-export function logGamma(x: number): number {
+function logGamma(x: number): number {
   if (x < 10) return logGamma(x + 1) - Math.log(x);
   const series = 1 / (12 * x) - 1 / (360 * x ** 3) + 1 / (1_260 * x ** 5) - 1 / (1_680 * x ** 7);
   return (x - 0.5) * Math.log(x) - x + Math.log(2 * Math.PI) / 2 + series;
