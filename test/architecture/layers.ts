@@ -80,7 +80,7 @@ export const LAYERS: readonly Layer[] = [
     files: /^services\/producer\/src\//,
     workspace: [
       /^(protocol|record-log|runtime)\//,
-      /^sealing\/(seal|sign|identity|verify|stream-check)$/,
+      /^sealing\/(seal|sign|identity|verify|amendment|stream-check)$/,
     ],
     forbidden: [/^kafkajs/],
     why: 'the producer can seal and cannot open',
@@ -109,7 +109,7 @@ export const LAYERS: readonly Layer[] = [
     workspace: [
       /^(protocol|runtime)\//,
       /^attestation\/(?!insecure)/,
-      /^sealing\/(wrap|verify|audit|merkle|merkle-tree)$/,
+      /^sealing\/(wrap|verify|amendment|audit|merkle|merkle-tree)$/,
     ],
     forbidden: [/^kafkajs/],
     why: 'key release wraps keys, verifies contracts, and never opens or seals data',
@@ -155,6 +155,7 @@ export const LAYERS: readonly Layer[] = [
       /^(protocol|record-log|runtime)\//,
       /^attestation\/(?!insecure)/,
       /^sealing\/(identity|sign|verify|wrap|audit|merkle|notice|lease|key-shares)$/,
+      /^sealing\/(amendment|sign-amendment)$/,
       // An owner's own ledger of uses and quarantine.
       /^sealing\/(open-use|use-chain|open-quarantine)$/,
     ],

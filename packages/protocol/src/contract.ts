@@ -212,17 +212,26 @@ export const ContractSchema = z.strictObject({
 });
 export type Contract = z.infer<typeof ContractSchema>;
 
+const signaturesSchema = z
+  .array(z.strictObject({ protected: z.string(), signature: z.string() }))
+  .max(PARTIES_MAX);
+
 /** General JWS serialisation (RFC 7515 §7.2.1), one signature a party, kid = party id. */
 export const SignedContractSchema = z.strictObject({
   payload: z.string(),
-  signatures: z
-    .array(z.strictObject({ protected: z.string(), signature: z.string() }))
-    .max(PARTIES_MAX),
+  signatures: signaturesSchema,
+  /**
+   * Of an amendment: by parties of the version before that left or have another key now, made with
+   * the key that the version before names. Whoever knows that version verifies them.
+   */
+  consents: z.exactOptional(signaturesSchema),
 });
 export type SignedContract = z.infer<typeof SignedContractSchema>;
 
 /** What a contract signature's protected header must be; `typ` separates it from other JWS. */
 export const CONTRACT_JWS_TYPE = 'strongroom-contract+jws';
+/** A consent says another thing than a signature: that one may be left out from now on. */
+export const CONSENT_JWS_TYPE = 'strongroom-contract-consent+jws';
 
 /**
  * Checks shape and inner references of a contract.

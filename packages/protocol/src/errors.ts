@@ -91,6 +91,22 @@ export const ERRORS = {
     'every signature is expected to verify with the key that the contract names for its party',
     'Do not use this file; ask the party that is named to sign again.',
   ),
+  ERR_AMENDMENT_REFUSED: halt(
+    'an amendment is expected to count on by one and to keep its datasets, or to widen them',
+    'Correct the place that is named; docs/amendments.md lists what may change in a dataset.',
+  ),
+  ERR_CONTRACT_PREDECESSOR: halt(
+    'an amendment is expected together with the version that it amends',
+    'Give the contract file whose id is named, and all before it.',
+  ),
+  ERR_CONTRACT_FORKED: halt(
+    'a version of a contract is expected to have one successor',
+    'Two amendments of one version were signed; have the parties agree on one of them.',
+  ),
+  ERR_CONTRACT_SUPERSEDED: halt(
+    'the contract is expected to be the newest version that its parties have signed',
+    'Go on under the successor that is named, as docs/amendments.md says.',
+  ),
   ERR_CONTRACT_MISMATCH: quarantine(
     'the record is expected to belong to this contract',
     'Check that producer and worker were given the same contract file.',

@@ -49,6 +49,8 @@ export const LeaseStatementSchema = z.strictObject({
   to: Sha256HexSchema,
   /** When it was said, by the owner's clock. */
   at: MillisecondsSchema,
+  /** Of a revoked one: the amendment that this owner has approved. */
+  successor: z.exactOptional(ContractIdSchema),
 });
 export type LeaseStatement = z.infer<typeof LeaseStatementSchema>;
 export const LEASE_STATEMENT_JWS_TYPE = 'strongroom-lease+jws';

@@ -22,6 +22,8 @@ export const StopNoticeSchema = z.strictObject({
   /** Whose word ended it, and when by that owner's clock. */
   stoppedBy: PartyIdSchema,
   at: MillisecondsSchema,
+  /** The amendment that this owner had approved, where that was why. */
+  successor: z.exactOptional(ContractIdSchema),
   streams: z.array(
     z.strictObject({
       dataset: DatasetIdSchema,

@@ -63,8 +63,11 @@ function isOf(contract: Contract, { stoppedBy, streams }: StopNotice): boolean {
 }
 
 /** What a notice says, for a person: how far each stream was counted, and who ended it. */
-export function stopLines({ stoppedBy, at, streams }: StopNotice): string[] {
-  const ended = `ended by owner ${stoppedBy}`;
+export function stopLines({ stoppedBy, at, successor, streams }: StopNotice): string[] {
+  const ended =
+    successor === undefined
+      ? `ended by owner ${stoppedBy}`
+      : `superseded by ${successor}, which owner ${stoppedBy} has approved`;
   const lines = streams.map(
     ({ dataset, stream, sequences, rows }) =>
       `${dataset}: stopped at sequence ${sequences} of stream ${stream} (${rows} rows), ${ended}`,

@@ -79,7 +79,7 @@ export async function signContract(
   contract: SignedContract | Contract,
   identity: { readonly party: string; readonly signer: Signer },
 ): Promise<SignedContract> {
-  const { payload, signatures, parsed } = asSigned(contract);
+  const { payload, signatures, consents, parsed } = asSigned(contract);
   const party = partyOf(parsed, identity.party);
   if (!sameKey(party.signingKey, identity.signer.publicKey)) {
     throw new StrongroomError('ERR_CONTRACT_SIGNATURE_INVALID', { party: identity.party });
@@ -91,12 +91,14 @@ export async function signContract(
   return {
     payload: encodeBase64url(payload),
     signatures: [...others, { protected: protectedHeader, signature }],
+    ...(consents === undefined ? {} : { consents }),
   };
 }
 
 function asSigned(contract: SignedContract | Contract): {
   payload: Uint8Array;
   signatures: SignedContract['signatures'];
+  consents?: SignedContract['consents'];
   parsed: Contract;
 } {
   if (!('payload' in contract)) {
@@ -108,5 +110,5 @@ function asSigned(contract: SignedContract | Contract): {
   if (!signed.success || !payload) {
     throw new StrongroomError('ERR_CONTRACT_MALFORMED', { place: 'payload, signatures' });
   }
-  return { payload, signatures: signed.data.signatures, parsed: parseContractBytes(payload) };
+  return { ...signed.data, payload, parsed: parseContractBytes(payload) };
 }

@@ -46,6 +46,9 @@ export async function verifyContract(signed: unknown): Promise<VerifiedContract>
   if (file.signatures.length !== contract.parties.length) {
     throw new StrongroomError('ERR_CONTRACT_SIGNATURE_INVALID', { party: 'not in the contract' });
   }
+  if (file.consents !== undefined && contract.previous === undefined) {
+    throw new StrongroomError('ERR_CONTRACT_MALFORMED', { place: 'consents' });
+  }
   return { contract, contractId, signers: signatures.map((each) => each.party) };
 }
 

@@ -15,7 +15,8 @@ export interface History {
    * @param jws the seal as it was signed
    * @returns `repeated` for one that was seen before, byte by byte
    * @throws ERR_AGGREGATE_GAP when it leaves one out, differs from one seen, or goes back;
-   *   ERR_CONTRACT_REVOKED after an owner has ended the contract
+   *   ERR_CONTRACT_REVOKED after an owner has ended the contract, ERR_CONTRACT_SUPERSEDED after one
+   *   has approved an amendment of it
    */
   admit(seal: AggregateSeal, jws: string): 'new' | 'repeated';
   /**
@@ -40,7 +41,7 @@ export function createHistory(): History {
       const known = seen[seal.emission];
       const hash = createHash('sha256').update(jws, 'ascii').digest('base64url');
       if (known === hash) return 'repeated';
-      for (const { stoppedBy } of ends.values()) throw revoked(seal, stoppedBy);
+      for (const end of ends.values()) throw ended(seal, end);
       if (known !== undefined) throw gap(seal, 'two results for one place');
       if (seal.emission !== seen.length) throw gap(seal, `emission ${seen.length} is missing`);
       if (seal.epoch < newestEpoch) throw gap(seal, `epoch ${newestEpoch} was seen before`);
@@ -60,8 +61,11 @@ export function createHistory(): History {
   };
 }
 
-function revoked({ query, epoch, emission }: AggregateSeal, party: string): StrongroomError {
-  return new StrongroomError('ERR_CONTRACT_REVOKED', { query, epoch, emission, party });
+function ended({ query, epoch, emission }: AggregateSeal, end: StopNotice): StrongroomError {
+  const { stoppedBy: party, successor } = end;
+  const facts = { query, epoch, emission, party };
+  if (successor === undefined) return new StrongroomError('ERR_CONTRACT_REVOKED', facts);
+  return new StrongroomError('ERR_CONTRACT_SUPERSEDED', { ...facts, successor });
 }
 
 function gap(seal: AggregateSeal, problem: string): StrongroomError {

@@ -29,8 +29,9 @@ export async function showResults(options: ShowResultsOptions): Promise<void> {
         continue;
       }
       if (reading.kind === 'ended') {
-        const { stoppedBy, epoch } = reading.notice;
-        logger.warn('contract-ended', { party: stoppedBy, epoch });
+        const { stoppedBy, epoch, successor } = reading.notice;
+        const follows = successor === undefined ? {} : { successor };
+        logger.warn('contract-ended', { party: stoppedBy, epoch, ...follows });
         await writer.end(reading.notice);
         if (options.follow) break;
         continue;

@@ -8,12 +8,13 @@ import { publicKeyOf, publicKeysOf } from './public-key-file.ts';
  * A draft is a contract that people write: the same JSON, in which a key, or `keyShares`, may stand
  * as `{"file": PATH}`, a party may give `"identity": PATH` instead of its keys, and a member named
  * `"//"` is a comment. Paths count from the draft's folder.
+ * @param members that do not come from the draft
  * @throws ERR_FILE_UNREADABLE, ERR_JSON_MALFORMED, ERR_CONFIG_INVALID for a file that holds no
  *   such key, ERR_CONTRACT_MALFORMED with the place
  */
-export async function contractFromDraft(path: string): Promise<Contract> {
-  const draft = await readJsonFile(path);
-  return parseContract(await resolveReferences(draft, '', dirname(path)));
+export async function contractFromDraft(path: string, members: object = {}): Promise<Contract> {
+  const resolved = await resolveReferences(await readJsonFile(path), '', dirname(path));
+  return parseContract(isObject(resolved) ? { ...resolved, ...members } : resolved);
 }
 
 /** @throws ERR_FILE_UNREADABLE, ERR_JSON_MALFORMED */

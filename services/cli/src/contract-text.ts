@@ -95,7 +95,7 @@ function queryLines(query: Query): string[] {
   ];
 }
 
-function windowText(query: Query): string {
+export function windowText(query: Query): string {
   const { window } = query;
   const late = query.latenessMs > 0 ? `, kept open ${lengthText(query.latenessMs)} longer` : '';
   switch (window.kind) {

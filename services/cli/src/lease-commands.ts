@@ -45,8 +45,9 @@ async function show(options: Options): Promise<void> {
   const answer = await askService(service, { method: 'GET', path: `/leases/${contractId}` });
   const parsed = LeaseSchema.safeParse(answer);
   if (!parsed.success) throw new StrongroomError('ERR_LEASE_INVALID', { party: owner });
-  const { holder, epoch, state, from, to } = parsed.data;
-  const facts = { contract: contractId, owner, holder, epoch, state, from, to };
+  const { holder, epoch, state, from, to, successor } = parsed.data;
+  const follows = successor === undefined ? {} : { successor };
+  const facts = { contract: contractId, owner, holder, epoch, state, ...follows, from, to };
   const text = Object.entries(facts).map(([name, value]) => `${name}: ${value ?? 'nobody yet'}`);
   printResult(options.json, facts, text.join('\n'));
 }

@@ -44,7 +44,8 @@ describe('the real command', () => {
     [['contrct'], 'ERR_USAGE', 2],
     [['contract'], 'ERR_USAGE', 2],
     [['contract', 'sign'], 'ERR_USAGE', 2],
-    [['contract', 'verify', 'a', 'b'], 'ERR_USAGE', 2],
+    [['contract', 'verify'], 'ERR_USAGE', 2],
+    [['contract', 'show', 'a', 'b'], 'ERR_USAGE', 2],
     [['key', 'create', '--type', 'dsa'], 'ERR_USAGE', 2],
     [['kafka', 'start', '--port', '99999'], 'ERR_USAGE', 2],
     [['errors', 'list', 'ERR_NOTHING'], 'ERR_USAGE', 2],
@@ -127,7 +128,11 @@ describe('the real command', () => {
 
 test('completion knows every command and option', () => {
   const words = new Map(wordsByPath(createProgram()).map((each) => [each.path, each.words]));
-  expect(words.get('contract')).toEqual(['new', 'sign', 'verify', 'show', 'id']);
-  expect(words.get('contract sign')).toEqual(['--json', '--contract', '--identity']);
+  expect(words.get('contract')).toEqual([
+    ...['new', 'sign', 'verify', 'show', 'propose', 'diff', 'review', 'approve', 'id'],
+  ]);
+  expect(words.get('contract sign')).toEqual([
+    ...['--json', '--contract', '--identity', '--previous', '--yes'],
+  ]);
   expect(words.get('')).toContain('errors');
 });

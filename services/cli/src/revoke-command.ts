@@ -1,5 +1,3 @@
-import process from 'node:process';
-import { createInterface } from 'node:readline/promises';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { CompactJwsSchema } from '@strongroom/protocol/fields';
 import type { LeaseStatement } from '@strongroom/protocol/lease';
@@ -11,6 +9,7 @@ import { stopLines } from '@strongroom/sealing/notice';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { awaitNotice } from './await-notice.ts';
+import { confirmByTyping } from './confirm.ts';
 import { rootsFor } from './evidence-platform.ts';
 import { leafCommand, printResult } from './leaf-command.ts';
 import { type LeaseService, leaseServiceOf } from './lease-service.ts';
@@ -59,7 +58,8 @@ async function revoke(options: RevokeOptions): Promise<void> {
   const at = await leaseServiceOf({ ...options, tokenFile: options.adminTokenFile });
   // What is wrong with how it was called is told before anything is ended.
   const watch = options.watch ? watcher(at, options) : undefined;
-  await confirm(at, options);
+  const question = `End "${at.contract.title}" for good, for everybody?`;
+  await confirmByTyping(question, at.owner, options.yes);
   const since = systemClock.monotonic();
   const statement = await endContract(at);
   let watched: Watched | undefined;
@@ -78,19 +78,6 @@ interface Watched {
   readonly notice: StopNotice;
   /** From just before the owner's word to the moment at which the notice was verified. */
   readonly milliseconds: number;
-}
-
-/** @throws ERR_USAGE unless a person, or `--yes`, has confirmed */
-async function confirm({ owner, contract }: LeaseService, { yes }: RevokeOptions): Promise<void> {
-  if (yes) return;
-  if (!process.stdin.isTTY) {
-    throw new StrongroomError('ERR_USAGE', { problem: 'it cannot be undone: confirm with --yes' });
-  }
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const question = `End "${contract.title}" for good, for everybody? Type ${owner} to confirm: `;
-  const answer = await terminal.question(question).finally(() => terminal.close());
-  if (answer.trim() === owner) return;
-  throw new StrongroomError('ERR_USAGE', { problem: 'it was not confirmed; nothing was ended' });
 }
 
 const AnswerSchema = z.strictObject({ statement: CompactJwsSchema });

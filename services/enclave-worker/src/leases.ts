@@ -23,13 +23,16 @@ export interface LeaseOptions {
   readonly signal: AbortSignal;
 }
 
+/** An owner ended the contract, or approved an amendment of it. */
+const ENDED = ['ERR_CONTRACT_REVOKED', 'ERR_CONTRACT_SUPERSEDED'] as const;
+
 /** The owner's signed word that the contract has ended. */
 export class Revoked extends StrongroomError {
   readonly owner: string;
   readonly statement: string;
 
-  constructor(owner: string, statement: string) {
-    super('ERR_CONTRACT_REVOKED', { party: owner });
+  constructor(code: (typeof ENDED)[number], owner: string, statement: string) {
+    super(code, { party: owner });
     this.owner = owner;
     this.statement = statement;
   }
@@ -70,7 +73,8 @@ export class LeaseErrands {
   /**
    * @param target the proof of this vault, as a key release takes it
    * @param holder the key that signs its results
-   * @throws ERR_LEASE_HELD, ERR_CONTRACT_REVOKED, what key release says to a proof
+   * @throws ERR_LEASE_HELD, ERR_CONTRACT_REVOKED, ERR_CONTRACT_SUPERSEDED, what key release says to
+   *   a proof
    */
   async acquire(target: string, holder: string): Promise<void> {
     this.#holder = holder;
@@ -154,9 +158,8 @@ function refusal(owner: string, { status, body }: JsonAnswer): StrongroomError {
   const inner = memberOf(memberOf(body, 'error'), 'innererror');
   const code = memberOf(inner, 'code');
   const statement = memberOf(inner, 'statement');
-  if (code === 'ERR_CONTRACT_REVOKED' && typeof statement === 'string') {
-    return new Revoked(owner, statement);
-  }
+  const ended = ENDED.find((each) => each === code);
+  if (ended && typeof statement === 'string') return new Revoked(ended, owner, statement);
   const unknown: ErrorCode = status >= 500 ? 'ERR_SERVICE_UNREACHABLE' : 'ERR_LEASE_INVALID';
   return new StrongroomError(isErrorCode(code) ? code : unknown, { party: owner, status });
 }

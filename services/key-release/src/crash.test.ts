@@ -11,6 +11,7 @@ import { prepareVault } from '../test/vault.ts';
 import { createAuditLog } from './audit/audit-log.ts';
 import { createLeaseStore } from './leases/lease-store.ts';
 import { openLedger } from './ledger/ledger.ts';
+import { readVersions } from './requester/versions.ts';
 import { openDatabase } from './storage/database.ts';
 
 /**
@@ -101,10 +102,15 @@ function checkWhatIsLeft(): void {
     const debits = parsed.filter(({ event }) => event === 'budget-debited');
     const hours = debits.map(({ debit }) => DebitSchema.parse(debit).window?.start);
     expect(new Set(hours).size).toBe(debits.length);
-    const [account] = openLedger(log, log.all()).accounts(contractId);
+    const [account] = openLedger(log, log.all(), readVersions(log.all())).accounts(contractId);
     const spent = unitsOf(COST) * BigInt(debits.length);
     expect(account?.spent['rho'] ?? '0').toBe(amountOf(spent));
-    const { state, holder, to } = createLeaseStore(database, log, clock).find(contractId);
+    const { state, holder, to } = createLeaseStore(
+      database,
+      log,
+      clock,
+      readVersions(log.all()),
+    ).find(contractId);
     expect([lease.known, lease.pending]).toContainEqual({ state, holder, to });
     Object.assign(lease, { known: { state, holder, to }, pending: undefined });
     checkGrants(parsed);

@@ -51,7 +51,7 @@ export function addRoutes(app: FastifyInstance, options: HttpOptions): void {
       addReleaseRoutes(scope, options);
       addKeyRoutes(scope, service, guards);
     }
-    addContractRoutes(scope, owner, service.contracts, guards);
+    addContractRoutes(scope, service.contracts, guards);
     addLeaseRoutes(scope, service, guards);
     addLedgerRoutes(scope, owner, service, guards);
     addAuditRoutes(scope, service, guards.demand('audit'));

@@ -60,8 +60,8 @@ export interface KeyRelease {
  * who ask at the same time, before anything is signed.
  * @returns a compact JWS, and the proof that the release is in the audit log
  * @throws ERR_TOKEN_INVALID, ERR_ROOT_KIND, ERR_KEY_NOT_FOUND, ERR_KEY_DISABLED,
- *   ERR_MEASUREMENT_MISMATCH, ERR_POLICY_DENIED, ERR_AGREEMENT_MISSING, ERR_CONTRACT_UNKNOWN, and
- *   what own verification throws; each is in the audit log
+ *   ERR_MEASUREMENT_MISMATCH, ERR_POLICY_DENIED, ERR_AGREEMENT_MISSING, ERR_CONTRACT_UNKNOWN,
+ *   ERR_CONTRACT_SUPERSEDED, and what own verification throws; each is in the audit log
  */
 export async function releaseKey(
   request: ReleaseRequest,
@@ -123,9 +123,10 @@ function findReleasable(request: ReleaseRequest, { keyStore, clock }: ReleaseSer
 
 /**
  * Where the contract has this service keep a lease, keys go to its holder only; where an owner has
- * ended the contract, to nobody.
+ * ended the contract, or has approved an amendment of it, to nobody.
  */
 function demandLease({ contract, keys }: RuntimeClaims, service: ReleaseService): void {
+  service.contracts.demandNewest(contract);
   const { state, holder } = service.leases.find(contract);
   if (state === 'revoked') throw new StrongroomError('ERR_CONTRACT_REVOKED', { contract });
   const { keyRelease } = service.contracts.partyOf(contract, service.owner) ?? {};

@@ -7,6 +7,7 @@ import { createAuthority, ISSUER, policyFor, workerClaims } from '../test/token.
 import { createTransportKey } from '../test/vault.ts';
 import type { KeyVersion } from './keys/key-store.ts';
 import { type ReleaseService, releaseKey } from './release-key.ts';
+import { readVersions } from './requester/versions.ts';
 import { createGroupCommit } from './storage/group-commit.ts';
 
 const transport = createTransportKey();
@@ -43,7 +44,10 @@ function fullService(more: Partial<ReleaseService> = {}) {
         throw full;
       },
     },
-    contracts: { add: unused, find: unused, contractOf: unused, partyOf: () => undefined },
+    contracts: {
+      ...{ add: unused, find: unused, contractOf: unused, versions: readVersions([]) },
+      ...{ partyOf: () => undefined, demandNewest: () => undefined },
+    },
     owner: PartyIdSchema.parse('west'),
     leases: {
       ...{ acquire: unused, take: unused, renew: unused, end: unused, revoke: unused },

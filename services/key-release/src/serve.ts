@@ -32,6 +32,7 @@ import type { ReleaseService } from './release-key.ts';
 import { jwksUrlsOf, parseAuthorities } from './requester/authorities.ts';
 import { createContractStore } from './requester/contract-store.ts';
 import { createKillList, type OwnKillList } from './requester/kill-list.ts';
+import { readVersions } from './requester/versions.ts';
 import type { Settings } from './settings.ts';
 import { openDatabase } from './storage/database.ts';
 import { createGroupCommit } from './storage/group-commit.ts';
@@ -102,9 +103,10 @@ async function openService(
     keyBackups: createKeyBackups(shared),
     rotationPolicies: createRotationPolicies(shared),
   };
-  const contracts = createContractStore(database, auditLog, clock);
-  const leases = createLeaseStore(database, auditLog, clock);
-  const ledger = openLedger(auditLog, auditLog.all());
+  const versions = readVersions(auditLog.all());
+  const contracts = createContractStore(database, auditLog, clock, versions);
+  const leases = createLeaseStore(database, auditLog, clock, versions);
+  const ledger = openLedger(auditLog, auditLog.all(), versions);
   const nonces = createNonces(clock);
   const raw = { ...(await openRevocation(settings, { roots, clock })), ...openKillList(settings) };
   const verifying = { authorities, jwks, contracts, roots, ...raw, clock };

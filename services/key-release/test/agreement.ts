@@ -4,6 +4,7 @@ import type { ContractId } from '@strongroom/protocol/fields';
 import { createIdentity, parseIdentity } from '@strongroom/sealing/identity';
 import { signContract } from '@strongroom/sealing/sign';
 import { verifyContract } from '@strongroom/sealing/verify';
+import { amend, type Version } from './amend.ts';
 import { get } from './get.ts';
 import { ISSUER, MEASUREMENT } from './token.ts';
 import type { Vault } from './vault.ts';
@@ -12,7 +13,7 @@ import type { Vault } from './vault.ts';
 export async function agreeWith(
   vault: Vault,
   keyRelease: Readonly<Record<string, unknown>> = {},
-): Promise<{ contractId: ContractId; signed: SignedContract }> {
+): Promise<Version & { amend: (members: object) => Promise<Version> }> {
   const known = await get(`${vault.url}/.well-known/strongroom`, vault.ca);
   const { releaseKey } = JSON.parse(known.body);
   const west = await createIdentity('west', { reading: false });
@@ -75,7 +76,9 @@ export async function agreeWith(
     signed = await signContract(signed, parseIdentity(identityJson));
   }
   const { contractId } = await verifyContract(signed);
-  return { contractId, signed: signed as SignedContract };
+  const version = { contractId, signed: signed as SignedContract };
+  const both = [west.identityJson, reader.identityJson];
+  return { ...version, amend: (members) => amend(version, both, members) };
 }
 
 export function genesisOf(contractId: ContractId): string {

@@ -6,6 +6,7 @@ import { DEBIT_JWS_TYPE, DEBIT_KEY_ID, type Debit, DebitSchema } from '@strongro
 import { createIdentity, parseIdentity } from '@strongroom/sealing/identity';
 import { createSigner, signContract } from '@strongroom/sealing/sign';
 import { verifyContract } from '@strongroom/sealing/verify';
+import { amend, type Version } from './amend.ts';
 import { get } from './get.ts';
 import {
   type Authority,
@@ -59,7 +60,9 @@ export async function createContract() {
   });
   const half = await signContract(contract, parseIdentity(west.identityJson));
   const signed = await signContract(half, parseIdentity(east.identityJson));
-  return { signed, contractId: (await verifyContract(signed)).contractId };
+  const version = { signed, contractId: (await verifyContract(signed)).contractId };
+  const both = [west.identityJson, east.identityJson];
+  return { ...version, amend: (of: Version, members: object) => amend(of, both, members) };
 }
 
 export type Charges = Readonly<Record<string, object>>;

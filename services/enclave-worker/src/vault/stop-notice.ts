@@ -7,7 +7,7 @@ import type { ResultProof } from './seal-aggregate.ts';
 /** The last word of a vault. @returns a compact JWS */
 export function signStopNotice(
   { signer, contractId, epoch, token }: ResultProof,
-  stop: Pick<StopNotice, 'stoppedBy' | 'at' | 'streams'>,
+  stop: Pick<StopNotice, 'stoppedBy' | 'at' | 'successor' | 'streams'>,
 ): Promise<string> {
   const notice: StopNotice = { v: 1, contract: contractId, epoch, token, ...stop };
   const header = { typ: STOP_NOTICE_JWS_TYPE, kid: AGGREGATE_KID };

@@ -231,16 +231,17 @@ export class Vault {
   }
 
   /**
-   * An owner has ended the contract: forgets every key and row, and says how far it came.
+   * An owner has ended or amended the contract: forgets keys and rows, and says how far it came.
    * @throws ERR_LEASE_INVALID unless it is that owner's word
    */
   async stop(statement: StatementOf): Promise<DoorRecord[]> {
-    const { owner, at } = await this.#leases.openRevocation(statement);
+    const { owner, at, successor } = await this.#leases.openRevocation(statement);
     this.#keys.destroy();
     if (this.#leases.forget()) this.#uses.withdraw();
     this.close();
     const streams = streamsIn(this.#streams).flatMap((stream) => countedIn(stream.state()));
-    const stop = { stoppedBy: owner, at, streams };
+    const follows = successor === undefined ? {} : { successor };
+    const stop = { stoppedBy: owner, at, ...follows, streams };
     const jws = await signStopNotice(this.#proof(), stop);
     const notice = this.#plainRecord(RECORD_TYPES.notice, `${this.#epoch}`, jws);
     this.#uses.stopped(stop);

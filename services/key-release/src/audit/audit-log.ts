@@ -40,6 +40,7 @@ export interface AuditEvent {
     | 'keys-read'
     | 'request-refused'
     | 'contract-stored'
+    | 'contract-superseded'
     | 'key-released'
     | 'release-refused'
     | 'budgets-set'
@@ -63,6 +64,8 @@ export interface AuditEvent {
   readonly platform?: string;
   readonly measurement?: string;
   readonly contract?: string;
+  /** The amendment that this owner approved. */
+  readonly successor?: string;
   readonly epoch?: number;
   /** Of the whole token, to find it again; the token itself is not kept. */
   readonly tokenSha256?: string;

@@ -13,6 +13,7 @@ import { createSigner, type Signer } from '@strongroom/sealing/sign';
 import { compactVerify, importJWK } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { agreeWith, genesisOf } from '../../test/agreement.ts';
+import type { Version } from '../../test/amend.ts';
 import { get } from '../../test/get.ts';
 import { encoded, policyFor, reportDataOf, runtimeClaims, workerClaims } from '../../test/token.ts';
 import { startVault, type Vault } from '../../test/vault.ts';
@@ -24,6 +25,7 @@ let releaseKey: Awaited<ReturnType<typeof importJWK>>;
 let transport: { publicKey: KeyObject; privateKey: KeyObject };
 let contractId: ContractId;
 let signed: SignedContract;
+let amend: (members: object) => Promise<Version>;
 
 beforeAll(async () => {
   vault = await startVault({ platform: 'simulated', ahead: () => ahead });
@@ -35,7 +37,7 @@ afterAll(() => vault.stop());
 
 beforeEach(async () => {
   // A contract of its own for every test: a lease is one a contract.
-  ({ contractId, signed } = await agreeWith(vault));
+  ({ contractId, signed, amend } = await agreeWith(vault));
   const stored = await ask('administer', 'PUT', `/contracts/${contractId}`, signed);
   expect(stored.status).toBe(200);
 });
@@ -122,6 +124,34 @@ describe('a lease over HTTPS', () => {
       ...{ contract: contractId, state: 'ended', holder, epoch: 1 },
       ...{ from: genesis, to: hash('01') },
     });
+  });
+
+  test('an amendment that the owner approves ends it, by the word that revokes one', async () => {
+    const worker = new Worker();
+    await worker.acquire();
+    const genesis = genesisOf(contractId);
+    await worker.step(genesis, hash('01'));
+    const { contractId: successor, signed: second } = await amend({ title: 'Second' });
+    await ask('administer', 'PUT', `/contracts/${successor}`, second);
+    const { holder } = worker;
+    const refusals = async () => [
+      await worker.step(hash('01'), hash('02')),
+      await new Worker().acquire(),
+      await lease('renewals', { holder }),
+      await lease('end', { holder }),
+    ];
+    for (const answers of [await refusals(), await vault.restart().then(refusals)]) {
+      for (const answer of answers) {
+        expect(codeIn(answer)).toBe('ERR_CONTRACT_SUPERSEDED');
+        const { statement } = answer.body.error.innererror;
+        expect(await statementIn({ body: { statement } })).toMatchObject({
+          ...{ contract: contractId, state: 'revoked', successor, to: hash('01') },
+        });
+      }
+    }
+    expect((await lease('revocation', {}, 'administer')).status).toBe(200);
+    const next = await ask('audit', 'GET', `/leases/${successor}`);
+    expect(next.body).toMatchObject({ state: 'ended', epoch: 0 });
   });
 
   test('a nonce is spent once, also by a hundred at a time, and lasts a minute', async () => {

@@ -61,12 +61,11 @@ export function addLeaseRoutes(
   );
   scope.get('/leases/:contract', guards.demand('audit'), async (request) => {
     const { contract } = readRequest(PathSchema, request.params);
-    const { state, holder, epoch, from, to } = leases.find(contract);
-    return { contract, state, holder, epoch, from, to };
+    return leases.find(contract);
   });
 }
 
-/** That an owner has ended the contract is told with its signature, for the vault to believe. */
+/** That an owner has ended or amended the contract is told signed, for the vault to believe. */
 async function withStatement<Answer>(
   contract: ContractId,
   service: LeaseService,
@@ -75,8 +74,12 @@ async function withStatement<Answer>(
   try {
     return await act();
   } catch (error) {
-    if (codeOf(error) !== 'ERR_CONTRACT_REVOKED') throw error;
-    const statement = await stateLease(service.leases.find(contract), service);
-    throw new StrongroomError('ERR_CONTRACT_REVOKED', { contract, statement });
+    const code = codeOf(error);
+    if (code !== 'ERR_CONTRACT_REVOKED' && code !== 'ERR_CONTRACT_SUPERSEDED') throw error;
+    const lease = service.leases.find(contract);
+    const { successor } = lease;
+    const follows = successor === undefined ? {} : { successor };
+    const statement = await stateLease(lease, service);
+    throw new StrongroomError(code, { contract, ...follows, statement });
   }
 }

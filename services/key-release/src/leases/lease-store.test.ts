@@ -9,6 +9,7 @@ import { LEASE_MS, LEASE_NONCE_MS, LEASE_NONCES_MAX } from '@strongroom/protocol
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createAuditLog } from '../audit/audit-log.ts';
+import { readVersions } from '../requester/versions.ts';
 import { openDatabase } from '../storage/database.ts';
 import { createNonces } from './lease-nonces.ts';
 import { createLeaseStore, type LeaseStore } from './lease-store.ts';
@@ -27,7 +28,7 @@ let store: LeaseStore;
 function open() {
   database = openDatabase(folder);
   const auditLog = createAuditLog(database, clock);
-  store = createLeaseStore(database, auditLog, clock);
+  store = createLeaseStore(database, auditLog, clock, readVersions(auditLog.all()));
   return auditLog;
 }
 

@@ -6,6 +6,7 @@ import { LEASE_MS, type LeaseStep } from '@strongroom/protocol/lease';
 import type { Clock } from '@strongroom/runtime/clock';
 import { z } from 'zod';
 import type { AuditLog } from '../audit/audit-log.ts';
+import type { Versions } from '../requester/versions.ts';
 import { transaction } from '../storage/database.ts';
 
 /**
@@ -24,27 +25,31 @@ const LeaseSchema = z.strictObject({
   from: z.string(),
   to: z.string(),
 });
-export type Lease = Readonly<z.infer<typeof LeaseSchema>>;
+export type Lease = Readonly<z.infer<typeof LeaseSchema>> & {
+  /** Why it is `revoked`, where this owner has approved an amendment. */
+  readonly successor?: ContractId;
+};
 
 export interface LeaseStore {
   /** Without any lease so far: `ended`, epoch 0, at the beginning. */
   find(contract: ContractId): Lease;
   /**
    * A new lease, of a higher epoch than any before.
-   * @throws ERR_LEASE_HELD, ERR_CONTRACT_REVOKED
+   * @throws ERR_LEASE_HELD, ERR_CONTRACT_REVOKED, ERR_CONTRACT_SUPERSEDED
    */
   acquire(contract: ContractId, holder: string): Lease;
   /**
    * Compare and swap. Who asks the same again gets the same answer, a new holder too: a step that
    * was confirmed leaves as it was prepared, and another one from there is a fork.
-   * @throws ERR_LEASE_LOST, ERR_LEASE_FORKED, ERR_CONTRACT_REVOKED
+   * @throws ERR_LEASE_LOST, ERR_LEASE_FORKED, ERR_CONTRACT_REVOKED,
+   *   ERR_CONTRACT_SUPERSEDED
    */
   take(step: LeaseStep, holder: string): Lease;
-  /** @throws ERR_LEASE_LOST, ERR_CONTRACT_REVOKED */
+  /** @throws ERR_LEASE_LOST, ERR_CONTRACT_REVOKED, ERR_CONTRACT_SUPERSEDED */
   renew(contract: ContractId, holder: string): Lease;
-  /** @throws ERR_LEASE_LOST, ERR_CONTRACT_REVOKED */
+  /** @throws ERR_LEASE_LOST, ERR_CONTRACT_REVOKED, ERR_CONTRACT_SUPERSEDED */
   end(contract: ContractId, holder: string): Lease;
-  /** For good, whoever holds it. */
+  /** For good, whoever holds it; one that was superseded is that already. */
   revoke(contract: ContractId): Lease;
 }
 
@@ -52,8 +57,14 @@ export function createLeaseStore(
   database: DatabaseSync,
   auditLog: AuditLog,
   clock: Pick<Clock, 'monotonic'>,
+  versions: Pick<Versions, 'successorOf'>,
 ): LeaseStore {
-  const { stored, store } = leaseRows(database);
+  const { read, store } = leaseRows(database);
+  const stored = (contract: ContractId): Lease => {
+    const successor = versions.successorOf(contract);
+    const lease = read(contract);
+    return successor === undefined ? lease : { ...lease, state: 'revoked', successor };
+  };
   const deadlines = new Map<ContractId, number>();
   const extend = (contract: ContractId) => deadlines.set(contract, clock.monotonic() + LEASE_MS);
   const find = (contract: ContractId): Lease => {
@@ -65,7 +76,7 @@ export function createLeaseStore(
   };
   const heldBy = (contract: ContractId, holder: string): Lease => {
     const lease = find(contract);
-    if (lease.state === 'revoked') throw revoked(contract);
+    if (lease.state === 'revoked') throw endedError(lease);
     if (lease.state === 'held' && lease.holder === holder) return lease;
     throw new StrongroomError('ERR_LEASE_LOST', { contract });
   };
@@ -74,7 +85,7 @@ export function createLeaseStore(
     acquire: (contract, holder) =>
       transaction(database, () => {
         const before = find(contract);
-        if (before.state === 'revoked') throw revoked(contract);
+        if (before.state === 'revoked') throw endedError(before);
         if (before.state === 'held') throw new StrongroomError('ERR_LEASE_HELD', { contract });
         const epoch = before.epoch + 1;
         auditLog.append({ event: 'lease-granted', contract, epoch, holder });
@@ -117,7 +128,7 @@ function leaseRows(database: DatabaseSync) {
       'VALUES (?, ?, ?, ?, ?, ?)',
   );
   return {
-    stored: (contract: ContractId): Lease =>
+    read: (contract: ContractId): Lease =>
       LeaseSchema.optional().parse(select.get(contract)) ?? beginningOf(contract),
     store: (lease: Lease): Lease => {
       const { contract, state, holder, epoch, from, to } = lease;
@@ -143,6 +154,8 @@ function beginningOf(contract: ContractId): Lease {
   return { contract, state: 'ended', holder: null, epoch: 0, from: genesis, to: genesis };
 }
 
-function revoked(contract: ContractId): StrongroomError {
-  return new StrongroomError('ERR_CONTRACT_REVOKED', { contract });
+/** Of a lease that is `revoked`. */
+export function endedError({ contract, successor }: Lease): StrongroomError {
+  if (successor === undefined) return new StrongroomError('ERR_CONTRACT_REVOKED', { contract });
+  return new StrongroomError('ERR_CONTRACT_SUPERSEDED', { contract, successor });
 }

@@ -16,7 +16,7 @@ import { verifyCompact } from '@strongroom/sealing/verify';
 import type { ReleaseService } from '../release-key.ts';
 import { verifyRaw, verifyRequester } from '../requester/requester.ts';
 import type { Nonces } from './lease-nonces.ts';
-import type { Lease } from './lease-store.ts';
+import { endedError, type Lease } from './lease-store.ts';
 
 /**
  * One owner's leases: which attested worker may let results leave, step by step. Every answer is a
@@ -32,7 +32,7 @@ export interface LeaseService extends Omit<ReleaseService, 'keyStore'> {
  * @param target as a key release takes it
  * @returns a compact JWS
  * @throws ERR_CONTRACT_UNKNOWN, ERR_CONTRACT_MISMATCH, ERR_NONCE_SPENT, ERR_LEASE_HELD,
- *   ERR_CONTRACT_REVOKED, and what a key release says to a proof
+ *   ERR_CONTRACT_REVOKED, ERR_CONTRACT_SUPERSEDED, and what a key release says to a proof
  */
 export async function acquireLease(
   contractId: ContractId,
@@ -41,6 +41,7 @@ export async function acquireLease(
 ): Promise<string> {
   const { owner, contracts, leases, nonces } = service;
   const contract = contracts.contractOf(contractId);
+  contracts.demandNewest(contractId);
   const proof = parseTarget(target);
   const worker = await verifyRequester(proof, service);
   const { runtime } = worker;
@@ -54,7 +55,8 @@ export async function acquireLease(
 
 /**
  * From one checkpoint to the next, if the holder says so itself.
- * @throws ERR_LEASE_INVALID, ERR_LEASE_LOST, ERR_LEASE_FORKED, ERR_CONTRACT_REVOKED
+ * @throws ERR_LEASE_INVALID, ERR_LEASE_LOST, ERR_LEASE_FORKED, ERR_CONTRACT_REVOKED,
+ *   ERR_CONTRACT_SUPERSEDED
  */
 export async function takeStep(
   contractId: ContractId,
@@ -62,8 +64,12 @@ export async function takeStep(
   service: LeaseService,
 ): Promise<string> {
   const { leases } = service;
-  const { holder, state } = leases.find(contractId);
-  if (holder === null || state !== 'held') throw notHeld(contractId, state);
+  const lease = leases.find(contractId);
+  const { holder, state } = lease;
+  if (state === 'revoked') throw endedError(lease);
+  if (holder === null || state !== 'held') {
+    throw new StrongroomError('ERR_LEASE_LOST', { contract: contractId });
+  }
   const expected = {
     typ: LEASE_STEP_JWS_TYPE,
     kid: AGGREGATE_KID,
@@ -84,19 +90,15 @@ const CODES = {
   signature: 'ERR_LEASE_LOST',
 } as const;
 
-function notHeld(contract: ContractId, state: Lease['state']): StrongroomError {
-  const code = state === 'revoked' ? 'ERR_CONTRACT_REVOKED' : 'ERR_LEASE_LOST';
-  return new StrongroomError(code, { contract });
-}
-
 /** What this owner says about a lease, signed. */
 export async function stateLease(
-  { contract, state, holder, epoch, from, to }: Lease,
+  { contract, state, holder, epoch, from, to, successor }: Lease,
   { owner, identity, clock }: Pick<LeaseService, 'owner' | 'identity' | 'clock'>,
 ): Promise<string> {
   const statement: LeaseStatement = {
     ...{ v: 1, contract, owner, state, holder, epoch, from, to },
     at: clock.now(),
+    ...(successor === undefined ? {} : { successor }),
   };
   return identity.signAs(LEASE_STATEMENT_JWS_TYPE, LeaseStatementSchema.parse(statement));
 }

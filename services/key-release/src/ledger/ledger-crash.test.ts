@@ -6,6 +6,7 @@ import { exitCode, startProgram } from '../../test/program.ts';
 import { prepareVault } from '../../test/vault.ts';
 import { createClientOf, createContract, createWorker } from '../../test/worker.ts';
 import { createAuditLog } from '../audit/audit-log.ts';
+import { readVersions } from '../requester/versions.ts';
 import { openDatabase } from '../storage/database.ts';
 import { openLedger } from './ledger.ts';
 
@@ -63,7 +64,9 @@ test('killed at any moment: no debit is lost or doubled', {
     const { event, debit, sequence } = JSON.parse(entry);
     return event === 'budget-debited' ? [{ sequence, ...DebitSchema.parse(debit) }] : [];
   });
-  const [account] = openLedger(log, log.all()).accounts(debits[0]?.contract ?? expect.fail('none'));
+  const [account] = openLedger(log, log.all(), readVersions(log.all())).accounts(
+    debits[0]?.contract ?? expect.fail('none'),
+  );
   database.close();
   const hours = debits.map(({ window }) => (window?.start ?? 0) / 3_600_000);
   expect(new Set(hours).size).toBe(debits.length);

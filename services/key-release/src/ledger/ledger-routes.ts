@@ -47,6 +47,7 @@ export function addLedgerRoutes(
     const { contract } = readRequest(PathSchema, request.params);
     const { budgets } = readRequest(BudgetsSchema, request.body);
     const known = contracts.contractOf(contract);
+    contracts.demandNewest(contract);
     for (const { dataset } of budgets) demandOwn(known, dataset, owner);
     ledger.setBudgets(contract, budgets, guards.callerOf(request));
     return { accounts: ledger.accounts(contract) };
@@ -97,9 +98,10 @@ async function demandDebit(
 
 /**
  * Once a contract has a lease, a clone or a worker before this one debits nothing.
- * @throws ERR_LEASE_LOST, ERR_CONTRACT_REVOKED
+ * @throws ERR_LEASE_LOST, ERR_CONTRACT_REVOKED, ERR_CONTRACT_SUPERSEDED
  */
 function demandHolder(contract: ContractId, { keys }: RuntimeClaims, service: LedgerService): void {
+  service.contracts.demandNewest(contract);
   const { epoch, state, holder } = service.leases.find(contract);
   if (state === 'revoked') throw new StrongroomError('ERR_CONTRACT_REVOKED', { contract });
   if (epoch === 0 || (state === 'held' && holder === keys[1].x)) return;

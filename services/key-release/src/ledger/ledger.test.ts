@@ -15,6 +15,7 @@ import {
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type AuditLog, createAuditLog } from '../audit/audit-log.ts';
+import { readVersions } from '../requester/versions.ts';
 import { openDatabase } from '../storage/database.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 
@@ -30,7 +31,7 @@ let ledger: Ledger;
 const open = () => {
   database = openDatabase(folder);
   log = createAuditLog(database, clock);
-  ledger = openLedger(log, log.all());
+  ledger = openLedger(log, log.all(), readVersions(log.all()));
 };
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'ledger-'));

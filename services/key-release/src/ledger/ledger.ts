@@ -14,11 +14,13 @@ import {
 } from '@strongroom/protocol/ledger';
 import { z } from 'zod';
 import type { AuditLog } from '../audit/audit-log.ts';
+import type { Versions } from '../requester/versions.ts';
 
 /**
  * What results may use up of an owner's datasets, and what they have. The audit log is the ledger:
  * a debit is its entry, so neither exists without the other, and whoever would take one back has
  * to break the log. Sums are kept in memory and added up again from the entries at each start.
+ * An account is a dataset's under all versions of a contract: an amendment gives nothing back.
  */
 export interface Ledger {
   /** Sets or changes limits; a limit below what is spent lets nothing more through. */
@@ -47,14 +49,20 @@ interface Balance {
 }
 
 interface Books {
-  readonly balances: Map<string, Map<DatasetId, Balance>>;
+  readonly versions: Pick<Versions, 'lineageOf'>;
+  /** By the first version of the contract. */
+  readonly balances: Map<ContractId, Map<DatasetId, Balance>>;
   /** The digest of what was debited for a result, and the entry that says so. */
   readonly debits: Map<string, { readonly digest: string; readonly sequence: number }>;
 }
 
 /** @param entries of the audit log, verified, from the first on */
-export function openLedger(auditLog: AuditLog, entries: Iterable<string>): Ledger {
-  const books: Books = { balances: new Map(), debits: new Map() };
+export function openLedger(
+  auditLog: AuditLog,
+  entries: Iterable<string>,
+  versions: Pick<Versions, 'lineageOf'>,
+): Ledger {
+  const books: Books = { versions, balances: new Map(), debits: new Map() };
   for (const text of entries) replay(text, books);
   return {
     setBudgets: (contract, budgets, caller) => {
@@ -71,7 +79,7 @@ export function openLedger(auditLog: AuditLog, entries: Iterable<string>): Ledge
       return sequence;
     },
     accounts: (contract) =>
-      [...(books.balances.get(contract) ?? [])].map(([dataset, { limit, spent, debits }]) => {
+      [...(accountsOf(contract, books) ?? [])].map(([dataset, { limit, spent, debits }]) => {
         const amounts = [...spent].map(([name, units]) => [name, amountOf(units)]);
         return { dataset, limit, spent: Object.fromEntries(amounts), debits };
       }),
@@ -99,15 +107,19 @@ function replay(text: string, books: Books): void {
 
 /** What was spent by one measure cannot be weighed by another. */
 function demandMeasure({ dataset, limit }: Budget, contract: ContractId, books: Books): void {
-  const spent = books.balances.get(contract)?.get(dataset)?.spent;
+  const spent = accountsOf(contract, books)?.get(dataset)?.spent;
   if (!spent || spent.size === 0 || Object.keys(limit).every((name) => spent.has(name))) return;
   const expected = `the measure of what was spent: ${[...spent.keys()].join(', ')}`;
   throw new StrongroomError('ERR_REQUEST_INVALID', { member: 'limit', dataset, expected });
 }
 
-function open({ dataset, limit }: Budget, contract: ContractId, { balances }: Books): void {
-  const ofContract = balances.get(contract) ?? new Map<DatasetId, Balance>();
-  balances.set(contract, ofContract);
+function accountsOf(contract: ContractId, { versions, balances }: Books) {
+  return balances.get(versions.lineageOf(contract));
+}
+
+function open({ dataset, limit }: Budget, contract: ContractId, books: Books): void {
+  const ofContract = accountsOf(contract, books) ?? new Map<DatasetId, Balance>();
+  books.balances.set(books.versions.lineageOf(contract), ofContract);
   const balance = ofContract.get(dataset);
   if (balance) balance.limit = limit;
   else ofContract.set(dataset, { limit, spent: new Map(), debits: 0 });
@@ -116,7 +128,7 @@ function open({ dataset, limit }: Budget, contract: ContractId, { balances }: Bo
 type Charge = Debit['charges'][number];
 
 function demandCovered({ dataset, loss }: Charge, contract: ContractId, books: Books): void {
-  const balance = books.balances.get(contract)?.get(dataset);
+  const balance = accountsOf(contract, books)?.get(dataset);
   const limits = new Map(Object.entries(balance?.limit ?? {}));
   for (const [name, amount] of Object.entries(loss)) {
     const limit = limits.get(name);
@@ -140,10 +152,10 @@ function demandSame(debit: Debit, known: { digest: string; sequence: number }): 
   throw new StrongroomError('ERR_DEBIT_CHANGED', { query: debit.query, entry: known.sequence });
 }
 
-function spend(debit: Debit, sequence: number, { balances, debits }: Books): void {
-  debits.set(placeOf(debit), { digest: digestOf(debit), sequence });
+function spend(debit: Debit, sequence: number, books: Books): void {
+  books.debits.set(placeOf(debit), { digest: digestOf(debit), sequence });
   for (const { dataset, loss } of debit.charges) {
-    const balance = balances.get(debit.contract)?.get(dataset);
+    const balance = accountsOf(debit.contract, books)?.get(dataset);
     assert(balance, 'a debit without a budget');
     balance.debits += 1;
     for (const [name, amount] of Object.entries(loss)) {

@@ -8,6 +8,7 @@ import { type Agreed, createGuarded, type Guarded, targetOf } from '../../test/g
 import { ISSUER } from '../../test/token.ts';
 import { DATABASE_FILE } from '../storage/database.ts';
 import { createContractStore } from './contract-store.ts';
+import { readVersions } from './versions.ts';
 
 let guarded: Guarded;
 let agreed: Agreed;
@@ -75,7 +76,7 @@ test('a contract is still itself when more of them were read than are remembered
   database.exec('CREATE TABLE contracts (id TEXT, signed TEXT, stored INTEGER)');
   const insert = database.prepare('INSERT INTO contracts VALUES (?, ?, 0)');
   for (const { contractId, signed } of several) insert.run(contractId, JSON.stringify(signed));
-  const store = createContractStore(database, {} as never, systemClock);
+  const store = createContractStore(database, {} as never, systemClock, readVersions([]));
   for (const { contractId, contract } of [...several, ...several]) {
     expect(store.contractOf(contractId)).toEqual(contract);
   }

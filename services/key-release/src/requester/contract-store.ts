@@ -16,14 +16,23 @@ import type { Clock } from '@strongroom/runtime/clock';
 import { z } from 'zod';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { transaction } from '../storage/database.ts';
+import type { Versions } from './versions.ts';
 
 /**
  * Contracts that raw evidence is held to, by their id, which is the hash of what they say: an
  * edited row is no longer the contract that a release policy names.
  */
 export interface ContractStore {
-  /** @param signed a file whose signatures were verified; storing it again changes nothing */
+  /**
+   * Storing an amendment is this owner's approval: from now on nothing is given under the version
+   * before. Storing it again changes nothing.
+   * @param signed a file whose signatures were verified, as an amendment with its predecessor
+   * @throws ERR_CONTRACT_FORKED where another amendment of the same version is here
+   */
   add(contractId: ContractId, signed: SignedContract, caller: string | undefined): void;
+  readonly versions: Versions;
+  /** @throws ERR_CONTRACT_SUPERSEDED */
+  demandNewest(contractId: ContractId): void;
   /** @throws ERR_CONTRACT_UNKNOWN */
   find(contractId: ContractId): SignedContract;
   /** @throws ERR_CONTRACT_UNKNOWN, ERR_STORE_SEALED for an edited row */
@@ -38,6 +47,7 @@ export function createContractStore(
   database: DatabaseSync,
   auditLog: AuditLog,
   clock: Clock,
+  versions: Versions,
 ): ContractStore {
   const get = database.prepare('SELECT signed FROM contracts WHERE id = ?');
   const insert = database.prepare('INSERT INTO contracts (id, signed, stored) VALUES (?, ?, ?)');
@@ -53,13 +63,26 @@ export function createContractStore(
     contractOf,
     partyOf: (contractId, party) =>
       isStored(contractId) ? partyOf(contractOf(contractId), party) : undefined,
-    add: (contractId, signed, caller) =>
+    versions,
+    demandNewest: (contract) => {
+      const successor = versions.successorOf(contract);
+      if (successor === undefined) return;
+      throw new StrongroomError('ERR_CONTRACT_SUPERSEDED', { contract, successor });
+    },
+    add: (contractId, signed, caller) => {
+      if (isStored(contractId)) return;
+      const { previous } = readContract(contractId, signed);
+      if (previous !== undefined) versions.demandOnly(previous, contractId);
       transaction(database, () => {
-        if (isStored(contractId)) return;
         insert.run(contractId, JSON.stringify(signed), Math.floor(clock.now() / 1_000));
         const who = caller === undefined ? {} : { caller };
         auditLog.append({ event: 'contract-stored', ...who, contract: contractId });
-      }),
+        if (previous === undefined) return;
+        const facts = { contract: previous, successor: contractId };
+        auditLog.append({ event: 'contract-superseded', ...who, ...facts });
+      });
+      if (previous !== undefined) versions.follow(previous, contractId);
+    },
   };
 }
 

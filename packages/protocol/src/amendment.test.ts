@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import { amendmentProblemsIn, isWidening } from './amendment.ts';
+import { COLUMN_TYPES, type ColumnType, type Contract } from './contract.ts';
+import { ContractIdSchema } from './fields.ts';
+
+const ID = ContractIdSchema.parse('ab'.repeat(32));
+
+/** Only what an amendment is judged by. */
+function versionWith(columns: readonly object[], more: object = {}, version = 1): Contract {
+  const dataset = { id: 'flights', owner: 'north', eventTime: 'at', columns, ...more };
+  const datasets = [dataset];
+  const link = version === 1 ? {} : { previous: ID };
+  return { version, ...link, datasets } as unknown as Contract;
+}
+
+const AT = { name: 'at', type: 'timestamp-ms', nullable: false };
+const column = (type: string, nullable = true) => ({ name: 'c', type, nullable });
+
+function problems(before: readonly object[], after: readonly object[], more: object = {}) {
+  const contract = versionWith(before);
+  return amendmentProblemsIn({ contract, contractId: ID }, versionWith(after, more, 2)).map(
+    ({ place }) => place,
+  );
+}
+
+const WIDER: Readonly<Record<string, string>> = {
+  int16: 'int32 int64 float64',
+  int32: 'int64 float64',
+  date32: 'timestamp-ms timestamp-us',
+  'timestamp-ms': 'timestamp-us',
+};
+
+describe('columns of a dataset that stays', () => {
+  const pairs = COLUMN_TYPES.flatMap((from) => COLUMN_TYPES.map((to) => [from, to] as const));
+
+  test.each(pairs)('%s to %s', (from, to) => {
+    const allowed = from === to || WIDER[from]?.split(' ').includes(to) === true;
+    expect(problems([AT, column(from)], [AT, column(to)])).toEqual(
+      allowed ? [] : ['datasets.flights.columns.c'],
+    );
+  });
+
+  test('a widening is never taken back, and leads on where the next one leads', () => {
+    for (const [from, to] of pairs)
+      if (isWidening(from, to)) expect(isWidening(to, from)).toBe(false);
+    const steps = (from: ColumnType) => COLUMN_TYPES.filter((to) => isWidening(from, to));
+    for (const from of COLUMN_TYPES) {
+      for (const over of steps(from)) {
+        for (const to of steps(over)) expect(isWidening(from, to)).toBe(true);
+      }
+    }
+  });
+
+  test.each<[string, readonly object[], readonly object[], object, string[]]>([
+    ['a nullable column is added', [AT], [AT, column('utf8')], {}, []],
+    ['columns are put in another order', [AT, column('utf8')], [column('utf8'), AT], {}, []],
+    ['a column without nulls is added', [AT], [AT, column('utf8', false)], {}, ['columns.c']],
+    ['a column is taken away', [AT, column('utf8')], [AT], {}, ['columns.c']],
+    ['a column gets nulls', [AT, column('utf8', false)], [AT, column('utf8')], {}, ['columns.c']],
+    ['a column loses nulls', [AT, column('utf8')], [AT, column('utf8', false)], {}, ['columns.c']],
+    ['the owner is another one', [AT], [AT], { owner: 'south' }, ['owner']],
+    ['the event time is another one', [AT], [AT], { eventTime: 'c' }, ['eventTime']],
+  ])('%s', (_name, before, after, more, places) => {
+    expect(problems(before, after, more)).toEqual(
+      places.map((place) => `datasets.flights.${place}`),
+    );
+  });
+
+  test('another dataset is another dataset', () => {
+    expect(problems([AT, column('utf8')], [AT], { id: 'trains' })).toEqual([]);
+  });
+});
+
+test('an amendment names the version before and counts on by one', () => {
+  const contract = versionWith([AT]);
+  const judge = (version: number, contractId = ID) =>
+    amendmentProblemsIn({ contract, contractId }, versionWith([AT], {}, version)).map(
+      ({ place }) => place,
+    );
+  expect(judge(2)).toEqual([]);
+  expect(judge(3)).toEqual(['version']);
+  expect(judge(1)).toEqual(['previous', 'version']);
+  expect(judge(2, ContractIdSchema.parse('cd'.repeat(32)))).toEqual(['previous']);
+});
