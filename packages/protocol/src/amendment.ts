@@ -8,11 +8,16 @@ import type { ContractId } from './fields.ts';
 
 /**
  * Every value of the first type is a value of the others, exactly: what an owner published before
- * can be published again. `int64` does not fit `float64`, which has 53 bits.
+ * can be published again. A float has 24 bits and a double 53: `int64` fits neither.
  */
 const WIDENINGS: Readonly<Partial<Record<ColumnType, readonly ColumnType[]>>> = {
-  int16: ['int32', 'int64', 'float64'],
+  int8: ['int16', 'int32', 'int64', 'float32', 'float64'],
+  int16: ['int32', 'int64', 'float32', 'float64'],
   int32: ['int64', 'float64'],
+  uint8: ['int16', 'int32', 'int64', 'uint16', 'uint32', 'uint64', 'float32', 'float64'],
+  uint16: ['int32', 'int64', 'uint32', 'uint64', 'float32', 'float64'],
+  uint32: ['int64', 'uint64', 'float64'],
+  float32: ['float64'],
   // A date is its midnight. In microseconds the last representable day lies in the year 294247,
   // and the producer refuses a later one.
   date32: ['timestamp-ms', 'timestamp-us'],

@@ -107,6 +107,10 @@ export const ERRORS = {
     'the contract is expected to be the newest version that its parties have signed',
     'Go on under the successor that is named, as docs/amendments.md says.',
   ),
+  ERR_SEAL_SUPERSEDED: quarantine(
+    'a seal is expected to name this version of the contract, and not the one before',
+    'Publish the rows again under the amendment, with a state folder of its own.',
+  ),
   ERR_CONTRACT_MISMATCH: quarantine(
     'the record is expected to belong to this contract',
     'Check that producer and worker were given the same contract file.',

@@ -111,6 +111,8 @@ export const RELEASE_RECIPIENT_BITS_MIN = 2_048;
 export const CONTRACT_BYTES_MAX = 1024 * 1024;
 /** In base64url, with a signature of every party. */
 export const SIGNED_CONTRACT_BYTES_MAX = 1536 * 1024;
+/** Versions after its contract that a worker may be shown at its start. */
+export const AMENDMENTS_SHOWN_MAX = 16;
 /** Contracts that key release keeps as it has read them; others are read again when asked for. */
 export const CONTRACTS_REMEMBERED_MAX = 16;
 export const PARTIES_MAX = 64;

@@ -1,4 +1,5 @@
 import { encodeBase64url } from '@strongroom/protocol/base64url';
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import {
   CONTRACT_JWS_TYPE,
   type Contract,
@@ -7,13 +8,14 @@ import {
   type SignedContract,
 } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import { MANIFEST_JWS_TYPE } from '@strongroom/protocol/sealed-batch';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type SmallContract, smallContract } from '../test/small-contract.ts';
 import { demandUnamended, verifyAmendment, verifyChain } from './amendment.ts';
 import { createIdentity, type PartyIdentity, parseIdentity } from './identity.ts';
 import { signContract } from './sign.ts';
 import { signAmendment } from './sign-amendment.ts';
-import { type VerifiedContract, verifyContract } from './verify.ts';
+import { type VerifiedContract, verifyContract, verifyManifest } from './verify.ts';
 
 /** A contract of an owner and an analyst, and what follows it. */
 
@@ -163,6 +165,29 @@ async function asSignature(contract: Contract, { party, signer }: PartyIdentity)
   const [protectedHeader = '', , signature = ''] = jws.split('.');
   return { protected: protectedHeader, signature };
 }
+
+test('what was sealed under the version before is refused by its own code', async () => {
+  const contract = amended((draft) => Object.assign(draft, { title: 'Second' }));
+  const { contractId } = await verifyContract(await agreed(contract, small.owner, small.analyst));
+  const [dataset] = contract.datasets;
+  if (!dataset) throw new Error('one dataset');
+  const sealedUnder = async (id: string) => {
+    const manifest = {
+      ...{ v: 1, contract: id, dataset: 'flights', stream: 'A'.repeat(21).concat('Q'), epoch: 0 },
+      ...{ sequences: 0, head: '00'.repeat(32), rows: 0, watermark: null },
+      final: false,
+    };
+    const header = { typ: MANIFEST_JWS_TYPE, kid: 'owner' };
+    const jws = await small.owner.signer.sign(canonicalBytes(manifest), header);
+    return await refusalOf(verifyManifest(jws, contract, contractId, dataset));
+  };
+  expect(await sealedUnder(verified.contractId)).toEqual({
+    code: 'ERR_SEAL_SUPERSEDED',
+    expected: contractId,
+  });
+  expect(await sealedUnder('ab'.repeat(32))).toMatchObject({ code: 'ERR_SEAL_CONTEXT' });
+  expect(await sealedUnder(contractId)).toEqual({ code: undefined });
+});
 
 describe('a chain of versions', () => {
   async function versions() {

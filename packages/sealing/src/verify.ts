@@ -80,7 +80,7 @@ export async function verifyBatchSeal(
   const expected = ownerSignature(BATCH_JWS_TYPE, contract, dataset);
   const payload = await verifyCompact(jws, expected, SEAL_CODES);
   const seal = parsePayload(payload, BatchSealSchema, 'ERR_SEAL_MALFORMED');
-  checkPlace(seal, contractId, dataset);
+  checkPlace(seal, { contract, contractId, dataset });
   if ((seal.eventTime === null) !== (dataset.eventTime === undefined)) {
     throw new StrongroomError('ERR_SEAL_MALFORMED', { part: 'eventTime' });
   }
@@ -168,14 +168,14 @@ async function verifyWord<Word extends { contract: ContractId; dataset: string }
   jws: string,
   typ: string,
   wordSchema: PayloadSchema<Word>,
-  { contract, contractId, dataset }: Place,
+  at: Place,
   malformed: ErrorCode,
 ): Promise<Word> {
   if (jws.length > MANIFEST_BYTES_MAX) throw tooLong(malformed, 'MANIFEST_BYTES_MAX');
   const codes = { ...SEAL_CODES, malformed };
-  const payload = await verifyCompact(jws, ownerSignature(typ, contract, dataset), codes);
+  const payload = await verifyCompact(jws, ownerSignature(typ, at.contract, at.dataset), codes);
   const word = parsePayload(payload, wordSchema, malformed);
-  checkPlace(word, contractId, dataset);
+  checkPlace(word, at);
   return word;
 }
 
@@ -185,9 +185,11 @@ function ownerSignature(typ: string, contract: Contract, dataset: Dataset) {
 
 function checkPlace(
   at: { readonly contract: ContractId; readonly dataset: string },
-  contractId: ContractId,
-  dataset: Dataset,
+  { contract, contractId, dataset }: Place,
 ): void {
+  if (at.contract === contract.previous) {
+    throw new StrongroomError('ERR_SEAL_SUPERSEDED', { expected: contractId });
+  }
   if (at.contract !== contractId) {
     throw new StrongroomError('ERR_SEAL_CONTEXT', { expected: contractId });
   }

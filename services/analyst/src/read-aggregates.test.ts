@@ -371,6 +371,14 @@ describe('a contract that an owner has ended', () => {
     expect(await readAll()).toEqual(['daily.0', 'ended by north', 'ERR_CONTRACT_REVOKED']);
   });
 
+  test('by an amendment: what left before is read, and nothing behind it', async () => {
+    const worker = await scene.worker();
+    await publish(worker.tokenRecord, worker.seal());
+    const successor = 'ab'.repeat(32);
+    await scene.append(await worker.notice({ successor }), await worker.seal({ emission: 1 }));
+    expect(await readAll()).toEqual(['daily.0', 'ended by north', 'ERR_CONTRACT_SUPERSEDED']);
+  });
+
   test('no worker that comes later changes that', async () => {
     const [worker, next] = [await scene.worker(), await scene.worker()];
     await publish(worker.tokenRecord, worker.notice());

@@ -19,9 +19,10 @@ export function resultJson(result: VerifiedResult, withProof: boolean): string {
   return `${JSON.stringify(line)}\n`;
 }
 
-/** That the contract was ended, by whom, and how far each stream had been counted. */
-export function noticeJson({ stoppedBy, at, epoch, streams }: StopNotice): string {
-  const ended = { by: stoppedBy, at: new Date(at).toISOString(), epoch, streams };
+/** That the contract was ended, by whom, what follows it, and how far each stream was counted. */
+export function noticeJson({ stoppedBy, at, epoch, successor, streams }: StopNotice): string {
+  const follows = successor === undefined ? {} : { successor };
+  const ended = { by: stoppedBy, at: new Date(at).toISOString(), epoch, ...follows, streams };
   return `${JSON.stringify({ ended })}\n`;
 }
 

@@ -26,6 +26,8 @@ import type { VaultDoor } from './vault-process.ts';
 export interface WorkerOptions {
   /** The signed contract's JSON; the vault verifies it. */
   readonly signedContract: unknown;
+  /** Versions after it, as far as this worker was shown any: the vault verifies them. */
+  readonly amendments?: readonly unknown[];
   readonly namespace: string;
   readonly platformFor: (contractId: ContractId) => Promise<Platform>;
   /** Attestation services that the contract names; all of them when there is none here. */

@@ -16,6 +16,8 @@ export interface FileOfParty {
 /** What the command line says. */
 export interface Settings {
   readonly contract: string;
+  /** Versions after it: a superseded one is not run. */
+  readonly amendment: readonly string[];
   readonly brokers: readonly string[];
   readonly namespace: string;
   /** Only these authorities of the contract; all of them when empty. */
@@ -49,6 +51,7 @@ const seconds = z.coerce.number().positive();
 
 const OptionsSchema = z.strictObject({
   contract: text,
+  amendment: z.array(text),
   brokers: z.string().regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'HOST:PORT, or several with commas'),
   namespace: z.string().regex(/^[a-z0-9-]{0,64}$/),
   attestation: z.array(z.url({ protocol: /^https?$/ })),
@@ -109,6 +112,12 @@ function createProgram(
     .command('start')
     .description(simulated ? 'run on a SIMULATED platform' : 'run in an AMD SEV-SNP guest')
     .requiredOption('--contract <file>', 'signed contract')
+    .option(
+      '--amendment <file>',
+      'a version after it: refuse to run under an older one; may be repeated',
+      (value: string, all: string[]) => [...all, value],
+      [],
+    )
     .requiredOption('--brokers <list>', 'Kafka bootstrap servers; env KAFKA_BROKERS', brokers)
     .option('--namespace <name>', 'first part of every topic', '')
     .option(

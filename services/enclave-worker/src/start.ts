@@ -83,9 +83,11 @@ export async function startWorker(
 }
 
 async function readInputs(settings: Settings) {
-  const { contract, attestation, caFile, deadlineMs } = settings;
+  const { contract, amendment, attestation, caFile, deadlineMs } = settings;
+  const amendments = await Promise.all(amendment.map(readTextFile));
   return {
     signedContract: parseJson(await readTextFile(contract)),
+    ...(amendments.length === 0 ? {} : { amendments: amendments.map(parseJson) }),
     credentialFor: await readCredentials(settings),
     authorities: attestation,
     ...(caFile === undefined ? {} : { ca: await readTextFile(caFile) }),

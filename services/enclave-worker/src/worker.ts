@@ -116,9 +116,13 @@ async function giveNotice(life: Life, revoked: Revoked, { namespace, logger }: W
 
 async function openContract(
   vault: VaultDoor,
-  { signedContract, memoryMb, logger }: WorkerOptions,
+  { signedContract, amendments, memoryMb, logger }: WorkerOptions,
 ): Promise<{ contract: Contract; contractId: ContractId }> {
-  const { answer } = await vault.request('open', { contract: signedContract, memoryMb });
+  const { answer } = await vault.request('open', {
+    contract: signedContract,
+    ...(amendments === undefined ? {} : { amendments }),
+    memoryMb,
+  });
   const { payload } = SignedContractSchema.parse(signedContract);
   const bytes = decodeBase64url(payload) ?? new Uint8Array(0);
   const contractId = ContractIdSchema.parse(createHash('sha256').update(bytes).digest('hex'));

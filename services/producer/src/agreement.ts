@@ -11,6 +11,7 @@ import type { ContractId, StreamId } from '@strongroom/protocol/fields';
 import type { RecordLog } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { Logger } from '@strongroom/runtime/logger';
+import { demandUnamended } from '@strongroom/sealing/amendment';
 import type { PartyIdentity } from '@strongroom/sealing/identity';
 import { verifyContract } from '@strongroom/sealing/verify';
 import type { OutboxOptions } from './outbox.ts';
@@ -19,6 +20,8 @@ import type { OutboxOptions } from './outbox.ts';
 export interface StreamRequest {
   /** The parsed contract file. */
   readonly signedContract: unknown;
+  /** Parsed files of versions after it, as far as this producer was shown any. */
+  readonly amendments?: readonly unknown[];
   readonly datasetId: string;
   /** `--stream`; the only one when absent. */
   readonly stream?: string | undefined;
@@ -40,13 +43,16 @@ export interface Agreement {
 }
 
 /**
- * @param signedContract the parsed contract file; nothing in it is believed before it is verified
- * @throws ERR_CONTRACT_*, ERR_DATASET_UNKNOWN
+ * Nothing in the files is believed before it is verified. Whoever was shown an amendment publishes
+ * nothing under the version before.
+ * @throws ERR_CONTRACT_*, ERR_AMENDMENT_REFUSED, ERR_DATASET_UNKNOWN
  */
-export async function verifyAgreement(
-  signedContract: unknown,
-  datasetId: string,
-): Promise<Agreement> {
+export async function agreementOf({
+  signedContract,
+  amendments = [],
+  datasetId,
+}: Pick<StreamRequest, 'signedContract' | 'amendments' | 'datasetId'>): Promise<Agreement> {
+  await demandUnamended(signedContract, amendments);
   const { contract, contractId } = await verifyContract(signedContract);
   return { contract, contractId, dataset: datasetOf(contract, datasetId) };
 }

@@ -1,5 +1,5 @@
 import type { Dataset } from '@strongroom/protocol/contract';
-import { verifyAgreement } from './agreement.ts';
+import { agreementOf } from './agreement.ts';
 import { openSource, type SourceOptions } from './batch-source.ts';
 import { parseColumnMapping } from './column-mapping.ts';
 import type { SourceFormat } from './row-reader.ts';
@@ -11,6 +11,7 @@ import { advance, type EventTimes, type WatermarkRule } from './watermark.ts';
 export interface SourceRequest {
   /** The parsed contract file. */
   readonly signedContract: unknown;
+  readonly amendments?: readonly unknown[];
   readonly datasetId: string;
   /** Not yet read. */
   readonly input: SourceInput;
@@ -43,7 +44,7 @@ export interface SourceSummary {
 export async function checkOnly(
   request: SourceRequest,
 ): Promise<SourceSummary & { readonly dataset: string; readonly format: SourceFormat }> {
-  const { dataset } = await verifyAgreement(request.signedContract, request.datasetId);
+  const { dataset } = await agreementOf(request);
   const source = await identifySource(request.input, request.format);
   const nothingSent = { newestEventTime: null, watermark: null };
   const summary = await checkSource(request, dataset, source, nothingSent);

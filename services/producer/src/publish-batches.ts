@@ -2,11 +2,11 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { createStreamSealer, type StreamSealer } from '@strongroom/sealing/seal';
 import {
   type Agreement,
+  agreementOf,
   type ChosenStream,
   checkOwner,
   chooseStream,
   type StreamRequest,
-  verifyAgreement,
 } from './agreement.ts';
 import { sealGroups } from './batch-groups.ts';
 import { type BatchSource, openSource } from './batch-source.ts';
@@ -40,7 +40,7 @@ export interface PublishRequest extends SourceRequest, StreamRequest {
  *   ERR_DISK_FULL, ERR_LOG_*
  */
 export async function publishBatches(request: PublishRequest): Promise<PublishReport> {
-  const agreement = await verifyAgreement(request.signedContract, request.datasetId);
+  const agreement = await agreementOf(request);
   checkOwner(agreement, request.identity);
   const chosen = chooseStream(agreement.dataset, request.stream);
   const outbox = await Outbox.open(request.stateFolder, request.outbox);

@@ -22,9 +22,11 @@ type Context = Pick<ServiceContext, 'signal' | 'onShutdown'>;
 /** One `publish`: reads the files that are named, connects, publishes, says what was done. */
 export async function runPublish(settings: Settings, context: Context): Promise<void> {
   const signedContract = await readJsonFile(settings.contract);
+  const amendments = await Promise.all((settings.amendment ?? []).map(readJsonFile));
   const input = await openInput(settings.source);
   try {
-    const request = sourceRequest(settings, signedContract, input, context.signal);
+    const files = { signedContract, amendments };
+    const request = sourceRequest(settings, files, input, context.signal);
     if (settings.dryRun) {
       const summary = await checkOnly(request);
       // Half of a check must not look like a whole one.
@@ -44,14 +46,14 @@ const EXIT_INTERRUPTED = 130;
 
 function sourceRequest(
   settings: Settings,
-  signedContract: unknown,
+  files: Pick<SourceRequest, 'signedContract' | 'amendments'>,
   input: SourceRequest['input'],
   signal: AbortSignal,
 ): SourceRequest {
   const { dataset, format, columns, batchRows, batchBytes, limitRows } = settings;
   const rule = { lagMs: settings.watermarkLag, allowLate: settings.allowLate };
   const cut = { batchRows, batchBytes, limitRows };
-  return { signedContract, datasetId: dataset, input, format, columns, ...cut, rule, signal };
+  return { ...files, datasetId: dataset, input, format, columns, ...cut, rule, signal };
 }
 
 async function publish(

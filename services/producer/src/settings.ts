@@ -16,6 +16,7 @@ const BATCH_BYTES_MIN = 4_096;
 const OptionsSchema = z
   .strictObject({
     contract: text,
+    amendment: z.exactOptional(z.array(text)),
     dataset: text,
     stream: z.exactOptional(text),
     source: text,
@@ -76,6 +77,7 @@ function createProgram(publish: (options: unknown) => void): Command {
     .command('publish')
     .description('seal the rows of a source and publish them, each row once')
     .requiredOption('--contract <file>', 'signed contract')
+    .option('--amendment <files...>', 'versions after it: refuse to publish under an older one')
     .requiredOption('--dataset <id>', 'the dataset of the contract that the rows belong to')
     .option('--stream <name>', 'which stream of the dataset, where the contract names several')
     .option('--identity <file>', "identity file of the dataset's owner")

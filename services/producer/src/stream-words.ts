@@ -1,6 +1,6 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { createStreamSealer, type SealedRecord, type StreamSealer } from '@strongroom/sealing/seal';
-import { checkOwner, chooseStream, type StreamRequest, verifyAgreement } from './agreement.ts';
+import { agreementOf, checkOwner, chooseStream, type StreamRequest } from './agreement.ts';
 import { createDatasetTopic } from './dataset-topic.ts';
 import { Outbox } from './outbox.ts';
 import { Tally } from './publish-report.ts';
@@ -73,7 +73,7 @@ async function speak(
   words: (on: Speaking) => Promise<{ watermark: number | null; records: SealedRecord[] }>,
 ): Promise<WordReport> {
   const { log, logger, clock, identity, namespace } = request;
-  const agreement = await verifyAgreement(request.signedContract, request.datasetId);
+  const agreement = await agreementOf(request);
   checkOwner(agreement, identity);
   const { dataset, contractId } = agreement;
   const chosen = chooseStream(dataset, request.stream);

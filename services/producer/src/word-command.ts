@@ -19,6 +19,7 @@ const text = z.string().min(1);
 const whole = (max: number) => z.coerce.number().int().min(0).max(max);
 const CommonShape = {
   contract: text,
+  amendment: z.exactOptional(z.array(text)),
   dataset: text,
   stream: z.exactOptional(text),
   identity: text,
@@ -99,6 +100,7 @@ Example:
 function common(command: Command): Command {
   return command
     .requiredOption('--contract <file>', 'signed contract')
+    .option('--amendment <files...>', 'versions after it: refuse to speak under an older one')
     .requiredOption('--dataset <id>', 'the dataset of the contract')
     .option('--stream <name>', 'which stream of the dataset, where the contract names several')
     .requiredOption('--identity <file>', "identity file of the dataset's owner")
@@ -158,11 +160,12 @@ async function withRequest(
   const identity = parseIdentity(await readTextFile(options.identity));
   const logger = createLogger('producer', { level: options.logLevel });
   const signedContract = await readJsonFile(options.contract);
+  const amendments = await Promise.all((options.amendment ?? []).map(readJsonFile));
   const clientId = `producer-${identity.party}`;
   const log = await connectKafkaLog({ brokers: options.brokers.split(','), clientId, logger });
   try {
     await work({
-      signedContract,
+      ...{ signedContract, amendments },
       datasetId: options.dataset,
       ...{ stream: options.stream, identity, stateFolder: options.state },
       ...{ log, namespace: options.namespace, clock: systemClock, logger },

@@ -1,4 +1,5 @@
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import { AMENDMENTS_SHOWN_MAX } from '@strongroom/protocol/limits';
 import { z } from 'zod';
 import type { DoorEntry, DoorRecord, DoorVerb, DoorVerbs } from './door.ts';
 import type { Departure } from './leases.ts';
@@ -29,8 +30,8 @@ export class DoorKeeper {
 
   async #serve(request: DoorRequest, blobs: readonly Uint8Array[]): Promise<Result> {
     if (request.verb === 'open') {
-      const { contract, memoryMb } = request.request;
-      this.#vault = await Vault.open(contract, { memoryMb });
+      const { contract, ...options } = request.request;
+      this.#vault = await Vault.open(contract, options);
       return { answer: { contractId: this.#vault.contractId } };
     }
     const vault = this.#vault;
@@ -102,7 +103,11 @@ const EntrySchema = z.strictObject({
 const StatementOfShape = { owner: z.string(), statement: z.string() };
 
 const RequestSchema = z.discriminatedUnion('verb', [
-  verbSchema('open', { contract: z.unknown(), memoryMb: z.int().min(64) }),
+  verbSchema('open', {
+    contract: z.unknown(),
+    amendments: z.exactOptional(z.array(z.unknown()).max(AMENDMENTS_SHOWN_MAX)),
+    memoryMb: z.int().min(64),
+  }),
   verbSchema('claims', { challenges: z.exactOptional(z.record(z.string(), z.string())) }),
   verbSchema('lease', StatementOfShape),
   verbSchema('depart', { statements: z.array(z.strictObject(StatementOfShape)) }),

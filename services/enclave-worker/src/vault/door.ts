@@ -23,7 +23,10 @@ export interface DoorEntry extends DoorRecord {
 /** Requests and their answers, by verb. Values of records travel beside the JSON, in order. */
 export interface DoorVerbs {
   /** Verifies the contract, checks its SQL, starts the engine, makes the keys. */
-  open: { request: { contract: unknown; memoryMb: number }; answer: { contractId: string } };
+  open: {
+    request: { contract: unknown; amendments?: readonly unknown[]; memoryMb: number };
+    answer: { contractId: string };
+  };
   /** Canonical bytes of the runtime claims, base64url; their nonce; the key that names a holder. */
   claims: {
     request: { challenges?: Readonly<Record<string, string>> };

@@ -1,3 +1,4 @@
+// More than 300 lines, because everything that the door may ask for is decided here.
 import { parseProof } from '@strongroom/protocol/attestation-proof';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
@@ -6,6 +7,7 @@ import { type Contract, datasetOf, partyOf } from '@strongroom/protocol/contract
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
 import { plainRecordShape, RECORD_TYPES, type RecordType } from '@strongroom/protocol/record';
+import { demandUnamended } from '@strongroom/sealing/amendment';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { Computation } from './computation.ts';
 import type {
@@ -69,8 +71,15 @@ export class Vault {
     this.#quarantine = new Quarantine(contract, contractId);
   }
 
-  /** @throws ERR_CONTRACT_*, ERR_JSON_*, ERR_QUERY_REFUSED, ERR_ENGINE_OPEN */
-  static async open(signed: unknown, options: { memoryMb?: number } = {}): Promise<Vault> {
+  /**
+   * A vault that is shown an amendment does not open the version before.
+   * @throws ERR_CONTRACT_*, ERR_AMENDMENT_REFUSED, ERR_JSON_*, ERR_QUERY_REFUSED, ERR_ENGINE_OPEN
+   */
+  static async open(
+    signed: unknown,
+    { amendments = [], ...options }: { amendments?: readonly unknown[]; memoryMb?: number } = {},
+  ): Promise<Vault> {
+    await demandUnamended(signed, amendments);
     const { contract, contractId } = await verifyContract(signed);
     const aggregator = await Aggregator.open(contract, options);
     const keys = await VaultKeys.create(contract, contractId);
