@@ -263,6 +263,11 @@ export const ERRORS = {
     'a batch is expected to be taken back before any window that holds its rows has closed',
     'Nothing can be taken back any more: the rows are in a result. Tell its readers.',
   ),
+  ERR_RECORD_FATAL: quarantine(
+    'a record is expected to be read without the loss of the vault that reads it',
+    'Nothing of it was counted and windows stay open: take it to who maintains this program, and ' +
+      'have the owner go on by an opening. It may also be that the machine was stopped there.',
+  ),
   ERR_STREAM_GAP: retry(
     'the sequence numbers of a stream are expected without a gap',
     'The log withholds or has lost batches; windows stay open until they appear.',

@@ -76,6 +76,8 @@ export const SEGMENT_AGE_MS_MAX = 10 * 60_000;
 export const SEQUENCE_MAX = 2 ** 48;
 /** A reader keeps so many unwrapped segment secrets, and forgets the oldest first. */
 export const SEGMENT_SECRETS_CACHED_MAX = 512;
+/** Vaults that one record may cost before it is refused. */
+export const VAULT_DEATHS_MAX = 3;
 /** Seals of a stream that are remembered to tell a fork from a replay. */
 export const STREAM_SEALS_REMEMBERED_MAX = 1_024;
 /** A name in a contract: as long as 16 random bytes in base64url. */

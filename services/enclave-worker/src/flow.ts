@@ -7,6 +7,7 @@ import { EntryQueue } from './entry-queue.ts';
 import { commit, type Life, type WorkerOptions } from './life.ts';
 import { QuarantineOutbox } from './quarantine.ts';
 import { ReadPlaces } from './read-places.ts';
+import type { Part } from './suspects.ts';
 import type { EntryOutcome, StreamProgress } from './vault/door.ts';
 import { type Watched, watchProgress } from './watchdog.ts';
 
@@ -109,16 +110,20 @@ async function serveAll(queue: EntryQueue, state: FlowState, stop: () => void): 
   const ahead: Promise<unknown>[] = [];
   try {
     for (let group = await queue.take(); group; group = await queue.take()) {
-      const { dataset, entries } = group;
-      const answered = state.accept(dataset, entries);
-      answered.catch(() => undefined);
-      handled = handled.then(async () => {
-        await state.handle(entries, await answered);
-        if (state.isComplete) stop();
-      });
-      handled.catch(stop);
-      ahead.push(handled);
-      if (ahead.length >= REQUESTS_AHEAD) await ahead.shift();
+      for (const part of state.partsOf(group)) {
+        const isAlone = part.deaths !== undefined;
+        // Nothing else is on its way when a suspect is tried, so that a loss is its own.
+        if (isAlone) await handled;
+        const answered = state.accept(group.dataset, part);
+        answered.catch(() => undefined);
+        handled = handled.then(async () => {
+          await state.handle(part.entries, await answered);
+          if (state.isComplete) stop();
+        });
+        handled.catch(stop);
+        ahead.push(handled);
+        if (isAlone || ahead.length >= REQUESTS_AHEAD) await ahead.shift();
+      }
     }
     await handled;
   } finally {
@@ -168,13 +173,27 @@ class FlowState {
     return this.isDone && this.#options.untilComplete;
   }
 
-  async accept(dataset: string, entries: readonly LogEntry[]): Promise<readonly EntryOutcome[]> {
-    const heads = entries.map(({ value: _value, topic: _topic, ...head }) => head);
-    const values = entries.map(({ value }) => value);
+  partsOf({ dataset, entries }: { dataset: string; entries: readonly LogEntry[] }): Part[] {
+    return this.#options.tally.suspects.partsOf(dataset, entries);
+  }
+
+  async accept(dataset: string, part: Part): Promise<readonly EntryOutcome[]> {
+    const { suspects } = this.#options.tally;
+    const heads = part.entries.map(({ value: _value, topic: _topic, ...head }) =>
+      part.deaths === undefined ? head : { ...head, deaths: part.deaths },
+    );
+    const values = part.entries.map(({ value }) => value);
     const request = { dataset, entries: heads, at: this.#options.clock.now() };
-    const { answer, records } = await this.#life.vault.request('accept', request, values);
-    this.#quarantine.put(records);
-    return answer.outcomes;
+    try {
+      const { answer, records } = await this.#life.vault.request('accept', request, values);
+      const isFatal = answer.outcomes.some(({ code }) => code === 'ERR_RECORD_FATAL');
+      suspects.taken(dataset, part, isFatal);
+      this.#quarantine.put(records);
+      return answer.outcomes;
+    } catch (error) {
+      suspects.failed(dataset, part, error);
+      throw error;
+    }
   }
 
   async handle(entries: readonly LogEntry[], outcomes: readonly EntryOutcome[]): Promise<void> {

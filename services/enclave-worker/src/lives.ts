@@ -30,7 +30,7 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerSummary> 
   const since = clock.monotonic();
   let fruitless = 0;
   for (;;) {
-    const before = tally.windows;
+    const before = fruitsOf(tally);
     tally.monitor.lifeBegins();
     try {
       const { done, epoch } = await live(options);
@@ -38,7 +38,7 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerSummary> 
       const seconds = Math.round((clock.monotonic() - since) / 10) / 100;
       return { rowsCounted, windows, aggregates, refusals: tally.refusals(), epoch, done, seconds };
     } catch (error) {
-      fruitless = tally.windows > before ? 0 : fruitless + 1;
+      fruitless = fruitsOf(tally) > before ? 0 : fruitless + 1;
       const code = codeOf(error);
       tally.monitor.lifeEnds(code ?? 'ERR_INTERNAL');
       const isFinal = dispositionOf(error) !== 'retry' || code === 'ERR_INPUT_INCOMPLETE';
@@ -48,4 +48,9 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerSummary> 
       await delay(pause, undefined, { signal }).catch(() => undefined);
     }
   }
+}
+
+/** Windows that were told, and records that will cost no vault any more. */
+function fruitsOf(tally: WorkerOptions['tally']): number {
+  return tally.windows + (tally.refusals()['ERR_RECORD_FATAL'] ?? 0);
 }

@@ -15,7 +15,7 @@ import { addEvidenceRoute } from './evidence-route.ts';
 import { runWorker, type WorkerSummary } from './lives.ts';
 import type { Settings } from './settings.ts';
 import { Tally } from './tally.ts';
-import { startVault } from './vault-process.ts';
+import { startVault, vaultMbMax } from './vault-process.ts';
 
 export interface PlatformChoice {
   readonly platformFor: (contractId: ContractId) => Promise<Platform>;
@@ -63,7 +63,12 @@ export async function startWorker(
       memoryMb: settings.memoryMb,
       untilComplete: settings.untilComplete,
       stallMs: settings.stallMs,
-      startVault: () => ports.startVault({ logger, deadlineMs: settings.vaultDeadlineMs }),
+      startVault: () =>
+        ports.startVault({
+          logger,
+          deadlineMs: settings.vaultDeadlineMs,
+          residentMbMax: vaultMbMax(settings.memoryMb),
+        }),
       connectLog: () =>
         ports.connectLog({ brokers: [...settings.brokers], clientId: 'strongroom-worker', logger }),
       tally,

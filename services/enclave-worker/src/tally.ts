@@ -1,6 +1,7 @@
 import { RECORD_TYPES } from '@strongroom/protocol/record';
 import type { Metrics } from '@strongroom/runtime/metrics';
 import { Monitor } from './monitor.ts';
+import { Suspects } from './suspects.ts';
 import type { Closing, DoorRecord, EntryOutcome } from './vault/door.ts';
 
 /** What a run did, for the summary and for Prometheus: counts of what the vault reported. */
@@ -9,6 +10,8 @@ export class Tally {
   readonly #meters: Meters;
   /** What is asked of a worker while it runs. */
   readonly monitor: Monitor;
+  /** What vaults were lost on: known to the run, not to a life. */
+  readonly suspects = new Suspects();
   #closing: Closing | undefined;
   windows = 0;
   aggregates = 0;

@@ -1,4 +1,5 @@
 import { readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { codeOf } from '@strongroom/protocol/errors';
 import { createLogger } from '@strongroom/runtime/logger';
 import { expect, test } from 'vitest';
@@ -35,6 +36,30 @@ test('a request that takes too long costs the vault its life, and only that', as
   expect(await lost).toBe('ERR_VAULT_LOST');
   expect(await vault.request('claims', {}).catch(codeOf)).toBe('ERR_VAULT_LOST');
   await vault.close();
+});
+
+const HUNGRY = join(import.meta.dirname, '../test/vault.hungry.ts');
+
+test.runIf(process.platform === 'linux')('a vault that eats memory is ended, soon', async () => {
+  const options = { logger, deadlineMs: 20_000, residentMbMax: 400 };
+  const vault = await startVault({ ...options, entry: [HUNGRY, 'eats'] });
+  const since = performance.now();
+  const [served, waiting] = await Promise.allSettled([
+    vault.request('claims', {}),
+    vault.request('claims', {}),
+  ]);
+  expect(performance.now() - since).toBeLessThan(15_000);
+  expect(served).toMatchObject({ reason: { code: 'ERR_VAULT_LOST', facts: { served: true } } });
+  expect(waiting).toMatchObject({ reason: { code: 'ERR_VAULT_LOST', facts: { served: false } } });
+  await vault.close();
+});
+
+test('a vault that does nothing but turn is ended at the deadline', async () => {
+  const vault = await startVault({ logger, deadlineMs: 1_500, entry: [HUNGRY, 'hangs'] });
+  const lost = vault.request('claims', {}).catch((error: unknown) => error);
+  expect(await lost).toMatchObject({ code: 'ERR_VAULT_LOST', facts: { served: true } });
+  await vault.close();
+  expect(() => process.kill(vault.pid, 0)).toThrow('ESRCH');
 });
 
 test('a request that means nothing ends the vault', async () => {

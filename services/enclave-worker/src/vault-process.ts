@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Duplex } from 'node:stream';
 import { type ErrorFacts, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
@@ -31,6 +32,8 @@ interface VaultAnswer<Verb extends DoorVerb> {
 
 export interface VaultOptions {
   readonly logger: Logger;
+  /** What the process may take of memory before it is ended, in MiB; absent: what there is. */
+  readonly residentMbMax?: number;
   /** How long one request may take before the vault counts as lost, in milliseconds. */
   readonly deadlineMs: number;
   /** The module that it runs and its arguments; a test starts one that dies where it is told to. */
@@ -68,6 +71,13 @@ const EXTENSION = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
 const VAULT_MAIN = join(import.meta.dirname, `vault-main.${EXTENSION}`);
 /** JavaScript's own heap; rows and keys live outside it. */
 const HEAP_MB_MAX = 384;
+/** Code, buffers of requests and opened rows. */
+const BESIDE_MB = 512;
+
+/** What a whole vault may take whose engine has so much, in MiB. */
+export function vaultMbMax(engineMb: number): number {
+  return engineMb + HEAP_MB_MAX + BESIDE_MB;
+}
 
 function nodeArguments({ entry = [VAULT_MAIN] }: VaultOptions): string[] {
   return [
@@ -97,12 +107,15 @@ class PipedVault implements VaultDoor {
   readonly #waiting: Waiting[] = [];
   #isLost = false;
   #isClosedUp: Promise<void> | undefined;
+  #memoryTimer: NodeJS.Timeout | undefined;
   peakBytes = 0;
 
   constructor(child: ChildProcess, pipe: Duplex, options: VaultOptions) {
     this.#child = child;
     this.#pipe = pipe;
     this.#options = options;
+    const { residentMbMax } = options;
+    if (residentMbMax !== undefined) this.#watchMemory(residentMbMax * 1_048_576);
     pipe.on('data', (piece: Uint8Array) => this.#read(piece));
     pipe.on('error', () => this.#lose());
     pipe.on('close', () => this.#lose());
@@ -119,7 +132,7 @@ class PipedVault implements VaultDoor {
     request: DoorVerbs[Verb]['request'],
     values: readonly Uint8Array[] = [],
   ): Promise<VaultAnswer<Verb>> {
-    if (this.#isLost) throw new StrongroomError('ERR_VAULT_LOST', { verb });
+    if (this.#isLost) throw new StrongroomError('ERR_VAULT_LOST', { verb, served: false });
     const answered = new Promise<Frame>((resolveFrame, reject) => {
       this.#waiting.push({ resolve: resolveFrame, reject });
     });
@@ -164,15 +177,32 @@ class PipedVault implements VaultDoor {
       first.timer = setTimeout(() => this.#lose(), this.#options.deadlineMs);
   }
 
+  /** The engine's own limit is none: it has been seen to take eight times as much. */
+  #watchMemory(bytesMax: number): void {
+    this.#memoryTimer = setInterval(async () => {
+      if ((await residentBytes(this.pid)) > bytesMax) this.#lose();
+    }, MEMORY_LOOK_MS);
+    this.#memoryTimer.unref();
+  }
+
   #lose(): void {
     this.#isLost = true;
+    clearInterval(this.#memoryTimer);
     this.#child.kill('SIGKILL');
     this.#pipe.destroy();
-    for (const { reject, timer } of this.#waiting.splice(0)) {
+    for (const [index, { reject, timer }] of this.#waiting.splice(0).entries()) {
       clearTimeout(timer);
-      reject(new StrongroomError('ERR_VAULT_LOST'));
+      reject(new StrongroomError('ERR_VAULT_LOST', { served: index === 0 }));
     }
   }
+}
+
+const MEMORY_LOOK_MS = 200;
+
+/** 0 where the system does not tell. */
+async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024;
 }
 
 const CLOSE_MS = 2_000;

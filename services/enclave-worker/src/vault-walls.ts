@@ -71,7 +71,10 @@ export async function forbidOpening(
 }
 
 /** Core dumps hold keys and rows; a file of 0 bytes holds nothing. */
-const LIMITED = ['/bin/sh', '-c', 'ulimit -c 0 && ulimit -f 0 && exec "$0" "$@"'];
+const LIMITS = 'ulimit -c 0 && ulimit -f 0';
+/** Where memory runs out, the system takes the vault first, and the worker lives to tell. */
+const TAKEN_FIRST = '{ echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null';
+const LIMITED = ['/bin/sh', '-c', `${TAKEN_FIRST}; ${LIMITS} && exec "$0" "$@"`];
 
 /** Where the new root is put together; nobody else sees it there. */
 const ROOTS = ['/mnt', '/media', '/srv', '/opt', '/tmp'];

@@ -26,7 +26,8 @@ import {
   until,
 } from '../test/world.ts';
 import { runWorker } from './lives.ts';
-import { startVault } from './vault-process.ts';
+import type { DoorVerbs } from './vault/door.ts';
+import { startVault, type VaultDoor } from './vault-process.ts';
 
 let services: TestServices;
 let computation: Computation;
@@ -380,7 +381,41 @@ describe('a worker whose owners have reading keys', () => {
       expect(others).toBe(0);
     },
   );
+
+  test('a record that costs four vaults their lives is refused, told, not passed over', async () => {
+    const world = new World();
+    await world.publish('north', rowsOf(2, 20), 2 * HOUR_MS, true);
+    await world.publish('south', rowsOf(2, 20), 2 * HOUR_MS, true);
+    let deaths = 0;
+    const dying = async (): Promise<VaultDoor> => {
+      const vault = await startVault({ logger, deadlineMs: 20_000 });
+      let last: Promise<unknown> = Promise.resolve();
+      const request: VaultDoor['request'] = async (verb, message, values) => {
+        await last;
+        const answered = vault.request(verb, message, values);
+        last = answered.catch(() => undefined);
+        if (killsIt(message)) {
+          deaths += 1;
+          process.kill(vault.pid, 'SIGKILL');
+        }
+        return await answered;
+      };
+      return { request, pid: vault.pid, peakBytes: 0, close: () => vault.close() };
+    };
+    const ended = await rejection(runWorker(world.options({ startVault: dying })));
+    expect(ended).toBe('ERR_STREAM_TRUNCATED');
+    expect(deaths).toBe(4);
+    expect(await quarantined(world)).toEqual({ told: ['north/0/1 ERR_RECORD_FATAL'], others: 0 });
+    expect([...world.results('all'), ...world.results('hourly')]).toEqual([]);
+  }, 60_000);
 });
+
+/** The second record of the first owner, until the vault is told to refuse it. */
+function killsIt(message: object): boolean {
+  const { dataset, entries = [] } = message as Partial<DoorVerbs['accept']['request']>;
+  const isThere = entries.some(({ offset, deaths = 0 }) => offset === 1 && deaths < 3);
+  return dataset === 'north' && isThere;
+}
 
 /** What an owner reads in its quarantine, and how many entries lie in those of others. */
 async function quarantined(world: World, owner = told.contract.parties[0]?.id) {

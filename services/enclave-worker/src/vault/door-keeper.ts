@@ -23,7 +23,7 @@ export class DoorKeeper {
       return { message, blobs: valuesOf(records), fatal: verb === 'stop' };
     } catch (error) {
       const code = codeOf(error);
-      if (code === undefined) return failed('ERR_VAULT_LOST', { verb }, true);
+      if (code === undefined) return failed('ERR_VAULT_LOST', { verb, served: true }, true);
       return failed(code, error instanceof StrongroomError ? error.facts : {}, false);
     }
   }
@@ -98,6 +98,7 @@ const EntrySchema = z.strictObject({
   headers: z.record(z.string(), z.string()),
   offset: z.int().min(0),
   partition: z.exactOptional(z.int().min(0)),
+  deaths: z.exactOptional(z.int().min(0)),
 });
 
 const StatementOfShape = { owner: z.string(), statement: z.string() };

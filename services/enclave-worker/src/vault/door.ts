@@ -18,6 +18,8 @@ export interface DoorEntry extends DoorRecord {
   readonly offset: number;
   /** Default 0. */
   readonly partition?: number;
+  /** So many vaults were lost while they read this record alone. */
+  readonly deaths?: number;
 }
 
 /** Requests and their answers, by verb. Values of records travel beside the JSON, in order. */

@@ -1,6 +1,7 @@
 import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, StreamId } from '@strongroom/protocol/fields';
+import { VAULT_DEATHS_MAX } from '@strongroom/protocol/limits';
 import type { BatchSeal, Manifest } from '@strongroom/protocol/sealed-batch';
 import { openBatch, recordTypeOf } from '@strongroom/sealing/open';
 import {
@@ -29,11 +30,14 @@ export type OpenedEntry = { readonly stream: StreamId } & (
   | { readonly kind: 'element'; readonly element: StreamElement }
 );
 
-/** @throws ERR_SEAL_*, ERR_MANIFEST_MALFORMED, ERR_RECORD_HEADERS, ERR_BATCH_*, … */
+/** @throws ERR_RECORD_*, ERR_SEAL_*, ERR_MANIFEST_MALFORMED, ERR_BATCH_*, … */
 export async function openEntry(entry: DoorEntry, context: EntryContext): Promise<OpenedEntry> {
   const { contract, contractId, keys, streams } = context;
   const { dataset } = streams;
-  const { offset } = entry;
+  const { offset, deaths = 0 } = entry;
+  if (deaths >= VAULT_DEATHS_MAX) {
+    throw new StrongroomError('ERR_RECORD_FATAL', { dataset: dataset.id, attempts: deaths });
+  }
   const at = { contract, contractId, dataset };
   switch (recordTypeOf(entry)) {
     case 'manifest': {
