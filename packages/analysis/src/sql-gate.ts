@@ -61,7 +61,7 @@ function columnsOf(contract: Contract, query: Query): Map<string, 'number' | 'ot
   const columns = new Map<string, 'number' | 'other'>();
   const all = query.relations.flatMap((relation) => datasetsOf(contract, relation));
   for (const { name, type } of all.flatMap((dataset) => dataset.columns)) {
-    const isNumber = /^(u?int|float)/.test(type) && columns.get(name) !== 'other';
+    const isNumber = /^(u?int|float|decimal)/.test(type) && columns.get(name) !== 'other';
     columns.set(name, isNumber ? 'number' : 'other');
   }
   if (query.window.kind === 'session') {

@@ -130,7 +130,7 @@ function columnProblem(
   { type, nullable }: RuledDataset['columns'][number],
   { dimension, measure, contributor }: ColumnRule,
 ): string | undefined {
-  if (contributor && (nullable || type === 'float64')) {
+  if (contributor && (nullable || type.startsWith('float'))) {
     return 'a contributor is known in every row, and no floating-point number';
   }
   const values = dimension?.values ?? [];

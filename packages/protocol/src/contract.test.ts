@@ -86,6 +86,8 @@ function codeFrom(run: () => unknown): string | undefined {
   return undefined;
 }
 
+const decimal = (precision: number, scale: number) => ({ type: 'decimal128', precision, scale });
+
 type Change = (draft: ReturnType<typeof mutable>) => void;
 // A JSON copy whose members a test may set freely.
 function mutable() {
@@ -118,6 +120,23 @@ describe('contract', () => {
     expect(new TextDecoder().decode(before)).not.toMatch(/agreement|ownVerification/);
     Object.assign(draft.enclave, { agreement: 2, ownVerification: true });
     expect(parseContract(draft).enclave).toMatchObject({ agreement: 2, ownVerification: true });
+  });
+
+  test.each<[string, object, boolean]>([
+    ['whole', { type: 'decimal128', precision: 18, scale: 4 }, true],
+    ['of all digits behind the point', { type: 'decimal128', precision: 38, scale: 38 }, true],
+    ['without its digits', { type: 'decimal128' }, false],
+    ['without its scale', { type: 'decimal128', precision: 18 }, false],
+    ['of no digit', { type: 'decimal128', precision: 0, scale: 0 }, false],
+    ['of 39 digits', { type: 'decimal128', precision: 39, scale: 0 }, false],
+    ['with more digits behind the point than it has', decimal(4, 5), false],
+    ['that is none', { type: 'int32', precision: 9, scale: 0 }, false],
+  ])('a decimal %s', (_name, column, isGood) => {
+    const draft = mutable();
+    draft.datasets[0].columns.push({ name: 'price', nullable: true, ...column });
+    draft.datasets[1].columns.push({ name: 'price', nullable: true, ...column });
+    const code = codeFrom(() => parseContract(draft));
+    expect(code).toBe(isGood ? undefined : 'ERR_CONTRACT_MALFORMED');
   });
 
   test('puts a key under shares; without the member its id is what it was', () => {

@@ -30,6 +30,7 @@ import {
   COLUMNS_MAX,
   CONTRACT_BYTES_MAX,
   DATASETS_MAX,
+  DECIMAL_DIGITS_MAX,
   PARTIES_MAX,
   PARTITIONS_MAX,
   QUERIES_MAX,
@@ -65,6 +66,7 @@ export const COLUMN_TYPES = [
   'uint64',
   'float32',
   'float64',
+  'decimal128',
   'utf8',
   'date32',
   'timestamp-ms',
@@ -77,8 +79,24 @@ export const ColumnContractSchema = z.strictObject({
   name: SqlNameSchema,
   type: z.enum(COLUMN_TYPES),
   nullable: z.boolean(),
+  /** Digits of a `decimal128`, and how many of them stand behind the point; of no other type. */
+  precision: z.exactOptional(z.int().min(1).max(DECIMAL_DIGITS_MAX)),
+  scale: z.exactOptional(z.int().min(0).max(DECIMAL_DIGITS_MAX)),
 });
 export type ColumnContract = z.infer<typeof ColumnContractSchema>;
+
+type TypedColumn = Pick<ColumnContract, 'type' | 'precision' | 'scale'>;
+
+export interface DecimalDigits {
+  readonly precision: number;
+  readonly scale: number;
+}
+
+/** Of a column of type `decimal128`; undefined for others. */
+export function digitsOf({ type, precision, scale }: TypedColumn): DecimalDigits | undefined {
+  const isDecimal = type === 'decimal128' && precision !== undefined && scale !== undefined;
+  return isDecimal ? { precision, scale } : undefined;
+}
 
 /** Where an owner's keys are and who signs their releases. */
 export const KeyReleaseContractSchema = z.strictObject({
@@ -302,6 +320,12 @@ function checkDataset(contract: Contract, dataset: Dataset): void {
     at,
     'columns',
   );
+  for (const { name, type, precision, scale } of dataset.columns) {
+    const isDecimal = type === 'decimal128';
+    const isWhole = (precision !== undefined) === isDecimal && (scale !== undefined) === isDecimal;
+    if (isWhole && (scale ?? 0) <= (precision ?? 0)) continue;
+    throw malformed(`${at}.columns.${name}`, 'a decimal has precision and scale, others have none');
+  }
   unique(
     (dataset.streams ?? []).map((stream) => stream.id),
     `${at}.streams`,

@@ -97,7 +97,7 @@ export function windowProblemIn(
 
 function sessionProblem(window: SessionWindow, timed: readonly WindowedDataset[]) {
   const keys = timed.map(({ columns }) => columns.find(({ name }) => name === window.key));
-  if (keys.some((column) => !column || column.nullable || column.type === 'float64')) {
+  if (keys.some((column) => !column || column.nullable || /^float/.test(column.type))) {
     return `key: every relation with an event time has the column ${window.key}, without nulls`;
   }
   if (new Set(keys.map((column) => column?.type)).size > 1) {

@@ -1,6 +1,12 @@
 import { COLUMN_TYPES, type ColumnType, type Dataset } from '@strongroom/protocol/contract';
 import { type ArrowMap, mapArrow } from './arrow-spots.ts';
-import { type CellValue, datasetWith, encodeColumns, type TestColumn } from './arrow-tables.ts';
+import {
+  type CellValue,
+  columnOf,
+  datasetWith,
+  encodeColumns,
+  type TestColumn,
+} from './arrow-tables.ts';
 
 /** Good streams that mutants are made of: every type, with and without nulls, small and larger. */
 export interface ArrowSeed {
@@ -24,6 +30,7 @@ const POOLS: Readonly<Record<ColumnType, readonly CellValue[]>> = {
   uint32: [0, 1, 65_536, 2 ** 31, 2 ** 32 - 1],
   uint64: [0n, 1n, 2n ** 53n + 1n, 2n ** 63n, 2n ** 64n - 1n],
   float32: [0, -0, 1.5, Number.NaN, Number.POSITIVE_INFINITY],
+  decimal128: [0n, 1n, -1n, 10n ** 20n - 1n, 1n - 10n ** 20n, 123_456n],
   float64: [0, -0, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 5e-324],
   utf8: ['', 'SFO', 'a rather long label for one airport', 'ÄÖÜ', '飛行場', "O'Hare", 'SFO'],
   date32: WHOLE,
@@ -56,7 +63,7 @@ export function arrowSeeds(): ArrowSeed[] {
 function seedOf(types: readonly ColumnType[], fill: keyof typeof FILLS, rows: number): ArrowSeed {
   const columns = types.map(
     (type, index): TestColumn => ({
-      contract: { name: `c${index}`, type, nullable: fill !== 'whole' },
+      contract: columnOf(`c${index}`, type, fill !== 'whole'),
       values: Array.from({ length: rows }, (_none, row) => FILLS[fill](POOLS[type], row + index)),
     }),
   );

@@ -1,9 +1,15 @@
-import type { ColumnContract, ColumnType, Dataset } from '@strongroom/protocol/contract';
+import type {
+  ColumnContract,
+  ColumnType,
+  Dataset,
+  DecimalDigits,
+} from '@strongroom/protocol/contract';
 import type { DatasetId, PartyId } from '@strongroom/protocol/fields';
 import {
   Bool,
   type Data,
   DateDay,
+  Decimal,
   Dictionary,
   Field,
   Float32,
@@ -52,9 +58,21 @@ export function datasetWith(
   };
 }
 
+/** A column of the type, with digits where it needs some. */
+export function columnOf(
+  name: string,
+  type: ColumnType,
+  nullable: boolean,
+  digits: DecimalDigits = DIGITS,
+): ColumnContract {
+  return { name, type, nullable, ...(type === 'decimal128' ? digits : {}) };
+}
+
+const DIGITS: DecimalDigits = { precision: 20, scale: 3 };
+
 export function encodeColumns(columns: readonly TestColumn[]): Uint8Array {
   const rows = columns[0]?.values.length ?? 0;
-  const data = columns.map((column) => dataOf(column.contract.type, column.values));
+  const data = columns.map((column) => dataOf(column.contract, column.values));
   const fields = columns.map(({ contract }, index) => {
     const type = data[index]?.type ?? new Bool();
     return new Field(contract.name, type, contract.nullable);
@@ -69,7 +87,8 @@ export function encodeColumns(columns: readonly TestColumn[]): Uint8Array {
   return tableToIPC(new Table(arrowSchema, [new RecordBatch(arrowSchema, struct)]), 'stream');
 }
 
-function dataOf(type: ColumnType, values: readonly CellValue[]): Data {
+function dataOf(contract: ColumnContract, values: readonly CellValue[]): Data {
+  const { type, precision = 0, scale = 0 } = contract;
   if (type === 'utf8') {
     const [data] = vectorFromArray(values, new Dictionary(new Utf8(), new Int32())).data;
     if (!data) throw new Error('no data');
@@ -84,6 +103,12 @@ function dataOf(type: ColumnType, values: readonly CellValue[]): Data {
   switch (type) {
     case 'bool':
       return makeData({ ...common, type: new Bool(), data: bits(values.map((v) => v === true)) });
+    case 'decimal128':
+      return makeData({
+        ...common,
+        type: new Decimal(scale, precision, 128),
+        data: Uint32Array.from(values.flatMap((value) => wordsOf(BigInt(value ?? 0)))),
+      });
     case 'int8':
       return makeData({ ...common, type: new Int8(), data: Int8Array.from(numbers) });
     case 'uint8':
@@ -125,6 +150,11 @@ function dataOf(type: ColumnType, values: readonly CellValue[]): Data {
         data: bigints(),
       });
   }
+}
+
+/** 128-bit two's complement in four words, the low one first. */
+function wordsOf(value: bigint): number[] {
+  return [0n, 32n, 64n, 96n].map((shift) => Number((value >> shift) & 0xffff_ffffn));
 }
 
 function bits(values: readonly boolean[]): Uint8Array {

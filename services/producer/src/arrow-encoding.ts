@@ -5,6 +5,7 @@ import {
   type Data,
   type DataType,
   DateDay,
+  Decimal,
   Dictionary,
   Field,
   Float32,
@@ -42,6 +43,8 @@ function arrowType(column: ColumnContract, index: number): DataType {
       return new Bool();
     case 'int8':
       return new Int8();
+    case 'decimal128':
+      return new Decimal(column.scale ?? 0, column.precision ?? 0, 128);
     case 'uint8':
       return new Uint8();
     case 'uint16':
@@ -111,6 +114,7 @@ function arrowValues(column: BuiltColumn, rows: number) {
   const { values, words, contract } = column;
   if (contract.type === 'bool') return packBits(values);
   if (words === 1) return values;
+  if (words === 4) return new Uint32Array(values.buffer, values.byteOffset, rows * words);
   if (contract.type === 'uint64') {
     return new BigUint64Array(values.buffer, values.byteOffset, rows);
   }

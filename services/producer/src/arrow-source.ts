@@ -6,7 +6,7 @@ import { codeOf } from '@strongroom/protocol/errors';
 import {
   CompressionType,
   compressionRegistry,
-  type DataType,
+  DataType,
   type RecordBatch,
   RecordBatchReader,
 } from 'apache-arrow';
@@ -64,7 +64,9 @@ export async function openArrow(
     const columns = places.map((place) => {
       const field = fields[place];
       assert(field !== undefined);
-      return { name: field.name, kind: arrowKindOf(field.type), type: typeName(field.type) };
+      const { name, type } = field;
+      const scale = DataType.isDecimal(type) ? { scale: type.scale } : {};
+      return { name, kind: arrowKindOf(type), type: typeName(type), ...scale };
     });
     const rows = () => windowOf(recordBatches(reader, places), window);
     return { columns, rows, close };

@@ -19,6 +19,7 @@ export function arrowKindOf(type: DataType): SourceKind | undefined {
   if (DataType.isUtf8(type) || DataType.isLargeUtf8(type)) return 'text';
   if (DataType.isDictionary(type))
     return arrowKindOf(type.dictionary) === 'text' ? 'text' : undefined;
+  if (DataType.isDecimal(type)) return type.bitWidth === 128 ? 'decimal' : undefined;
   if (DataType.isDate(type)) return type.unit === DateUnit.DAY ? 'date' : 'timestamp-ms';
   if (DataType.isTimestamp(type)) return timestampKind(type.unit);
   return undefined;
@@ -49,8 +50,9 @@ export function vectorOf(data: Data, rows: number): SourceVector {
   if (kind === 'text') return textVector(data, rows, validity);
   if (kind === 'bool') return { kind, values: unpackBits(data.values, rows), validity };
   const values = wordsOf(data.values);
-  const wordsPerRow = data.values instanceof BigInt64Array || data.values instanceof BigUint64Array;
-  if (values.length < rows * (wordsPerRow ? 2 : 1)) throw malformedSource('arrow');
+  const isWide = data.values instanceof BigInt64Array || data.values instanceof BigUint64Array;
+  const wordsPerRow = kind === 'decimal' ? 4 : isWide ? 2 : 1;
+  if (values.length < rows * wordsPerRow) throw malformedSource('arrow');
   return { kind, values, validity };
 }
 

@@ -1,4 +1,4 @@
-import type { ColumnContract, ColumnType } from '@strongroom/protocol/contract';
+import { type ColumnContract, type ColumnType, digitsOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import {
   type Conversion,
@@ -6,14 +6,15 @@ import {
   conversionFor,
   type TargetArray,
 } from './column-conversion.ts';
+import { toDecimal } from './decimal-conversion.ts';
 import { firstNull, isValid, type SourceColumn, type SourceVector } from './source-vector.ts';
 import { TextInterner } from './text-interner.ts';
 
 /** Rows of one finished column, ready for Arrow. The arrays are reused by the next batch. */
 export interface BuiltColumn {
   readonly contract: ColumnContract;
-  /** 64-bit types take two 32-bit words a row; utf8 holds numbers into the dictionary. */
-  readonly words: 1 | 2;
+  /** Of 32 bits a row: two of 64-bit types, four of decimals; utf8 numbers its dictionary. */
+  readonly words: 1 | 2 | 4;
   readonly values: TargetArray;
   /** One byte a row, 1 for a value; null when every row has one. */
   readonly valid: Uint8Array | null;
@@ -33,6 +34,7 @@ const VALUE_BYTES: Record<ColumnType, number> = {
   uint64: 8,
   float32: 4,
   float64: 8,
+  decimal128: 16,
   utf8: 4,
   date32: 4,
   'timestamp-ms': 8,
@@ -46,7 +48,7 @@ export class ColumnBuilder {
   readonly #source: SourceColumn;
   readonly #isEventTime: boolean;
   readonly #conversion: Conversion | undefined;
-  readonly #words: 1 | 2;
+  readonly #words: 1 | 2 | 4;
   readonly #values: TargetArray;
   readonly #valid: Uint8Array;
   readonly #interner: TextInterner | undefined;
@@ -58,10 +60,10 @@ export class ColumnBuilder {
     this.#source = source;
     this.#isEventTime = eventTime;
     const { kind } = source;
-    this.#conversion = kind === undefined ? undefined : conversionFor(kind, contract.type);
+    this.#conversion = conversionOf(source, contract);
     const fits = contract.type === 'utf8' ? kind === 'text' : this.#conversion !== undefined;
     if (!fits) throw this.#wrongType();
-    this.#words = /64$|^timestamp/.test(contract.type) && contract.type !== 'float64' ? 2 : 1;
+    this.#words = wordsOf(contract.type);
     this.#values = roomFor(contract.type, rowsMax * this.#words);
     this.#valid = new Uint8Array(rowsMax);
     this.#interner = contract.type === 'utf8' ? new TextInterner() : undefined;
@@ -181,6 +183,18 @@ export function sliceColumn(column: BuiltColumn, from: number, to: number): Buil
     values[row] = numbers[entry] ?? 0;
   }
   return { ...column, values, valid, dictionary: used.dictionary() };
+}
+
+function conversionOf(source: SourceColumn, contract: ColumnContract): Conversion | undefined {
+  const { kind, scale = 0 } = source;
+  if (kind === undefined) return undefined;
+  const digits = digitsOf(contract);
+  return digits ? toDecimal(kind, scale, digits) : conversionFor(kind, contract.type);
+}
+
+function wordsOf(type: ColumnType): 1 | 2 | 4 {
+  if (type === 'decimal128') return 4;
+  return /64$|^timestamp/.test(type) && type !== 'float64' ? 2 : 1;
 }
 
 function roomFor(type: ColumnType, length: number): TargetArray {

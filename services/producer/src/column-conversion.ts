@@ -52,6 +52,8 @@ export function conversionFor(kind: SourceKind, type: ColumnType): Conversion | 
       return kind === type ? copyValues(2) : toTimestamp(kind, type);
     case 'timestamp-us-utc':
       return conversionFor(kind, 'timestamp-us');
+    // With digits of its own (decimal-conversion.ts), or interned.
+    case 'decimal128':
     case 'utf8':
       return undefined;
   }

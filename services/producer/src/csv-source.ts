@@ -1,7 +1,7 @@
 import type { ColumnContract, ColumnType, Dataset } from '@strongroom/protocol/contract';
 import { type ColumnMapping, placeColumns, sourceNames } from './column-mapping.ts';
 import { readCsvHeader } from './csv-header.ts';
-import { DuckDbSession } from './duckdb-session.ts';
+import { DuckDbSession, wideDecimal } from './duckdb-session.ts';
 import { refuseFlaggedRows } from './row-flags.ts';
 import type { RowReader, RowWindow } from './row-reader.ts';
 import type { SourceKind } from './source-vector.ts';
@@ -23,11 +23,7 @@ export async function openCsv(
 ): Promise<RowReader> {
   const header = readCsvHeader(start, sourceNames(dataset, mapping));
   const places = placeColumns(dataset, mapping, header.names);
-  const columns = dataset.columns.map(({ name, type }) => ({
-    name,
-    kind: CSV_KINDS[type],
-    type: 'text',
-  }));
+  const columns = dataset.columns.map((column) => textColumn(column, 'text'));
   const session = await DuckDbSession.open('csv');
   const sql = query(path, header.delimiter, header.names.length, dataset, places);
   const kinds: SourceKind[] = [...columns.map(({ kind }) => kind), 'int32'];
@@ -38,8 +34,14 @@ export async function openCsv(
   };
 }
 
+/** What the query makes of a column of text. */
+export function textColumn({ name, type, scale }: ColumnContract, format: 'text' | 'json') {
+  const kind = CSV_KINDS[type];
+  return { name, kind, type: format, ...(scale === undefined ? {} : { scale }) };
+}
+
 /** As which kind a column of the contract leaves the query. */
-export const CSV_KINDS: Record<ColumnType, SourceKind> = {
+const CSV_KINDS: Record<ColumnType, SourceKind> = {
   bool: 'bool',
   int8: 'int8',
   int16: 'int16',
@@ -51,6 +53,7 @@ export const CSV_KINDS: Record<ColumnType, SourceKind> = {
   uint64: 'uint64',
   float32: 'float32',
   float64: 'float64',
+  decimal128: 'decimal',
   utf8: 'text',
   date32: 'date',
   // Milliseconds are read as microseconds first, so that a finer time is seen and refused.
@@ -85,14 +88,14 @@ function query(
   ].join(', ')})`;
   const terms = dataset.columns.map((column, index) => textTerm(column, `c${places[index]}`));
   const flags = dataset.columns.map((column, index) => {
-    const misfit = textMisfit(column.type, `c${places[index]}`);
+    const misfit = textMisfit(column, `c${places[index]}`);
     return misfit === undefined ? '' : ` WHEN ${misfit} THEN ${index + 1}`;
   });
   const flag = flags.join('') === '' ? '0' : `CASE${flags.join('')} ELSE 0 END`;
   return `SELECT ${terms.join(', ')}, CAST(${flag} AS INTEGER) FROM ${file}`;
 }
 
-const SQL_TYPES: Record<ColumnType, string> = {
+const SQL_TYPES: Record<Exclude<ColumnType, 'decimal128'>, string> = {
   bool: 'BOOLEAN',
   int8: 'TINYINT',
   int16: 'SMALLINT',
@@ -112,8 +115,13 @@ const SQL_TYPES: Record<ColumnType, string> = {
 };
 
 /** The value of a text term in the contract's type; NULL where it has none. */
-export function textTerm({ type }: Pick<ColumnContract, 'type'>, term: string): string {
-  return type === 'utf8' ? term : `TRY_CAST(${term} AS ${SQL_TYPES[type]})`;
+export function textTerm(column: ColumnContract, term: string): string {
+  const { type } = column;
+  if (type === 'utf8') return term;
+  if (type !== 'decimal128') return `TRY_CAST(${term} AS ${SQL_TYPES[type]})`;
+  const { precision = 0, scale = 0 } = column;
+  const value = `TRY_CAST(${term} AS DECIMAL(${precision}, ${scale}))`;
+  return `CAST(${value} AS ${wideDecimal(scale).cast})`;
 }
 
 /**
@@ -144,11 +152,17 @@ const SPELLINGS: Partial<Record<ColumnType, string>> = {
   'timestamp-us-utc': INSTANT,
 };
 
+/** More digits behind the point than the contract has are zeros. */
+function decimalSpelling(scale: number): string {
+  return `[+-]?([0-9]+([.][0-9]{0,${scale}}0*)?|[.][0-9]{1,${Math.max(1, scale)}}0*)`;
+}
+
 /** True where a text is there but is no value of the type; undefined when every text is one. */
-export function textMisfit(type: ColumnType, term: string): string | undefined {
+export function textMisfit(column: ColumnContract, term: string): string | undefined {
+  const { type, scale = 0 } = column;
   if (type === 'utf8') return undefined;
-  const value = textTerm({ type }, term);
-  const spelling = SPELLINGS[type];
+  const value = textTerm(column, term);
+  const spelling = type === 'decimal128' ? decimalSpelling(scale) : SPELLINGS[type];
   const misspelt =
     spelling === undefined ? '' : ` OR NOT regexp_full_match(${term}, ${quoteText(spelling)})`;
   // 1e400 is no number of this type, and a cast makes it infinite.

@@ -9,7 +9,9 @@ import {
   DuckDBTypeId,
 } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
+import type { ColumnType } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import { DECIMAL_DIGITS_MAX } from '@strongroom/protocol/limits';
 import { malformedSource, type RowWindow, type SourceFormat } from './row-reader.ts';
 import type { SourceKind, SourceRows, SourceVector } from './source-vector.ts';
 
@@ -132,7 +134,9 @@ function lineOf(message: string): { line?: number } {
 export interface EngineType {
   readonly kind: SourceKind;
   /** What the query has to cast the column to first: never loses anything. */
-  readonly cast?: 'BIGINT' | 'DOUBLE' | 'VARCHAR';
+  readonly cast?: string;
+  /** Of a decimal: digits behind the point. */
+  readonly scale?: number;
 }
 
 const ENGINE_TYPES: Partial<Record<DuckDBTypeId, EngineType>> = {
@@ -158,8 +162,15 @@ const ENGINE_TYPES: Partial<Record<DuckDBTypeId, EngineType>> = {
   [DuckDBTypeId.TIMESTAMP_NS]: { kind: 'timestamp-ns' },
 };
 
-export function engineTypeOf(type: DuckDBType): EngineType | undefined {
-  return isDecimal(type) ? decimalType(type) : ENGINE_TYPES[type.typeId];
+/** @param wanted what the contract makes of it: a decimal stays one for a decimal only */
+export function engineTypeOf(type: DuckDBType, wanted: ColumnType): EngineType | undefined {
+  if (!isDecimal(type)) return ENGINE_TYPES[type.typeId];
+  return wanted === 'decimal128' ? wideDecimal(type.scale) : decimalType(type);
+}
+
+/** All of its digits, in 128 bits whatever their number is. */
+export function wideDecimal(scale: number): EngineType & { readonly cast: string } {
+  return { kind: 'decimal', cast: `DECIMAL(${DECIMAL_DIGITS_MAX}, ${scale})`, scale };
 }
 
 function isDecimal(type: DuckDBType): type is DuckDBDecimalType {
@@ -203,6 +214,7 @@ const VALUE_ARRAYS = {
   float32: Float32Array,
   float64: Float64Array,
   date: Int32Array,
+  decimal: Int32Array,
   int64: Int32Array,
   uint64: Int32Array,
   'timestamp-s': Int32Array,
@@ -222,6 +234,7 @@ const BYTES_PER_ROW: Record<SourceKind, number> = {
   float32: 4,
   float64: 8,
   date: 4,
+  decimal: 16,
   int64: 8,
   uint64: 8,
   'timestamp-s': 8,

@@ -1,6 +1,6 @@
 import type { ColumnContract, ColumnType, Dataset } from '@strongroom/protocol/contract';
 import { type ColumnMapping, sourceNames } from './column-mapping.ts';
-import { CSV_KINDS, textMisfit, textTerm } from './csv-source.ts';
+import { textColumn, textMisfit, textTerm } from './csv-source.ts';
 import { DuckDbSession } from './duckdb-session.ts';
 import { FLAGS, refuseFlaggedRows } from './row-flags.ts';
 import type { RowReader, RowWindow } from './row-reader.ts';
@@ -8,8 +8,8 @@ import type { SourceKind } from './source-vector.ts';
 import { quoteFile, quoteText } from './sql-text.ts';
 
 /**
- * Opens a file of one JSON object a line. Numbers are JSON numbers, truth values JSON's, dates and
- * times texts as in CSV. A nullable column may be null or absent; another may be neither.
+ * Opens a file of one JSON object a line. Numbers are JSON numbers, truth values JSON's, decimals,
+ * dates and times texts as in CSV. A nullable column may be null or absent; another may be neither.
  */
 export async function openNdjson(
   path: string,
@@ -17,11 +17,7 @@ export async function openNdjson(
   mapping: ColumnMapping | undefined,
   window: RowWindow,
 ): Promise<RowReader> {
-  const columns = dataset.columns.map(({ name, type }) => ({
-    name,
-    kind: CSV_KINDS[type],
-    type: 'json',
-  }));
+  const columns = dataset.columns.map((column) => textColumn(column, 'json'));
   const session = await DuckDbSession.open('ndjson');
   const sql = query(path, dataset, mapping);
   const kinds: SourceKind[] = [...columns.map(({ kind }) => kind), 'int32'];
@@ -51,8 +47,11 @@ function query(path: string, dataset: Dataset, mapping: ColumnMapping | undefine
   return `SELECT ${terms.join(', ')}, CAST(${flag} AS INTEGER) FROM (${texts})`;
 }
 
-/** Texts, dates and times are JSON strings; the rest is read from the letters of its token. */
-const isText = (type: ColumnType) => type === 'utf8' || /^date|^time/.test(type);
+/**
+ * Texts, dates, times and decimals are JSON strings, decimals because the engine makes doubles of
+ * numbers with a point; the rest is read from the letters of its token.
+ */
+const isText = (type: ColumnType) => type === 'utf8' || /^date|^time|^decimal/.test(type);
 const cell = (at: number) => `cells[${at + 1}]`;
 
 function partTerm(type: ColumnType, at: number): string {
@@ -81,7 +80,7 @@ function columnFlags(column: ColumnContract, at: number): string[] {
   const misfits = [
     ...(isText(column.type) ? [unquoted] : []),
     ...(column.type === 'bool' ? [`c${at} NOT IN ('true', 'false')`] : []),
-    ...[textMisfit(column.type, `c${at}`)].filter((misfit) => misfit !== undefined),
+    ...[textMisfit(column, `c${at}`)].filter((misfit) => misfit !== undefined),
   ];
   const missing = `${cell(at)} IS NULL THEN ${FLAGS.missing + at + 1}`;
   const misfit = `${misfits.map((each) => `(${each})`).join(' OR ')} THEN ${FLAGS.type + at + 1}`;

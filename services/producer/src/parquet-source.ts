@@ -27,13 +27,16 @@ export async function openParquet(
     );
     const columns: SourceColumn[] = [];
     const terms: string[] = [];
-    for (const place of places) {
+    for (const [index, place] of places.entries()) {
       const column = found[place];
-      assert(column !== undefined);
-      const type = engineTypeOf(column.type);
+      const contract = dataset.columns[index];
+      assert(column !== undefined && contract !== undefined);
+      const type = engineTypeOf(column.type, contract.type);
       const name = quoteIdentifier(column.name);
       terms.push(type?.cast === undefined ? name : `CAST(${name} AS ${type.cast})`);
-      columns.push({ name: column.name, kind: type?.kind, type: engineTypeName(column.type) });
+      const { name: sourceName } = column;
+      const its = { kind: type?.kind, ...(type?.scale === undefined ? {} : { scale: type.scale }) };
+      columns.push({ name: sourceName, type: engineTypeName(column.type), ...its });
     }
     const sql = `SELECT ${terms.join(', ')} FROM ${file}`;
     return {

@@ -32,6 +32,7 @@ const VALUES: Record<ColumnType, fc.Arbitrary<unknown>> = {
   uint32: fc.integer({ min: 0, max: 0xffffffff }),
   uint64: fc.bigInt(0n, 2n ** 64n - 1n),
   float32: fc.float({ noNaN: true }).map((value) => (value === 0 ? 0 : value)),
+  decimal128: fc.bigInt(1n - 10n ** 20n, 10n ** 20n - 1n),
   float64: fc.double({ noNaN: true }).map((value) => (value === 0 ? 0 : value)),
   // A NUL ends a text in many places; DuckDB and Arrow carry it, SQL literals do not.
   utf8: word.map((text) => text.replaceAll('\0', '')),
@@ -52,6 +53,7 @@ const SQL_CASTS: Record<ColumnType, (value: string) => string> = {
   uint32: (value) => `(${value})::UINTEGER`,
   uint64: (value) => `(${value})::UBIGINT`,
   float32: (value) => `'${value}'::FLOAT`,
+  decimal128: (value) => `'${pointed(BigInt(value))}'::DECIMAL(20, 3)`,
   float64: (value) => `'${value}'::DOUBLE`,
   utf8: (value) => `'${value.replaceAll("'", "''")}'`,
   date32: (value) => `(DATE '1970-01-01' + (${value})::INTEGER)`,
@@ -71,6 +73,7 @@ const SQL_TYPES: Record<ColumnType, string> = {
   uint32: 'UINTEGER',
   uint64: 'UBIGINT',
   float32: 'FLOAT',
+  decimal128: 'DECIMAL(20, 3)',
   float64: 'DOUBLE',
   utf8: 'VARCHAR',
   date32: 'DATE',
@@ -115,11 +118,18 @@ function query(columns: readonly Column[], rows: readonly (readonly unknown[])[]
   return `SELECT * FROM (VALUES ${values}) t(${names})`;
 }
 
+/** With three digits behind the point. */
+function pointed(value: bigint): string {
+  const digits = `${value < 0n ? -value : value}`.padStart(4, '0');
+  return `${value < 0n ? '-' : ''}${digits.slice(0, -3)}.${digits.slice(-3)}`;
+}
+
 /** The engine's own exact forms of a number and a time. */
 function textOf(type: ColumnType, value: unknown): string {
   const text = `${value}`;
   if (type === 'date32') return new Date(Number(text) * 86_400_000).toISOString().slice(0, 10);
   if (type === 'timestamp-ms') return new Date(Number(text)).toISOString();
+  if (type === 'decimal128') return pointed(BigInt(text));
   if (type === 'timestamp-us-utc') return `${textOf('timestamp-us', value)}Z`;
   if (type !== 'timestamp-us') return text;
   const seconds = BigInt(text) - (((BigInt(text) % 1_000_000n) + 1_000_000n) % 1_000_000n);
@@ -176,7 +186,7 @@ function csvField(column: Column | undefined, value: unknown): string {
 function jsonValue(column: Column | undefined, value: unknown): string {
   if (value === null || column === undefined) return 'null';
   const text = textOf(column.type, value);
-  const quoted = column.type === 'utf8' || /^date|^time/.test(column.type);
+  const quoted = column.type === 'utf8' || /^date|^time|^decimal/.test(column.type);
   if (column.type.startsWith('float') && !Number.isFinite(value)) return text;
   return quoted ? JSON.stringify(text) : text;
 }

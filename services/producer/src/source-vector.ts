@@ -29,7 +29,10 @@ type WordPairKind =
   | 'timestamp-us'
   | 'timestamp-ns';
 
-export type SourceKind = NumberKind | WordPairKind | 'text';
+/** Four words a row, the low one first, in two's complement; the column says the scale. */
+type DecimalKind = 'decimal';
+
+export type SourceKind = NumberKind | WordPairKind | DecimalKind | 'text';
 
 export type ValueArray =
   | Int8Array
@@ -42,7 +45,7 @@ export type ValueArray =
   | Float64Array;
 
 interface ValueVector {
-  readonly kind: NumberKind | WordPairKind;
+  readonly kind: NumberKind | WordPairKind | DecimalKind;
   readonly values: ValueArray;
   readonly validity: Uint8Array | null;
 }
@@ -59,6 +62,8 @@ export interface SourceColumn {
   readonly name: string;
   /** Undefined for a type that no contract can name (a list, a blob, …). */
   readonly kind: SourceKind | undefined;
+  /** Of a decimal: its digits behind the point. */
+  readonly scale?: number;
   /** The format's word for the type, for error messages. */
   readonly type: string;
 }

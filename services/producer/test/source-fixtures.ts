@@ -32,7 +32,9 @@ export function datasetOf(columns: readonly string[], eventTime?: string): Datas
 function columnOf(text: string): ColumnContract {
   const [name = '', type = ''] = text.split(' ');
   const nullable = type.endsWith('?');
-  return { name, type: (nullable ? type.slice(0, -1) : type) as ColumnType, nullable };
+  const bare = (nullable ? type.slice(0, -1) : type) as ColumnType;
+  const digits = bare === 'decimal128' ? { precision: 20, scale: 3 } : {};
+  return { name, type: bare, nullable, ...digits };
 }
 
 /** A folder that goes with the test file that asked for it. */
@@ -101,8 +103,15 @@ export function rowsOf(arrowBatches: readonly ArrowBatch[]): unknown[][] {
         const vector = table.getChildAt(column);
         if (vector === null || vector.get(row) === null) return null;
         const raw = /^(Timestamp|Date|Int64|Uint64)/.test(`${field.type}`);
+        if (/^Decimal/.test(`${field.type}`)) return decimalOf(vector.get(row));
         return raw ? vector.data[0]?.values[row] : vector.get(row);
       }),
     ),
   );
+}
+
+/** 128-bit two's complement in four words, the low one first, without its point. */
+function decimalOf(words: Uint32Array): bigint {
+  const unsigned = words.reduceRight((sum, word) => (sum << 32n) | BigInt(word), 0n);
+  return BigInt.asIntN(128, unsigned);
 }

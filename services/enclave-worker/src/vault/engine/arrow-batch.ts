@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { ColumnContract, Dataset } from '@strongroom/protocol/contract';
+import { type ColumnContract, type Dataset, digitsOf } from '@strongroom/protocol/contract';
 import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
 import { refused } from './arrow-refusal.ts';
 import {
@@ -24,9 +24,9 @@ export type ArrowColumn = FixedColumn | BoolColumn | TextColumn;
 /** Bit i set = row i has a value; null when every row has one. */
 type Validity = Uint8Array | null;
 
-type Width = 1 | 2 | 4 | 8;
+type Width = 1 | 2 | 4 | 8 | 16;
 
-interface FixedColumn {
+export interface FixedColumn {
   readonly kind: 'fixed';
   readonly width: Width;
   /** rows × width bytes, little-endian, as DuckDB lays them out too. */
@@ -83,14 +83,21 @@ function checkColumns(fields: readonly ArrowField[], columns: readonly ColumnCon
   if (fields.length !== columns.length) {
     throw refused('columns', 'schema', `${columns.length} columns`);
   }
-  for (const [index, { name, type, nullable }] of columns.entries()) {
+  for (const [index, column] of columns.entries()) {
+    const { name, nullable } = column;
     const field = fields[index];
     if (field?.name !== name) throw refused('name', `column ${index + 1}`, name);
+    const type = typeOf(column);
     if (field.type !== type) throw refused('type', name, type);
     if (field.nullable !== nullable) {
       throw refused('nullable', name, nullable ? 'nullable' : 'not nullable');
     }
   }
+}
+
+function typeOf(column: ColumnContract): string {
+  const digits = digitsOf(column);
+  return digits ? `${column.type}(${digits.precision},${digits.scale})` : column.type;
 }
 
 function readColumns(stream: ArrowStream, columns: readonly ColumnContract[]): ArrowColumn[] {
@@ -106,7 +113,11 @@ function readColumns(stream: ArrowStream, columns: readonly ColumnContract[]): A
     const validity = readValidity(bitmap, node, column.name);
     const part = { name: column.name, values, node, validity };
     if (column.type === 'utf8') return readText(part, labelsOf(stream, index, column.name));
-    return column.type === 'bool' ? readBool(part) : readFixed(part, WIDTHS[column.type]);
+    if (column.type === 'bool') return readBool(part);
+    const fixed = readFixed(part, WIDTHS[column.type]);
+    const digits = digitsOf(column);
+    if (digits) checkDigits(fixed, part, digits.precision);
+    return fixed;
   });
 }
 
@@ -119,6 +130,7 @@ interface Part {
 }
 
 const WIDTHS = {
+  decimal128: 16,
   int8: 1,
   uint8: 1,
   uint16: 2,
@@ -166,6 +178,26 @@ const BITS_IN_BYTE = Uint8Array.from({ length: 256 }, (_none, byte) => {
 function readFixed(part: Part, width: Width): FixedColumn {
   const values = valuesOf(part, part.node.length * width);
   return { kind: 'fixed', width, values, validity: part.validity };
+}
+
+/** The engine keeps a decimal in as few bytes as its digits need: one with more is none. */
+function checkDigits(
+  { values, validity }: FixedColumn,
+  { name, node }: Part,
+  digits: number,
+): void {
+  const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
+  const limit = 10n ** BigInt(digits);
+  for (let row = 0; row < node.length; row++) {
+    if (!isValid(validity, row)) continue;
+    const value = decimalAt(view, row);
+    if (value >= limit || value <= -limit) throw refused('digits', name, `${digits} at most`);
+  }
+}
+
+/** 128-bit two's complement, little-endian. */
+function decimalAt(view: DataView, row: number): bigint {
+  return (view.getBigInt64(row * 16 + 8, true) << 64n) | view.getBigUint64(row * 16, true);
 }
 
 function readBool(part: Part): BoolColumn {

@@ -1,4 +1,4 @@
-import type { ColumnContract } from '@strongroom/protocol/contract';
+import type { ColumnContract, Dataset } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import {
   Field,
@@ -14,13 +14,19 @@ import {
 } from 'apache-arrow';
 import { expect, test } from 'vitest';
 import { mapArrow, readSpot, spotOf, writeSpot } from '../../../test/arrow-spots.ts';
-import { datasetWith, encodeColumns, type TestColumn } from '../../../test/arrow-tables.ts';
+import {
+  columnOf,
+  datasetWith,
+  encodeColumns,
+  type TestColumn,
+} from '../../../test/arrow-tables.ts';
 import { readArrowBatch } from './arrow-batch.ts';
 import { ARROW_PROBLEMS, type ArrowProblem } from './arrow-refusal.ts';
 
 const A: ColumnContract = { name: 'a', type: 'int32', nullable: true };
 const B: ColumnContract = { name: 'b', type: 'utf8', nullable: true };
 const T: ColumnContract = { name: 't', type: 'timestamp-us', nullable: false };
+const D = columnOf('d', 'decimal128', true, { precision: 2, scale: 0 });
 const dataset = datasetWith([A, B, T]);
 const ROWS = 9;
 
@@ -141,25 +147,33 @@ const CASES: readonly [ArrowProblem, place: string, Uint8Array][] = [
   ['null count', 'frame 3', forged({ '2.header.nodes[0].nulls': 10 })],
   ['validity length', 'a', forged({ '2.header.buffers[0].length': 1 })],
   ['values length', 'a', forged({ '2.header.buffers[1].length': 32 })],
+  ['digits', 'd', encodeColumns([{ contract: D, values: [1n, 100n] }])],
+  ['type', 'd', encodeColumns([{ contract: { ...D, scale: 1 }, values: [1n, 1n] }])],
   ['index', 'b', inBuffer(2, 3, 0, 3)],
   ['offsets', 'dictionary of b', inBuffer(1, 1, 4, 0xff)],
   ['offsets', 'dictionary of b', inBuffer(1, 1, 0, 1)],
   ['not UTF-8', 'dictionary of b', inBuffer(1, 2, 0, 0xff)],
 ];
 
-function factsOf(bytes: Uint8Array, problem?: ArrowProblem) {
-  const isSingle = problem === 'metadata unknown' || problem === 'nested type';
-  const of = isSingle ? single : problem === 'null' ? strict : dataset;
+function factsOf(bytes: Uint8Array, problem?: ArrowProblem, place?: string) {
+  const [of, rows] = contractFor(problem, place);
   try {
-    readArrowBatch(bytes, of, isSingle ? 1 : ROWS);
+    readArrowBatch(bytes, of, rows);
     return 'taken';
   } catch (error) {
     return error instanceof StrongroomError ? error.facts : error;
   }
 }
 
+function contractFor(problem?: ArrowProblem, place?: string): [of: Dataset, rows: number] {
+  if (place === 'd') return [decimals, 2];
+  if (problem === 'metadata unknown' || problem === 'nested type') return [single, 1];
+  return [problem === 'null' ? strict : dataset, ROWS];
+}
+
 /** For streams that have one column. */
 const single = datasetWith([A]);
+const decimals = datasetWith([D]);
 const strict = datasetWith([{ ...A, nullable: false }, B, T]);
 
 test('the stream that is forged is good', () => {
@@ -169,7 +183,7 @@ test('the stream that is forged is good', () => {
 test.each(CASES.map(([problem, place, bytes], index) => ({ index, problem, place, bytes })))(
   '$index: $problem, $place',
   ({ problem, place, bytes }) => {
-    expect(factsOf(bytes, problem)).toMatchObject({ problem, place, dataset: 'set' });
+    expect(factsOf(bytes, problem, place)).toMatchObject({ problem, place, dataset: 'set' });
   },
 );
 

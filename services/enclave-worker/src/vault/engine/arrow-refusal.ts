@@ -41,6 +41,7 @@ export const ARROW_PROBLEMS = [
   'null count',
   'validity length',
   'values length',
+  'digits',
   'index',
   'offsets',
   'not UTF-8',

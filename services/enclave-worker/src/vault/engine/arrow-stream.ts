@@ -1,4 +1,3 @@
-import type { ColumnType } from '@strongroom/protocol/contract';
 import { ARROW_METADATA_BYTES_MAX, COLUMNS_MAX } from '@strongroom/protocol/limits';
 import { refused } from './arrow-refusal.ts';
 import { FlatTable } from './flatbuffer.ts';
@@ -24,7 +23,8 @@ export interface ArrowStream {
 
 export interface ArrowField {
   readonly name: string;
-  readonly type: ColumnType;
+  /** As the contract spells it, a decimal with its digits: `decimal128(18,4)`. */
+  readonly type: string;
   readonly nullable: boolean;
   readonly dictionary?: number;
 }
@@ -159,6 +159,7 @@ const TYPE_INT = 2;
 const TYPE_FLOAT = 3;
 const TYPE_UTF8 = 5;
 const TYPE_BOOL = 6;
+const TYPE_DECIMAL = 7;
 const TYPE_DATE = 8;
 const TYPE_TIMESTAMP = 10;
 /** List, struct, union, fixed-size list, map, large list, run-end encoded, and views of lists. */
@@ -169,17 +170,18 @@ const TYPE_MEMBERS: Readonly<Record<number, number>> = {
   [TYPE_FLOAT]: 1,
   [TYPE_UTF8]: 0,
   [TYPE_BOOL]: 0,
+  [TYPE_DECIMAL]: 3,
   [TYPE_DATE]: 1,
   [TYPE_TIMESTAMP]: 2,
 };
 
-function typeOf(kind: number, type: FlatTable | undefined, place: string): ColumnType {
+function typeOf(kind: number, type: FlatTable | undefined, place: string): string {
   const found = type === undefined ? undefined : knownType(kind, type);
   if (found === undefined) throw refused('type', place);
   return found;
 }
 
-function knownType(kind: number, type: FlatTable): ColumnType | undefined {
+function knownType(kind: number, type: FlatTable): string | undefined {
   switch (kind) {
     case TYPE_UTF8:
       return 'utf8';
@@ -189,6 +191,11 @@ function knownType(kind: number, type: FlatTable): ColumnType | undefined {
       return (type.uint8(1, 0) === 1 ? SIGNED : UNSIGNED)[type.int32(0, 0)];
     case TYPE_FLOAT:
       return FLOATS[type.int16(0, 0)];
+    case TYPE_DECIMAL:
+      // What has no width is of 128 bits (Schema.fbs).
+      return type.int32(2, 128) === 128
+        ? `decimal128(${type.int32(0, 0)},${type.int32(1, 0)})`
+        : undefined;
     case TYPE_DATE:
       return type.int16(0, 1) === 0 ? 'date32' : undefined;
     case TYPE_TIMESTAMP:
@@ -198,7 +205,7 @@ function knownType(kind: number, type: FlatTable): ColumnType | undefined {
   }
 }
 
-type TypesByNumber = Readonly<Record<number, ColumnType>>;
+type TypesByNumber = Readonly<Record<number, string>>;
 /** By bits. */
 const SIGNED: TypesByNumber = { 8: 'int8', 16: 'int16', 32: 'int32', 64: 'int64' };
 const UNSIGNED: TypesByNumber = { 8: 'uint8', 16: 'uint16', 32: 'uint32', 64: 'uint64' };
@@ -206,7 +213,7 @@ const UNSIGNED: TypesByNumber = { 8: 'uint8', 16: 'uint16', 32: 'uint32', 64: 'u
 const FLOATS: TypesByNumber = { 1: 'float32', 2: 'float64' };
 
 /** Units 1 and 2 are milliseconds and microseconds. Of zones there is one spelling of one. */
-function timestampOf(unit: number, zone: string | undefined): ColumnType | undefined {
+function timestampOf(unit: number, zone: string | undefined): string | undefined {
   if (zone !== undefined) return unit === 2 && zone === 'UTC' ? 'timestamp-us-utc' : undefined;
   return unit === 1 ? 'timestamp-ms' : unit === 2 ? 'timestamp-us' : undefined;
 }

@@ -1,4 +1,4 @@
-import type { DuckDBValue } from '@duckdb/node-api';
+import { DuckDBDecimalValue, type DuckDBValue } from '@duckdb/node-api';
 import { COLUMN_TYPES, type ColumnContract, type ColumnType } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
 import fc from 'fast-check';
@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cellsByArrow, cellsOf } from '../../../test/arrow-cells.ts';
 import {
   type CellValue,
+  columnOf,
   datasetWith,
   encodeColumns,
   type TestColumn,
@@ -38,6 +39,7 @@ async function throughEngine(
 
 function cellOf(value: DuckDBValue): CellValue {
   if (value === null || typeof value !== 'object') return value;
+  if (value instanceof DuckDBDecimalValue) return value.value;
   if ('micros' in value && typeof value.micros === 'bigint') return value.micros;
   if ('millis' in value && typeof value.millis === 'bigint') return value.millis;
   if ('days' in value && typeof value.days === 'number') return value.days;
@@ -56,6 +58,10 @@ const VALUES: Record<ColumnType, fc.Arbitrary<CellValue>> = {
   uint32: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
   uint64: fc.oneof(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.constant(2n ** 64n - 1n)),
   float32: fc.float(),
+  decimal128: fc.oneof(
+    fc.bigInt({ min: 1n - 10n ** 20n, max: 10n ** 20n - 1n }),
+    fc.constantFrom(0n, -1n, 10n ** 20n - 1n, 1n - 10n ** 20n),
+  ),
   float64: fc.double(),
   utf8: fc.oneof(fc.constantFrom('', 'SFO', "O'Hare", '__proto__', 'a\0b', 'a\0c'), fc.string()),
   date32: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
@@ -71,7 +77,7 @@ function columnArbitrary(type: ColumnType, nullable: boolean): fc.Arbitrary<Test
   const lengths = fc.array(fc.constantFrom(...LENGTHS), { minLength: 1, maxLength: 3 });
   return fc.tuple(lengths, fc.array(value, { minLength: 1, maxLength: 40 })).map(([all, pool]) =>
     all.map((length, shift) => ({
-      contract: { name: 'c', type, nullable },
+      contract: columnOf('c', type, nullable),
       values: Array.from({ length }, (_none, row) => pool[(row * 7 + shift) % pool.length] ?? null),
     })),
   );
@@ -96,7 +102,7 @@ describe('Arrow rows in DuckDB are the rows that were written', () => {
         ...COLUMN_TYPES.map((type) =>
           fc.array(fc.option(VALUES[type], { nil: null }), { minLength: 1, maxLength: 9 }).map(
             (pool): TestColumn => ({
-              contract: { name: type.replaceAll('-', '_'), type, nullable: true },
+              contract: columnOf(type.replaceAll('-', '_'), type, true),
               values: Array.from({ length }, (_none, row) => pool[row % pool.length] ?? null),
             }),
           ),
@@ -126,6 +132,19 @@ describe('Arrow rows in DuckDB are the rows that were written', () => {
       'c::VARCHAR',
     );
     expect(found[0]).toEqual(batches.flat());
+  });
+
+  test.each([1, 4, 5, 9, 10, 18, 19, 38])('decimals of %d digits', async (precision) => {
+    const most = 10n ** BigInt(precision) - 1n;
+    for (const scale of [0, 1, precision]) {
+      const contract = columnOf('c', 'decimal128', true, { precision, scale });
+      const values = [most, -most, null, 0n, 1n, -1n, most / 2n, null];
+      expect((await throughEngine([[{ contract, values }]]))[0]).toEqual(values);
+      for (const value of [most + 1n, -most - 1n]) {
+        const bytes = encodeColumns([{ contract, values: [0n, value] }]);
+        expect(() => readArrowBatch(bytes, datasetWith([contract]), 2)).toThrow(/digits/);
+      }
+    }
   });
 
   test('no label at all, beside none and beside very many', async () => {

@@ -8,7 +8,7 @@ import {
   widthOf,
 } from '@strongroom/analysis/private-plan';
 import type { DomainValue } from '@strongroom/protocol/analysis-rules';
-import { DUCKDB_TYPES } from './row-group.ts';
+import { duckdbType } from './row-group.ts';
 
 /**
  * SQL for the exact statistics of a query with noise. The rows of each contributor are bounded and
@@ -85,9 +85,13 @@ function inDomain(dimension: Dimension, at: number): string[] {
 }
 
 function literalsOf({ values, type }: Dimension): string[] {
-  return (values ?? []).map(
-    (value) => `CAST(${literalOf(value)} AS ${type ? DUCKDB_TYPES[type] : 'VARCHAR'})`,
-  );
+  return (values ?? []).map((value) => `CAST(${literalOf(value)} AS ${sqlTypeOf(type)})`);
+}
+
+/** Of a decimal only NULL can be in a domain, whatever its digits are. */
+function sqlTypeOf(type: Dimension['type']): string {
+  if (type === null) return 'VARCHAR';
+  return `${duckdbType(type === 'decimal128' ? { type, precision: 38, scale: 0 } : { type })}`;
 }
 
 function literalOf(value: DomainValue): string {

@@ -1,7 +1,9 @@
+import assert from 'node:assert/strict';
 import {
   BIGINT,
   BOOLEAN,
   DATE,
+  DECIMAL,
   DOUBLE,
   type DuckDBType,
   ENUM8,
@@ -19,9 +21,15 @@ import {
   UTINYINT,
   VARCHAR,
 } from '@duckdb/node-api';
-import type { ColumnContract, ColumnType } from '@strongroom/protocol/contract';
+import { type ColumnContract, type ColumnType, digitsOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { type ArrowBatch, type BoolColumn, isValid, type TextColumn } from './arrow-batch.ts';
+import {
+  type ArrowBatch,
+  type BoolColumn,
+  type FixedColumn,
+  isValid,
+  type TextColumn,
+} from './arrow-batch.ts';
 
 /**
  * Several batches of one dataset made ready for one scan: for every column one DuckDB type, and for
@@ -70,7 +78,14 @@ export function makeRowGroup(
   };
 }
 
-export const DUCKDB_TYPES: Readonly<Record<ColumnType, DuckDBType>> = {
+export function duckdbType(column: Parameters<typeof digitsOf>[0]): DuckDBType {
+  const digits = digitsOf(column);
+  if (digits) return DECIMAL(digits.precision, digits.scale);
+  assert(column.type !== 'decimal128', 'a decimal has digits');
+  return TYPES[column.type];
+}
+
+const TYPES: Readonly<Record<Exclude<ColumnType, 'decimal128'>, DuckDBType>> = {
   bool: BOOLEAN,
   int8: TINYINT,
   int16: SMALLINT,
@@ -100,9 +115,29 @@ function makeFixedColumn(
     const validity = plainOrNull(part.validity);
     if (part.kind === 'bool')
       return { values: expandBits(part, arrowBatch.rows), width: 1, validity };
+    const digits = digitsOf(column);
+    if (digits) return { ...narrowDecimals(part, arrowBatch.rows, digits.precision), validity };
     return { values: plain(part.values), width: part.width, validity };
   });
-  return { name: column.name, type: DUCKDB_TYPES[column.type], parts };
+  return { name: column.name, type: duckdbType(column), parts };
+}
+
+/** Arrow has 16 bytes for each, DuckDB as few as hold so many digits (its DecimalType). */
+function narrowDecimals(
+  { values, validity }: FixedColumn,
+  rows: number,
+  precision: number,
+): { values: Uint8Array<ArrayBuffer>; width: number } {
+  const width = precision <= 4 ? 2 : precision <= 9 ? 4 : precision <= 18 ? 8 : 16;
+  if (width === 16) return { values: plain(values), width };
+  const narrow = new Uint8Array(rows * width);
+  for (let row = 0; row < rows; row++) {
+    // Below a null may lie anything; it becomes 0.
+    if (isValid(validity, row)) {
+      narrow.set(values.subarray(row * 16, row * 16 + width), row * width);
+    }
+  }
+  return { values: narrow, width };
 }
 
 /** Arrow packs eight booleans into a byte, DuckDB gives each a byte. */

@@ -8,7 +8,7 @@ import type { ArrowBatch } from './arrow-batch.ts';
 import { ArrowTableFunction } from './arrow-table-function.ts';
 import type { Engine } from './engine.ts';
 import { eventTimeColumnOf, flagsBelow, timeLiteral } from './event-time.ts';
-import { DUCKDB_TYPES, type GroupColumn, makeRowGroup } from './row-group.ts';
+import { duckdbType, type GroupColumn, makeRowGroup } from './row-group.ts';
 import {
   isSessionQuery,
   SESSION_SELECTION,
@@ -243,7 +243,7 @@ function declarations(
   columns: readonly ColumnContract[],
   sessions: readonly SessionQuery[],
 ): string {
-  const declared = columns.map(({ name, type }) => `${quote(name)} ${DUCKDB_TYPES[type]}`);
+  const declared = columns.map((column) => `${quote(column.name)} ${duckdbType(column)}`);
   const late = sessions.map((query) => `${quote(lateName(query))} BOOLEAN`);
   return [...declared, `${STREAM} UTINYINT`, `${BATCH} UINTEGER`, ...late].join(', ');
 }
