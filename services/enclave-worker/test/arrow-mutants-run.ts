@@ -17,9 +17,9 @@ export interface MutantsRun {
 }
 
 const CHUNK = 500;
-const CHUNK_MS = 60_000;
+const CHUNK_MS = 180_000;
 /** A mutant alone, with the start of its child. */
-const ONE_MS = 15_000;
+const ONE_MS = 60_000;
 const HEAP_MB = 128;
 const TICK_MS = 10;
 
