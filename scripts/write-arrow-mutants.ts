@@ -15,13 +15,13 @@ const FILE = join(import.meta.dirname, '../docs/arrow-mutants.md');
 const INTRODUCTION = `# Mutants of Arrow streams
 
 An owner may send any bytes as the Arrow stream of a batch.
-\`services/enclave-worker/test/arrow-mutants.ts\` damages good streams of every column type, with and
-without nulls, of one and of several columns: numbers of the metadata by name, counts, buffers,
-dictionary ids, truncation, splices, bits. A child process reads each mutant with the vault's
-reader. What it takes must be, bit by bit, what apache-arrow reads in the same bytes, and the
-original rows where the damage means nothing; all else must be a refusal by a word of the closed
-list (\`services/enclave-worker/src/vault/engine/arrow-refusal.ts\`). \`npm test\` reads 5,000
-mutants, \`npm run test:long\` as many as here. This page is made by
+\`services/enclave-worker/test/arrow-mutants.ts\` damages good streams of every column type,
+with and without nulls, of one and of several columns: numbers of the metadata by name, counts,
+buffers, dictionary ids, truncation, splices, bits. A child process reads each mutant with the
+vault's reader. What it takes must be, bit by bit, what apache-arrow reads in the same bytes,
+and the original rows where the damage means nothing; all else must be a refusal by a word of
+the closed list (\`services/enclave-worker/src/vault/engine/arrow-refusal.ts\`). \`npm test\`
+reads 5,000 mutants, \`npm run test:long\` as many as here. This page is made by
 \`scripts/write-arrow-mutants.ts\`.
 `;
 

@@ -5,7 +5,7 @@ import type { LockedEngine } from './locked-engine.ts';
 import { checkPlan, type LiteralCast } from './sql-plan.ts';
 import { makeTotal } from './sql-total.ts';
 import { listOf, membersOf, nodeOf, refuse, shapeOf, type TreeNode } from './sql-tree.ts';
-import { SQL_TYPES } from './sql-types.ts';
+import { sqlTypeOf } from './sql-types.ts';
 
 /** From text to tree and back, and to the plan that the engine makes of it. */
 
@@ -74,7 +74,7 @@ async function checkBound(
 
 function declarationOf(contract: Contract, query: Query, relation: string): string {
   const columns = (datasetsOf(contract, relation)[0]?.columns ?? []).map(
-    ({ name, type }) => `"${name}" ${SQL_TYPES[type]}`,
+    (column) => `"${column.name}" ${sqlTypeOf(column)}`,
   );
   const { start, end, number } = SESSION_COLUMNS;
   const more = [`"${start}" TIMESTAMP`, `"${end}" TIMESTAMP`, `"${number}" BIGINT`];

@@ -1,4 +1,5 @@
-import type { ColumnType } from '@strongroom/protocol/contract';
+import assert from 'node:assert/strict';
+import { type ColumnContract, type ColumnType, digitsOf } from '@strongroom/protocol/contract';
 import { NUMBER_TYPES } from './sql-lists.ts';
 import { nodeOf, textOf } from './sql-tree.ts';
 
@@ -12,7 +13,14 @@ export interface TypeName {
 }
 
 /** A contract's columns as the engine holds them. */
-export const SQL_TYPES: Readonly<Record<ColumnType, string>> = {
+export function sqlTypeOf(column: ColumnContract): string {
+  const digits = digitsOf(column);
+  if (digits) return `DECIMAL(${digits.precision}, ${digits.scale})`;
+  assert(column.type !== 'decimal128', 'a decimal has digits');
+  return SQL_TYPES[column.type];
+}
+
+const SQL_TYPES: Readonly<Record<Exclude<ColumnType, 'decimal128'>, string>> = {
   bool: 'BOOLEAN',
   int8: 'TINYINT',
   int16: 'SMALLINT',

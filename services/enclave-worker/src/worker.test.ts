@@ -382,7 +382,7 @@ describe('a worker whose owners have reading keys', () => {
     },
   );
 
-  test('a record that costs four vaults their lives is refused, told, not passed over', async () => {
+  test('a record that costs four vaults their lives is refused, told, not passed by', async () => {
     const world = new World();
     await world.publish('north', rowsOf(2, 20), 2 * HOUR_MS, true);
     await world.publish('south', rowsOf(2, 20), 2 * HOUR_MS, true);

@@ -28,14 +28,12 @@ const wordsOf = (value: bigint, count: number) =>
   );
 
 test('a decimal keeps its value or does not fit', () => {
-  const digits = fc
-    .integer({ min: 1, max: 38 })
-    .chain((precision) =>
-      fc.record({
-        precision: fc.constant(precision),
-        scale: fc.integer({ min: 0, max: precision }),
-      }),
-    );
+  const digits = fc.integer({ min: 1, max: 38 }).chain((precision) =>
+    fc.record({
+      precision: fc.constant(precision),
+      scale: fc.integer({ min: 0, max: precision }),
+    }),
+  );
   const limit = 10n ** 38n - 1n;
   const value = fc.oneof(fc.bigInt(-limit, limit), fc.bigInt(-5n, 5n), fc.constant(1_000n));
   fc.assert(

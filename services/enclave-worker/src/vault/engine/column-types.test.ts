@@ -80,7 +80,7 @@ test('unsigned integers and half-size floats keep their type and value', async (
   const extremes = names
     .map((name) => `min(${name}) AS least_${name}, max(${name}) AS most_${name}`)
     .join(', ');
-  const sql = `SELECT count(*) AS n, ${extremes}, sum(u64) AS s FROM t`;
+  const sql = `SELECT count(*) AS n, ${extremes}, sum(u32) AS s FROM t`;
   const { table } = await answer([times('timestamp-ms', [1, 2]), ...numbers], sql, {
     start: 0,
     end: HOUR_MS,
