@@ -116,7 +116,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     files: VAULT,
-    workspace: [/^(protocol|sealing|analysis)\//],
+    workspace: [/^(protocol|sealing|analysis|privacy)\//],
     outside: [/^apache-arrow$/, /^@duckdb\//, /^jose$/, /^zod$/, /^node:(crypto|assert|util)/],
     walls: [{ behind: /^services\/enclave-worker\/src\/(?!vault\/)/, types: NONE }],
     why: 'the vault has no file, network, clock, logger or log client',

@@ -12,7 +12,7 @@ import {
   type Query,
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { AGGREGATE_ROWS_MAX, CONTINUAL_CELLS_MAX } from '@strongroom/protocol/limits';
+import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
 import type { Privacy } from '@strongroom/protocol/privacy';
 import { type SqlParser, writeTotal } from './sql-bound.ts';
 import { absent, listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
@@ -35,6 +35,8 @@ export interface PrivatePlan {
   readonly outputs: readonly Output[];
   /** A group with a smaller noisy count of contributors is not disclosed. */
   readonly minimumContributors: number;
+  /** A result with more groups shows none. */
+  readonly maximumGroups: number;
 }
 
 export interface Dimension {
@@ -74,7 +76,7 @@ export type Output = { readonly name: string } & (
   | { readonly kind: 'count'; readonly of: number }
   | { readonly kind: 'sum'; readonly of: number; readonly measure: number }
   | Derived<'average'>
-  | (Derived<'variance'> & { readonly squares: number; readonly isSample: boolean })
+  | (Derived<'variance'> & { readonly squares: number })
   | { readonly kind: 'histogram'; readonly of: number; readonly measure: number }
   | {
       readonly kind: 'quantile';
@@ -245,15 +247,17 @@ class Planner {
     this.#checkGroups(top);
     const minimums = this.#tables.map(({ rules }) => rules.minimumContributors?.group ?? 0);
     const minimumContributors = Math.max(...minimums);
+    const maximums = this.#tables.map(({ rules }) => rules.maximumGroups ?? AGGREGATE_ROWS_MAX);
+    const maximumGroups = Math.min(...maximums);
     const isSelected = this.#dimensions.some(({ values }) => values === null);
     if (isSelected) this.#demandSelection(top);
     if (isSelected || minimumContributors > 1) this.#statistic({ kind: 'contributors' });
     const statistics = [...this.#statistics.values()].map(({ statistic }) => statistic);
     const dimensions = this.#dimensions.map(({ expression: _expression, ...each }) => each);
     const measures = this.#measures.map(({ expression: _expression, ...measure }) => measure);
-    const rest = { dimensions, measures, statistics, outputs, minimumContributors };
+    const rest = { dimensions, measures, statistics, outputs, minimumContributors, maximumGroups };
     demandNames(rest, top);
-    this.#demandSize(rest, top);
+    if (groupsOf(dimensions) > AGGREGATE_ROWS_MAX) throw refuse('a domain too large', top);
     return { query: this.#query, privacy: this.#privacy, ...rest, rows: this.#rows(top) };
   }
 
@@ -295,14 +299,14 @@ class Planner {
     if (kind === 'histogram' || kind === 'quantile') {
       const of = this.#statistic({ kind: 'bins', measure });
       if (kind === 'histogram') return { kind, of, measure };
+      if (this.#privacy.continual) throw refuse('a quantile of running totals', node);
       return { kind, of, measure, share: shareOf(more[0]) };
     }
     const rows = this.#rowCount(measure);
     const centred = this.#statistic({ kind: 'centred', measure });
     if (kind === 'average') return { kind, measure, rows, centred };
     const squares = this.#statistic({ kind: 'squares', measure });
-    const isSample = kind === 'variance';
-    return { kind: 'variance', measure, rows, centred, squares, isSample };
+    return { kind, measure, rows, centred, squares };
   }
 
   #distinct(kind: AggregateKind, argument: TreeNode, node: TreeNode): Unnamed<Output> {
@@ -333,7 +337,7 @@ class Planner {
     const rule = table?.rules.columns[name]?.measure;
     if (!table || !column || !rule) throw refuse(`${name} is no measure`, ref);
     const isCount = kind === 'count';
-    const isNumber = /^int|^float64$/.test(column.type);
+    const isNumber = /^u?int|^float/.test(column.type);
     if (!isNumber && !isCount) throw refuse(`noise on ${column.type}`, ref);
     const known = this.#measures.findIndex(
       ({ expression, isCounted }) => placeIn(expression) === placeIn(ref) && isCounted === isCount,
@@ -363,7 +367,7 @@ class Planner {
     const [table, name] = (of && resolve(of.expression, this.#tables)) ?? [];
     const column = table?.columns.find((each) => each.name === name);
     const isWhole = this.#tables.length === 1 && column && !column.nullable;
-    const isSame = isWhole && column.type !== 'float64';
+    const isSame = isWhole && !column.type.startsWith('float');
     return this.#statistic({ kind: 'rows', measure: isSame ? null : measure });
   }
 
@@ -403,22 +407,11 @@ class Planner {
       throw refuse('groups without a domain need a loss with delta', top);
     }
   }
+}
 
-  #demandSize(
-    {
-      dimensions,
-      statistics,
-      measures,
-    }: Pick<PrivatePlan, 'dimensions' | 'statistics' | 'measures'>,
-    top: TreeNode,
-  ): void {
-    const cells = dimensions.reduce((product, { values }) => product * (values?.length ?? 1), 1);
-    if (cells > AGGREGATE_ROWS_MAX) throw refuse('a domain with too many groups', top);
-    const numbers = statistics.reduce((sum, each) => sum + widthOf(each, measures), 0);
-    if (this.#privacy.continual && cells * numbers > CONTINUAL_CELLS_MAX) {
-      throw refuse('running totals of too many groups', top);
-    }
-  }
+/** Of a public domain; 1 for what has none. */
+export function groupsOf(dimensions: readonly Dimension[]): number {
+  return dimensions.reduce((product, { values }) => product * (values?.length ?? 1), 1);
 }
 
 /** The names of the result's columns: a dimension's own, a number's with those of its interval. */
@@ -483,23 +476,14 @@ function larger(one: bigint, other: bigint): bigint {
   return one > other ? one : other;
 }
 
-type AggregateKind =
-  | 'count'
-  | 'sum'
-  | 'average'
-  | 'variance'
-  | 'variance of all'
-  | 'histogram'
-  | 'quantile';
+type AggregateKind = 'count' | 'sum' | 'average' | 'variance' | 'histogram' | 'quantile';
 
 const AGGREGATES: ReadonlyMap<string, AggregateKind> = new Map([
   ['count', 'count'],
   ['count_star', 'count'],
   ['sum', 'sum'],
   ['avg', 'average'],
-  ['variance', 'variance'],
-  ['var_samp', 'variance'],
-  ['var_pop', 'variance of all'],
+  ['var_pop', 'variance'],
   ['histogram', 'histogram'],
   ['quantile_disc', 'quantile'],
 ]);
@@ -590,6 +574,7 @@ function shareOf(node: TreeNode | undefined): bigint {
     throw refuse('a share that is no decimal literal', node);
   }
   const share = BigInt(value) * 10n ** BigInt(DECIMAL_DIGITS - scale);
-  if (share < 0n || share > 10n ** BigInt(DECIMAL_DIGITS)) throw refuse('a share above 1', node);
+  const isShare = share > 0n && share < 10n ** BigInt(DECIMAL_DIGITS);
+  if (!isShare) throw refuse('a share that is not between 0 and 1', node);
   return share;
 }

@@ -8,7 +8,7 @@ import {
   Sha256HexSchema,
   StreamIdSchema,
 } from './fields.ts';
-import { RETRACTIONS_OPEN_MAX } from './limits.ts';
+import { CONTINUAL_NUMBERS_MAX, RETRACTIONS_OPEN_MAX } from './limits.ts';
 import { UsePointSchema } from './use-entry.ts';
 
 /**
@@ -68,6 +68,25 @@ export const QueryLateRowsSchema = z.array(
 );
 export type QueryLateRows = z.infer<typeof QueryLateRowsSchema>;
 
+/** Running totals of a query with noise: sums without it, as secret as the rows. */
+export const QueryTotalsSchema = z.strictObject({
+  /** Start of the period. */
+  period: MillisecondsSchema,
+  /** Windows of it so far. */
+  steps: CountSchema,
+  /** Of the binary tree, those that no larger one covers; the largest first. */
+  nodes: z.array(
+    z.strictObject({
+      level: CountSchema,
+      index: CountSchema,
+      /** Of all that was counted below it. */
+      digest: Sha256HexSchema,
+      sums: z.array(z.string().regex(/^(?!-0$)-?(0|[1-9]\d{0,40})$/)).max(CONTINUAL_NUMBERS_MAX),
+    }),
+  ),
+});
+export type QueryTotals = z.infer<typeof QueryTotalsSchema>;
+
 export const CheckpointSchema = z.strictObject({
   v: z.literal(1),
   contract: ContractIdSchema,
@@ -87,6 +106,8 @@ export const CheckpointSchema = z.strictObject({
       emissions: CountSchema,
       /** Absent when no row was late. */
       late: z.exactOptional(QueryLateRowsSchema),
+      /** Of queries with running totals. */
+      totals: z.exactOptional(QueryTotalsSchema),
     }),
   ),
   /** How far the owners' ledgers of uses go; absent where there are none. */

@@ -476,6 +476,10 @@ export const ERRORS = {
     'a debit is expected to be signed by the attested worker, for the datasets of its query',
     'Treat the debit as forged, or the worker as running under another contract.',
   ),
+  ERR_DEBIT_UNPROVEN: halt(
+    "a result with noise is expected to leave with each owner's receipt for what it uses up",
+    'Ask that owner for its audit log: its service answered without writing the debit down.',
+  ),
   ERR_AUDIT_BROKEN: halt(
     'the audit log is expected to hold every entry that was signed, unchanged and in order',
     'Somebody changed or cut it from this sequence number on: keep it as evidence, ask its owner.',

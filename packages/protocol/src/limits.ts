@@ -148,8 +148,8 @@ export const PRIVACY_BINS_MAX = 256;
 export const PRIVACY_FRACTION_DIGITS_MAX = 9;
 /** Windows under one tree: two weeks of minutes. */
 export const CONTINUAL_WINDOWS_MAX = 32_768;
-/** Groups times numbers of a running total: a checkpoint holds all of them. */
-export const CONTINUAL_CELLS_MAX = 4_096;
+/** Exact numbers of all running totals: a checkpoint holds those of each level of their trees. */
+export const CONTINUAL_NUMBERS_MAX = 8_192;
 
 /** An entry names the conditions that a token missed; more of them are left out. */
 export const AUDIT_ENTRY_CHARACTERS_MAX = 65_536;

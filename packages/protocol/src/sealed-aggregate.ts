@@ -27,17 +27,19 @@ export const CountedInputSchema = z.strictObject({
   sequences: CountSchema,
   /** SHA-256 of the newest of their seals. */
   head: Sha256HexSchema,
-  /** Rows of this stream that lie in the window. */
-  rows: CountSchema,
+  /** Rows of this stream that lie in the window; null where the result has noise. */
+  rows: CountSchema.nullable(),
   /**
    * Rows of this stream that came after a window of this query had closed that holds them, over all
-   * windows so far.
+   * windows so far. Null where the result has noise.
    */
-  lateRows: CountSchema,
+  lateRows: CountSchema.nullable(),
   /** Rows of batches that the owner has taken back in time, over all windows so far. */
   retractedRows: CountSchema,
 });
 export type CountedInput = z.infer<typeof CountedInputSchema>;
+/** As the vault and the stream's owner know it, whatever noise hides from everybody else. */
+export type ExactInput = CountedInput & { readonly rows: number; readonly lateRows: number };
 
 export const AggregateSealSchema = z.strictObject({
   v: z.literal(1),

@@ -28,9 +28,9 @@ export interface OwnerInput {
   readonly streams: number;
   /** Sealed batches that had been counted when the result was made. */
   readonly batches: number;
-  /** Rows inside the window. */
-  readonly rows: number;
-  readonly lateRows: number;
+  /** Rows inside the window; null where noise hides them. */
+  readonly rows: number | null;
+  readonly lateRows: number | null;
   /** Of batches that the owner took back. */
   readonly retractedRows: number;
 }
@@ -47,12 +47,17 @@ function inputsByOwner({ seal, contract }: VerifiedResult): OwnerInput[] {
       owner,
       streams: sum.streams + 1,
       batches: sum.batches + input.sequences,
-      rows: sum.rows + input.rows,
-      lateRows: sum.lateRows + input.lateRows,
+      rows: total(sum.rows, input.rows),
+      lateRows: total(sum.lateRows, input.lateRows),
       retractedRows: sum.retractedRows + input.retractedRows,
     });
   }
   return [...owners.values()];
+}
+
+/** Of which one is hidden, the sum is too. */
+function total(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? null : one + other;
 }
 
 /** The same for a person, one line a fact. */
@@ -84,8 +89,9 @@ function receiptLines({ contract, receipts }: VerifiedResult): string[] {
 }
 
 function inputLine({ owner, streams, batches, rows, lateRows, retractedRows }: OwnerInput): string {
-  const late = lateRows > 0 ? `, ${lateRows} rows came too late so far` : '';
+  const late = lateRows ? `, ${lateRows} rows came too late so far` : '';
   const back = retractedRows > 0 ? `, ${retractedRows} rows were taken back so far` : '';
   const sent = `${streams} ${streams === 1 ? 'stream' : 'streams'}, ${batches} batches`;
-  return `input     ${owner}: ${rows} rows of the window, ${sent}${late}${back}`;
+  const counted = rows === null ? 'rows hidden by noise' : `${rows} rows of the window`;
+  return `input     ${owner}: ${counted}, ${sent}${late}${back}`;
 }

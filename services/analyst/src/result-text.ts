@@ -26,9 +26,13 @@ function titleOf({ seal }: VerifiedResult, query: Query): string {
     seal.suppressedGroups > 0
       ? [`${seal.suppressedGroups} groups under ${query.disclosure.minimumGroupRows} rows withheld`]
       : [];
-  const late = seal.inputs.reduce((sum, { lateRows }) => sum + lateRows, 0);
+  const late = seal.inputs.reduce((sum, { lateRows }) => sum + (lateRows ?? 0), 0);
   const missed = late > 0 ? [`${late} input rows came too late so far`] : [];
-  return [seal.query, window, `${seal.rows} rows`, ...withheld, ...missed].join(' | ');
+  const noise = query.privacy
+    ? [`with noise: each number is between its _low and _high at ${query.privacy.confidence}`]
+    : [];
+  const parts = [seal.query, window, `${seal.rows} rows`, ...withheld, ...missed, ...noise];
+  return parts.join(' | ');
 }
 
 function timeText(milliseconds: number): string {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Contract, Party } from '@strongroom/protocol/contract';
+import { type Contract, type Party, partyOf } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { LEASE_POLL_MS, LEASE_RENEWAL_MS } from '@strongroom/protocol/lease';
@@ -26,6 +26,8 @@ export interface LeaseOptions {
 /** An owner ended the contract, or approved an amendment of it. */
 const ENDED = ['ERR_CONTRACT_REVOKED', 'ERR_CONTRACT_SUPERSEDED'] as const;
 
+type Debits = NonNullable<Outgoing['debits']>;
+
 /** The owner's signed word that the contract has ended. */
 export class Revoked extends StrongroomError {
   readonly owner: string;
@@ -43,6 +45,8 @@ export class LeaseErrands {
   readonly #owners: readonly Party[];
   /** The key that names this vault to the owners; known once its evidence is. */
   #holder: string | undefined;
+  /** The proof of this vault, as an owner's service takes it. */
+  #target: string | undefined;
   #renewing: Promise<void> = Promise.resolve();
   readonly #over = new AbortController();
   readonly #lost = new AbortController();
@@ -78,6 +82,7 @@ export class LeaseErrands {
    */
   async acquire(target: string, holder: string): Promise<void> {
     this.#holder = holder;
+    this.#target = target;
     for (const { owner, statement } of await this.#statements('', { target })) {
       await this.#options.vault.request('lease', { owner, statement });
       this.#options.logger.info('lease-acquired', { party: owner });
@@ -95,11 +100,29 @@ export class LeaseErrands {
     return this.#lost.signal;
   }
 
-  /** What the vault wants to leave, once every owner has agreed. @throws ERR_LEASE_* */
-  async depart({ leaseStep }: Outgoing, records: readonly DoorRecord[]) {
-    if (leaseStep === undefined) return records;
-    const statements = await this.#statements('steps', { step: leaseStep });
-    return (await this.#options.vault.request('depart', { statements })).records;
+  /**
+   * What the vault wants to leave, once every owner has written down what it uses up of a budget,
+   * and has agreed.
+   * @throws ERR_BUDGET_*, ERR_DEBIT_*, ERR_LEASE_*
+   */
+  async depart({ leaseStep, debits = [] }: Outgoing, records: readonly DoorRecord[]) {
+    if (leaseStep === undefined && debits.length === 0) return records;
+    const receipts = await Promise.all(debits.map((each) => this.#debit(each)));
+    const statements =
+      leaseStep === undefined ? [] : await this.#statements('steps', { step: leaseStep });
+    return (await this.#options.vault.request('depart', { statements, receipts })).records;
+  }
+
+  async #debit({ owner, debit }: Debits[number]) {
+    const party = partyOf(this.#options.contract, owner);
+    const path = `ledger/${this.#options.contractId}/debits`;
+    const body = await this.#post(
+      party,
+      path,
+      { target: this.#target, debit },
+      'ERR_DEBIT_INVALID',
+    );
+    return { owner, receipt: memberOf(body, 'receipt') };
   }
 
   async #renew(signal: AbortSignal): Promise<void> {
@@ -141,12 +164,19 @@ export class LeaseErrands {
   }
 
   async #ask(party: Party, path: string, body: object): Promise<unknown> {
-    const { contractId, credentialFor, ca } = this.#options;
-    const url = new URL(`${party.keyRelease?.lease?.url}/leases/${contractId}/${path}`);
+    const { contractId } = this.#options;
+    return await this.#post(party, `leases/${contractId}/${path}`, body, 'ERR_LEASE_INVALID');
+  }
+
+  /** Lease and ledger are at one place: beside keys of another make, or where the keys are. */
+  async #post(party: Party, path: string, body: object, unclear: ErrorCode): Promise<unknown> {
+    const { credentialFor, ca } = this.#options;
+    const { keyRelease } = party;
+    const url = new URL(`${keyRelease?.lease?.url ?? keyRelease?.url}/${path}`);
     const trusted = ca === undefined ? {} : { ca };
     const answer = await postJson(url, body, { ...credentialFor(party.id), ...trusted });
     if (answer.status === 200) return answer.body;
-    throw refusal(party.id, answer);
+    throw refusal(party.id, answer, unclear);
   }
 }
 
@@ -154,13 +184,13 @@ function isHeld({ body }: { readonly body: unknown }): boolean {
   return memberOf(body, 'state') === 'held';
 }
 
-function refusal(owner: string, { status, body }: JsonAnswer): StrongroomError {
+function refusal(owner: string, { status, body }: JsonAnswer, unclear: ErrorCode): StrongroomError {
   const inner = memberOf(memberOf(body, 'error'), 'innererror');
   const code = memberOf(inner, 'code');
   const statement = memberOf(inner, 'statement');
   const ended = ENDED.find((each) => each === code);
   if (ended && typeof statement === 'string') return new Revoked(ended, owner, statement);
-  const unknown: ErrorCode = status >= 500 ? 'ERR_SERVICE_UNREACHABLE' : 'ERR_LEASE_INVALID';
+  const unknown: ErrorCode = status >= 500 ? 'ERR_SERVICE_UNREACHABLE' : unclear;
   return new StrongroomError(isErrorCode(code) ? code : unknown, { party: owner, status });
 }
 

@@ -1,4 +1,7 @@
+// More than 300 lines, because keys, contract and streams of the owners belong together.
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import type { AnalysisRules } from '@strongroom/protocol/analysis-rules';
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import {
   type ColumnContract,
   type Contract,
@@ -34,6 +37,7 @@ export interface DatasetPlan {
   readonly columns: readonly ColumnContract[];
   readonly eventTime?: string;
   readonly streams?: readonly { readonly id: string; readonly partition: number }[];
+  readonly rules?: AnalysisRules;
   /** Of its key encryption key, where the contract names it. */
   readonly keyVersion?: string;
 }
@@ -62,7 +66,8 @@ interface OwnerKeys {
 /** One owner a dataset, named `owner-<dataset>`, and one analyst. */
 export async function agreeOn(
   plans: readonly DatasetPlan[],
-  queries: readonly Pick<Query, 'id' | 'sql' | 'relations' | 'window' | 'latenessMs'>[],
+  queries: readonly (Pick<Query, 'id' | 'sql' | 'relations' | 'window' | 'latenessMs'> &
+    Partial<Pick<Query, 'privacy'>>)[],
   minimumGroupRows = 2,
   /** Where all services of the contract are. */
   servicesUrl = 'https://services.example',
@@ -198,8 +203,8 @@ async function signRelease(
 }
 
 function signAnswer(payload: object, header: { typ: string; kid: string }, releaseKey: KeyObject) {
-  return new CompactSign(new TextEncoder().encode(JSON.stringify(payload)))
-    .setProtectedHeader({ alg: 'RS256', ...header })
+  return new CompactSign(canonicalBytes(payload))
+    .setProtectedHeader({ alg: 'RS256', kid: header.kid, typ: header.typ })
     .sign(releaseKey);
 }
 

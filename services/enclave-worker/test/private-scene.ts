@@ -53,7 +53,7 @@ export const PLACES = ['SFO', 'JFK', 'LHR'];
 const RULES: Record<keyof typeof COLUMNS, AnalysisRules> = {
   visits: {
     columns: {
-      person: { contributor: true, joinKey: {} },
+      person: { contributor: true, joinKey: {}, measure: { functions: ['count_distinct'] } },
       place: { dimension: { values: PLACES }, joinKey: {} },
       delay: { measure: { low: '-10', high: '100.5' } },
       bags: { measure: { low: '0', high: '3' }, dimension: {} },

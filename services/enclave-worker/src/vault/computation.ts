@@ -1,8 +1,8 @@
-import type { Checkpoint } from '@strongroom/protocol/checkpoint';
+import type { Checkpoint, QueryTotals } from '@strongroom/protocol/checkpoint';
 import { type Contract, type Dataset, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import type { DatasetId, StreamId } from '@strongroom/protocol/fields';
-import type { CountedInput } from '@strongroom/protocol/sealed-aggregate';
-import { disclose } from './disclose.ts';
+import type { CountedInput, ExactInput } from '@strongroom/protocol/sealed-aggregate';
+import { type Disclosable, disclose } from './disclose.ts';
 import type { DoorRecord, QueryProgress } from './door.ts';
 import type { Aggregator } from './engine/aggregate.ts';
 import {
@@ -16,6 +16,8 @@ import {
 import type { OpenedBatch } from './held-elements.ts';
 import type { TimeRange } from './kept-batches.ts';
 import { type Judgement, LateRows, type OpenQuery } from './late-rows.ts';
+import type { NoiseSeeds } from './noise-seeds.ts';
+import { PrivateQueries } from './private-queries.ts';
 import { type ResultProof, sealAggregate } from './seal-aggregate.ts';
 import type { StreamSet } from './stream-set.ts';
 import type { Emitted } from './uses.ts';
@@ -27,6 +29,7 @@ export class Computation {
   readonly #streams: ReadonlyMap<DatasetId, StreamSet>;
   readonly #progress: Map<string, Progress>;
   readonly #late = new LateRows();
+  readonly #private: PrivateQueries;
 
   constructor(
     contract: Contract,
@@ -36,6 +39,7 @@ export class Computation {
     this.#contract = contract;
     this.#aggregator = aggregator;
     this.#streams = streams;
+    this.#private = new PrivateQueries(contract, aggregator);
     this.#progress = new Map(
       contract.queries.map((query) => [query.id, { closedUntil: null, done: false, emissions: 0 }]),
     );
@@ -94,6 +98,7 @@ export class Computation {
   async close(
     checkpoint: number,
     proof: ResultProof,
+    seeds: NoiseSeeds,
     bytesMax: number,
   ): Promise<{ records: DoorRecord[]; emitted: Emitted[]; more: boolean }> {
     const records: DoorRecord[] = [];
@@ -103,9 +108,11 @@ export class Computation {
       await this.#aggregator.prepare(query, windows);
       for (const window of windows) {
         if (bytesOf(records) >= bytesMax) return { records, emitted, more: true };
-        const result = await this.#emit(query, window, checkpoint, proof);
+        const result = await this.#emit(query, window, checkpoint, proof, seeds);
         records.push(...result.records);
         emitted.push(result.emitted);
+        // Should an owner's budget be used up, no debit of another window has been made in vain.
+        if (query.privacy) return { records, emitted, more: true };
       }
       this.#checkDone(query);
     }
@@ -140,21 +147,35 @@ export class Computation {
     window: TimeWindow | null,
     checkpoint: number,
     proof: ResultProof,
+    seeds: NoiseSeeds,
   ): Promise<{ records: DoorRecord[]; emitted: Emitted }> {
     const progress = this.#of(query.id);
-    const result = disclose(await this.#aggregator.aggregate(query, window));
+    const result = await this.#disclose(query, window, seeds);
     const inputs = await this.#countInputs(query, window);
-    const place = { window, emission: progress.emissions, inputs };
-    const records = await sealAggregate(result, { ...place, checkpoint }, proof);
+    const place = { window, emission: progress.emissions };
+    const told = query.privacy ? inputs.map(withoutRows) : inputs;
+    const records = await sealAggregate(result, { ...place, inputs: told, checkpoint }, proof);
     progress.emissions += 1;
     if (window === null) progress.done = true;
     else progress.closedUntil = window.end;
     const { rows: groups, suppressedGroups } = result;
-    return { records, emitted: { query, ...place, groups, suppressedGroups } };
+    return { records, emitted: { query, ...place, inputs, groups, suppressedGroups } };
   }
 
-  async #countInputs(query: Query, window: TimeWindow | null): Promise<CountedInput[]> {
-    const inputs: CountedInput[] = [];
+  async #disclose(
+    query: Query,
+    window: TimeWindow | null,
+    seeds: NoiseSeeds,
+  ): Promise<Disclosable> {
+    if (!query.privacy) return disclose(await this.#aggregator.aggregate(query, window));
+    const progress = this.#of(query.id);
+    const { result, totals } = await this.#private.result(query, window, seeds, progress.totals);
+    if (totals) progress.totals = totals;
+    return result;
+  }
+
+  async #countInputs(query: Query, window: TimeWindow | null): Promise<ExactInput[]> {
+    const inputs: ExactInput[] = [];
     for (const streams of this.#inputsOf(query)) {
       const { id } = streams.dataset;
       const counted = streams.counted(await this.#aggregator.rows.countByStream(query, id, window));
@@ -210,10 +231,16 @@ export class Computation {
   }
 }
 
+/** Everybody sees a seal: what noise hides in the result is not written on it. */
+function withoutRows(input: ExactInput): CountedInput {
+  return { ...input, rows: null, lateRows: null };
+}
+
 interface Progress {
   closedUntil: number | null;
   done: boolean;
   emissions: number;
+  totals?: QueryTotals;
 }
 
 const EARLIEST = Number.NEGATIVE_INFINITY;

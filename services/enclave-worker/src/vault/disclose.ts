@@ -4,6 +4,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
 import type { Aggregate } from './engine/aggregate.ts';
 import { encodeResult, type TypedColumn } from './engine/result-types.ts';
+import { type NoisyStatistics, privateColumns } from './private-result.ts';
 
 /**
  * What may leave the vault. Only `disclose` makes one, and only a Disclosable is ever sealed: this
@@ -53,6 +54,15 @@ export class Disclosable {
     return new Disclosable(query, disclosed, kept.length, counts.length - kept.length);
   }
 
+  /**
+   * Numbers that bear noise, which hides every contributor whatever its group is. How many groups
+   * stayed hidden would be an exact number: it is not told.
+   */
+  static discloseNoisy(noisy: NoisyStatistics): Disclosable {
+    const { columns, rows } = privateColumns(noisy);
+    return new Disclosable(noisy.plan.query, columns, rows, 0);
+  }
+
   /** One Arrow IPC stream. */
   encode(): Uint8Array {
     return encodeResult(this.#columns, this.rows);
@@ -64,3 +74,4 @@ export class Disclosable {
 }
 
 export const disclose = Disclosable.disclose;
+export const discloseNoisy = Disclosable.discloseNoisy;

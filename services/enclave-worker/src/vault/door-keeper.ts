@@ -43,7 +43,7 @@ export class DoorKeeper {
         await vault.leases.accept(request.request);
         return {};
       case 'depart':
-        return { records: await vault.leases.depart(request.request.statements) };
+        return { records: await vault.leases.depart(...wordsIn(request.request)) };
       case 'stop':
         return { records: await vault.stop(request.request) };
       case 'proof':
@@ -111,7 +111,10 @@ const RequestSchema = z.discriminatedUnion('verb', [
   }),
   verbSchema('claims', { challenges: z.exactOptional(z.record(z.string(), z.string())) }),
   verbSchema('lease', StatementOfShape),
-  verbSchema('depart', { statements: z.array(z.strictObject(StatementOfShape)) }),
+  verbSchema('depart', {
+    statements: z.array(z.strictObject(StatementOfShape)),
+    receipts: z.array(z.strictObject({ owner: z.string(), receipt: z.unknown() })),
+  }),
   verbSchema('stop', StatementOfShape),
   verbSchema('proof', { proof: z.string() }),
   verbSchema('release', { owner: z.string(), keyId: z.string(), jws: z.string() }),
@@ -147,10 +150,22 @@ function savedIn(
   return [checkpoints, prepared.map(({ seal }, index) => ({ seal, value: valueAt(index) }))];
 }
 
-function departing({ prepared, records, leaseStep }: Departure, answer: object = {}): Result {
+function wordsIn({ statements, receipts }: DoorVerbs['depart']['request']) {
+  return [statements, receipts] as const;
+}
+
+function departing(
+  { prepared, records, leaseStep, debits }: Departure,
+  answer: object = {},
+): Result {
+  const owed = debits?.map(({ owner, jws }) => ({ owner, debit: jws }));
   return {
     records: prepared ? [prepared, ...records] : records,
-    answer: leaseStep === undefined ? answer : { ...answer, leaseStep },
+    answer: {
+      ...answer,
+      ...(leaseStep === undefined ? {} : { leaseStep }),
+      ...(owed ? { debits: owed } : {}),
+    },
   };
 }
 

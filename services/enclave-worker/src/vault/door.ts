@@ -38,9 +38,15 @@ export interface DoorVerbs {
   proof: { request: { proof: string }; answer: NoMembers };
   /** An owner's grant of its lease. */
   lease: { request: { owner: string; statement: string }; answer: NoMembers };
-  /** The owners' word on the step that waits; what it holds back comes as records. */
+  /**
+   * The owners' word on the step that waits, and their receipts for what it uses up of their
+   * budgets; what it holds back comes as records.
+   */
   depart: {
-    request: { statements: readonly { owner: string; statement: string }[] };
+    request: {
+      statements: readonly { owner: string; statement: string }[];
+      receipts: readonly { owner: string; receipt: unknown }[];
+    };
     answer: NoMembers;
   };
   /** An owner has ended the contract: every key is forgotten, and a signed notice is the record. */
@@ -77,10 +83,12 @@ export interface DoorVerbs {
 type NoMembers = Readonly<Record<never, never>>;
 /**
  * What is to leave: the record of the prepared step, and then the step itself. With a lease step
- * that one is not there yet: the owners have to confirm it first.
+ * or debits that one is not there yet: the owners have to confirm it first.
  */
 export interface Outgoing {
   readonly leaseStep?: string;
+  /** Compact JWSs for the owners' ledgers: without their receipts nothing leaves. */
+  readonly debits?: readonly { readonly owner: string; readonly debit: string }[];
 }
 
 /** A step that was prepared, as it lies on the log. */

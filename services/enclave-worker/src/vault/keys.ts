@@ -154,14 +154,26 @@ export class VaultKeys {
    * @throws ERR_KEY_NOT_RELEASED naming the owner whose share is missing
    */
   stateKey(): KeyObject {
+    return createSecretKey(this.#derived('strongroom/state/v1'));
+  }
+
+  /**
+   * What the noise of results comes from: like the state key, and never the same bytes.
+   * @throws ERR_KEY_NOT_RELEASED naming the owner whose share is missing
+   */
+  noiseSecret(): Uint8Array {
+    return this.#derived('strongroom/noise/v1');
+  }
+
+  #derived(use: string): Uint8Array {
     const shares = ownersOf(this.#contract).map((owner) => {
       const share = this.#stateShares.get(owner.id);
       if (!share) throw new StrongroomError('ERR_KEY_NOT_RELEASED', { party: owner.id });
       return share;
     });
-    const info = `strongroom/state/v1 ${this.claims.contract}`;
+    const info = `${use} ${this.claims.contract}`;
     const derived = hkdfSync('sha256', Buffer.concat(shares), new Uint8Array(0), info, 32);
-    return createSecretKey(new Uint8Array(derived));
+    return new Uint8Array(derived);
   }
 }
 

@@ -11,6 +11,7 @@ import {
 } from '@strongroom/protocol/lease';
 import { AGGREGATE_KID } from '@strongroom/protocol/sealed-aggregate';
 import type { Signer } from '@strongroom/sealing/sign';
+import { Debits, type ReceiptOf, type SignedDebit } from './debits.ts';
 import type { DoorRecord } from './door.ts';
 import { openIssuerJws } from './issuer-jws.ts';
 
@@ -24,6 +25,8 @@ interface Step {
 export interface Departure {
   readonly records: readonly DoorRecord[];
   readonly leaseStep?: string;
+  /** What owners have to write down first. */
+  readonly debits?: readonly SignedDebit[];
   /** To be on the log before anything else is done. */
   readonly prepared?: DoorRecord;
 }
@@ -43,12 +46,20 @@ export class Leases {
   readonly #contractId: ContractId;
   readonly #signer: Signer;
   readonly #granted = new Map<PartyId, LeaseStatement>();
-  #waiting: { readonly step: Step; readonly records: readonly DoorRecord[] } | undefined;
+  readonly #debits: Debits;
+  #waiting:
+    | {
+        readonly step: Step;
+        readonly records: readonly DoorRecord[];
+        readonly debits: readonly SignedDebit[];
+      }
+    | undefined;
 
   constructor(contract: Contract, contractId: ContractId, signer: Signer) {
     this.#contract = contract;
     this.#contractId = contractId;
     this.#signer = signer;
+    this.#debits = new Debits(contract, contractId, signer);
   }
 
   /** Owners that keep a lease of their own; often all, and none in an older contract. */
@@ -97,7 +108,8 @@ export class Leases {
   }
 
   /**
-   * Records leave at once where no owner keeps a lease; elsewhere they wait for the word of each.
+   * Records leave at once where no owner keeps a lease and no result has noise; elsewhere they wait
+   * for the word of each.
    * @throws ERR_LEASE_INVALID while others wait
    */
   async hold(
@@ -105,19 +117,29 @@ export class Leases {
     records: readonly DoorRecord[],
     epoch: number,
   ): Promise<Departure> {
-    if (this.owners.length === 0) return { records };
+    const debits = await this.#debits.of(records);
+    const owed = debits.length > 0 ? { debits } : {};
+    if (this.owners.length === 0 && debits.length === 0) return { records };
     if (this.#waiting) throw new StrongroomError('ERR_LEASE_INVALID', { problem: 'a step waits' });
-    this.#waiting = { step: { from, to }, records };
+    this.#waiting = { step: { from, to }, records, debits };
+    if (this.owners.length === 0) return { records: [], ...owed };
     const payload: LeaseStep = { v: 1, contract: this.#contractId, epoch, from, to };
     const header = { typ: LEASE_STEP_JWS_TYPE, kid: AGGREGATE_KID };
     const leaseStep = await this.#signer.sign(canonicalBytes(payload), header);
-    return { records: [], leaseStep };
+    return { records: [], leaseStep, ...owed };
   }
 
-  /** @throws ERR_LEASE_INVALID unless every owner has confirmed exactly the step that waits */
-  async depart(statements: readonly StatementOf[]): Promise<readonly DoorRecord[]> {
+  /**
+   * @throws ERR_LEASE_INVALID unless every owner has confirmed exactly the step that waits;
+   *   ERR_DEBIT_UNPROVEN unless every owner has written down what it uses up
+   */
+  async depart(
+    statements: readonly StatementOf[],
+    receipts: readonly ReceiptOf[] = [],
+  ): Promise<readonly DoorRecord[]> {
     if (!this.#waiting) throw new StrongroomError('ERR_LEASE_INVALID', { problem: 'no step' });
-    const { step, records } = this.#waiting;
+    const { step, records, debits } = this.#waiting;
+    await this.#debits.demandReceipts(debits, receipts);
     const confirmed = new Set<string>();
     for (const each of statements) {
       const { state, from, to } = await this.#open(each.owner, each.statement);

@@ -3,7 +3,7 @@ import { type Contract, type Dataset, streamsOf } from '@strongroom/protocol/con
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, DatasetId, StreamId } from '@strongroom/protocol/fields';
 import { CIPHERTEXT_BYTES_MAX, HELD_BYTES_MAX } from '@strongroom/protocol/limits';
-import type { CountedInput } from '@strongroom/protocol/sealed-aggregate';
+import type { ExactInput } from '@strongroom/protocol/sealed-aggregate';
 import type { InputProgress } from './engine/window.ts';
 import { DatasetStream } from './stream.ts';
 
@@ -106,7 +106,7 @@ export class StreamSet {
    * What the streams contributed to a result; nothing of one that was never seen.
    * @param rows by the stream's index, those that lie in the window
    */
-  counted(rows: ReadonlyMap<number, number>): CountedInput[] {
+  counted(rows: ReadonlyMap<number, number>): ExactInput[] {
     return this.streams.flatMap((stream) => stream.counted(rows.get(stream.index) ?? 0) ?? []);
   }
 

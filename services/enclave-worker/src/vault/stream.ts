@@ -5,7 +5,7 @@ import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/er
 import type { ContractId, StreamId } from '@strongroom/protocol/fields';
 import { RETRACTIONS_OPEN_MAX } from '@strongroom/protocol/limits';
 import type { QuarantinedRecord } from '@strongroom/protocol/quarantine-entry';
-import type { CountedInput } from '@strongroom/protocol/sealed-aggregate';
+import type { ExactInput } from '@strongroom/protocol/sealed-aggregate';
 import type { BatchSeal, Manifest, Opening, Retraction } from '@strongroom/protocol/sealed-batch';
 import { StreamCheck } from '@strongroom/sealing/stream-check';
 import type { StreamProgress } from './door.ts';
@@ -256,7 +256,7 @@ export class DatasetStream {
   }
 
   /** What this stream contributed to a result. */
-  counted(rows: number): CountedInput | undefined {
+  counted(rows: number): ExactInput | undefined {
     if (!this.#check || !this.#id) return undefined;
     const { epoch, sequence, head } = this.#check.point;
     return {

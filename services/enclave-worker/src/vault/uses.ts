@@ -3,7 +3,7 @@ import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import type { ContractId, DatasetId, PartyId } from '@strongroom/protocol/fields';
 import type { WrappingKey } from '@strongroom/protocol/public-key';
-import type { CountedInput } from '@strongroom/protocol/sealed-aggregate';
+import type { ExactInput } from '@strongroom/protocol/sealed-aggregate';
 import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import {
   ownersWithUses,
@@ -24,7 +24,7 @@ export interface Emitted {
   readonly query: Query;
   readonly window: TimeWindow | null;
   readonly emission: number;
-  readonly inputs: readonly CountedInput[];
+  readonly inputs: readonly ExactInput[];
   readonly groups: number;
   readonly suppressedGroups: number;
 }

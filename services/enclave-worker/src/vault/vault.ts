@@ -24,6 +24,7 @@ import { Aggregator } from './engine/aggregate.ts';
 import { takeEntries } from './intake.ts';
 import { VaultKeys } from './keys.ts';
 import { type Departure, Leases, type StatementOf } from './leases.ts';
+import { NoiseSeeds } from './noise-seeds.ts';
 import { Quarantine } from './quarantine.ts';
 import { proofHash, type ResultProof } from './seal-aggregate.ts';
 import { answerChallenge, Refusals } from './statement.ts';
@@ -206,6 +207,7 @@ export class Vault {
     const { records, emitted, more } = await this.#computation.close(
       this.#steps.sequence,
       this.#proof(),
+      new NoiseSeeds(this.#keys.noiseSecret(), this.#contractId),
       CLOSING_BYTES,
     );
     await this.#computation.forget();

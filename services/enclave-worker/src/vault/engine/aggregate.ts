@@ -65,6 +65,11 @@ export class Aggregator {
     return this.#rows;
   }
 
+  /** Of a query with noise. */
+  planOf(query: Query): PrivatePlan | undefined {
+    return this.#queries.get(query.id)?.plan;
+  }
+
   append(dataset: DatasetId, batches: readonly StoredBatch[], keepFrom: number): Promise<void> {
     return this.#rows.append(dataset, batches, keepFrom);
   }
@@ -103,7 +108,7 @@ export class Aggregator {
    * @throws ERR_QUERY_FAILED, ERR_VAULT_MEMORY, ERR_LIMIT_EXCEEDED
    */
   async statistics(query: Query, window: TimeWindow | null, orderKey: string): Promise<Statistics> {
-    const plan = this.#queries.get(query.id)?.plan;
+    const plan = this.planOf(query);
     if (!plan) throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
     await this.#rows.showWindow(query, window);
     const facts = { query: query.id };

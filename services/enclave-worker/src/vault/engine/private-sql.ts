@@ -103,12 +103,13 @@ function literalOf(value: DomainValue): string {
 function clamped(measure: Measure, at: number): string {
   const name = measureName(at);
   const { type, digits, low, high, isCounted } = measure;
-  const isNumber = type === 'float64' ? `AND NOT isnan(${name})` : '';
+  const isFloat = type.startsWith('float');
+  const isNumber = isFloat ? `AND NOT isnan(${name})` : '';
   const bounded = (value: string) => `least(greatest(${value}, ${low}), ${high})`;
   const scale = 10n ** BigInt(digits);
-  const double = `least(greatest(${name}, ${low} / ${scale}::DOUBLE), ${high} / ${scale}::DOUBLE)`;
-  const units =
-    type === 'float64' ? `round(${double} * ${scale})::HUGEINT` : `${name}::HUGEINT * ${scale}`;
+  const ends = [low, high].map((end) => `${end} / ${scale}::DOUBLE`);
+  const double = `least(greatest(${name}::DOUBLE, ${ends[0]}), ${ends[1]})`;
+  const units = isFloat ? `round(${double} * ${scale})::HUGEINT` : `${name}::HUGEINT * ${scale}`;
   const value = isCounted ? '0::HUGEINT' : bounded(units);
   return `CASE WHEN ${name} IS NOT NULL ${isNumber} THEN ${value} END AS ${name}`;
 }
