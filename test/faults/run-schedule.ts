@@ -43,7 +43,7 @@ const HEAD = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf
 const COMMIT = HEAD.status === 0 ? HEAD.stdout.trim() : '';
 const PROGRESS_MS_MAX = 30_000;
 /** What a machine that is asked for several times what it has says of time is nothing. */
-const CROWDED_LOAD_A_CORE = 3;
+export const CROWDED_LOAD_A_CORE = 3;
 const CROWDED_TIMES = 4;
 /** A part follows its predecessor's result, or after so long. */
 const PACE_MS = 2_500;
