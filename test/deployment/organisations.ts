@@ -5,12 +5,12 @@ import { type CreateKeyOptions, type JsonWebKey, KeyClient } from '@azure/keyvau
 import { createSimulatedPlatform } from '@strongroom/attestation/insecure';
 import { DENY_ALL_POLICY, releasePolicyFor } from '@strongroom/attestation/release-policy';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
-import type { Contract, SignedContract } from '@strongroom/protocol/contract';
+import { type Contract, parseContract, type SignedContract } from '@strongroom/protocol/contract';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { freePort } from '@strongroom/record-log/free-port';
 import { createIdentity, parseIdentity } from '@strongroom/sealing/identity';
 import { signContract } from '@strongroom/sealing/sign';
-import { verifyContract } from '@strongroom/sealing/verify';
+import { readContract, verifyContract } from '@strongroom/sealing/verify';
 import { createRunAuthority, type RunAuthority } from './certificates.ts';
 import { httpsGetJson, httpsPutJson } from './https-json.ts';
 import { startLedgerBeside } from './ledger-beside.ts';
@@ -57,6 +57,12 @@ type StopSignal = 'SIGTERM' | 'SIGKILL';
 export interface Organisations extends Agreement {
   /** Another contract of the same parties; keys are from then on released under this one. */
   agreeAgain(title: string): Promise<Agreement>;
+  /** What follows a contract, signed by these parties; no service knows it yet. */
+  amend(before: Agreement, members: object, signers?: readonly string[]): Promise<Agreement>;
+  /** One owner's service is given it. @returns its answer's status */
+  approve(owner: string, agreement: Agreement): Promise<void>;
+  /** All services are given it, and keys are from then on released under this one. */
+  changeOver(agreement: Agreement): Promise<void>;
   whileStopped(
     owner: string,
     act: (data: string) => Promise<void>,
@@ -105,6 +111,14 @@ export async function setUp(
   return {
     ...(await agree(plan.contract(parts))),
     agreeAgain: (title) => agree({ ...plan.contract(parts), title }),
+    amend: (before, members, signers = Object.keys(texts)) =>
+      amendmentOf(
+        before,
+        members,
+        signers.map((party) => texts[party] ?? ''),
+      ),
+    approve: (owner, agreement) => approve(vaults[owner], agreement, folders),
+    changeOver: (agreement) => allowRelease(vaults, agreement, folders, plan),
     whileStopped: async (owner, act, signal) => vaults[owner]?.whileStopped(act, signal),
   };
 }
@@ -257,19 +271,40 @@ async function agreeOnContract(
   return { signed: signed as SignedContract, contract, contractId };
 }
 
+async function amendmentOf(
+  before: Agreement,
+  members: object,
+  identities: readonly string[],
+): Promise<Agreement> {
+  const link = { version: before.contract.version + 1, previous: before.contractId };
+  const contract = parseContract({ ...before.contract, ...link, ...members });
+  let signed: Contract | SignedContract = contract;
+  for (const text of identities) signed = await signContract(signed, parseIdentity(text));
+  const { contractId } = await readContract(JSON.stringify(signed));
+  return { signed: signed as SignedContract, contract, contractId };
+}
+
+async function approve(vault: Vault | undefined, agreement: Agreement, folders: Folders) {
+  if (!vault) throw new Error('an owner without a service');
+  const { url, lease, adminToken } = vault;
+  const options = { ca: folders.authority.caPem, token: adminToken };
+  for (const service of lease ? [url, lease.url] : [url]) {
+    await httpsPutJson(`${service}/contracts/${agreement.contractId}`, agreement.signed, options);
+  }
+}
+
 /** Each owner gives its service the contract that it signed, and the policy that follows. */
 async function allowRelease(
   vaults: Readonly<Record<string, Vault>>,
-  { signed, contract, contractId }: Agreement,
+  agreement: Agreement,
   folders: Folders,
   plan: DeploymentPlan,
 ): Promise<void> {
+  const { contract, contractId } = agreement;
   const releasePolicy = encodedPolicy(releasePolicyFor(contract, contractId));
-  for (const [owner, { url, client, adminToken, keyId, lease }] of Object.entries(vaults)) {
-    const options = { ca: folders.authority.caPem, token: adminToken };
-    for (const service of lease ? [url, lease.url] : [url]) {
-      await httpsPutJson(`${service}/contracts/${contractId}`, signed, options);
-    }
+  for (const [owner, vault] of Object.entries(vaults)) {
+    const { client, keyId } = vault;
+    await approve(vault, agreement, folders);
     // Of the wrapping key the version that contracts name, of the others the only one.
     const [, version = ''] = keyId.split('/');
     await client.updateKeyProperties(WRAPPING_KEY_ID, version, { releasePolicy });
