@@ -89,7 +89,9 @@ export class WindowTruth {
   #closeWhole({ id, inputs }: WindowedQuery): void {
     const isOver = inputs.every((input) => this.inputs[input]?.final);
     if (!isOver || (this.emitted[id]?.length ?? 0) > 0) return;
-    this.emitted[id]?.push({ start: null, groups: [this.#rowsOf(inputs)], lateRows: {} });
+    const rows = this.#rowsOf(inputs);
+    // A group without a row is below any minimum.
+    this.emitted[id]?.push({ start: null, groups: rows.length > 0 ? [rows] : [], lateRows: {} });
   }
 
   #closeTimed(query: WindowedQuery, sizeMs: number): void {

@@ -260,6 +260,9 @@ const run = fc.record({
   ends: fc.shuffledSubarray<'east' | 'west'>(['east', 'west'], { minLength: 2 }),
 });
 
+/** Owners that end without a row. */
+const SILENT = { variant: 0, steps: [], namesAfter: 0, ends: ['east' as const, 'west' as const] };
+
 describe('windows of every kind', () => {
   test('hold what plain truth says, whatever comes late and wherever it crashes', async () => {
     const numRuns = process.env['STRONGROOM_LONG'] === '1' ? 1_000 : 20;
@@ -270,7 +273,7 @@ describe('windows of every kind', () => {
         for (const each of ends) all.push({ kind: 'end', dataset: each }, { kind: 'close' });
         await compare(variant, all);
       }),
-      { numRuns, endOnFailure: process.env['STRONGROOM_LONG'] !== '1' },
+      { numRuns, endOnFailure: process.env['STRONGROOM_LONG'] !== '1', examples: [[SILENT]] },
     );
   }, 3_600_000);
 });
