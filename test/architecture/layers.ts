@@ -38,7 +38,7 @@ export const LAYERS: readonly Layer[] = [
   {
     files: /^packages\/analysis\/src\//,
     workspace: [/^protocol\//],
-    outside: [/^@duckdb\//, /^node:assert\/strict$/],
+    outside: [/^@duckdb\//, /^node:(assert\/strict|crypto)$/],
     why: 'analysis judges SQL and loads protocol only',
   },
   {
@@ -156,6 +156,8 @@ export const LAYERS: readonly Layer[] = [
       /^attestation\/(?!insecure)/,
       /^sealing\/(identity|sign|verify|wrap|audit|merkle|notice|lease|key-shares)$/,
       /^sealing\/(amendment|sign-amendment)$/,
+      // The gate and the rules, as the vault asks them; an engine without any row.
+      /^analysis\/(explain|locked-engine)$/,
       // An owner's own ledger of uses and quarantine.
       /^sealing\/(open-use|use-chain|open-quarantine)$/,
     ],

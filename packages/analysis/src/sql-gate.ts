@@ -1,6 +1,9 @@
 import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { SESSION_COLUMNS } from '@strongroom/protocol/windows';
+import { type Controls, withControls } from './control-columns.ts';
+import { type Judgement, judgeQuery } from './rule-judge.ts';
+import { rulesOf } from './rules.ts';
 import { parseOne, type SqlParser, writeOut, writeTotal } from './sql-bound.ts';
 import { checkModifiers, withTotalOrder } from './sql-order.ts';
 import { checkSelect } from './sql-select.ts';
@@ -17,13 +20,16 @@ export interface CheckedQuery {
   readonly groupRowsIndex: number;
   /** Names of the columns that the text can mean; null when it says `*` somewhere. */
   readonly columnNames: ReadonlySet<string> | null;
+  readonly controls: Controls;
+  /** Every column that it reads, and what for. */
+  readonly reads: Judgement['reads'];
 }
 
 /**
  * Decides whether a contract's SQL may run. It judges the tree of the parser that will run it, so
  * that the two cannot disagree about what the text says.
  * @throws ERR_QUERY_REFUSED naming the query, the place and, where it is known, its position;
- *   ERR_VAULT_MEMORY
+ *   ERR_QUERY_AGAINST_RULES, ERR_VAULT_MEMORY
  */
 export async function checkQuery(
   parser: SqlParser,
@@ -44,16 +50,23 @@ export async function checkQuery(
     }
     const resultNames = checkResultNames(top);
     const groupRowsIndex = findGroupRows(top, resultNames, query.disclosure.groupRowsColumn);
+    const rules = rulesOf(contract, query);
+    const judgement = judgeQuery(top, rules);
     const ordered = withTotalOrder(top);
     // Of a query with noise the vault runs another text, of the same FROM and WHERE.
     const sql = isPrivate
       ? await writeOut(parser, ordered)
       : await writeTotal(parser, contract, query, ordered);
-    return { query, sql, groupRowsIndex, columnNames: columnNamesIn(top) };
+    const controlled = await withControls(parser, { sql, top }, rules, judgement);
+    const { controls, reads } = { ...controlled, ...judgement };
+    const columnNames = columnNamesIn(controlled.top);
+    return { query, sql: controlled.sql, groupRowsIndex, columnNames, controls, reads };
   } catch (error) {
     // Memory that ran out says nothing about the query, and may be there at the next attempt.
     if (!(error instanceof StrongroomError) || error.code === 'ERR_VAULT_MEMORY') throw error;
-    throw new StrongroomError('ERR_QUERY_REFUSED', { ...error.facts, query: query.id });
+    const isRule = error.code === 'ERR_QUERY_AGAINST_RULES';
+    const code = isRule ? error.code : 'ERR_QUERY_REFUSED';
+    throw new StrongroomError(code, { ...error.facts, query: query.id });
   }
 }
 

@@ -19,6 +19,9 @@ export const AGGREGATE_NAMES = [
   'max',
   'stddev',
   'variance',
+  // Over bins that the contract fixes, in queries with noise.
+  'histogram',
+  'quantile',
 ] as const;
 export type AggregateName = (typeof AGGREGATE_NAMES)[number];
 

@@ -524,6 +524,14 @@ export const ERRORS = {
     'the query is expected to use only the statements, functions and tables of the contract',
     'Change the SQL at the place that is named and have all parties sign again.',
   ),
+  ERR_QUERY_AGAINST_RULES: halt(
+    'the query is expected to keep to the analysis rules of every owner whose data it reads',
+    'Change the SQL at the place that is named, or agree with the owner on other rules.',
+  ),
+  ERR_RULES_WEAKER: halt(
+    'every demand of the rules that are imported is expected to have a counterpart here',
+    'Read what is weaker; keep to it by other means and add --accept-weaker, or do not import.',
+  ),
   ERR_QUERY_FAILED: halt(
     'the query is expected to run on the data of its window',
     "Check the SQL against the contract's columns; no engine text leaves the vault.",

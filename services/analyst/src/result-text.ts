@@ -22,9 +22,10 @@ function titleOf({ seal }: VerifiedResult, query: Query): string {
   const window = seal.window
     ? `${timeText(seal.window.start)} to ${timeText(seal.window.end)}`
     : 'whole data';
+  const { minimumGroupRows } = query.disclosure;
   const withheld =
     seal.suppressedGroups > 0
-      ? [`${seal.suppressedGroups} groups under ${query.disclosure.minimumGroupRows} rows withheld`]
+      ? [`${seal.suppressedGroups} groups withheld (${minimumGroupRows} rows, rules)`]
       : [];
   const late = seal.inputs.reduce((sum, { lateRows }) => sum + (lateRows ?? 0), 0);
   const missed = late > 0 ? [`${late} input rows came too late so far`] : [];

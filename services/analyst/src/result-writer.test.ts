@@ -244,7 +244,7 @@ describe('table', () => {
     });
     const text = await readFile(file, 'utf8');
     expect(text).toContain('daily | 2001-01-01T00:00:00.000Z to 2001-01-02T00:00:00.000Z | 1 rows');
-    expect(text).toContain('1 groups under 5 rows withheld');
+    expect(text).toContain('1 groups withheld (5 rows, rules)');
     expect(text).not.toContain('too late');
     expect(text).toContain('\\u{1b}[2J\\u{a}window: forged');
     expect(text).not.toContain('\u001b');

@@ -77,7 +77,7 @@ describe('a contract', () => {
       facts: { missing: [...PARTIES] },
     });
     for (const [index, party] of PARTIES.entries()) {
-      const signed = await sign('contract.json', party, outside);
+      const signed = await sign('contract.json', party, index === 0 ? outside : inside);
       expect(signed.data).toMatchObject({ party, missing: PARTIES.slice(index + 1) });
     }
     const verified = await verify('contract.json', outside);

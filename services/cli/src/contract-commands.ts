@@ -12,6 +12,8 @@ import type { Command } from 'commander';
 import { addAmendmentCommands } from './amendment-commands.ts';
 import { changeLines, changesBetween } from './amendment-diff.ts';
 import { predecessorIn, stateOf } from './amendment-state.ts';
+import { addCheckCommands, throwRefusal } from './check-commands.ts';
+import { checkQueries } from './check-queries.ts';
 import { confirmByTyping } from './confirm.ts';
 import { contractFromDraft, readJsonFile } from './contract-draft.ts';
 import { CONTRACT_EXAMPLE } from './contract-example.ts';
@@ -60,6 +62,7 @@ export function addContractCommands(program: Command): void {
   leafCommand(contract, 'id', 'print the contract id', 'strongroom contract id contract.json')
     .argument('<file>', 'contract file')
     .action(printId);
+  addCheckCommands(contract);
 }
 
 interface NewOptions {
@@ -79,6 +82,7 @@ async function newContract(options: NewOptions): Promise<void> {
     throw new StrongroomError('ERR_USAGE', { problem: '--draft and --out, or --example' });
   }
   const contract = await contractFromDraft(draft);
+  throwRefusal(await checkQueries(contract));
   const unsigned = { payload: encodeBase64url(contractBytes(contract)), signatures: [] };
   const text = JSON.stringify(unsigned);
   const { contractId } = await readContract(text);
@@ -113,6 +117,9 @@ async function sign(options: SignOptions): Promise<void> {
   const { contractId, signatures } = await readContract(text);
   const state = await stateOf(signed, signatures, contract, amendment);
   const facts = { contract: contractId, party: identity.party, ...state.facts };
+  for (const { query, refusal } of await checkQueries(contract)) {
+    if (refusal) printNotice(`no vault will run the query ${query.id}: see contract check`);
+  }
   const title = printable(contract.title);
   const lines = [`${identity.party} has signed "${title}"`, contractId, ...state.lines];
   printResult(options.json, facts, lines.join('\n'));

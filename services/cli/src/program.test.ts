@@ -130,6 +130,7 @@ test('completion knows every command and option', () => {
   const words = new Map(wordsByPath(createProgram()).map((each) => [each.path, each.words]));
   expect(words.get('contract')).toEqual([
     ...['new', 'sign', 'verify', 'show', 'propose', 'diff', 'review', 'approve', 'id'],
+    ...['check', 'rules'],
   ]);
   expect(words.get('contract sign')).toEqual([
     ...['--json', '--contract', '--identity', '--previous', '--yes'],

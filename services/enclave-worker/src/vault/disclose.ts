@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { domainText } from '@strongroom/analysis/rules';
 import type { Query } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
@@ -30,23 +31,27 @@ export class Disclosable {
   }
 
   /**
-   * Drops every group that has fewer rows than the contract's minimum.
+   * Drops every group that has fewer rows than the contract's minimum, or that an owner's rules
+   * keep back; what was counted for them stays here.
    * @throws ERR_LIMIT_EXCEEDED when more rows remain than a result may have
    */
   static disclose(aggregate: Aggregate): Disclosable {
-    const { query, columns, groupRowsIndex } = aggregate;
+    const { query, columns, groupRowsIndex, controls } = aggregate;
     const minimum = BigInt(query.disclosure.minimumGroupRows);
     const counts = columns[groupRowsIndex]?.values ?? [];
     const kept: number[] = [];
     for (const [row, count] of counts.entries()) {
       // What is no count is no large group.
-      if (typeof count === 'bigint' && count >= minimum) kept.push(row);
+      const isLarge = typeof count === 'bigint' && count >= minimum;
+      if (isLarge && keepsToRules(aggregate, row)) kept.push(row);
     }
+    if (kept.length > controls.maximumGroups) kept.length = 0;
     if (kept.length > AGGREGATE_ROWS_MAX) {
       const limit = 'AGGREGATE_ROWS_MAX';
       throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit, query: query.id });
     }
-    const disclosed = columns.map(({ name, type, values }) => ({
+    const shown = columns.slice(0, controls.firstIndex ?? columns.length);
+    const disclosed = shown.map(({ name, type, values }) => ({
       name,
       type,
       values: kept.map((row) => values[row] ?? null),
@@ -71,6 +76,24 @@ export class Disclosable {
   toJSON(): never {
     assert.fail('a result leaves sealed or not at all');
   }
+}
+
+/**
+ * Contributors of each table, together and of each owner: none at all, or enough of them; and some
+ * of one table. A dimension with a domain has a value of it.
+ */
+function keepsToRules({ columns, controls }: Aggregate, row: number): boolean {
+  const { counts, domains } = controls;
+  const found = counts.map(({ index }) => columns[index]?.values[row]);
+  const isEnough = found.every((count, at) => {
+    const minimum = BigInt(counts[at]?.minimum ?? 1);
+    return typeof count === 'bigint' && (count === 0n || count >= minimum);
+  });
+  const isAboutAny = counts.length === 0 || found.some((count) => count !== 0n);
+  const isKnown = domains.every(({ index, values }) =>
+    values.has(domainText(columns[index]?.values[row] ?? null)),
+  );
+  return isEnough && isAboutAny && isKnown;
 }
 
 export const disclose = Disclosable.disclose;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { DuckDBResultReader, DuckDBType } from '@duckdb/node-api';
+import type { Controls } from '@strongroom/analysis/control-columns';
 import { type PrivatePlan, planPrivateQuery } from '@strongroom/analysis/private-plan';
 import { type CheckedQuery, checkQuery } from '@strongroom/analysis/sql-gate';
 import type { Contract, Query } from '@strongroom/protocol/contract';
@@ -20,6 +21,8 @@ export interface Aggregate {
   readonly columns: readonly TypedColumn[];
   /** Which column holds the number of rows of each group. */
   readonly groupRowsIndex: number;
+  /** What the owners' rules demand of each group, and the columns that count for them. */
+  readonly controls: Controls;
 }
 
 /** Exact numbers of each group, before noise: not yet fit to leave. */
@@ -45,7 +48,7 @@ export class Aggregator {
 
   /**
    * Starts the engine and checks every query of the contract before any row is there.
-   * @throws ERR_ENGINE_OPEN, ERR_QUERY_REFUSED, ERR_VAULT_MEMORY
+   * @throws ERR_ENGINE_OPEN, ERR_QUERY_REFUSED, ERR_QUERY_AGAINST_RULES, ERR_VAULT_MEMORY
    */
   static async open(contract: Contract, options: { memoryMb?: number } = {}): Promise<Aggregator> {
     const engine = await Engine.open(options);
@@ -99,7 +102,8 @@ export class Aggregator {
         query: query.id,
       });
     }
-    return { query, columns: columnsOf(reader), groupRowsIndex: checked.groupRowsIndex };
+    const { groupRowsIndex, controls } = checked;
+    return { query, columns: columnsOf(reader), groupRowsIndex, controls };
   }
 
   /**

@@ -1,6 +1,7 @@
 // More than 300 lines, because one file alone knows the names of tables and of their own columns.
 import assert from 'node:assert/strict';
 import { BOOLEAN, UINTEGER, UTINYINT } from '@duckdb/node-api';
+import { OWNER_BIT_COLUMN, ownerIndexOf } from '@strongroom/analysis/rules';
 import type { ColumnContract, Contract, Dataset, Query } from '@strongroom/protocol/contract';
 import { datasetOf, datasetsOf } from '@strongroom/protocol/contract';
 import type { DatasetId, QueryId } from '@strongroom/protocol/fields';
@@ -117,7 +118,8 @@ export class RowStore {
     for (const relation of query.relations) {
       const parts = datasetsOf(this.#contract, relation).map(({ id }) => {
         const columns = this.#table(id).columns.map(({ name }) => `r.${quote(name)}`);
-        const all = this.#sessionInput(query, id) ? [...columns, SESSION_SELECTION] : columns;
+        const sessions = this.#sessionInput(query, id) ? [SESSION_SELECTION] : [];
+        const all = [...columns, ...sessions, ...this.#ownerBit(id)];
         return `SELECT ${all.join(', ')} ${this.#rowsOf(query, id, window)}`;
       });
       const view = `CREATE OR REPLACE VIEW ${quote(relation)} AS ${parts.join(' UNION ALL ')}`;
@@ -164,6 +166,13 @@ export class RowStore {
       return sessionRowsSql(query, sessionsName(query), input, window);
     }
     return `FROM ${tableName(id)} r ${this.#restriction(id, window)}`;
+  }
+
+  /** Marks the rows of an owner, where rules count whom they are about. */
+  #ownerBit(id: DatasetId): string[] {
+    if (this.#contract.datasets.every(({ rules }) => rules === undefined)) return [];
+    const index = ownerIndexOf(this.#contract, datasetOf(this.#contract, id).owner);
+    return [`${1n << BigInt(index)}::UBIGINT AS ${quote(OWNER_BIT_COLUMN)}`];
   }
 
   /** Undefined for what has no sessions: another kind of window, a table without event time. */

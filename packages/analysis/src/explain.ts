@@ -1,0 +1,96 @@
+import type { RuleLimits } from '@strongroom/protocol/analysis-rules';
+import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
+import { type ErrorCode, type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
+import type { PartyId } from '@strongroom/protocol/fields';
+import type { LockedEngine } from './locked-engine.ts';
+import { planPrivateQuery } from './private-plan.ts';
+import type { Judgement } from './rule-judge.ts';
+import { rulesOf } from './rules.ts';
+import { checkQuery } from './sql-gate.ts';
+
+/** What a query can reveal about the rows of each owner, or why no vault would run it. */
+export interface QueryExplanation {
+  readonly query: Query;
+  readonly refusal?: { readonly code: ErrorCode; readonly facts: ErrorFacts };
+  readonly limits: RuleLimits;
+  /** Empty where the query is refused. */
+  readonly owners: readonly OwnerExplanation[];
+}
+
+export interface OwnerExplanation {
+  readonly owner: PartyId;
+  readonly relation: string;
+  /** Whether the owner's dataset has rules at all. */
+  readonly isRuled: boolean;
+  /** Readers see these values; `isWhole`: as they are, not after an expression. */
+  readonly shown: readonly { readonly column: string; readonly isWhole: boolean }[];
+  /** Readers see what these functions make of all values of a group. */
+  readonly folded: readonly { readonly column: string; readonly by: readonly string[] }[];
+  /** They decide which rows or groups count. */
+  readonly chosen: readonly string[];
+  /** They are compared with columns of other tables. */
+  readonly joined: readonly string[];
+  readonly counted: string | undefined;
+  /** No expression that leaves or decides anything reads them. */
+  readonly unread: readonly string[];
+}
+
+/** Asks the same gate and the same rules as a vault does. @throws ERR_VAULT_MEMORY */
+export async function explainQuery(
+  engine: LockedEngine,
+  contract: Contract,
+  query: Query,
+): Promise<QueryExplanation> {
+  const { limits } = rulesOf(contract, query);
+  try {
+    const checked = await checkQuery(engine, contract, query);
+    // A query with noise runs by its plan, never as its text says.
+    if (query.privacy) await planPrivateQuery(engine, contract, query);
+    return { query, limits, owners: ownersTold(contract, query, checked.reads) };
+  } catch (error) {
+    if (!(error instanceof StrongroomError) || error.code === 'ERR_VAULT_MEMORY') throw error;
+    const { code, facts } = error;
+    return { query, limits, owners: [], refusal: { code, facts } };
+  }
+}
+
+function ownersTold(
+  contract: Contract,
+  query: Query,
+  reads: Judgement['reads'],
+): OwnerExplanation[] {
+  const { relations, limits } = rulesOf(contract, query);
+  return query.relations.flatMap((relation) => {
+    const rules = relations.get(relation);
+    const own = reads.filter(({ origin }) => origin.relation === relation);
+    const told = whatIsRead(own, rules?.names ?? []);
+    const counted = limits.minimumContributors && rules?.contributor;
+    const datasets = datasetsOf(contract, relation);
+    return (rules?.owners ?? []).map((owner): OwnerExplanation => {
+      const isRuled = datasets.some((each) => each.owner === owner && each.rules !== undefined);
+      return { owner, relation, isRuled, counted, ...told };
+    });
+  });
+}
+
+function whatIsRead(reads: Judgement['reads'], names: readonly string[]) {
+  const whole = new Map<string, boolean>();
+  const folded = new Map<string, Set<string>>();
+  const chosen = new Set<string>();
+  const joined = new Set<string>();
+  for (const { origin, use } of reads) {
+    const { column } = origin;
+    if (use.kind === 'shown') whole.set(column, use.isWhole || (whole.get(column) ?? false));
+    if (use.kind === 'folded') folded.set(column, (folded.get(column) ?? new Set()).add(use.by));
+    if (use.kind === 'chosen') chosen.add(column);
+    if (use.kind === 'joined') joined.add(column);
+  }
+  const read = new Set([...whole.keys(), ...folded.keys(), ...chosen, ...joined]);
+  return {
+    shown: [...whole].map(([column, isWhole]) => ({ column, isWhole })),
+    folded: [...folded].map(([column, by]) => ({ column, by: [...by] })),
+    chosen: [...chosen],
+    joined: [...joined],
+    unread: names.filter((name) => !read.has(name)),
+  };
+}

@@ -1,0 +1,552 @@
+// More than 300 lines, because what each place of a SELECT may read is one table of cases.
+import { AGGREGATE_NAMES, type ColumnRule } from '@strongroom/protocol/analysis-rules';
+import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
+import {
+  type Column,
+  type Contributor,
+  columnOf,
+  foldsRows,
+  hiddenName,
+  innerTable,
+  isFold,
+  meaningsOf,
+  type Origin,
+  opened,
+  plainOf,
+  quoted,
+  type Rows,
+  relationTable,
+  type Scope,
+  type Table,
+} from './rule-scope.ts';
+import { domainText, type QueryRules, type RelationRules } from './rules.ts';
+import { isMembership } from './sql-membership.ts';
+import { listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
+
+/** What a place in a SELECT does with the columns that stand there. */
+export type Use =
+  /** Readers see it, or groups are made of it. */
+  | { readonly kind: 'shown'; readonly isWhole: boolean }
+  /** Rows or groups are chosen by it. */
+  | { readonly kind: 'chosen' }
+  /** An inner select makes groups of it. */
+  | { readonly kind: 'grouped' }
+  /** An inner select gives it to the select around it, where its use will show. */
+  | { readonly kind: 'passed' }
+  /** With `isCut`, after a function that tells some values from others. */
+  | { readonly kind: 'folded'; readonly by: string; readonly isCut?: boolean }
+  | { readonly kind: 'joined' };
+
+/** What became known of a query while it was judged. */
+export interface Judgement {
+  /** Every column that is read, and what for. */
+  readonly reads: readonly { readonly origin: Origin; readonly use: Use }[];
+  /** Select items that have to be added, by the select that gets them. */
+  readonly hidden: ReadonlyMap<TreeNode, readonly string[]>;
+  /** Whom the groups of the result are about. */
+  readonly contributors: readonly Contributor[];
+  /** Result columns that may hold these values alone. */
+  readonly domains: readonly { readonly index: number; readonly origin: Origin }[];
+}
+
+/**
+ * Judges a tree that has passed the gate by the rules of all owners whose data it reads.
+ * @throws ERR_QUERY_AGAINST_RULES naming the place, its position and the rule
+ */
+export function judgeQuery(top: TreeNode, rules: QueryRules): Judgement {
+  const [owner] = rules.notApprovedBy;
+  if (owner !== undefined) {
+    throw against('the query as a whole', top, {
+      owner,
+      rule: 'it is not among the approved ones',
+    });
+  }
+  const judge = new Judge(rules);
+  const rows = judge.select(top, new Map(), false);
+  const [alone] = rows.unjoined;
+  if (alone !== undefined) {
+    throw against(`relation ${alone}`, top, { rule: 'it is read joined with another owner only' });
+  }
+  return { ...judge.found, contributors: rows.contributors };
+}
+
+class Judge {
+  readonly found = {
+    reads: [] as { origin: Origin; use: Use }[],
+    hidden: new Map<TreeNode, readonly string[]>(),
+    domains: [] as { index: number; origin: Origin }[],
+  };
+  readonly #rules: QueryRules;
+  #selects = 0;
+
+  constructor(rules: QueryRules) {
+    this.#rules = rules;
+  }
+
+  /** @param around tables of the select around it, where it may name them */
+  select(
+    node: TreeNode,
+    outer: ReadonlyMap<string, Rows>,
+    isInner: boolean,
+    around: readonly Table[] = [],
+  ): Rows {
+    const ctes = new Map(outer);
+    for (const entry of listOf(nodeOf(node['cte_map'])['map']).map(nodeOf)) {
+      const inner = nodeOf(nodeOf(nodeOf(entry['value'])['query'])['node']);
+      ctes.set(textOf(entry['key']).toLowerCase(), this.select(inner, ctes, true));
+    }
+    const from = this.#from(nodeOf(node['from_table']), ctes);
+    const items = listOf(node['select_list']).map(nodeOf);
+    const scope = { tables: from.tables, aliases: aliasesOf(items), open: NONE, isInner };
+    if (node['where_clause'] !== null) {
+      const visible = { ...scope, tables: [...from.tables, ...around] };
+      this.#where(nodeOf(node['where_clause']), visible, ctes, around.length > 0);
+    }
+    this.#clauses(node, items, scope);
+    this.#selects += 1;
+    const number = this.#selects;
+    const contributors = this.#handOn(node, items, scope, number);
+    const columns = isInner ? columnsOf(items, scope) : new Map<string, Column>();
+    const relations = relationsOf(from.tables);
+    return { columns, contributors, number, relations, unjoined: from.unjoined };
+  }
+
+  #clauses(node: TreeNode, items: readonly TreeNode[], scope: Scope): void {
+    const shown: Use = scope.isInner ? { kind: 'passed' } : { kind: 'shown', isWhole: true };
+    for (const [index, item] of items.entries()) {
+      if (item['class'] === 'STAR') continue;
+      this.#walk(item, shown, scope);
+      const plain = scope.isInner ? undefined : plainOf(item, scope)?.plain;
+      if (plain && this.#domainOf(plain)) this.found.domains.push({ index, origin: plain });
+    }
+    for (const group of groupsOf(node, items)) {
+      this.#walk(group, scope.isInner ? { kind: 'grouped' } : shown, scope);
+      if (!scope.isInner) this.#checkDomainShown(group, scope);
+    }
+    if (node['having'] !== null) this.#walk(node['having'], CHOSEN, scope);
+    for (const order of ordersOf(node)) this.#walk(order, shown, scope);
+  }
+
+  /** What must all hold: also that a row has, or has not, a partner in another table. */
+  #where(
+    node: TreeNode,
+    scope: Scope,
+    ctes: ReadonlyMap<string, Rows>,
+    isCorrelated: boolean,
+  ): void {
+    if (node['type'] === 'CONJUNCTION_AND') {
+      for (const child of listOf(node['children'])) {
+        this.#where(nodeOf(child), scope, ctes, isCorrelated);
+      }
+    } else if (isMembership(node)) {
+      const isNegated = node['type'] === 'OPERATOR_NOT';
+      this.#membership(isNegated ? nodeOf(listOf(node['children'])[0]) : node, scope, ctes);
+    } else if (isCorrelated) this.#on(node, scope);
+    else this.#walk(node, CHOSEN, scope);
+  }
+
+  /** IN and EXISTS compare columns of two tables, as a join does. */
+  #membership(node: TreeNode, scope: Scope, ctes: ReadonlyMap<string, Rows>): void {
+    const inner = nodeOf(nodeOf(node['subquery'])['node']);
+    const isIn = node['subquery_type'] !== 'EXISTS';
+    const rows = this.select(inner, ctes, true, isIn ? [] : scope.tables);
+    this.#refuseUncounted(rows.contributors, node);
+    if (!isIn) return;
+    this.#walk(node['child'], { kind: 'joined' }, scope);
+    const item = nodeOf(listOf(inner['select_list'])[0]);
+    const name = textOf(item['alias']) || listOf(item['column_names']).map(textOf).at(-1);
+    const table = innerTable(rows, '');
+    const apart = { tables: [table], aliases: new Map(), open: NONE, isInner: true };
+    const { query_location } = item;
+    const column = { class: 'COLUMN_REF', column_names: [name], query_location };
+    this.#walk(column, { kind: 'joined' }, apart);
+  }
+
+  /** Rows that only decide over others leave no trace by which they could be counted. */
+  #refuseUncounted(contributors: readonly Contributor[], node: TreeNode): void {
+    const [uncounted] = this.#counts() ? contributors : [];
+    if (!uncounted) return;
+    throw against(`membership in ${uncounted.relation}`, node, {
+      relation: uncounted.relation,
+      rule: 'contributors behind IN, EXISTS, SEMI and ANTI cannot be counted',
+    });
+  }
+
+  /** A group outside of a domain is dropped by the value that it shows. */
+  #checkDomainShown(group: TreeNode, scope: Scope): void {
+    const plain = plainOf(group, scope)?.plain;
+    if (!plain || !this.#domainOf(plain)) return;
+    const isShown = this.found.domains.some(
+      ({ origin }) => origin.relation === plain.relation && origin.column === plain.column,
+    );
+    if (!isShown) {
+      throw against(`column ${plain.column}`, group, {
+        rule: 'groups of a dimension with a domain show its value',
+      });
+    }
+  }
+
+  #from(
+    node: TreeNode,
+    ctes: ReadonlyMap<string, Rows>,
+  ): { tables: Table[]; unjoined: Set<string> } {
+    if (node['type'] === 'JOIN') return this.#join(node, ctes);
+    const table = this.#table(node, ctes);
+    return { tables: [table], unjoined: new Set(table.unjoined) };
+  }
+
+  #table(node: TreeNode, ctes: ReadonlyMap<string, Rows>): Table {
+    const alias = textOf(node['alias']);
+    if (node['type'] === 'SUBQUERY') {
+      const inner = nodeOf(nodeOf(node['subquery'])['node']);
+      const rows = this.select(inner, ctes, true);
+      if (alias === '' && this.#counts()) throw refuse('a subquery without a name', node);
+      return innerTable(rows, alias);
+    }
+    const name = textOf(node['table_name']);
+    const cte = ctes.get(name.toLowerCase());
+    if (cte) return innerTable(cte, alias || name);
+    const rules = this.#relation(name.toLowerCase(), node);
+    return relationTable(name.toLowerCase(), alias || name, rules);
+  }
+
+  #relation(name: string, node: TreeNode): RelationRules {
+    const rules = this.#rules.relations.get(name);
+    if (!rules) throw refuse(`table ${name}`, node);
+    return rules;
+  }
+
+  #join(node: TreeNode, ctes: ReadonlyMap<string, Rows>) {
+    const left = this.#from(nodeOf(node['left']), ctes);
+    const right = this.#from(nodeOf(node['right']), ctes);
+    const tables = [...left.tables, ...right.tables];
+    const scope = { tables, aliases: new Map(), open: NONE, isInner: true };
+    for (const name of listOf(node['using_columns'])) {
+      const column = { class: 'COLUMN_REF', column_names: [name] };
+      this.#walk({ ...column, query_location: node['query_location'] }, { kind: 'joined' }, scope);
+    }
+    if (node['condition'] !== null) this.#on(nodeOf(node['condition']), scope);
+    // A left join keeps the left rows that nobody else has.
+    const kind = textOf(node['join_type']);
+    const isSemi = kind === 'SEMI' || kind === 'ANTI';
+    if (isSemi) {
+      this.#refuseUncounted(
+        right.tables.flatMap((each) => each.contributors),
+        node,
+      );
+    }
+    const [ofLeft, ofRight] = [relationsOf(left.tables), relationsOf(right.tables)];
+    const unjoined = new Set([
+      ...[...left.unjoined].filter((each) => !MATCHED.has(kind) || !this.#meets(each, ofRight)),
+      ...[...right.unjoined].filter((each) => !this.#meets(each, ofLeft)),
+    ]);
+    return { tables: isSemi ? left.tables : tables, unjoined };
+  }
+
+  /** Whether one of the relations has rows of an owner that the relation has none of. */
+  #meets(relation: string, others: ReadonlySet<string>): boolean {
+    const own = this.#rules.relations.get(relation)?.owners ?? [];
+    return [...others].some((other) =>
+      this.#rules.relations.get(other)?.owners.some((owner) => !own.includes(owner)),
+    );
+  }
+
+  /** Equalities of two columns join; all else in an ON chooses rows. */
+  #on(node: TreeNode, scope: Scope): void {
+    if (node['type'] === 'CONJUNCTION_AND') {
+      for (const child of listOf(node['children'])) this.#on(nodeOf(child), scope);
+      return;
+    }
+    const sides = node['type'] === 'COMPARE_EQUAL' ? [node['left'], node['right']] : [];
+    const isJoin =
+      sides.length > 0 && sides.every((side) => nodeOf(side)['class'] === 'COLUMN_REF');
+    if (!isJoin) this.#walk(node, CHOSEN, scope);
+    else for (const side of sides) this.#walk(side, { kind: 'joined' }, scope);
+  }
+
+  #walk(value: unknown, use: Use, scope: Scope): void {
+    const node = nodeOf(value);
+    if (node['class'] === 'COLUMN_REF') {
+      this.#column(node, use, scope);
+      return;
+    }
+    if (this.#isWithinDomain(node, scope)) return;
+    const within: Use = use.kind === 'shown' ? { kind: 'shown', isWhole: false } : use;
+    for (const [part, each] of this.#partsOf(node, within, scope)) this.#walk(part, each, scope);
+  }
+
+  /** What an expression is made of, and the use that each part is put to. */
+  #partsOf(node: TreeNode, use: Use, scope: Scope): [unknown, Use][] {
+    const all = (parts: readonly unknown[], each: Use) =>
+      parts.map((part): [unknown, Use] => [part, each]);
+    switch (node['class']) {
+      case 'CONSTANT':
+        return [];
+      case 'FUNCTION':
+        return this.#partsOfFunction(node, use, scope);
+      case 'CAST': {
+        this.#checkFunction('cast', node);
+        // As a truth value or a text it could be compared with something.
+        const isNumber = NUMBER_CAST.test(textOf(nodeOf(node['cast_type'])['id']));
+        return [[node['child'], isNumber ? use : comparedIn(use)]];
+      }
+      case 'CASE': {
+        const branches = listOf(node['case_checks']).map(nodeOf);
+        const results = [...branches.map((each) => each['then_expr']), node['else_expr']];
+        const conditions = branches.map((each) => each['when_expr']);
+        return [...all(conditions, CHOSEN), ...all(results, use)];
+      }
+      case 'COMPARISON':
+        return all([node['left'], node['right']], CHOSEN);
+      case 'BETWEEN':
+        return all([node['input'], node['lower'], node['upper']], CHOSEN);
+      default: {
+        const isCoalesce = node['type'] === 'OPERATOR_COALESCE';
+        if (isCoalesce) this.#checkFunction('coalesce', node);
+        const isCarried = isCoalesce || node['type'] === 'OPERATOR_TRY';
+        return all(listOf(node['children']), isCarried ? use : CHOSEN);
+      }
+    }
+  }
+
+  #partsOfFunction(node: TreeNode, use: Use, scope: Scope): [unknown, Use][] {
+    const name = textOf(node['function_name']);
+    const children = listOf(node['children']);
+    if (!isFold(name)) {
+      // Operators, and what the parser makes of an interval, are not functions to who writes SQL.
+      if (/^[a-z]/.test(name) && !name.startsWith('to_')) this.#checkFunction(name, node);
+      const each = KEEPS_VALUES.has(name) ? use : comparedIn(use);
+      return children.map((child) => [child, each]);
+    }
+    const by = foldName(name, node['distinct'] === true);
+    this.#checkFunction(by, node);
+    // In a HAVING of an inner select a group may be one contributor's rows.
+    const each: Use = use.kind === 'chosen' && scope.isInner ? use : { kind: 'folded', by };
+    const parts = children.map((child): [unknown, Use] => [child, each]);
+    return node['filter'] === null ? parts : [...parts, [node['filter'], CHOSEN]];
+  }
+
+  #checkFunction(name: string, node: TreeNode): void {
+    const allowed = this.#rules.limits.functions;
+    if (allowed && !allowed.includes(name)) {
+      throw against(`function ${name}`, node, { rule: 'it is not among the functions' });
+    }
+  }
+
+  #column(node: TreeNode, use: Use, scope: Scope): void {
+    const { columns, aliased } = meaningsOf(node, scope);
+    const path = listOf(node['column_names']).map(textOf).join('.');
+    if (columns.length === 0 && aliased.length === 0) throw refuse(`column ${path}`, node);
+    for (const alias of aliased) this.#walk(alias, use, opened(scope, alias));
+    for (const column of columns) {
+      for (const origin of column.origins) {
+        this.found.reads.push({ origin, use });
+        const problem = this.#problemOf(origin, use, column.plain !== undefined);
+        if (problem) throw against(`column ${path}`, node, { ...origin, rule: problem });
+      }
+    }
+  }
+
+  /** Why a column may not be used so; undefined when it may. */
+  #problemOf({ relation, column }: Origin, use: Use, isPlain: boolean): string | undefined {
+    const rules = this.#rules.relations.get(relation);
+    if (!rules?.isRuled) return undefined;
+    const rule = rules.columns.get(column) ?? {};
+    const uses = (['dimension', 'measure', 'joinKey', 'contributor'] as const).filter(
+      (each) => rule[each] !== undefined,
+    );
+    if (uses.length === 0) return 'it is hidden';
+    switch (use.kind) {
+      case 'passed':
+        return undefined;
+      case 'joined':
+        if (!rule.joinKey) return 'it is no join key';
+        return isPlain ? undefined : 'a join key is compared as it is';
+      case 'grouped': {
+        const isKey = isPlain && (rule.contributor || rule.joinKey);
+        return rule.dimension || isKey ? undefined : 'it is no dimension';
+      }
+      case 'folded':
+        if (rule.contributor && use.by === 'count_distinct' && this.#rules.hasNoise)
+          return undefined;
+        return foldProblem(rule, use.by, use.isCut ?? false);
+      case 'chosen':
+        if (!rule.dimension) return 'it is no dimension: nothing is chosen by it';
+        return rule.dimension.values ? 'it is compared with values of its domain only' : undefined;
+      case 'shown':
+        if (!rule.dimension) return 'it is no dimension: it is not shown';
+        if (!rule.dimension.values || (use.isWhole && isPlain)) return undefined;
+        return 'a dimension with a domain is shown as it is';
+    }
+  }
+
+  #domainOf({ relation, column }: Origin) {
+    return this.#rules.relations.get(relation)?.columns.get(column)?.dimension?.values;
+  }
+
+  /** A comparison of a dimension with nothing but values of its domain, or with null. */
+  #isWithinDomain(node: TreeNode, scope: Scope): boolean {
+    if (!DOMAIN_COMPARISONS.has(textOf(node['type']))) return false;
+    const { left, right, children = [left, right] } = node;
+    const nodes = listOf(children).map(nodeOf);
+    const columns = nodes.filter((each) => each['class'] === 'COLUMN_REF');
+    const [column] = columns;
+    const origin = column && plainOf(column, scope)?.plain;
+    const values = origin && this.#domainOf(origin);
+    if (!values || columns.length > 1) return false;
+    const known = new Set(values.map(domainText));
+    const others = nodes.filter((each) => each !== column).map(constantText);
+    if (!others.every((each) => each !== undefined && known.has(each))) return false;
+    this.found.reads.push({ origin, use: CHOSEN });
+    return true;
+  }
+
+  #counts(): boolean {
+    return this.#rules.limits.minimumContributors !== undefined;
+  }
+
+  /** Adds what carries contributors to the select around; returns them as they stand here. */
+  #handOn(
+    node: TreeNode,
+    items: readonly TreeNode[],
+    scope: Scope,
+    number: number,
+  ): readonly Contributor[] {
+    const contributors = scope.tables.flatMap((table) => table.contributors);
+    if (!scope.isInner || !this.#counts()) return contributors;
+    const groups = groupsOf(node, items);
+    const isFolded = groups.length > 0 || foldsRows([node['select_list'], node['having']]);
+    const hidden = contributors.flatMap((contributor, index) => {
+      const isGrouped = groups.some((each) => plainOf(each, scope)?.contributor === contributor);
+      if (isFolded && !isGrouped) {
+        throw against(`inner groups of ${contributor.relation}`, groups[0] ?? items[0] ?? node, {
+          relation: contributor.relation,
+          rule: 'an inner select that makes groups makes one for each contributor',
+        });
+      }
+      const bits = isFolded ? `bit_or(${contributor.bits})` : contributor.bits;
+      return [
+        `${contributor.value} AS ${quoted(hiddenName('contributor', number, index))}`,
+        `${bits} AS ${quoted(hiddenName('owners', number, index))}`,
+      ];
+    });
+    if (hidden.length > 0) this.found.hidden.set(node, hidden);
+    return contributors;
+  }
+}
+
+const CHOSEN: Use = { kind: 'chosen' };
+
+const NONE: ReadonlySet<TreeNode> = new Set();
+
+/** Functions of one row that do not tell a value from another one. */
+const KEEPS_VALUES: ReadonlySet<string> = new Set(['+', '-', '*', '/']);
+
+/** Joins that keep no row of the left side without a partner. */
+const MATCHED: ReadonlySet<string> = new Set(['INNER', 'SEMI']);
+
+const NUMBER_CAST = /INT$|^FLOAT$|^DOUBLE$|^DECIMAL$|INTEGER$/;
+
+const DOMAIN_COMPARISONS: ReadonlySet<string> = new Set([
+  'COMPARE_EQUAL',
+  'COMPARE_NOTEQUAL',
+  'COMPARE_DISTINCT_FROM',
+  'COMPARE_NOT_DISTINCT_FROM',
+  'COMPARE_IN',
+  'COMPARE_NOT_IN',
+  'OPERATOR_IS_NULL',
+  'OPERATOR_IS_NOT_NULL',
+]);
+
+/** Where a value is cut or compared, nothing but a dimension may stand. */
+function comparedIn(use: Use): Use {
+  if (use.kind === 'folded') return { ...use, isCut: true };
+  return use.kind === 'shown' ? use : CHOSEN;
+}
+
+/** As rules call it. */
+function foldName(name: string, isDistinct: boolean): string {
+  const plain = name === 'count_star' ? 'count' : name.replace(/_(samp|pop|disc)$/, '');
+  const known = plain.startsWith('var') ? 'variance' : plain;
+  return isDistinct ? `${known}_distinct` : known;
+}
+
+function foldProblem(
+  { measure, dimension }: ColumnRule,
+  by: string,
+  isCut: boolean,
+): string | undefined {
+  // Of a dimension each value may be shown, but that of a small group: no smallest, no largest.
+  if (dimension && (by === 'count' || by === 'count_distinct')) return undefined;
+  if (!measure) return 'it is no measure';
+  if (isCut) return 'a measure is not cut or compared before it is folded';
+  const allowed: readonly string[] = measure.functions ?? AGGREGATE_NAMES;
+  return allowed.includes(by) ? undefined : `it is no measure for ${by}`;
+}
+
+/** Of a literal, also of a date's. */
+function constantText(node: TreeNode): string | undefined {
+  const literal = node['class'] === 'CAST' ? nodeOf(node['child']) : node;
+  if (literal['class'] !== 'CONSTANT') return undefined;
+  const { is_null: isNull, value } = nodeOf(literal['value']);
+  return domainText(isNull === true ? null : value);
+}
+
+function aliasesOf(items: readonly TreeNode[]): Map<string, TreeNode[]> {
+  const aliases = new Map<string, TreeNode[]>();
+  for (const item of items) {
+    const alias = textOf(item['alias'] ?? '').toLowerCase();
+    if (alias !== '') aliases.set(alias, [...(aliases.get(alias) ?? []), item]);
+  }
+  return aliases;
+}
+
+/** What groups are made of; a number stands for the select item at this place. */
+function groupsOf(node: TreeNode, items: readonly TreeNode[]): TreeNode[] {
+  return listOf(node['group_expressions']).map((value) => {
+    const group = nodeOf(value);
+    if (group['class'] !== 'CONSTANT') return group;
+    const place = nodeOf(group['value'])['value'];
+    return (typeof place === 'number' ? items[place - 1] : undefined) ?? group;
+  });
+}
+
+function ordersOf(node: TreeNode): TreeNode[] {
+  return listOf(node['modifiers'])
+    .map(nodeOf)
+    .flatMap((modifier) => (modifier['orders'] === undefined ? [] : listOf(modifier['orders'])))
+    .map((order) => nodeOf(nodeOf(order)['expression']));
+}
+
+/** What an inner select hands on, by name; what comes twice under a name is both. */
+function columnsOf(items: readonly TreeNode[], scope: Scope): Map<string, Column> {
+  const columns = new Map<string, Column>();
+  const add = (name: string, column: Column) => {
+    const before = columns.get(name);
+    const both = before && { origins: [...before.origins, ...column.origins] };
+    columns.set(name, both ?? column);
+  };
+  for (const item of items) {
+    if (item['class'] === 'STAR') {
+      const of = textOf(item['relation_name'] ?? '').toLowerCase();
+      for (const { qualifier, columns: all } of scope.tables) {
+        if (of === '' || of === qualifier) for (const [name, column] of all) add(name, column);
+      }
+      continue;
+    }
+    const alias = textOf(item['alias'] ?? '');
+    const path = item['class'] === 'COLUMN_REF' ? listOf(item['column_names']).map(textOf) : [];
+    const name = alias || path.at(-1);
+    if (name !== undefined) add(name.toLowerCase(), columnOf(item, scope));
+  }
+  return columns;
+}
+
+function relationsOf(tables: readonly Table[]): Set<string> {
+  return new Set(tables.flatMap(({ relations }) => [...relations]));
+}
+
+/** `rule` says in words which one; the other facts are names of the contract and its SQL. */
+function against(place: string, node: TreeNode, facts: ErrorFacts): StrongroomError {
+  return new StrongroomError('ERR_QUERY_AGAINST_RULES', { ...refuse(place, node).facts, ...facts });
+}

@@ -1,0 +1,356 @@
+import type { AnalysisRules } from '@strongroom/protocol/analysis-rules';
+import type { Contract, Query } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LockedEngine } from './locked-engine.ts';
+import { sqlDigest } from './rules.ts';
+import { checkQuery } from './sql-gate.ts';
+
+const SALES = [
+  { name: 'person', type: 'utf8', nullable: false },
+  { name: 'city', type: 'utf8', nullable: true },
+  { name: 'segment', type: 'utf8', nullable: true },
+  { name: 'amount', type: 'int64', nullable: true },
+  { name: 'day', type: 'date32', nullable: false },
+  { name: 'secret', type: 'int64', nullable: true },
+];
+const VIEWS = [
+  { name: 'viewer', type: 'utf8', nullable: false },
+  { name: 'campaign', type: 'utf8', nullable: false },
+  { name: 'seconds', type: 'int64', nullable: false },
+];
+const SALES_RULES: AnalysisRules = {
+  columns: {
+    person: { contributor: true, joinKey: {}, measure: { functions: ['count_distinct'] } },
+    city: { dimension: {} },
+    segment: { dimension: { values: ['gold', 'tin'] } },
+    amount: { measure: { low: '0', high: '500', functions: ['sum', 'avg', 'count'] } },
+    day: { dimension: {} },
+  },
+};
+const VIEWS_RULES: AnalysisRules = {
+  columns: {
+    viewer: { contributor: true, joinKey: {} },
+    campaign: { dimension: {} },
+    seconds: { measure: {} },
+  },
+};
+
+interface Plan {
+  readonly sales?: Partial<AnalysisRules>;
+  readonly others?: AnalysisRules;
+  readonly views?: Partial<AnalysisRules> | null;
+}
+
+function contractOf({ sales, others, views }: Plan): Contract {
+  const dataset = (id: string, relation: string, columns: unknown, rules?: unknown) => ({
+    id,
+    owner: `owner-${id}`,
+    relation,
+    columns,
+    ...(rules ? { rules } : {}),
+  });
+  const datasets = [
+    dataset('north', 'sales', SALES, { ...SALES_RULES, ...sales }),
+    dataset('south', 'sales', SALES, others),
+    dataset('views', 'views', VIEWS, views === null ? undefined : { ...VIEWS_RULES, ...views }),
+  ];
+  const parties = datasets.map(({ owner }) => ({ id: owner }));
+  return { datasets, parties } as unknown as Contract;
+}
+
+let engine: LockedEngine;
+beforeAll(async () => {
+  engine = await LockedEngine.open();
+  await engine.run(`CREATE TABLE sales (person VARCHAR, city VARCHAR, segment VARCHAR,
+    amount BIGINT, day DATE, secret BIGINT, "owner bit" UBIGINT)`);
+  await engine.run(
+    'CREATE TABLE views (viewer VARCHAR, campaign VARCHAR, seconds BIGINT, "owner bit" UBIGINT)',
+  );
+});
+afterAll(() => engine.close());
+
+const BOTH = ['sales', 'views'];
+
+function queryOf(sql: string): Query {
+  const relations = BOTH.filter((name) => new RegExp(`\\b${name}\\b`).test(sql));
+  const disclosure = { minimumGroupRows: 1, groupRowsColumn: 'n' };
+  const window = { kind: 'whole' };
+  return { id: 'q', sql, relations, window, disclosure, readers: [] } as unknown as Query;
+}
+
+const check = (sql: string, plan: Plan = {}) => checkQuery(engine, contractOf(plan), queryOf(sql));
+
+async function refusalOf(sql: string, plan: Plan = {}) {
+  const thrown: unknown = await check(sql, plan).catch((error: unknown) => error);
+  return thrown instanceof StrongroomError ? thrown : expect.fail('it was let through');
+}
+
+const JOIN = 'FROM sales s JOIN views v ON s.person = v.viewer';
+const PER_PERSON = '(SELECT person, sum(amount) AS total FROM sales GROUP BY person) AS p';
+const GOOD = [
+  'SELECT city, count(*) AS n, sum(amount) AS total FROM sales GROUP BY city',
+  'SELECT city AS place, count(*) AS n FROM sales GROUP BY place ORDER BY n DESC LIMIT 5',
+  "SELECT date_trunc('month', day) AS m, avg(amount) AS mean, count(*) AS n FROM sales GROUP BY 1",
+  "SELECT count(*) AS n FROM sales WHERE city LIKE 'S%' AND day > DATE '2026-01-01'",
+  'SELECT upper(city) AS c, sum(amount * 2 + 1) AS x, count(*) AS n FROM sales GROUP BY 1',
+  'SELECT count(DISTINCT person) AS people, count(*) AS n FROM sales',
+  'SELECT count(DISTINCT city) AS cities, count(amount) AS known, count(*) AS n FROM sales',
+  'SELECT segment, count(*) AS n FROM sales GROUP BY segment',
+  "SELECT sum(amount) AS x, count(*) AS n FROM sales WHERE segment = 'gold'",
+  "SELECT sum(amount) AS x, count(*) AS n FROM sales WHERE segment IN ('gold', 'tin')",
+  "SELECT sum(CASE WHEN city = 'Oslo' THEN amount ELSE 0 END) AS x, count(*) AS n FROM sales",
+  "SELECT sum(amount) FILTER (WHERE city = 'Oslo') AS x, count(*) AS n FROM sales",
+  'SELECT city, sum(amount) AS x, count(*) AS n FROM sales GROUP BY city HAVING sum(amount) > 9',
+  'SELECT city, sum(amount) AS x, count(*) AS n FROM sales GROUP BY city ORDER BY x DESC',
+  `SELECT v.campaign, sum(s.amount) AS x, count(*) AS n ${JOIN} GROUP BY v.campaign`,
+  `SELECT v.campaign, count(*) AS n FROM sales s LEFT JOIN views v ON s.person = v.viewer
+    AND v.campaign = 'a' GROUP BY v.campaign`,
+  `SELECT campaign, count(*) AS n FROM (SELECT person AS viewer, city FROM sales) AS s
+    JOIN views USING (viewer) GROUP BY campaign`,
+  `SELECT avg(p.total::DOUBLE) AS mean, count(*) AS n FROM ${PER_PERSON}`,
+  `WITH p AS (SELECT * FROM sales) SELECT p.city, sum(p.amount) AS x, count(*) AS n
+    FROM p GROUP BY p.city`,
+  `WITH p AS (SELECT person, count(*) AS visits FROM sales GROUP BY person)
+    SELECT visits, count(*) AS n FROM p GROUP BY visits`,
+  'SELECT max(seconds) AS longest, round(avg(seconds), 1) AS mean, count(*) AS n FROM views',
+];
+
+const BAD: [string, string, string][] = [
+  // What is hidden is named nowhere.
+  ['SELECT secret, count(*) AS n FROM sales GROUP BY secret', 'secret', 'hidden'],
+  ['SELECT count(*) AS n FROM sales WHERE secret = 7', 'secret', 'hidden'],
+  ['SELECT sum(secret) AS x, count(*) AS n FROM sales', 'secret', 'hidden'],
+  ['SELECT sum(amount) AS x, count(*) AS n FROM sales ORDER BY sum(secret)', 'secret)', 'hidden'],
+  ['SELECT city, count(*) AS n FROM sales GROUP BY city, secret', 'secret', 'hidden'],
+  ['SELECT city, count(*) AS n FROM sales GROUP BY city HAVING max(secret) > 1', 'secret', 'hid'],
+  ['SELECT sum(x) AS y, count(*) AS n FROM (SELECT secret AS x FROM sales) AS s', 'secret', 'hid'],
+  ['SELECT sum(secret) AS y, count(*) AS n FROM (SELECT * FROM sales) AS s', 'secret', 'hidden'],
+  ['SELECT count(*) FILTER (WHERE secret > 3) AS x, count(*) AS n FROM sales', 'secret', 'hid'],
+  // Measures are folded only, by the functions that they have.
+  ['SELECT amount, count(*) AS n FROM sales GROUP BY amount', 'amount', 'no dimension'],
+  ['SELECT amount AS city, count(*) AS n FROM sales GROUP BY city', 'amount', 'no dimension'],
+  ['SELECT count(*) AS n FROM sales WHERE amount > 100', 'amount', 'nothing is chosen'],
+  ['SELECT max(amount) AS x, count(*) AS n FROM sales', 'amount', 'no measure for max'],
+  ['SELECT count(DISTINCT amount) AS x, count(*) AS n FROM sales', 'amount', 'count_distinct'],
+  ['SELECT sum(DISTINCT amount) AS x, count(*) AS n FROM sales', 'amount', 'sum_distinct'],
+  [
+    'SELECT sum(CASE WHEN amount > 9 THEN 1 ELSE 0 END) AS x, count(*) AS n FROM sales',
+    'amount',
+    'nothing is chosen',
+  ],
+  ['SELECT sum((amount > 9)::INTEGER) AS x, count(*) AS n FROM sales', 'amount', 'nothing is cho'],
+  ['SELECT sum(amount::BOOLEAN::INT) AS x, count(*) AS n FROM sales', 'amount', 'not cut'],
+  ['SELECT sum(sign(amount - 9)) AS x, count(*) AS n FROM sales', 'amount', 'not cut'],
+  ['SELECT sum(amount % 10) AS x, count(*) AS n FROM sales', 'amount', 'not cut'],
+  ['SELECT sum(nullif(amount, 9)) AS x, count(*) AS n FROM sales', 'amount', 'not cut'],
+  ['SELECT count(*) FILTER (WHERE amount > 1) AS x, count(*) AS n FROM sales', 'amount', 'chosen'],
+  ['SELECT sum(amount) AS x, count(*) AS n FROM sales GROUP BY amount // 10', 'amount', 'no dim'],
+  [`SELECT total, count(*) AS n FROM ${PER_PERSON} GROUP BY total`, 'total,', 'no dimension'],
+  [`SELECT max(total) AS m, count(*) AS n FROM ${PER_PERSON}`, 'total)', 'no measure for max'],
+  [`SELECT count(*) AS n FROM ${PER_PERSON} WHERE total > 5`, 'total >', 'nothing is chosen'],
+  [
+    `SELECT count(*) AS n FROM (SELECT person FROM sales GROUP BY person
+      HAVING sum(amount) > 5) AS p`,
+    'amount',
+    'nothing is chosen',
+  ],
+  ['SELECT sum(x) AS y, count(*) AS n FROM (SELECT amount > 3 AS x FROM sales) s', 'amount', 'cho'],
+  ['SELECT max(year(day)) AS x, count(*) AS n FROM sales', 'day', 'no measure'],
+  ['SELECT sum(quarter(day)) AS x, count(*) AS n FROM sales', 'day', 'no measure'],
+  // Join keys and contributors.
+  ['SELECT person, count(*) AS n FROM sales GROUP BY person', 'person', 'no dimension'],
+  ["SELECT count(*) AS n FROM sales WHERE person = 'ann'", 'person', 'nothing is chosen'],
+  ['SELECT p, count(*) AS n FROM (SELECT person AS p FROM sales) s GROUP BY p', 'p, ', 'no dim'],
+  [`SELECT count(*) AS n ${JOIN} AND s.person = 'ann'`, "s.person = 'ann'", 'nothing is chosen'],
+  ['SELECT count(*) AS n FROM sales s JOIN views v ON s.city = v.campaign', 's.city', 'no join'],
+  [
+    'SELECT count(*) AS n FROM sales s JOIN views v ON s.person = v.viewer AND s.city = v.campaign',
+    's.city',
+    'no join key',
+  ],
+  [
+    `SELECT count(*) AS n FROM (SELECT lower(person) AS p FROM sales) s
+      JOIN views v ON s.p = v.viewer`,
+    's.p',
+    '',
+  ],
+  [
+    `SELECT count(*) AS n FROM (SELECT lower(person) AS p FROM (SELECT upper(person) AS person
+      FROM sales) t) s JOIN views v ON s.p = v.viewer`,
+    's.p',
+    '',
+  ],
+  // Domains.
+  ['SELECT upper(segment) AS x, count(*) AS n FROM sales GROUP BY x', 'segment', 'as it is'],
+  ['SELECT count(*) AS n FROM sales GROUP BY segment', 'segment', 'show its value'],
+  ["SELECT count(*) AS n FROM sales WHERE segment = 'bronze'", 'segment', 'of its domain'],
+  ["SELECT count(*) AS n FROM sales WHERE segment LIKE 'g%'", 'segment', 'of its domain'],
+  ["SELECT count(*) AS n FROM sales WHERE segment IN ('gold', 'bronze')", 'segment', 'its domain'],
+  ['SELECT count(*) AS n FROM sales WHERE segment IS NULL AND segment > 1', 'segment', 'its dom'],
+];
+
+describe('a query that keeps to the rules', () => {
+  test.each(GOOD)('%s', async (sql) => {
+    const checked = await check(sql);
+    await engine.read(checked.sql);
+    expect(checked.controls.firstIndex).toBeNull();
+  });
+
+  test.each(GOOD)('also where contributors are counted: %s', async (sql) => {
+    const minimumContributors = { group: 5, ofOwner: 2 };
+    const checked = await check(sql, {
+      sales: { minimumContributors },
+      views: { minimumContributors },
+    });
+    const names = (await engine.read(checked.sql)).columnNames();
+    expect(names[checked.groupRowsIndex]).toBe('n');
+    const added = names.slice(checked.controls.firstIndex ?? expect.fail('none is added'));
+    expect(added).toEqual(checked.controls.counts.map((_each, index) => `contributors ${index}`));
+  });
+});
+
+describe('a query against the rules is refused at its place', () => {
+  test.each(BAD)('%s', async (sql, place, rule) => {
+    const { code, facts } = await refusalOf(sql);
+    if (rule === '') {
+      expect(code).toMatch(/ERR_QUERY_(AGAINST_RULES|REFUSED)/);
+      return;
+    }
+    expect(code).toBe('ERR_QUERY_AGAINST_RULES');
+    expect(facts['rule']).toContain(rule);
+    expect(sql.slice(Number(facts['position']))).toMatch(
+      place.split(/\W/)[0]
+        ? new RegExp(`^(\\w+\\()?${place.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`)
+        : /./,
+    );
+  });
+});
+
+describe('what holds for a query as a whole', () => {
+  const BY_CITY = 'SELECT city, count(*) AS n FROM sales GROUP BY city';
+
+  test('functions beyond an owner’s list are refused', async () => {
+    const sales = { functions: ['count', 'date_trunc'] };
+    await check(BY_CITY, { sales });
+    const { facts } = await refusalOf(`${BY_CITY} HAVING lower(city) > 'a'`, { sales });
+    expect(facts).toMatchObject({ place: 'function lower' });
+    const sum = 'SELECT sum(amount) AS x, count(*) AS n FROM sales';
+    expect((await refusalOf(sum, { sales })).facts).toMatchObject({ place: 'function sum' });
+  });
+
+  test('only approved queries, word for word', async () => {
+    const approve = (sql: string, id = 'q') => {
+      const digest = sqlDigest({ sql });
+      return { sales: { approvedQueries: [{ id, sqlSha256: digest }] } } as unknown as Plan;
+    };
+    await check(BY_CITY, approve(BY_CITY));
+    for (const plan of [approve(`${BY_CITY} `), approve(BY_CITY, 'p')]) {
+      expect((await refusalOf(BY_CITY, plan)).facts).toMatchObject({ owner: 'owner-north' });
+    }
+  });
+
+  test('a dataset that is read joined only', async () => {
+    const views = { joinRequired: true };
+    await check(`SELECT count(*) AS n ${JOIN}`, { views });
+    await check('SELECT count(*) AS n FROM sales s LEFT JOIN views v ON s.person = v.viewer', {
+      views,
+    });
+    for (const sql of [
+      'SELECT count(*) AS n FROM views',
+      'SELECT count(*) AS n FROM views v LEFT JOIN sales s ON s.person = v.viewer',
+      'SELECT count(*) AS n FROM views a JOIN views b ON a.viewer = b.viewer',
+      `WITH alone AS (SELECT viewer, campaign FROM views GROUP BY viewer, campaign)
+        SELECT count(*) AS n FROM alone a JOIN views b ON a.viewer = b.viewer`,
+    ]) {
+      expect((await refusalOf(sql, { views })).facts).toMatchObject({ place: 'relation views' });
+    }
+  });
+
+  test('the strictest of two owners of one table decides', async () => {
+    const others: AnalysisRules = {
+      columns: { ...SALES_RULES.columns, city: {} },
+      maximumGroups: 7,
+    };
+    expect((await refusalOf(BY_CITY, { others })).facts['rule']).toBe('it is hidden');
+    const checked = await check('SELECT count(*) AS n FROM sales', { others });
+    expect(checked.controls.maximumGroups).toBe(7);
+  });
+
+  test('a table without rules is bound by the gate alone', async () => {
+    await check('SELECT viewer, count(*) AS n FROM views GROUP BY viewer', { views: null });
+    await check(`SELECT v.viewer, count(*) AS n ${JOIN} GROUP BY v.viewer`, { views: null });
+  });
+
+  test('groups of a domain are known by the column that shows it', async () => {
+    const sql = 'SELECT count(*) AS n, segment AS s FROM sales GROUP BY 2';
+    expect((await check(sql)).controls.domains).toEqual([
+      { index: 1, values: new Set(['=gold', '=tin']) },
+    ]);
+  });
+});
+
+describe('contributors are counted through whatever lies between', () => {
+  const counted = { sales: { minimumContributors: { group: 3, ofOwner: 2 } } };
+
+  beforeAll(async () => {
+    // Two owners, of bits 0 and 1; ann is known to both.
+    await engine.run(`INSERT INTO sales
+      SELECT person, city, 'gold', 1, DATE '2026-01-01', 1, owner FROM (VALUES
+        ('ann', 'Oslo', 1), ('ann', 'Oslo', 1), ('bob', 'Oslo', 1), ('ann', 'Oslo', 2),
+        ('eve', 'Oslo', 2), ('eve', 'Rome', 2)) AS rows(person, city, owner)`);
+    await engine.run(`INSERT INTO views VALUES ('ann', 'a', 1, 4), ('bob', 'a', 2, 4),
+      ('bob', 'b', 3, 4)`);
+  });
+
+  test.each([
+    'SELECT city, count(*) AS n FROM sales GROUP BY city',
+    'SELECT x.city, count(*) AS n FROM (SELECT city FROM sales) AS x GROUP BY x.city',
+    'SELECT x.city, count(*) AS n FROM (SELECT * FROM (SELECT * FROM sales) AS y) AS x GROUP BY 1',
+    `WITH y AS (SELECT city, amount FROM sales), x AS (SELECT y.city FROM y)
+      SELECT x.city, count(*) AS n FROM x GROUP BY 1`,
+    `SELECT x.city, count(*) AS n FROM (SELECT person, city, count(*) AS visits FROM sales
+      GROUP BY person, city) AS x GROUP BY x.city`,
+    `SELECT x.city, count(*) AS n FROM (SELECT person AS who, city FROM sales
+      GROUP BY 1, 2) AS x GROUP BY x.city`,
+    `SELECT x.city, count(*) AS n FROM (SELECT q.person, q.city FROM sales AS q
+      GROUP BY q.person, q.city) AS x GROUP BY x.city`,
+  ])('%s', async (sql) => {
+    const { sql: run, controls } = await check(sql, counted);
+    const rows = (await engine.read(run)).getRowsJS();
+    const found = Object.fromEntries(
+      rows.map((row) => [String(row[0]), row.slice(controls.firstIndex ?? 0).map(Number)]),
+    );
+    // Together, of the first owner, of the second.
+    expect(found).toEqual({ Oslo: [3, 2, 2], Rome: [1, 0, 1] });
+    expect(controls.counts.map(({ minimum }) => minimum)).toEqual([3, 2, 2]);
+  });
+
+  test('of both tables of a join', async () => {
+    const sql = `SELECT v.campaign, count(*) AS n ${JOIN} GROUP BY v.campaign`;
+    const { sql: run, controls } = await check(sql, counted);
+    const rows = (await engine.read(run)).getRowsJS();
+    expect(rows.map((row) => row.slice(controls.firstIndex ?? 0).map(Number))).toEqual([
+      [2, 2, 1, 2],
+      [1, 1, 0, 1],
+    ]);
+    // Views have one owner: its minimum and that of the group are one.
+    expect(controls.counts.map(({ minimum }) => minimum)).toEqual([3, 2, 2, 3]);
+  });
+
+  test.each([
+    'SELECT sum(c) AS x, count(*) AS n FROM (SELECT city, count(*) AS c FROM sales GROUP BY 1) s',
+    'SELECT sum(c) AS x, count(*) AS n FROM (SELECT count(*) AS c FROM sales) AS s',
+    `SELECT count(*) AS n FROM (SELECT lower(person) AS p FROM sales GROUP BY lower(person)) AS s`,
+    `SELECT count(*) AS n FROM (SELECT a.person FROM sales a JOIN sales b ON a.person = b.person
+      GROUP BY a.person) AS s`,
+    'SELECT count(*) AS n FROM (SELECT city AS "contributor 1.0" FROM sales) AS s',
+    'SELECT count(*) AS n FROM (SELECT city AS "owner bit" FROM sales) AS s',
+    'SELECT count(*) AS n FROM (SELECT * FROM sales)',
+    'SELECT "owner bit", count(*) AS n FROM sales GROUP BY 1',
+    'SELECT count(*) AS n FROM sales WHERE "owner bit" = 1',
+    'SELECT city, 9007199254740993 AS x, count(*) AS n FROM sales GROUP BY 1',
+  ])('or the query is refused: %s', async (sql) => {
+    expect((await refusalOf(sql, counted)).code).toMatch(/^ERR_QUERY_(AGAINST_RULES|REFUSED)$/);
+  });
+});
