@@ -19,7 +19,15 @@ import {
   workerSummary,
 } from '../deployment/pipeline.ts';
 import { closeDeployment, openDeployment } from './open-deployment.ts';
-import { cutByHours, expectedTotals, LEASED_VISITS_PLAN, READER, writeVisits } from './visits.ts';
+import {
+  cutByHours,
+  expectedTotals,
+  LEASED_VISITS_PLAN,
+  READER,
+  sumOf,
+  type VisitsLine,
+  writeVisits,
+} from './visits.ts';
 
 /**
  * From one version of a contract to the next, as processes over a real log: what is not signed by
@@ -128,15 +136,10 @@ test('version 1 runs, is amended by all, stops for good, and version 2 runs', as
   expect(summary.rowsCounted).toBe(expectedTotals(ROWS_EACH).rows + PLACES);
   const after = await readAs(second, READER);
   expect(codeOfEnd(after)).toBeUndefined();
-  const totals = jsonLines<Shown>(after.stdout).filter(({ query }) => query === TOTAL);
-  const visits = totals.flatMap(({ rows }) => rows.map((row) => Number(row['visits'])));
-  expect(visits.reduce((sum, each) => sum + each, 0)).toBe(expectedTotals(ROWS_EACH).rows);
+  const totals = jsonLines<VisitsLine>(after.stdout).filter(({ query }) => query === TOTAL);
+  expect(sumOf(totals, 'visits')).toBe(expectedTotals(ROWS_EACH).rows);
 });
 
 /** The table of places has so many rows. */
 const PLACES = 7;
 const TOTAL = 'visits-by-district';
-interface Shown {
-  readonly query: string;
-  readonly rows: readonly Record<string, unknown>[];
-}

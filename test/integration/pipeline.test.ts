@@ -20,19 +20,24 @@ import {
   workerSummary,
 } from '../deployment/pipeline.ts';
 import { closeDeployment, inNamespace, openDeployment } from './open-deployment.ts';
-import { expectedTotals, READER, VISITS_PLAN, writeVisits } from './visits.ts';
+import {
+  expectedTotals,
+  READER,
+  sumOf,
+  VISITS_PLAN,
+  type VisitsLine,
+  writeVisits,
+} from './visits.ts';
 
 /** The whole path as processes over a real log: right totals, whatever is killed on the way. */
 
 const ROWS_EACH = 40_000;
 const SMALL_BATCHES = ['--batch-rows', '512'];
 
-interface Line {
-  readonly query: string;
+interface Line extends VisitsLine {
   readonly emission: number;
   readonly epoch: number;
   readonly window: { readonly start: number; readonly end: number } | null;
-  readonly rows: readonly { readonly visits: unknown; readonly weight: unknown }[];
 }
 
 let base: Deployment;
@@ -72,10 +77,6 @@ function expectEveryRowOnce(lines: readonly Line[]): void {
   expect(hourly.map((line) => line.emission)).toEqual(hourly.map((_, index) => index));
   const starts = hourly.map((line) => line.window?.start ?? Number.NaN);
   expect(starts).toEqual([...starts].sort((left, right) => left - right));
-}
-
-function sumOf(lines: readonly Line[], name: 'visits' | 'weight'): number {
-  return lines.flatMap((line) => line.rows).reduce((sum, row) => sum + Number(row[name]), 0);
 }
 
 /** Two owners read what became of their rows, compare, and find one history. */

@@ -14,7 +14,14 @@ import {
   workerSummary,
 } from '../deployment/pipeline.ts';
 import { closeDeployment, inNamespace, openDeployment } from './open-deployment.ts';
-import { expectedTotals, PARTITIONED_VISITS_PLAN, READER, writeVisits } from './visits.ts';
+import {
+  expectedTotals,
+  PARTITIONED_VISITS_PLAN,
+  READER,
+  sumOf,
+  type VisitsLine,
+  writeVisits,
+} from './visits.ts';
 
 /**
  * A record that is refused, set aside, looked at and published again, as processes over a real log.
@@ -105,11 +112,8 @@ test('a record in the wrong partition is set aside, shown, retried and counted',
   expect(summary.rowsCounted).toBeGreaterThan(0);
   const read = await readAs(live, READER);
   expect(codeOfEnd(read)).toBeUndefined();
-  const lines = jsonLines<{ query: string; rows: { visits: unknown; weight: unknown }[] }>(
-    read.stdout,
-  );
-  const rows = lines.filter(({ query }) => query === 'hourly-visits').flatMap((line) => line.rows);
-  const sum = (name: 'visits' | 'weight') => rows.reduce((all, row) => all + Number(row[name]), 0);
+  const lines = jsonLines<VisitsLine>(read.stdout);
+  const hourly = lines.filter(({ query }) => query === 'hourly-visits');
   const totals = expectedTotals(ROWS_EACH);
-  expect([sum('visits'), sum('weight')]).toEqual([totals.rows, totals.weight]);
+  expect([sumOf(hourly, 'visits'), sumOf(hourly, 'weight')]).toEqual([totals.rows, totals.weight]);
 });

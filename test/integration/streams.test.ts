@@ -16,7 +16,15 @@ import {
   workerSummary,
 } from '../deployment/pipeline.ts';
 import { closeDeployment, inNamespace, openDeployment } from './open-deployment.ts';
-import { cutByHours, expectedTotals, READER, STREAMED_VISITS_PLAN, writeVisits } from './visits.ts';
+import {
+  cutByHours,
+  expectedTotals,
+  READER,
+  STREAMED_VISITS_PLAN,
+  sumOf,
+  type VisitsLine,
+  writeVisits,
+} from './visits.ts';
 
 /**
  * What owners do on their streams besides publishing, as processes over a real log: two producers
@@ -164,14 +172,11 @@ test('streams, a retraction, a recovery, a heartbeat and a compaction on a real 
 async function expectTotals(): Promise<void> {
   const read = await readAs(live, READER);
   expect(codeOfEnd(read)).toBeUndefined();
-  const lines = jsonLines<{ query: string; rows: { visits: unknown; weight: unknown }[] }>(
-    read.stdout,
-  );
+  const lines = jsonLines<VisitsLine>(read.stdout);
   const totals = expectedTotals(ROWS_EACH);
   for (const query of ['hourly-visits', 'visits-by-district']) {
-    const rows = lines.filter((line) => line.query === query).flatMap((line) => line.rows);
-    const sum = (name: 'visits' | 'weight') =>
-      rows.reduce((all, row) => all + Number(row[name]), 0);
-    expect([query, sum('visits'), sum('weight')]).toEqual([query, totals.rows, totals.weight]);
+    const told = lines.filter((line) => line.query === query);
+    const sums = [sumOf(told, 'visits'), sumOf(told, 'weight')];
+    expect([query, ...sums]).toEqual([query, totals.rows, totals.weight]);
   }
 }

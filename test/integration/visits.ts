@@ -168,6 +168,17 @@ export async function cutByHours(
   return parts;
 }
 
+/** A line of what the reader is shown, as far as its rows are concerned. */
+export interface VisitsLine {
+  readonly query: string;
+  readonly rows: readonly { readonly visits: unknown; readonly weight: unknown }[];
+}
+
+/** Over all windows and groups. */
+export function sumOf(lines: readonly VisitsLine[], name: 'visits' | 'weight'): number {
+  return lines.flatMap((line) => line.rows).reduce((sum, row) => sum + Number(row[name]), 0);
+}
+
 /** What a correct pipeline must say in total: every row once, in closed form. */
 export function expectedTotals(rowsEach: number) {
   const rows = 2 * rowsEach;

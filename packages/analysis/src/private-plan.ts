@@ -1,9 +1,9 @@
 // More than 300 lines, because what a private query may say is read here in one piece.
+
 import {
   type AnalysisRules,
   type DomainValue,
   stricterOf,
-  unitsOfDecimal,
 } from '@strongroom/protocol/analysis-rules';
 import {
   type ColumnContract,
@@ -11,6 +11,7 @@ import {
   datasetsOf,
   type Query,
 } from '@strongroom/protocol/contract';
+import { unitsOf } from '@strongroom/protocol/decimal';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
 import type { Privacy } from '@strongroom/protocol/privacy';
@@ -534,8 +535,8 @@ function boundsOf(
   const step = 10n ** BigInt(DECIMAL_DIGITS - digits);
   if (low !== undefined && high !== undefined) {
     const bounds = {
-      low: -floorOf(-unitsOfDecimal(low), step),
-      high: floorOf(unitsOfDecimal(high), step),
+      low: -floorOf(-unitsOf(low), step),
+      high: floorOf(unitsOf(high), step),
     };
     const isSmall = larger(magnitude(bounds.low), magnitude(bounds.high)) <= UNITS_MAX;
     if (!isSmall || bounds.low > bounds.high) throw refuse('bounds in units of its digits', ref);
@@ -557,7 +558,7 @@ function floorOf(value: bigint, step: bigint): bigint {
 
 function exact(edge: string, digits: number, ref: TreeNode): bigint {
   const step = 10n ** BigInt(DECIMAL_DIGITS - digits);
-  const units = unitsOfDecimal(edge);
+  const units = unitsOf(edge);
   if (units % step !== 0n || magnitude(units / step) > UNITS_MAX) {
     throw refuse('an edge with more digits than its measure', ref);
   }

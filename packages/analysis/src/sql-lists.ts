@@ -4,14 +4,8 @@
  * arg_max, histogram, quantiles, window functions, DISTINCT rows, samples, set operations.
  */
 
-/** Functions that fold the rows of a group. min and max are checked further: numbers only. */
-export const AGGREGATE_FUNCTIONS: ReadonlySet<string> = new Set([
-  'count',
-  'count_star',
-  'sum',
-  'avg',
-  'min',
-  'max',
+/** They fail where the sum of squares does not fit into a double. */
+export const DEVIATIONS: ReadonlySet<string> = new Set([
   'stddev',
   'stddev_samp',
   'stddev_pop',
@@ -20,11 +14,51 @@ export const AGGREGATE_FUNCTIONS: ReadonlySet<string> = new Set([
   'var_pop',
 ]);
 
+/** Functions that fold the rows of a group. min and max are checked further: numbers only. */
+export const AGGREGATE_FUNCTIONS: ReadonlySet<string> = new Set([
+  'count',
+  'count_star',
+  'sum',
+  'avg',
+  'min',
+  'max',
+  ...DEVIATIONS,
+]);
+
 /**
  * Functions that queries with noise may name besides: only over bins that the contract fixes, and
  * the vault counts those itself (private-plan.ts).
  */
 export const PRIVATE_AGGREGATES: ReadonlySet<string> = new Set(['histogram', 'quantile_disc']);
+
+/** Functions that cut one number out of a time. */
+export const TIME_PART_NUMBERS: ReadonlySet<string> = new Set([
+  'year',
+  'isoyear',
+  'quarter',
+  'month',
+  'week',
+  'yearweek',
+  'day',
+  'dayofweek',
+  'dayofyear',
+  'isodow',
+  'hour',
+  'minute',
+  'second',
+  'epoch',
+]);
+
+/** Functions that make a span of time of a number. */
+export const SPAN_FUNCTIONS: ReadonlySet<string> = new Set([
+  'to_years',
+  'to_months',
+  'to_weeks',
+  'to_days',
+  'to_hours',
+  'to_minutes',
+  'to_seconds',
+]);
 
 /** Functions of one row whose result is a number. */
 export const NUMBER_FUNCTIONS: ReadonlySet<string> = new Set([
@@ -45,20 +79,7 @@ export const NUMBER_FUNCTIONS: ReadonlySet<string> = new Set([
   'date_part',
   'date_diff',
   'date_sub',
-  'year',
-  'isoyear',
-  'quarter',
-  'month',
-  'week',
-  'yearweek',
-  'day',
-  'dayofweek',
-  'dayofyear',
-  'isodow',
-  'hour',
-  'minute',
-  'second',
-  'epoch',
+  ...TIME_PART_NUMBERS,
 ]);
 
 /** Other functions of one row: comparison of text, cuts of time, spans of time. */
@@ -78,13 +99,7 @@ export const ROW_FUNCTIONS: ReadonlySet<string> = new Set([
   'last_day',
   'monthname',
   'dayname',
-  'to_years',
-  'to_months',
-  'to_weeks',
-  'to_days',
-  'to_hours',
-  'to_minutes',
-  'to_seconds',
+  ...SPAN_FUNCTIONS,
 ]);
 
 /** Functions of text and a pattern: the pattern is written in the query, and cheap to match. */

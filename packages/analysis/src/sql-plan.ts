@@ -1,4 +1,5 @@
-import { DEVIATION_VALUE_MAX, DEVIATIONS } from './sql-total.ts';
+import { DEVIATIONS } from './sql-lists.ts';
+import { DEVIATION_VALUE_MAX } from './sql-total.ts';
 import { listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
 import { isTotalCast, isTotalFunction, type TypeName, typeFrom } from './sql-types.ts';
 

@@ -1,4 +1,4 @@
-import { AGGREGATE_FUNCTIONS } from './sql-lists.ts';
+import { AGGREGATE_FUNCTIONS, DEVIATIONS, SPAN_FUNCTIONS, TIME_PART_NUMBERS } from './sql-lists.ts';
 import { listOf, nodeOf, shapeOf, type TreeNode, textOf } from './sql-tree.ts';
 
 /**
@@ -25,37 +25,8 @@ const FALLIBLE: ReadonlySet<string> = new Set([
   'last_day',
   'monthname',
   'dayname',
-  'year',
-  'isoyear',
-  'quarter',
-  'month',
-  'week',
-  'yearweek',
-  'day',
-  'dayofweek',
-  'dayofyear',
-  'isodow',
-  'hour',
-  'minute',
-  'second',
-  'epoch',
-  'to_years',
-  'to_months',
-  'to_weeks',
-  'to_days',
-  'to_hours',
-  'to_minutes',
-  'to_seconds',
-]);
-
-/** They fail where the sum of squares does not fit into a double. */
-export const DEVIATIONS: ReadonlySet<string> = new Set([
-  'stddev',
-  'stddev_samp',
-  'stddev_pop',
-  'variance',
-  'var_samp',
-  'var_pop',
+  ...TIME_PART_NUMBERS,
+  ...SPAN_FUNCTIONS,
 ]);
 
 /** 10^27 squares of what is smaller than this stay below the largest double. */

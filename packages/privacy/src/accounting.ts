@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { amountOf, type PrivacyLoss, unitsOf } from '@strongroom/protocol/ledger';
+import { amountOf, unitsOf } from '@strongroom/protocol/decimal';
+import type { PrivacyLoss } from '@strongroom/protocol/ledger';
 import { Interval } from './interval.ts';
 import {
   amountAbove,

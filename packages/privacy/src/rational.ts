@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { unitsOfDecimal } from '@strongroom/protocol/analysis-rules';
-import { amountOf, unitsOf } from '@strongroom/protocol/ledger';
+import { amountOf, unitsOf } from '@strongroom/protocol/decimal';
 
 /**
  * Exact fractions. Everything between an amount of a contract and a released number is one of
@@ -30,7 +29,7 @@ export const ONE: Rational = rational(1n);
 
 /** @param decimal an amount or a bound of a contract, such as `0.5` or `-10` */
 export function rationalOf(decimal: string): Rational {
-  return rational(unitsOfDecimal(decimal), AMOUNT_UNITS);
+  return rational(unitsOf(decimal), AMOUNT_UNITS);
 }
 
 /** The smallest amount that is not below the fraction: a loss is never written down too small. */

@@ -7,8 +7,8 @@ import {
   type ColumnRule,
   ruleProblemIn,
   stricterOf,
-  unitsOfDecimal,
 } from './analysis-rules.ts';
+import { unitsOf } from './decimal.ts';
 
 const COLUMNS = [
   { name: 'patient', type: 'utf8', nullable: false },
@@ -222,7 +222,7 @@ function laxerIn(merged: AnalysisRules | undefined, rules: AnalysisRules): strin
       return `${name}: a function`;
     const [low, high] = [owned.measure?.low, owned.measure?.high];
     const units = (text: string | undefined, none: bigint) =>
-      text === undefined ? none : unitsOfDecimal(text);
+      text === undefined ? none : unitsOf(text);
     const far = 10n ** 40n;
     if (given.measure && units(given.measure.low, -far) < units(low, -far)) return `${name}: low`;
     if (given.measure && units(given.measure.high, far) > units(high, far)) return `${name}: high`;

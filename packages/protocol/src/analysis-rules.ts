@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { unitsOf } from './decimal.ts';
 import { QueryIdSchema, Sha256HexSchema, SqlNameSchema } from './fields.ts';
 import { AGGREGATE_ROWS_MAX, COLUMNS_MAX, DOMAIN_VALUES_MAX, QUERIES_MAX } from './limits.ts';
 
@@ -149,7 +150,7 @@ function columnProblem(
   if ((low === undefined) !== (high === undefined)) return 'low and high come together';
   if (low === undefined || high === undefined) return undefined;
   if (!isNumber) return 'low and high are of numbers';
-  return unitsOfDecimal(low) < unitsOfDecimal(high) ? undefined : 'low is below high';
+  return unitsOf(low) < unitsOf(high) ? undefined : 'low is below high';
 }
 
 function isValueOf(value: DomainValue, type: string, nullable: boolean): boolean {
@@ -225,8 +226,7 @@ function stricterDomain(a: Dimension, b: Dimension): Dimension {
 function stricterMeasure(a: Measure, b: Measure): Measure | undefined {
   const low = farther(a.low, b.low, 1);
   const high = farther(a.high, b.high, -1);
-  const isEmpty =
-    low !== undefined && high !== undefined && unitsOfDecimal(low) > unitsOfDecimal(high);
+  const isEmpty = low !== undefined && high !== undefined && unitsOf(low) > unitsOf(high);
   if (isEmpty) return undefined;
   return present({ low, high, functions: common(a.functions, b.functions) });
 }
@@ -237,17 +237,8 @@ function farther(
   direction: 1 | -1,
 ): string | undefined {
   if (a === undefined || b === undefined) return a ?? b;
-  const isFarther = (unitsOfDecimal(a) - unitsOfDecimal(b)) * BigInt(direction) > 0n;
+  const isFarther = (unitsOf(a) - unitsOf(b)) * BigInt(direction) > 0n;
   return isFarther ? a : b;
-}
-
-const FRACTION_DIGITS = 12;
-
-/** A bound in units of 10^-12. */
-export function unitsOfDecimal(text: string): bigint {
-  const [whole = '', fraction = ''] = text.replace('-', '').split('.');
-  const units = BigInt(whole + fraction.padEnd(FRACTION_DIGITS, '0'));
-  return text.startsWith('-') ? -units : units;
 }
 
 function larger(a: number | undefined, b: number | undefined): number | undefined {

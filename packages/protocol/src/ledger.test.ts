@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { AmountSchema, amountOf, DebitSchema, unitsOf } from './ledger.ts';
+import { amountOf, unitsOf } from './decimal.ts';
+import { AmountSchema, DebitSchema } from './ledger.ts';
 
 test('an amount has one spelling, and no digit is lost', () => {
   fc.assert(

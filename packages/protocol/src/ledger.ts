@@ -7,11 +7,10 @@ import { DATASETS_MAX } from './limits.ts';
  * one result uses. Amounts are exact decimals with one spelling each, never floating-point numbers.
  */
 
-const FRACTION_DIGITS = 12;
-/** Smallest amount: 10^-12. The largest is below 10^6, so that sums stay exact in 64 bits. */
-const UNIT = 10n ** BigInt(FRACTION_DIGITS);
-
-/** Digits, and a fraction that does not end with 0: `3`, `0.5`, `0.000001`. */
+/**
+ * Digits, and a fraction that does not end with 0: `3`, `0.5`, `0.000001`. The largest amount is
+ * below 10^6, so that sums stay exact in 64 bits.
+ */
 export const AmountSchema = z.string().regex(/^(0|[1-9]\d{0,5})(\.\d{0,11}[1-9])?$/);
 
 /**
@@ -50,18 +49,6 @@ export type Debit = z.infer<typeof DebitSchema>;
 export const DEBIT_JWS_TYPE = 'strongroom-debit+jws';
 /** The key of the runtime claims that signs it. */
 export const DEBIT_KEY_ID = 'aggregates';
-
-/** In units of 10^-12. @param amount as AmountSchema has it */
-export function unitsOf(amount: string): bigint {
-  const [whole = '', fraction = ''] = amount.split('.');
-  return BigInt(whole) * UNIT + BigInt(fraction.padEnd(FRACTION_DIGITS, '0'));
-}
-
-/** The spelling of AmountSchema, for sums also beyond its largest amount. */
-export function amountOf(units: bigint): string {
-  const fraction = (units % UNIT).toString().padStart(FRACTION_DIGITS, '0').replace(/0+$/, '');
-  return fraction === '' ? `${units / UNIT}` : `${units / UNIT}.${fraction}`;
-}
 
 function isRising(names: readonly string[]): boolean {
   return names.every((name, index) => index === 0 || (names[index - 1] ?? '') < name);

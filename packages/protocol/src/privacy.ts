@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { DecimalSchema, unitsOfDecimal } from './analysis-rules.ts';
+import { DecimalSchema } from './analysis-rules.ts';
 import type { Contract, Dataset, Query } from './contract.ts';
+import { unitsOf } from './decimal.ts';
 import type { PartyId } from './fields.ts';
 import { SqlNameSchema } from './fields.ts';
-import { type Debit, PrivacyLossSchema, unitsOf } from './ledger.ts';
+import { type Debit, PrivacyLossSchema } from './ledger.ts';
 import {
   CONTINUAL_WINDOWS_MAX,
   CONTRIBUTIONS_MAX,
@@ -121,6 +122,6 @@ export function privacyProblemIn(query: Query, inputs: readonly Dataset[]): stri
 }
 
 function isRising(edges: readonly string[]): boolean {
-  const units = edges.map(unitsOfDecimal);
+  const units = edges.map(unitsOf);
   return units.every((edge, index) => index === 0 || (units[index - 1] ?? edge) < edge);
 }

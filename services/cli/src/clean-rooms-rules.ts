@@ -7,6 +7,7 @@ import {
 import type { ColumnContract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { z } from 'zod';
+import { isObject } from './contract-draft.ts';
 
 /**
  * Analysis rules of AWS Clean Rooms in our vocabulary. What has no counterpart is said, and whether
@@ -105,10 +106,6 @@ function kindIn(document: unknown): unknown {
   if ('aggregateColumns' in inside) return { aggregation: inside };
   if ('listColumns' in inside) return { list: inside };
   return 'allowedAnalyses' in inside ? { custom: inside } : inside;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 class RuleDraft {

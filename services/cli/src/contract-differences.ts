@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { isObject } from './contract-draft.ts';
 
 /**
  * Every place in which two JSON documents differ. Members of lists that have a name are found by
@@ -108,7 +109,3 @@ function orderDifference(
 
 /** Stands for the order of a list; no member has such a name. */
 export const ORDER = '(order)';
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}

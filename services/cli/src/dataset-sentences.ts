@@ -14,7 +14,7 @@ import {
   trusting,
   turn,
 } from './amendment-sentence.ts';
-import { isObject } from './contract-differences.ts';
+import { isObject } from './contract-draft.ts';
 
 /** Datasets, their columns and keys, and what their owners let queries do with them. */
 export const DATASET_SENTENCES: readonly SentenceRule[] = [

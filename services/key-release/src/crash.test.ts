@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { Agent } from 'node:https';
 import { join } from 'node:path';
-import { amountOf, DebitSchema, unitsOf } from '@strongroom/protocol/ledger';
+import { amountOf, unitsOf } from '@strongroom/protocol/decimal';
+import { DebitSchema } from '@strongroom/protocol/ledger';
 import { seededRandom } from '@strongroom/testkit/seeded-random';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { COST, createLoad, type Load } from '../test/crash-load.ts';

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { amountOf, DebitSchema, unitsOf } from '@strongroom/protocol/ledger';
+import { amountOf, unitsOf } from '@strongroom/protocol/decimal';
+import { DebitSchema } from '@strongroom/protocol/ledger';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { exitCode, startProgram } from '../../test/program.ts';
 import { prepareVault } from '../../test/vault.ts';

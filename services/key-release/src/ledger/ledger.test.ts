@@ -2,15 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
+import { amountOf, unitsOf } from '@strongroom/protocol/decimal';
 import { codeOf } from '@strongroom/protocol/errors';
 import { ContractIdSchema, DatasetIdSchema } from '@strongroom/protocol/fields';
 import {
   AmountSchema,
-  amountOf,
   type Debit,
   DebitSchema,
   type PrivacyLoss,
-  unitsOf,
 } from '@strongroom/protocol/ledger';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';

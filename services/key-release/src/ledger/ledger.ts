@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import { amountOf, unitsOf } from '@strongroom/protocol/decimal';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { type ContractId, ContractIdSchema, type DatasetId } from '@strongroom/protocol/fields';
 import {
-  amountOf,
   type Budget,
   BudgetSchema,
   type Debit,
   DebitSchema,
   type PrivacyLoss,
-  unitsOf,
 } from '@strongroom/protocol/ledger';
 import { z } from 'zod';
 import type { AuditLog } from '../audit/audit-log.ts';

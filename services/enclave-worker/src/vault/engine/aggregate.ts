@@ -90,18 +90,10 @@ export class Aggregator {
   /** @throws ERR_QUERY_FAILED, ERR_VAULT_MEMORY, ERR_LIMIT_EXCEEDED */
   async aggregate(query: Query, window: TimeWindow | null): Promise<Aggregate> {
     const checked = this.#queries.get(query.id);
-    if (!checked || checked.plan)
+    if (!checked || checked.plan) {
       throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
-    await this.#rows.showWindow(query, window);
-    const reader = await this.#engine.readUntil(checked.sql, AGGREGATE_ROWS_MAX + 1, {
-      query: query.id,
-    });
-    if (reader.currentRowCount > AGGREGATE_ROWS_MAX) {
-      throw new StrongroomError('ERR_LIMIT_EXCEEDED', {
-        limit: 'AGGREGATE_ROWS_MAX',
-        query: query.id,
-      });
     }
+    const reader = await this.#readWindow(query, window, checked.sql);
     const { groupRowsIndex, controls } = checked;
     return { query, columns: columnsOf(reader), groupRowsIndex, controls };
   }
@@ -114,19 +106,21 @@ export class Aggregator {
   async statistics(query: Query, window: TimeWindow | null, orderKey: string): Promise<Statistics> {
     const plan = this.planOf(query);
     if (!plan) throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
-    await this.#rows.showWindow(query, window);
-    const facts = { query: query.id };
-    const sql = statisticsSql(plan, orderKey);
-    const reader = await this.#engine.readUntil(sql, AGGREGATE_ROWS_MAX + 1, facts);
-    if (reader.currentRowCount > AGGREGATE_ROWS_MAX) {
-      throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'AGGREGATE_ROWS_MAX', ...facts });
-    }
+    const reader = await this.#readWindow(query, window, statisticsSql(plan, orderKey));
     const columns = columnsOf(reader);
     const numbers = columns.slice(plan.dimensions.length);
     const groups = Array.from({ length: reader.currentRowCount }, (_none, row) =>
       numbers.map(({ values }) => BigInt(String(values[row]))),
     );
     return { plan, dimensions: columns.slice(0, plan.dimensions.length), groups };
+  }
+
+  async #readWindow(query: Query, window: TimeWindow | null, sql: string) {
+    const facts = { query: query.id };
+    await this.#rows.showWindow(query, window);
+    const reader = await this.#engine.readUntil(sql, AGGREGATE_ROWS_MAX + 1, facts);
+    if (reader.currentRowCount <= AGGREGATE_ROWS_MAX) return reader;
+    throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'AGGREGATE_ROWS_MAX', ...facts });
   }
 
   close(): void {
