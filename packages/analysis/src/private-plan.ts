@@ -1,20 +1,12 @@
 // More than 300 lines, because what a private query may say is read here in one piece.
 
-import {
-  type AnalysisRules,
-  type DomainValue,
-  stricterOf,
-} from '@strongroom/protocol/analysis-rules';
-import {
-  type ColumnContract,
-  type Contract,
-  datasetsOf,
-  type Query,
-} from '@strongroom/protocol/contract';
+import type { DomainValue } from '@strongroom/protocol/analysis-rules';
+import type { ColumnContract, Contract, Query } from '@strongroom/protocol/contract';
 import { unitsOf } from '@strongroom/protocol/decimal';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
 import type { Privacy } from '@strongroom/protocol/privacy';
+import { multipliedIn, resolve, type Table, tablesIn } from './private-tables.ts';
 import { type SqlParser, writeTotal } from './sql-bound.ts';
 import { absent, listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
 
@@ -29,6 +21,8 @@ export interface PrivatePlan {
   readonly privacy: Privacy;
   /** SQL for the rows before any bound: columns `contributor`, `dimension 0`, …, `measure 0`, … */
   readonly rowsSql: string;
+  /** Relations whose rows are bounded before they are joined, by contributor. */
+  readonly joined: readonly { readonly relation: string; readonly contributor: string }[];
   readonly dimensions: readonly Dimension[];
   readonly measures: readonly Measure[];
   readonly statistics: readonly Statistic[];
@@ -109,11 +103,11 @@ export async function planPrivateQuery(
     const tree = nodeOf(JSON.parse(await writer.parse(query.sql)));
     const top = nodeOf(nodeOf(listOf(tree['statements'])[0])['node']);
     demandPlain(top);
-    const tables = tablesIn(top['from_table'], contract);
+    const tables = tablesIn(top, contract);
     const plan = new Planner(query, tables).plan(top);
     const rowsSql = await writeTotal(writer, contract, query, plan.rows);
     const { rows: _rows, ...rest } = plan;
-    return { ...rest, rowsSql };
+    return { ...rest, rowsSql, joined: multipliedIn(tables) };
   } catch (error) {
     if (!(error instanceof StrongroomError) || error.code === 'ERR_VAULT_MEMORY') throw error;
     throw new StrongroomError('ERR_QUERY_REFUSED', { ...error.facts, query: query.id });
@@ -124,107 +118,6 @@ function demandPlain(top: TreeNode): void {
   if (listOf(nodeOf(top['cte_map'])['map']).length > 0) throw refuse('noise over WITH', top);
   if (listOf(top['modifiers']).length > 0) throw refuse('noise over ORDER BY or LIMIT', top);
   if (top['having'] !== null) throw refuse('noise over HAVING', nodeOf(top['having']));
-}
-
-/** A table of the FROM: rows of a relation, under the strictest rules of its owners. */
-interface Table {
-  readonly alias: string;
-  readonly columns: readonly ColumnContract[];
-  readonly rules: AnalysisRules;
-  readonly contributor: string | undefined;
-}
-
-/** In the order of the text; every one with contributors is joined by them. */
-function tablesIn(from: unknown, contract: Contract): Table[] {
-  const tables: Table[] = [];
-  const equal = new Map<string, Set<string>>();
-  const visit = (value: unknown): void => {
-    const node = nodeOf(value);
-    if (node['type'] === 'JOIN') {
-      const before = tables.length;
-      visit(node['left']);
-      const middle = tables.length;
-      visit(node['right']);
-      const [left, right] = [tables.slice(before, middle), tables.slice(middle)];
-      for (const name of listOf(node['using_columns']).map(textOf)) {
-        const one = left.find((table) => hasColumn(table, name));
-        const other = right.find((table) => hasColumn(table, name));
-        if (one && other) tie(equal, placeOf(one, name), placeOf(other, name));
-      }
-      for (const pair of equalitiesIn(node['condition'])) {
-        const [one, other] = pair.map((ref) => resolve(ref, tables));
-        if (one && other) tie(equal, placeOf(...one), placeOf(...other));
-      }
-      return;
-    }
-    if (node['type'] !== 'BASE_TABLE') throw refuse('noise over a subquery', node);
-    const table = tableOf(node, contract);
-    if (tables.some(({ alias }) => alias === table.alias)) throw refuse(table.alias, node);
-    tables.push(table);
-  };
-  visit(from);
-  demandTied(tables, equal);
-  return tables;
-}
-
-function tableOf(node: TreeNode, contract: Contract): Table {
-  const relation = textOf(node['table_name']).toLowerCase();
-  const alias = textOf(node['alias']).toLowerCase();
-  const datasets = datasetsOf(contract, relation);
-  const rules = datasets.map((dataset) => dataset.rules).reduce(stricterOf);
-  const [first] = datasets;
-  if (!rules || !first) throw refuse(`rules of ${relation}`, node);
-  const contributor = Object.keys(rules.columns).find((name) => rules.columns[name]?.contributor);
-  return { alias: alias === '' ? relation : alias, columns: first.columns, rules, contributor };
-}
-
-/**
- * What one contributor can change is known where all its rows say so: a table with contributors
- * that was joined by something else would hang the rows of many on those of one.
- */
-function demandTied(tables: readonly Table[], equal: ReadonlyMap<string, Set<string>>): void {
-  const places = tables.flatMap((table) =>
-    table.contributor === undefined ? [] : [placeOf(table, table.contributor)],
-  );
-  const [first, ...others] = places;
-  if (first === undefined) throw refuse('noise over rows without a contributor');
-  const reached = new Set([first]);
-  for (const place of reached) for (const next of equal.get(place) ?? []) reached.add(next);
-  for (const place of others) {
-    if (!reached.has(place)) throw refuse(`a join that does not compare the contributor ${place}`);
-  }
-}
-
-function tie(equal: Map<string, Set<string>>, one: string, other: string): void {
-  equal.set(one, (equal.get(one) ?? new Set()).add(other));
-  equal.set(other, (equal.get(other) ?? new Set()).add(one));
-}
-
-function equalitiesIn(value: unknown): [TreeNode, TreeNode][] {
-  if (value === null || value === undefined) return [];
-  const node = nodeOf(value);
-  if (node['type'] === 'CONJUNCTION_AND') return listOf(node['children']).flatMap(equalitiesIn);
-  if (node['type'] !== 'COMPARE_EQUAL') return [];
-  const sides = [nodeOf(node['left']), nodeOf(node['right'])] as const;
-  return sides.every((side) => side['class'] === 'COLUMN_REF') ? [[...sides]] : [];
-}
-
-function hasColumn({ columns }: Table, name: string): boolean {
-  return columns.some((column) => column.name === name.toLowerCase());
-}
-
-function placeOf({ alias }: Table, name: string): string {
-  return `${alias}.${name.toLowerCase()}`;
-}
-
-/** The table and column that a reference means; without a qualifier the first that has it. */
-function resolve(ref: TreeNode, tables: readonly Table[]): [Table, string] | undefined {
-  const path = listOf(ref['column_names']).map((part) => textOf(part).toLowerCase());
-  const name = path.at(-1) ?? '';
-  const found = tables.find(
-    (table) => (path.length === 1 || table.alias === path[0]) && hasColumn(table, name),
-  );
-  return found && [found, name];
 }
 
 /** Reads the select list and comes to know what of the rows it needs. */
@@ -243,7 +136,7 @@ class Planner {
     this.#tables = tables;
   }
 
-  plan(top: TreeNode): Omit<PrivatePlan, 'rowsSql'> & { readonly rows: TreeNode } {
+  plan(top: TreeNode): Omit<PrivatePlan, 'rowsSql' | 'joined'> & { readonly rows: TreeNode } {
     const outputs = listOf(top['select_list']).map((item) => this.#output(nodeOf(item)));
     this.#checkGroups(top);
     const minimums = this.#tables.map(({ rules }) => rules.minimumContributors?.group ?? 0);
@@ -264,7 +157,9 @@ class Planner {
 
   /** The same FROM and WHERE, and of each row what is counted. */
   #rows(top: TreeNode): TreeNode {
-    const owner = this.#tables.find(({ contributor }) => contributor !== undefined);
+    const owner = this.#tables.find(
+      ({ contributor, isHidden }) => contributor !== undefined && !isHidden,
+    );
     const contributor = {
       class: 'COLUMN_REF',
       type: 'COLUMN_REF',

@@ -401,8 +401,9 @@ class Judge {
     return true;
   }
 
+  /** Noise hides contributors without a count of them. */
   #counts(): boolean {
-    return this.#rules.limits.minimumContributors !== undefined;
+    return this.#rules.limits.minimumContributors !== undefined && !this.#rules.hasNoise;
   }
 
   /** Adds what carries contributors to the select around; returns them as they stand here. */

@@ -142,6 +142,8 @@ export const DOMAIN_VALUES_MAX = 1_024;
 
 /** Rows or groups of one contributor in a result with noise: noise grows with them. */
 export const CONTRIBUTIONS_MAX = 1_000_000;
+/** Rows of a table that a contributor brings into a join with noise: of two, 65,536 meet. */
+export const JOINED_ROWS_DEFAULT = 256;
 /** Of one measure, with fixed edges. */
 export const PRIVACY_BINS_MAX = 256;
 /** With bounds below 2^53 units, sums of squares stay exact in 128 bits. */

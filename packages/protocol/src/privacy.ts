@@ -31,6 +31,11 @@ export const PrivacySchema = z.strictObject({
   groupsPerContributor: z.int().min(1).max(CONTRIBUTIONS_MAX),
   /** And with at most so many rows in each of them. */
   rowsPerGroup: z.int().min(1).max(CONTRIBUTIONS_MAX),
+  /**
+   * Where tables with contributors are joined, a contributor brings so many rows of each into the
+   * join at most: its rows would be multiplied. Default: `JOINED_ROWS_DEFAULT`.
+   */
+  rowsPerTable: z.exactOptional(z.int().min(1).max(CONTRIBUTIONS_MAX)),
   /** Digits behind the point that measures keep before they are added. Default: none. */
   fractionDigits: z.exactOptional(
     z.record(SqlNameSchema, z.int().min(0).max(PRIVACY_FRACTION_DIGITS_MAX)),

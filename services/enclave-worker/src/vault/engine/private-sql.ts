@@ -8,12 +8,14 @@ import {
   widthOf,
 } from '@strongroom/analysis/private-plan';
 import type { DomainValue } from '@strongroom/protocol/analysis-rules';
+import { JOINED_ROWS_DEFAULT } from '@strongroom/protocol/limits';
 import { duckdbType } from './row-group.ts';
 
 /**
  * SQL for the exact statistics of a query with noise. The rows of each contributor are bounded and
  * every value is clamped before anything is added, so that what one of them can change is known:
  *
+ *   bounded   of tables that are joined by the contributor, so many rows of each one of them
  *   rows      the query's own FROM and WHERE
  *   clamped   rows of a contributor, in the domain, with values in fixed point within their bounds
  *   ranked    a contributor's groups, and its rows in each, in an order that is a keyed hash
@@ -32,7 +34,8 @@ export function statisticsSql(plan: PrivatePlan, orderKey: string): string {
   const counted = statistics.flatMap((each, at) => sumsOf(each, at, measures));
   const grouped = groups.length > 0 ? `GROUP BY ${groups.join(', ')}` : '';
   const { groupsPerContributor, rowsPerGroup } = privacy;
-  return `WITH rows AS (${plan.rowsSql}),
+  const bounded = plan.joined.map((each) => `${boundedTable(each, orderKey, privacy)}, `).join('');
+  return `WITH ${bounded}rows AS (${plan.rowsSql}),
   clamped AS (
     SELECT ${['contributor', ...groups, ...measures.map(clamped)].join(', ')} FROM rows
     WHERE ${['contributor IS NOT NULL', ...dimensions.flatMap(inDomain)].join(' AND ')}),
@@ -53,6 +56,21 @@ export function statisticsSql(plan: PrivatePlan, orderKey: string): string {
     SELECT ${[...groups, ...counted].join(', ')} FROM ranked
     WHERE "group rank" <= ${groupsPerContributor} AND "row rank" <= ${rowsPerGroup} ${grouped})
   ${wholeDomain(plan)}`;
+}
+
+/** Takes a relation's name, and of its rows as many of each contributor as may be joined. */
+function boundedTable(
+  { relation, contributor }: PrivatePlan['joined'][number],
+  orderKey: string,
+  { rowsPerTable = JOINED_ROWS_DEFAULT }: PrivatePlan['privacy'],
+): string {
+  return `"${relation}" AS (
+    SELECT * EXCLUDE ("row rank") FROM (
+      SELECT *, row_number() OVER (
+        PARTITION BY "${contributor}"
+        ORDER BY ${hashOf(orderKey, relation, ['r'])}, r) AS "row rank"
+      FROM main."${relation}" r)
+    WHERE "row rank" <= ${rowsPerTable})`;
 }
 
 /** All groups of a public domain, those without rows too; else those that there are. */
