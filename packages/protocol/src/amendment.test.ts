@@ -16,6 +16,12 @@ function versionWith(columns: readonly object[], more: object = {}, version = 1)
 const AT = { name: 'at', type: 'timestamp-ms', nullable: false };
 const column = (type: string, nullable = true) => ({ name: 'c', type, nullable });
 
+const since = (version: number) => ({ ...column('utf8'), since: version });
+const decimal = (precision: number, scale: number) => ({
+  ...column('decimal128'),
+  ...{ precision, scale },
+});
+
 function problems(before: readonly object[], after: readonly object[], more: object = {}) {
   const contract = versionWith(before);
   return amendmentProblemsIn({ contract, contractId: ID }, versionWith(after, more, 2)).map(
@@ -69,6 +75,13 @@ describe('columns of a dataset that stays', () => {
     ['a column is taken away', [AT, column('utf8')], [AT], {}, ['columns.c']],
     ['a column gets nulls', [AT, column('utf8', false)], [AT, column('utf8')], {}, ['columns.c']],
     ['a column loses nulls', [AT, column('utf8')], [AT, column('utf8', false)], {}, ['columns.c']],
+    ['a column is added and says so', [AT], [AT, since(2)], {}, []],
+    ['a column is added as of another version', [AT], [AT, since(3)], {}, ['columns.c']],
+    ['a column of before is called new', [AT, column('utf8')], [AT, since(2)], {}, ['columns.c']],
+    ['a new column is called old', [AT, since(2)], [AT, column('utf8')], {}, ['columns.c']],
+    ['a decimal gets digits', [AT, decimal(9, 2)], [AT, decimal(11, 3)], {}, []],
+    ['a decimal loses whole digits', [AT, decimal(9, 2)], [AT, decimal(9, 3)], {}, ['columns.c']],
+    ['a decimal loses a fraction', [AT, decimal(9, 2)], [AT, decimal(9, 1)], {}, ['columns.c']],
     ['the owner is another one', [AT], [AT], { owner: 'south' }, ['owner']],
     ['the event time is another one', [AT], [AT], { eventTime: 'c' }, ['eventTime']],
   ])('%s', (_name, before, after, more, places) => {

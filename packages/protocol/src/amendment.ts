@@ -1,4 +1,11 @@
-import type { ColumnContract, ColumnType, Contract, Dataset, Party } from './contract.ts';
+import {
+  type ColumnContract,
+  type ColumnType,
+  type Contract,
+  type Dataset,
+  digitsOf,
+  type Party,
+} from './contract.ts';
 import type { ContractId } from './fields.ts';
 
 /**
@@ -46,7 +53,7 @@ export function amendmentProblemsIn(
     ...linkProblems(before, contractId, after),
     ...after.datasets.flatMap((dataset) => {
       const known = before.datasets.find(({ id }) => id === dataset.id);
-      return known ? datasetProblems(known, dataset) : [];
+      return known ? datasetProblems(known, dataset, after.version) : [];
     }),
   ];
 }
@@ -63,7 +70,7 @@ function linkProblems(before: Contract, id: ContractId, after: Contract): Amendm
 }
 
 /** Budgets and readers know a dataset by its id, so under one id it stays what it was. */
-function datasetProblems(before: Dataset, after: Dataset): AmendmentProblem[] {
+function datasetProblems(before: Dataset, after: Dataset, version: number): AmendmentProblem[] {
   const at = `datasets.${after.id}`;
   const problems: AmendmentProblem[] = [];
   if (after.owner !== before.owner) {
@@ -77,20 +84,44 @@ function datasetProblems(before: Dataset, after: Dataset): AmendmentProblem[] {
     const problem = now ? columnProblem(column, now) : 'a column cannot be taken away or renamed';
     if (problem !== undefined) problems.push({ place: `${at}.columns.${column.name}`, problem });
   }
-  for (const { name, nullable } of after.columns) {
-    const isNew = !before.columns.some((column) => column.name === name);
-    if (!isNew || nullable) continue;
-    problems.push({ place: `${at}.columns.${name}`, problem: 'a new column is nullable' });
+  for (const column of newColumnsOf(before, after)) {
+    const problem = newColumnProblem(column, version);
+    if (problem !== undefined) problems.push({ place: `${at}.columns.${column.name}`, problem });
   }
   return problems;
 }
 
+/** What `after` has and `before` lacks. */
+export function newColumnsOf(before: Dataset, after: Dataset): ColumnContract[] {
+  return after.columns.filter(({ name }) => before.columns.every((each) => each.name !== name));
+}
+
+/** Without `since` every source has to have the column, also one of before. */
+function newColumnProblem({ nullable, since }: ColumnContract, version: number) {
+  if (!nullable) return 'a new column is nullable';
+  const isNow = since === undefined || since === version;
+  return isNow ? undefined : `a new column is there since ${version}, this version`;
+}
+
 function columnProblem(before: ColumnContract, after: ColumnContract): string | undefined {
   if (after.nullable !== before.nullable) return 'a column keeps whether it is nullable';
+  if (after.since !== before.since) return 'a column keeps the version that added it';
+  if (after.type === 'decimal128' && before.type === 'decimal128')
+    return digitsProblem(before, after);
   if (after.type === before.type || isWidening(before.type, after.type)) return undefined;
   const wider = WIDENINGS[before.type];
   const may = wider ? `it may become ${wider.join(' or ')}` : 'nothing is wider';
   return `${before.type} cannot become ${after.type}: ${may}`;
+}
+
+/** Digits may be added on both sides of the point; a value keeps all that it has. */
+function digitsProblem(before: ColumnContract, after: ColumnContract): string | undefined {
+  const [old, now] = [before, after].map((column) => {
+    const { precision, scale } = digitsOf(column) ?? { precision: 0, scale: 0 };
+    return { whole: precision - scale, scale };
+  });
+  const keeps = old && now && now.whole >= old.whole && now.scale >= old.scale;
+  return keeps ? undefined : 'a decimal keeps its digits before and behind the point, or gets more';
 }
 
 /**

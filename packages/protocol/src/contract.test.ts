@@ -363,6 +363,13 @@ describe('contract', () => {
       (c) => Object.assign(c.datasets[0], { id: 'aggregates' }),
       'datasets',
     ],
+    [
+      'a column that a later version adds',
+      (c) => {
+        for (const { columns } of c.datasets) Object.assign(columns[1], { since: 2 });
+      },
+      'datasets.flights-west.columns.place.since',
+    ],
     ['amendment without predecessor', (c) => Object.assign(c, { version: 2 }), 'previous'],
     ['upper case in an id', (c) => Object.assign(c.queries[0], { id: 'Daily' }), 'queries.0.id'],
     ['unknown platform', (c) => Object.assign(c.enclave, { platform: 'any' }), 'enclave.platform'],

@@ -82,6 +82,8 @@ export const ColumnContractSchema = z.strictObject({
   /** Digits of a `decimal128`, and how many of them stand behind the point; of no other type. */
   precision: z.exactOptional(z.int().min(1).max(DECIMAL_DIGITS_MAX)),
   scale: z.exactOptional(z.int().min(0).max(DECIMAL_DIGITS_MAX)),
+  /** The version that added the column: a source of before may lack it, and then it is null. */
+  since: z.exactOptional(z.int().min(2)),
 });
 export type ColumnContract = z.infer<typeof ColumnContractSchema>;
 
@@ -326,6 +328,13 @@ function checkDataset(contract: Contract, dataset: Dataset): void {
     if (isWhole && (scale ?? 0) <= (precision ?? 0)) continue;
     throw malformed(`${at}.columns.${name}`, 'a decimal has precision and scale, others have none');
   }
+  for (const { name, nullable, since } of dataset.columns) {
+    if (since === undefined || (nullable && since <= contract.version)) continue;
+    throw malformed(
+      `${at}.columns.${name}.since`,
+      'a version up to this one, of a nullable column',
+    );
+  }
   unique(
     (dataset.streams ?? []).map((stream) => stream.id),
     `${at}.streams`,
@@ -350,7 +359,8 @@ function checkDataset(contract: Contract, dataset: Dataset): void {
 }
 
 function relationShape(dataset: Dataset): string {
-  return JSON.stringify([dataset.columns, dataset.eventTime ?? null]);
+  const columns = dataset.columns.map(({ since: _since, ...column }) => column);
+  return JSON.stringify([columns, dataset.eventTime ?? null]);
 }
 
 function checkQuery(contract: Contract, query: Query): void {

@@ -151,19 +151,20 @@ export const ERRORS = {
   ),
   ERR_COLUMN_UNKNOWN: halt(
     'every column of the source is expected to be named in the contract',
-    'Drop the column with --columns, or amend the contract.',
+    'Leave it out with --columns, or agree on an amendment that adds it as a nullable column.',
   ),
   ERR_COLUMN_MISSING: halt(
     'every column of the contract is expected in the source',
-    'Add the column to the source, or amend the contract.',
+    'Add the column, or name it with --columns if it was renamed. Only a column that an ' +
+      'amendment added (since) may be absent, and only without --columns.',
   ),
   ERR_COLUMN_TYPE: halt(
-    'the column is expected to have the type that the contract names',
-    'Convert the column, or amend the contract.',
+    'every value is expected to be one of the type that the contract names, exactly',
+    'Convert the column, or agree on an amendment that widens it: docs/amendments.md says to what.',
   ),
   ERR_COLUMN_NULL: halt(
     'the column is expected to have no missing values',
-    'Fill the missing values, or declare the column nullable in an amendment.',
+    'Fill the missing values. No amendment makes a column nullable: such rows are another dataset.',
   ),
   ERR_EVENT_TIME_MISSING: halt(
     'every row is expected to have an event time',

@@ -1,6 +1,6 @@
-import { consentersOf } from '@strongroom/protocol/amendment';
+import { consentersOf, newColumnsOf } from '@strongroom/protocol/amendment';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
-import { contractBytes, SignedContractSchema } from '@strongroom/protocol/contract';
+import { type Contract, contractBytes, SignedContractSchema } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
 import { demandFollowing, verifyChain } from '@strongroom/sealing/amendment';
@@ -81,7 +81,7 @@ async function propose(options: ProposeOptions): Promise<void> {
     throw new StrongroomError('ERR_USAGE', { problem: '--draft and --out, or --template' });
   }
   const link = { version: before.contract.version + 1, previous: before.contractId };
-  const contract = await contractFromDraft(draft, link);
+  const contract = withSince(before.contract, await contractFromDraft(draft, link));
   demandFollowing(before, contract);
   const changes = changesBetween(before.contract, contract);
   if (changes.every(({ places }) => places.every((each) => each in link))) {
@@ -106,6 +106,19 @@ async function propose(options: ProposeOptions): Promise<void> {
       : [`and with the key of the version before: ${consents.join(', ')}`]),
   ];
   printResult(options.json, facts, lines.join('\n'));
+}
+
+/** A new column of a dataset that was there says so: sources of before lack it. */
+function withSince(before: Contract, after: Contract): Contract {
+  const datasets = after.datasets.map((dataset) => {
+    const known = before.datasets.find(({ id }) => id === dataset.id);
+    const added = known ? newColumnsOf(known, dataset) : [];
+    const columns = dataset.columns.map((column) =>
+      added.includes(column) && column.nullable ? { since: after.version, ...column } : column,
+    );
+    return { ...dataset, columns };
+  });
+  return { ...after, datasets };
 }
 
 interface DiffOptions {

@@ -31,6 +31,14 @@ export const DATASET_SENTENCES: readonly SentenceRule[] = [
     (at) => changing(`whether column ${ofDataset(at)} may be missing goes ${fromTo(at)}`),
   ],
   [
+    'datasets/*/columns/*/precision',
+    (at) => changing(`digits of column ${ofDataset(at)} ${fromTo(at)}`),
+  ],
+  [
+    'datasets/*/columns/*/scale',
+    (at) => changing(`digits behind the point of column ${ofDataset(at)} ${fromTo(at)}`),
+  ],
+  [
     'datasets/*/eventTime',
     (at) => changing(`windows of dataset ${at.names[0]} are cut by another column: ${fromTo(at)}`),
   ],
@@ -125,9 +133,10 @@ function dataset({ names: [id], old, now, ...at }: Found): Sentence {
 
 function column(at: Found): Sentence {
   if (turn(at) === 'removed') return changing(`takes column ${ofDataset(at)} away`);
-  const { type, nullable } = isObject(at.after) ? at.after : {};
+  const { type, nullable, since } = isObject(at.after) ? at.after : {};
   const missing = nullable === true ? ', which may be missing' : '';
-  return revealing(`adds column ${ofDataset(at)}: ${type}${missing}`);
+  const lacking = since === undefined ? '' : ', also in sources without the column';
+  return revealing(`adds column ${ofDataset(at)}: ${type}${missing}${lacking}`);
 }
 
 function columnType(at: Found): Sentence {

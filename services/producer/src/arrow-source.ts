@@ -56,7 +56,7 @@ export async function openArrow(
   try {
     await guard(reader.open());
     const { fields } = reader.schema;
-    const places = placeColumns(
+    const { present, places } = placeColumns(
       dataset,
       mapping,
       fields.map(({ name }) => name),
@@ -69,7 +69,7 @@ export async function openArrow(
       return { name, kind: arrowKindOf(type), type: typeName(type), ...scale };
     });
     const rows = () => windowOf(recordBatches(reader, places), window);
-    return { columns, rows, close };
+    return { present, columns, rows, close };
   } catch (error) {
     await close();
     throw error;

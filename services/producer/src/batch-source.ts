@@ -1,6 +1,7 @@
 import type { Dataset } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { CIPHERTEXT_BYTES_MAX, ROWS_PER_BATCH_DEFAULT } from '@strongroom/protocol/limits';
+import { absentColumnsOf, withAbsentColumns } from './absent-columns.ts';
 import { type ArrowBatch, ArrowBatchCutter } from './arrow-batch.ts';
 import { openArrow } from './arrow-source.ts';
 import type { ColumnMapping } from './column-mapping.ts';
@@ -29,6 +30,8 @@ export interface SourceOptions {
 /** The rows of a source as Arrow batches of the dataset's columns, in the source's order. */
 export interface BatchSource extends AsyncIterable<ArrowBatch> {
   readonly format: SourceFormat;
+  /** Columns that an amendment added and the source lacks: null in every row. */
+  readonly absentColumns: readonly string[];
   /** Ends the engine; safe to call at any time, also while a batch is awaited. */
   close(): Promise<void>;
 }
@@ -43,7 +46,8 @@ export interface BatchSource extends AsyncIterable<ArrowBatch> {
 export async function openSource(options: SourceOptions): Promise<BatchSource> {
   const { dataset, skipRows = 0, limitRows = Number.POSITIVE_INFINITY } = options;
   const window = { skip: skipRows, limit: Math.max(0, limitRows - skipRows) };
-  const reader = await openReader(options, window);
+  const found = await openReader(options, window);
+  const reader = withAbsentColumns(dataset, found);
   try {
     const limits = {
       rows: options.batchRows ?? ROWS_PER_BATCH_DEFAULT,
@@ -53,6 +57,7 @@ export async function openSource(options: SourceOptions): Promise<BatchSource> {
     const cutter = new ArrowBatchCutter(dataset, reader.columns, limits, skipRows);
     return {
       format: options.source.format,
+      absentColumns: absentColumnsOf(dataset, found),
       close: () => reader.close(),
       async *[Symbol.asyncIterator]() {
         for await (const rows of reader.rows()) yield* cutter.add(rows);
@@ -98,6 +103,7 @@ async function withPath(
     throw error;
   });
   return {
+    present: reader.present,
     columns: reader.columns,
     async *rows() {
       try {

@@ -35,6 +35,8 @@ export interface SourceSummary {
   readonly bytes: number;
   /** Oldest and newest event time in milliseconds; null without rows or event time. */
   readonly eventTime: { readonly min: number; readonly max: number } | null;
+  /** Columns that an amendment added and the source lacks: null in every row. */
+  readonly absentColumns: readonly string[];
 }
 
 /**
@@ -65,13 +67,15 @@ export async function checkSource(
 ): Promise<SourceSummary> {
   const opened = await openSource(sourceOptions(request, dataset, source, 0));
   let times: EventTimes = { newestEventTime, watermark };
-  let summary: SourceSummary = { rows: 0, batches: 0, bytes: 0, eventTime: null };
+  const { absentColumns } = opened;
+  let summary: SourceSummary = { rows: 0, batches: 0, bytes: 0, eventTime: null, absentColumns };
   try {
     for await (const arrowBatch of opened) {
       if (request.signal.aborted) break;
       times = advance(times, arrowBatch, request.rule);
       const { rows, bytes, eventTime } = arrowBatch;
       summary = {
+        ...summary,
         rows: summary.rows + rows,
         batches: summary.batches + 1,
         bytes: summary.bytes + bytes.length,

@@ -1,4 +1,10 @@
-import { type ColumnContract, type ColumnType, digitsOf } from '@strongroom/protocol/contract';
+import { isWidening } from '@strongroom/protocol/amendment';
+import {
+  COLUMN_TYPES,
+  type ColumnContract,
+  type ColumnType,
+  digitsOf,
+} from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import {
   type Conversion,
@@ -160,9 +166,17 @@ export class ColumnBuilder {
       column: this.contract.name,
       expectedType: this.contract.type,
       foundType: this.#source.type,
+      ...wideningTo(this.#source, this.contract),
       ...(row === undefined ? {} : { row: row + 1 }),
     });
   }
+}
+
+/** What an amendment may make of the column, so that it holds all that this source can. */
+function wideningTo({ kind }: SourceColumn, { type }: ColumnContract): { amendTo?: ColumnType } {
+  const name = kind === 'date' ? 'date32' : kind;
+  const wider = COLUMN_TYPES.find((each) => each === name);
+  return wider !== undefined && isWidening(type, wider) ? { amendTo: wider } : {};
 }
 
 /** Rows [from, to) of a column, with a dictionary of only the texts that they use. */

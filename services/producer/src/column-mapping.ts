@@ -1,4 +1,4 @@
-import type { Dataset } from '@strongroom/protocol/contract';
+import type { ColumnContract, Dataset } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 
 /**
@@ -35,8 +35,18 @@ export function sourceNames(dataset: Dataset, mapping: ColumnMapping | undefined
   return dataset.columns.map(({ name }) => mapping?.get(name) ?? name);
 }
 
+/** The columns of a dataset that a source has, and where. */
+export interface PlacedColumns {
+  /** The dataset without the columns that the source lacks and may lack. */
+  readonly present: Dataset;
+  /** Of each of its columns, among those of the source. */
+  readonly places: readonly number[];
+}
+
 /**
- * Where each column of the contract stands among the columns of the source.
+ * Finds the columns of the contract among those of the source. One that an amendment added
+ * (`since`) may be absent: without `--columns` the source has no column that the contract does not
+ * name, so no misspelt name can pass for an absent one. With `--columns` nobody could tell.
  * @param found names of the source's columns, in its order
  * @throws ERR_COLUMN_MISSING, ERR_COLUMN_UNKNOWN, ERR_SOURCE_MALFORMED when a name stands twice
  */
@@ -44,22 +54,46 @@ export function placeColumns(
   dataset: Dataset,
   mapping: ColumnMapping | undefined,
   found: readonly string[],
-): number[] {
+): PlacedColumns {
   const wanted = sourceNames(dataset, mapping);
-  const places = wanted.map((name, index) => {
+  const columns: ColumnContract[] = [];
+  const places: number[] = [];
+  for (const [index, column] of dataset.columns.entries()) {
+    const name = wanted[index] ?? column.name;
     const place = found.indexOf(name);
-    const column = dataset.columns[index]?.name ?? name;
-    if (place < 0) {
-      const as = name === column ? {} : { sourceColumn: name };
-      throw new StrongroomError('ERR_COLUMN_MISSING', { dataset: dataset.id, column, ...as });
-    }
+    if (place < 0 && column.since !== undefined && mapping === undefined) continue;
+    if (place < 0) throw missing(dataset, column, wanted, found);
     if (found.indexOf(name, place + 1) >= 0) {
-      throw new StrongroomError('ERR_SOURCE_MALFORMED', { column, problem: 'named twice' });
+      const facts = { column: column.name, problem: 'named twice' };
+      throw new StrongroomError('ERR_SOURCE_MALFORMED', facts);
     }
-    return place;
-  });
+    columns.push(column);
+    places.push(place);
+  }
   if (mapping === undefined) refuseOthers(dataset, wanted, found);
-  return places;
+  return { present: { ...dataset, columns }, places };
+}
+
+function missing(
+  dataset: Dataset,
+  { name: column }: ColumnContract,
+  wanted: readonly string[],
+  found: readonly string[],
+): StrongroomError {
+  const name = wanted[dataset.columns.findIndex((each) => each.name === column)] ?? column;
+  const as = name === column ? {} : { sourceColumn: name };
+  // One is missing and one is there that nobody knows: it may be the same under another name. In a
+  // file without a header the names are somebody's row, so only the place is said.
+  const strangers = found.flatMap((each, place) => (wanted.includes(each) ? [] : [place + 1]));
+  const lacking = wanted.filter((each) => !found.includes(each));
+  const isRenamed = strangers.length === 1 && lacking.length === 1 && found.length > 1;
+  const perhaps = isRenamed ? { perhapsRenamedAtPlace: strangers[0] ?? 0 } : {};
+  return new StrongroomError('ERR_COLUMN_MISSING', {
+    dataset: dataset.id,
+    column,
+    ...as,
+    ...perhaps,
+  });
 }
 
 /** All wanted columns were found, so these are names and not, in a file without a header, rows. */

@@ -22,20 +22,24 @@ export async function openCsv(
   window: RowWindow,
 ): Promise<RowReader> {
   const header = readCsvHeader(start, sourceNames(dataset, mapping));
-  const places = placeColumns(dataset, mapping, header.names);
-  const columns = dataset.columns.map((column) => textColumn(column, 'text'));
+  const { present, places } = placeColumns(dataset, mapping, header.names);
+  const columns = present.columns.map((column) => textColumn(column, 'text'));
   const session = await DuckDbSession.open('csv');
-  const sql = query(path, header.delimiter, header.names.length, dataset, places);
+  const sql = query(path, header.delimiter, header.names.length, present, places);
   const kinds: SourceKind[] = [...columns.map(({ kind }) => kind), 'int32'];
   return {
+    present,
     columns,
-    rows: () => refuseFlaggedRows(session.rows(sql, kinds, window), dataset, window.skip, 'text'),
+    rows: () => refuseFlaggedRows(session.rows(sql, kinds, window), present, window.skip, 'text'),
     close: () => session.close(),
   };
 }
 
 /** What the query makes of a column of text. */
-export function textColumn({ name, type, scale }: ColumnContract, format: 'text' | 'json') {
+export function textColumn(
+  { name, type, scale }: ColumnContract,
+  format: 'text' | 'json' | 'absent',
+) {
   const kind = CSV_KINDS[type];
   return { name, kind, type: format, ...(scale === undefined ? {} : { scale }) };
 }

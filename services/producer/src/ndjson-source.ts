@@ -22,6 +22,8 @@ export async function openNdjson(
   const sql = query(path, dataset, mapping);
   const kinds: SourceKind[] = [...columns.map(({ kind }) => kind), 'int32'];
   return {
+    // Each line says for itself what it lacks: there, every nullable column may be absent.
+    present: dataset,
     columns,
     rows: () => refuseFlaggedRows(session.rows(sql, kinds, window), dataset, window.skip, 'json'),
     close: () => session.close(),

@@ -12,6 +12,8 @@ import { lockState, type StateLock } from './state-lock.ts';
 import { corruptState, decodeState, encodeState, type StreamState } from './stream-state.ts';
 
 const STATE_FILE = 'state.json';
+/** The newest version of the contract that this producer was shown (newest-version.ts). */
+export const SUCCESSOR_FILE = 'successor.json';
 const GROUP_FILE = /^group-(\d{12})\.sealed$/;
 const PRIVATE_FILE = 0o600;
 
@@ -59,8 +61,7 @@ export class Outbox {
    * @throws ERR_STATE_LOCKED, ERR_STATE_CORRUPT, ERR_FILE_UNWRITABLE, ERR_DISK_FULL
    */
   static async open(folder: string, options: OutboxOptions = {}): Promise<Outbox> {
-    await refuseForeignFolder(folder);
-    await makePrivateFolder(folder);
+    await prepareFolder(folder);
     const lock = await lockState(folder);
     try {
       return new Outbox(folder, lock, await findState(folder), options);
@@ -125,7 +126,9 @@ interface Found {
 async function findState(folder: string): Promise<Found> {
   const names = await readdir(folder);
   // What a crash left half written: it was never renamed, so nothing of it was sent.
-  const halves = names.filter((name) => /^\.(state\.json|group-\d+\.sealed)\./.test(name));
+  const halves = names.filter((name) =>
+    /^\.(state\.json|successor\.json|group-\d+\.sealed)\./.test(name),
+  );
   await Promise.all(halves.map((name) => rm(join(folder, name), { force: true })));
   const files = names.filter((name) => GROUP_FILE.test(name)).sort();
   const stateFile = join(folder, STATE_FILE);
@@ -172,14 +175,22 @@ function follows(before: StreamState, after: StreamState): boolean {
   );
 }
 
+const OUR_FILE = /^\.?(lock|state\.json|successor\.json|group-\d+\.sealed)(\.|$)/;
+
+/** @throws ERR_STATE_CORRUPT for a folder that holds other files, ERR_FILE_UNWRITABLE */
+export async function prepareFolder(folder: string): Promise<void> {
+  await refuseForeignFolder(folder);
+  await makePrivateFolder(folder);
+}
+
 /** A folder that holds something else was named by mistake, and shall not become private. */
 async function refuseForeignFolder(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);
-  const ours = names.every((name) => /^\.?(lock|state\.json|group-\d+\.sealed)(\.|$)/.test(name));
+  const ours = names.every((name) => OUR_FILE.test(name));
   if (!ours) throw corruptState(folder, 'holds other files');
 }
 
-async function exists(path: string): Promise<boolean> {
+export async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
     () => false,

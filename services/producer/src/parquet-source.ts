@@ -20,7 +20,7 @@ export async function openParquet(
   try {
     const file = `read_parquet(${quoteFile(path)}, hive_partitioning = false)`;
     const found = await session.describe(`SELECT * FROM ${file}`);
-    const places = placeColumns(
+    const { present, places } = placeColumns(
       dataset,
       mapping,
       found.map(({ name }) => name),
@@ -29,7 +29,7 @@ export async function openParquet(
     const terms: string[] = [];
     for (const [index, place] of places.entries()) {
       const column = found[place];
-      const contract = dataset.columns[index];
+      const contract = present.columns[index];
       assert(column !== undefined && contract !== undefined);
       const type = engineTypeOf(column.type, contract.type);
       const name = quoteIdentifier(column.name);
@@ -40,6 +40,7 @@ export async function openParquet(
     }
     const sql = `SELECT ${terms.join(', ')} FROM ${file}`;
     return {
+      present,
       columns,
       rows: () => session.rows(sql, columns.map(kindOf), window),
       close: () => session.close(),

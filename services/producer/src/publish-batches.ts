@@ -2,7 +2,6 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { createStreamSealer, type StreamSealer } from '@strongroom/sealing/seal';
 import {
   type Agreement,
-  agreementOf,
   type ChosenStream,
   checkOwner,
   chooseStream,
@@ -12,6 +11,7 @@ import { sealGroups } from './batch-groups.ts';
 import { type BatchSource, openSource } from './batch-source.ts';
 import { checkSource, type SourceRequest, sourceOptions } from './check-source.ts';
 import { createDatasetTopic } from './dataset-topic.ts';
+import { agreementFor, checkVersion } from './newest-version.ts';
 import { Outbox } from './outbox.ts';
 import { type Progress, type PublishReport, Tally } from './publish-report.ts';
 import { isOnLog, readStreamBack } from './read-back.ts';
@@ -19,7 +19,7 @@ import { openingGroup, passPublished, stateOf } from './recover-stream.ts';
 import { type Destination, sendGroups, sendPending } from './send-groups.ts';
 import { identifySource, type KnownSource } from './source-format.ts';
 import { planSource, type SourcePlan } from './source-plan.ts';
-import { checkStream, newStream, type StreamState } from './stream-state.ts';
+import { newStream, type StreamState } from './stream-state.ts';
 
 export interface PublishRequest extends SourceRequest, StreamRequest {
   /** Whether the end of the source is the end of the dataset. */
@@ -40,13 +40,13 @@ export interface PublishRequest extends SourceRequest, StreamRequest {
  *   ERR_DISK_FULL, ERR_LOG_*
  */
 export async function publishBatches(request: PublishRequest): Promise<PublishReport> {
-  const agreement = await agreementOf(request);
+  const agreement = await agreementFor(request);
   checkOwner(agreement, request.identity);
   const chosen = chooseStream(agreement.dataset, request.stream);
   const outbox = await Outbox.open(request.stateFolder, request.outbox);
   try {
     const state = outbox.state ?? newStream(agreement, chosen.id);
-    checkStream(state, agreement, chosen.id);
+    await checkVersion(request.stateFolder, state, agreement, chosen.id);
     const run = { request, agreement, chosen, outbox, state, resumed: outbox.state !== undefined };
     const destination = await openTopic(run);
     await sendPending(destination);
@@ -120,6 +120,7 @@ async function recover(
     }
     const state = outbox.state ?? before;
     const tally = new Tally(request.clock, state, request.onProgress);
+    tally.lacks(opened.absentColumns);
     if (!state.final) {
       const again = { ...run, state, resumed: true };
       await sendRest(again, rest, found.point.rows, plan.fingerprint, { ...destination, tally });
@@ -162,6 +163,7 @@ async function publishSource(
   if (request.signal.aborted) return;
   if (!run.resumed) await outbox.begin(state);
   const opened = await openSource(sourceOptions(request, agreement.dataset, source, cursor));
+  destination.tally.lacks(opened.absentColumns);
   try {
     await sendRest(run, opened, cursor, fingerprint, destination);
   } finally {

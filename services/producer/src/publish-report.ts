@@ -21,6 +21,8 @@ export interface PublishReport {
   readonly totalRows: number;
   readonly watermark: number | null;
   readonly final: boolean;
+  /** Columns that an amendment added and this run's source lacks: null in all of its rows. */
+  readonly absentColumns: readonly string[];
   /** Largest resident memory of this process so far. */
   readonly peakRssMb: number;
 }
@@ -45,6 +47,7 @@ export class Tally {
   #bytes = 0;
   #resentRecords = 0;
   #rowsExpected: number | undefined;
+  #absentColumns: readonly string[] = [];
 
   /** @param start where the stream stands before the run reads a row */
   constructor(clock: Clock, start: StreamState, onProgress?: (progress: Progress) => void) {
@@ -57,6 +60,10 @@ export class Tally {
 
   expect(rows: number): void {
     this.#rowsExpected = rows;
+  }
+
+  lacks(columns: readonly string[]): void {
+    this.#absentColumns = columns;
   }
 
   /** @param again an earlier run had sealed the group */
@@ -90,6 +97,7 @@ export class Tally {
       totalRows: point.rows,
       watermark,
       final,
+      absentColumns: this.#absentColumns,
       peakRssMb: Math.round(process.resourceUsage().maxRSS / 1_024),
     };
   }

@@ -30,6 +30,7 @@ export async function passPublished(
   }
   return {
     format: source.format,
+    absentColumns: source.absentColumns,
     close: () => source.close(),
     [Symbol.asyncIterator]: () => rest,
   };

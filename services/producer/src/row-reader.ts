@@ -1,9 +1,12 @@
+import type { Dataset } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { SourceColumn, SourceRows } from './source-vector.ts';
 
 /** An open source in one format, already looked at: its columns are known, no row is read yet. */
 export interface RowReader {
-  /** In the order of the contract, one source column for each of its columns. */
+  /** The dataset, without columns that the source lacks and may lack. */
+  readonly present: Dataset;
+  /** One source column for each of its columns, in its order. */
   readonly columns: readonly SourceColumn[];
   /** Every row once, in the order of the source. To be called once. */
   rows(): AsyncIterable<SourceRows>;

@@ -1,12 +1,13 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { createStreamSealer, type SealedRecord, type StreamSealer } from '@strongroom/sealing/seal';
-import { agreementOf, checkOwner, chooseStream, type StreamRequest } from './agreement.ts';
+import { checkOwner, chooseStream, type StreamRequest } from './agreement.ts';
 import { createDatasetTopic } from './dataset-topic.ts';
+import { agreementFor, checkVersion } from './newest-version.ts';
 import { Outbox } from './outbox.ts';
 import { Tally } from './publish-report.ts';
 import { readStreamBack, type StreamPlaceOnLog } from './read-back.ts';
 import { type Destination, sendGroups, sendPending } from './send-groups.ts';
-import { checkStream, type StreamState } from './stream-state.ts';
+import type { StreamState } from './stream-state.ts';
 
 /** What an owner says on its stream without a row: take a batch back, or nothing is new. */
 
@@ -73,7 +74,7 @@ async function speak(
   words: (on: Speaking) => Promise<{ watermark: number | null; records: SealedRecord[] }>,
 ): Promise<WordReport> {
   const { log, logger, clock, identity, namespace } = request;
-  const agreement = await agreementOf(request);
+  const agreement = await agreementFor(request);
   checkOwner(agreement, identity);
   const { dataset, contractId } = agreement;
   const chosen = chooseStream(dataset, request.stream);
@@ -81,7 +82,7 @@ async function speak(
   try {
     const { state } = outbox;
     if (!state) throw new StrongroomError('ERR_STREAM_NOT_FOUND', { dataset: dataset.id });
-    checkStream(state, agreement, chosen.id);
+    await checkVersion(request.stateFolder, state, agreement, chosen.id);
     const { stream, epoch, point } = state;
     const topic = await createDatasetTopic(log, agreement, namespace);
     const { partition } = chosen;

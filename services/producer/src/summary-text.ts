@@ -12,7 +12,7 @@ export function showReport(report: PublishReport, json: boolean): string {
   return [
     `${dataset}: ${count(rows, 'row')} in ${count(batches, 'batch', 'batches')} published`,
     ` (${megabytes(bytes)}, ${seconds.toFixed(1)} s, ${grouped(speed)} rows/s)${again};`,
-    ` ${count(totalRows, 'row')} in all, ${end}\n`,
+    ` ${count(totalRows, 'row')} in all, ${end}${lacking(report)}\n`,
   ].join('');
 }
 
@@ -23,8 +23,15 @@ export function showSummary(summary: Awaited<ReturnType<typeof checkOnly>>, json
     eventTime === null ? '' : `, event times ${iso(eventTime.min)} to ${iso(eventTime.max)}`;
   return [
     `${dataset}: the ${format} source agrees with the contract; ${count(rows, 'row')} in`,
-    ` ${count(batches, 'batch', 'batches')} (${megabytes(bytes)}${times}) would be published\n`,
+    ` ${count(batches, 'batch', 'batches')} (${megabytes(bytes)}${times}) would be published`,
+    `${lacking(summary)}\n`,
   ].join('');
+}
+
+function lacking({ absentColumns }: Pick<PublishReport, 'absentColumns'>): string {
+  if (absentColumns.length === 0) return '';
+  const names = absentColumns.join(', ');
+  return `; the source lacks what an amendment added, null in each row: ${names}`;
 }
 
 const grouped = (value: number) => value.toLocaleString('en-US');
