@@ -201,6 +201,8 @@ class Planner {
     const rows = this.#rowCount(measure);
     const centred = this.#statistic({ kind: 'centred', measure });
     if (kind === 'average') return { kind, measure, rows, centred };
+    const { low, high } = this.#measures[measure] ?? { low: 0n, high: 0n };
+    if (high - low > VARIANCE_UNITS_MAX) throw refuse('a variance between bounds so wide', node);
     const squares = this.#statistic({ kind: 'squares', measure });
     return { kind, measure, rows, centred, squares };
   }
@@ -445,6 +447,8 @@ function boundsOf(
 const DECIMAL_DIGITS = 12;
 /** Doubles are exact up to here. */
 const UNITS_MAX = 2n ** 53n;
+/** Of 2^40 rows the squares of differences from the middle add up within 128 bits. */
+const VARIANCE_UNITS_MAX = 2n ** 44n;
 
 function floorOf(value: bigint, step: bigint): bigint {
   const quotient = value / step;

@@ -53,7 +53,9 @@ function total(value: unknown, level: Level): unknown {
   if (node['class'] === 'CONSTANT') return asText(node);
   if (node['class'] === 'CAST') {
     // A literal that is no date fails for all rows: that is said before any comes.
-    return { ...within, try_cast: nodeOf(node['child'])['class'] !== 'CONSTANT' };
+    if (nodeOf(node['child'])['class'] === 'CONSTANT') return { ...within, try_cast: false };
+    // TRY_CAST to and from times with a zone fails for some of them all the same; TRY does not.
+    return level === ROWS ? tried(within) : { ...within, try_cast: true };
   }
   if (node['class'] !== 'FUNCTION') return within;
   const name = textOf(node['function_name']);

@@ -104,7 +104,7 @@ const TOTAL_FUNCTIONS: ReadonlyMap<string, ReadonlySet<string> | null> = new Map
   ].map((name) => [name, null] as const),
 ]);
 
-const ZONED = 'TIMESTAMP WITH TIME ZONE';
+export const ZONED = 'TIMESTAMP WITH TIME ZONE';
 const COMPARING: ReadonlySet<string> = new Set(['nullif', 'greatest', 'least']);
 
 export function isTotalFunction(name: string, types: readonly TypeName[]): boolean {

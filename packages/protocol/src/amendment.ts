@@ -25,8 +25,7 @@ const WIDENINGS: Readonly<Partial<Record<ColumnType, readonly ColumnType[]>>> = 
   uint16: ['int32', 'int64', 'uint32', 'uint64', 'float32', 'float64'],
   uint32: ['int64', 'uint64', 'float64'],
   float32: ['float64'],
-  // A date is its midnight. In microseconds the last representable day lies in the year 294247,
-  // and the producer refuses a later one.
+  // A date is its midnight; all times lie in the years 1 to 9999.
   date32: ['timestamp-ms', 'timestamp-us'],
   'timestamp-ms': ['timestamp-us'],
 };

@@ -133,6 +133,10 @@ export const SQL_CHARACTERS_MAX = 16_384;
 export const QUERY_TABLES_MAX = 16;
 export const IDENTIFIER_CHARACTERS_MAX = 63;
 
+/** The years 1 to 9999, as SQL has them, in days since 1970: the first of them and the last. */
+export const TIME_DAYS_MIN = -719_162;
+export const TIME_DAYS_MAX = 2_932_896;
+
 /** A day that advances by the minute: so many windows may hold one row, or wait with it. */
 export const WINDOWS_PER_ROW_MAX = 1_440;
 /** A result may have so many rows; a larger one is refused, not cut. */
@@ -146,7 +150,12 @@ export const CONTRIBUTIONS_MAX = 1_000_000;
 export const JOINED_ROWS_DEFAULT = 256;
 /** Of one measure, with fixed edges. */
 export const PRIVACY_BINS_MAX = 256;
-/** With bounds below 2^53 units, sums of squares stay exact in 128 bits. */
+/**
+ * Of a query with noise, before those are left out that too few contributors are in: whether there
+ * are more is not hidden, so the vault has room for more of them than any result.
+ */
+export const PRIVATE_GROUPS_MAX = 250_000;
+/** Of a measure that is added with noise, in fixed point. */
 export const PRIVACY_FRACTION_DIGITS_MAX = 9;
 /** Windows under one tree: two weeks of minutes. */
 export const CONTINUAL_WINDOWS_MAX = 32_768;

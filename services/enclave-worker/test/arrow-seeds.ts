@@ -19,6 +19,7 @@ export interface ArrowSeed {
 
 const WHOLE = [0, 1, -1, 7, 100, -128, 127, 42];
 const MORE: readonly CellValue[] = [2n ** 62n, -(2n ** 62n), 0n, 1n, 1_700_000_000_000n, -1n];
+const TIMES: readonly CellValue[] = [2n ** 47n, -(2n ** 45n), 0n, 1n, 1_700_000_000_000n, -1n];
 const POOLS: Readonly<Record<ColumnType, readonly CellValue[]>> = {
   bool: [true, false, false, true, true],
   int8: WHOLE,
@@ -34,9 +35,9 @@ const POOLS: Readonly<Record<ColumnType, readonly CellValue[]>> = {
   float64: [0, -0, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 5e-324],
   utf8: ['', 'SFO', 'a rather long label for one airport', 'ÄÖÜ', '飛行場', "O'Hare", 'SFO'],
   date32: WHOLE,
-  'timestamp-ms': MORE,
-  'timestamp-us': MORE,
-  'timestamp-us-utc': MORE,
+  'timestamp-ms': TIMES,
+  'timestamp-us': TIMES,
+  'timestamp-us-utc': TIMES,
 };
 
 /** How the values of a column lie: the share of nulls is what readers get wrong. */

@@ -28,9 +28,13 @@ function expected(kind: SourceKind, type: ColumnType, value: bigint): bigint | u
   }
   const target = NANOSECONDS[type === 'date32' ? 'date' : type.replace('-utc', '')] ?? 1n;
   const exact = (value * step) % target === 0n;
-  const bits = type === 'date32' ? 32 : 64;
-  return exact && fits((value * step) / target, bits) ? (value * step) / target : undefined;
+  const isOfOurYears = value * step >= FIRST && value * step < END;
+  return exact && isOfOurYears ? (value * step) / target : undefined;
 }
+
+/** The years 1 to 9999 in nanoseconds. */
+const FIRST = BigInt(Date.parse('0001-01-01T00:00:00Z')) * 1_000_000n;
+const END = (BigInt(Date.parse('9999-12-31T23:59:59.999Z')) + 1n) * 1_000_000n;
 
 const BITS: Partial<Record<SourceKind, [number, boolean]>> = {
   int8: [8, true],
@@ -86,8 +90,10 @@ function arbitraryOf(kind: SourceKind): fc.Arbitrary<bigint> {
     [-1n, 0n, 1n].flatMap((off) => [2n ** bit + off, -(2n ** bit) + off]),
   );
   const days = fc.bigInt(-20_000n, 20_000n).map((day) => day * 86_400_000_000n);
+  const step = NANOSECONDS[kind] ?? 1n;
+  const ends = fc.constantFrom(FIRST / step, END / step, FIRST / step - 1n, END / step - 1n);
   return fc
-    .oneof(fc.bigInt(min, max), fc.constantFrom(...edges), fc.bigInt(-5n, 5n), days)
+    .oneof(fc.bigInt(min, max), fc.constantFrom(...edges), fc.bigInt(-5n, 5n), days, ends)
     .map(inside);
 }
 

@@ -1,4 +1,5 @@
 import type { ColumnType } from '@strongroom/protocol/contract';
+import { firstDayOutside, firstTimeOutside } from '@strongroom/protocol/times';
 import type { SourceKind, ValueArray } from './source-vector.ts';
 
 /** Room for a column's values: 64-bit types take two 32-bit words a row, the low one first. */
@@ -46,10 +47,10 @@ export function conversionFor(kind: SourceKind, type: ColumnType): Conversion | 
     case 'float64':
       return kind === 'float64' ? copyValues(1) : toFloat64(kind);
     case 'date32':
-      return kind === 'date' ? copyValues(1) : toDate(kind);
+      return ofOurYears(kind === 'date' ? copyValues(1) : toDate(kind), type);
     case 'timestamp-ms':
     case 'timestamp-us':
-      return kind === type ? copyValues(2) : toTimestamp(kind, type);
+      return ofOurYears(kind === type ? copyValues(2) : toTimestamp(kind, type), type);
     case 'timestamp-us-utc':
       return conversionFor(kind, 'timestamp-us');
     // With digits of its own (decimal-conversion.ts), or interned.
@@ -187,6 +188,24 @@ function toTimestamp(kind: SourceKind, type: 'timestamp-ms' | 'timestamp-us') {
     });
   }
   return multiplyWordPairs(step / wanted);
+}
+
+/** A time that the vault would refuse does not fit. */
+function ofOurYears(
+  conversion: Conversion | undefined,
+  type: 'date32' | 'timestamp-ms' | 'timestamp-us',
+): Conversion | undefined {
+  if (!conversion) return undefined;
+  return (values, target, range) => {
+    const misfit = conversion(values, target, range);
+    const until = range.at + (misfit < 0 ? range.count : misfit - range.from);
+    const words = target as Int32Array;
+    const outside =
+      type === 'date32'
+        ? firstDayOutside(words, range.at, until)
+        : firstTimeOutside(words, type === 'timestamp-ms' ? 'ms' : 'us', range.at, until);
+    return outside < 0 ? misfit : range.from + outside - range.at;
+  };
 }
 
 /** A timestamp is a date when it stands at midnight. */

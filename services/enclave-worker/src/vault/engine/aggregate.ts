@@ -6,7 +6,7 @@ import { type CheckedQuery, checkQuery } from '@strongroom/analysis/sql-gate';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { DatasetId } from '@strongroom/protocol/fields';
-import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
+import { AGGREGATE_ROWS_MAX, PRIVATE_GROUPS_MAX } from '@strongroom/protocol/limits';
 import { contributorOf } from '@strongroom/protocol/privacy';
 import { Engine } from './engine.ts';
 import { statisticsSql } from './private-sql.ts';
@@ -93,7 +93,7 @@ export class Aggregator {
     if (!checked || checked.plan) {
       throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
     }
-    const reader = await this.#readWindow(query, window, checked.sql);
+    const reader = await this.#readWindow(query, window, checked.sql, { AGGREGATE_ROWS_MAX });
     const { groupRowsIndex, controls } = checked;
     return { query, columns: columnsOf(reader), groupRowsIndex, controls };
   }
@@ -106,7 +106,8 @@ export class Aggregator {
   async statistics(query: Query, window: TimeWindow | null, orderKey: string): Promise<Statistics> {
     const plan = this.planOf(query);
     if (!plan) throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
-    const reader = await this.#readWindow(query, window, statisticsSql(plan, orderKey));
+    const sql = statisticsSql(plan, orderKey);
+    const reader = await this.#readWindow(query, window, sql, { PRIVATE_GROUPS_MAX });
     const columns = columnsOf(reader);
     const numbers = columns.slice(plan.dimensions.length);
     const groups = Array.from({ length: reader.currentRowCount }, (_none, row) =>
@@ -115,12 +116,19 @@ export class Aggregator {
     return { plan, dimensions: columns.slice(0, plan.dimensions.length), groups };
   }
 
-  async #readWindow(query: Query, window: TimeWindow | null, sql: string) {
+  /** @param limits one, by its name */
+  async #readWindow(
+    query: Query,
+    window: TimeWindow | null,
+    sql: string,
+    limits: Readonly<Record<string, number>>,
+  ) {
     const facts = { query: query.id };
+    const [[limit, maximum] = ['', 0]] = Object.entries(limits);
     await this.#rows.showWindow(query, window);
-    const reader = await this.#engine.readUntil(sql, AGGREGATE_ROWS_MAX + 1, facts);
-    if (reader.currentRowCount <= AGGREGATE_ROWS_MAX) return reader;
-    throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'AGGREGATE_ROWS_MAX', ...facts });
+    const reader = await this.#engine.readUntil(sql, maximum + 1, facts);
+    if (reader.currentRowCount <= maximum) return reader;
+    throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit, ...facts });
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ColumnContract, type Dataset, digitsOf } from '@strongroom/protocol/contract';
 import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
+import { firstDayOutside, firstTimeOutside, TIME_RANGE } from '@strongroom/protocol/times';
 import { refused } from './arrow-refusal.ts';
 import {
   type ArrowField,
@@ -117,6 +118,7 @@ function readColumns(stream: ArrowStream, columns: readonly ColumnContract[]): A
     const fixed = readFixed(part, WIDTHS[column.type]);
     const digits = digitsOf(column);
     if (digits) checkDigits(fixed, part, digits.precision);
+    if (/^date|^timestamp/.test(column.type)) checkTimes(fixed, part, column.type);
     return fixed;
   });
 }
@@ -192,6 +194,19 @@ function checkDigits(
     if (!isValid(validity, row)) continue;
     const value = decimalAt(view, row);
     if (value >= limit || value <= -limit) throw refused('digits', name, `${digits} at most`);
+  }
+}
+
+/** Below a null may lie anything. */
+function checkTimes({ values, validity }: FixedColumn, { name, node }: Part, type: string): void {
+  const words = new Int32Array(values.buffer, values.byteOffset, values.byteLength / 4);
+  const unit = type === 'timestamp-ms' ? 'ms' : 'us';
+  const next = (from: number) =>
+    type === 'date32'
+      ? firstDayOutside(words, from, node.length)
+      : firstTimeOutside(words, unit, from, node.length);
+  for (let row = next(0); row >= 0; row = next(row + 1)) {
+    if (isValid(validity, row)) throw refused('time', name, TIME_RANGE);
   }
 }
 

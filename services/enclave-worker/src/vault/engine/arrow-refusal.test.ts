@@ -26,6 +26,8 @@ import { ARROW_PROBLEMS, type ArrowProblem } from './arrow-refusal.ts';
 const A: ColumnContract = { name: 'a', type: 'int32', nullable: true };
 const B: ColumnContract = { name: 'b', type: 'utf8', nullable: true };
 const T: ColumnContract = { name: 't', type: 'timestamp-us', nullable: false };
+const Y = columnOf('y', 'date32', true);
+const Z = columnOf('z', 'timestamp-us', true);
 const D = columnOf('d', 'decimal128', true, { precision: 2, scale: 0 });
 const dataset = datasetWith([A, B, T]);
 const ROWS = 9;
@@ -149,6 +151,8 @@ const CASES: readonly [ArrowProblem, place: string, Uint8Array][] = [
   ['values length', 'a', forged({ '2.header.buffers[1].length': 32 })],
   ['digits', 'd', encodeColumns([{ contract: D, values: [1n, 100n] }])],
   ['type', 'd', encodeColumns([{ contract: { ...D, scale: 1 }, values: [1n, 1n] }])],
+  ['time', 'y', encodeColumns([{ contract: Y, values: [0, 2_932_897] }])],
+  ['time', 'z', encodeColumns([{ contract: Z, values: [0n, -(2n ** 62n)] }])],
   ['index', 'b', inBuffer(2, 3, 0, 3)],
   ['offsets', 'dictionary of b', inBuffer(1, 1, 4, 0xff)],
   ['offsets', 'dictionary of b', inBuffer(1, 1, 0, 1)],
@@ -167,6 +171,7 @@ function factsOf(bytes: Uint8Array, problem?: ArrowProblem, place?: string) {
 
 function contractFor(problem?: ArrowProblem, place?: string): [of: Dataset, rows: number] {
   if (place === 'd') return [decimals, 2];
+  if (problem === 'time') return [datasetWith([place === 'y' ? Y : Z]), 2];
   if (problem === 'metadata unknown' || problem === 'nested type') return [single, 1];
   return [problem === 'null' ? strict : dataset, ROWS];
 }

@@ -42,6 +42,7 @@ export const ARROW_PROBLEMS = [
   'validity length',
   'values length',
   'digits',
+  'time',
   'index',
   'offsets',
   'not UTF-8',

@@ -1,6 +1,7 @@
 import { DuckDBDecimalValue, type DuckDBValue } from '@duckdb/node-api';
 import { COLUMN_TYPES, type ColumnContract, type ColumnType } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
+import { TIME_DAYS_MAX, TIME_DAYS_MIN } from '@strongroom/protocol/limits';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cellsByArrow, cellsOf } from '../../../test/arrow-cells.ts';
@@ -46,6 +47,11 @@ function cellOf(value: DuckDBValue): CellValue {
   throw new Error(`unexpected value ${value}`);
 }
 
+const timesOf = (perDay: bigint) =>
+  fc.oneof(
+    fc.bigInt({ min: BigInt(TIME_DAYS_MIN) * perDay, max: BigInt(TIME_DAYS_MAX) * perDay }),
+    fc.constantFrom(-1n, 0n, -25_567n * perDay),
+  );
 const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 const VALUES: Record<ColumnType, fc.Arbitrary<CellValue>> = {
   bool: fc.boolean(),
@@ -64,10 +70,10 @@ const VALUES: Record<ColumnType, fc.Arbitrary<CellValue>> = {
   ),
   float64: fc.double(),
   utf8: fc.oneof(fc.constantFrom('', 'SFO', "O'Hare", '__proto__', 'a\0b', 'a\0c'), fc.string()),
-  date32: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
-  'timestamp-ms': fc.oneof(int64, fc.constantFrom(-1n, 0n, -2208988800000n)),
-  'timestamp-us': fc.oneof(int64, fc.constantFrom(-1n, 0n, -2208988800000000n)),
-  'timestamp-us-utc': fc.oneof(int64, fc.constantFrom(-1n, 0n, -2208988800000000n)),
+  date32: fc.integer({ min: TIME_DAYS_MIN, max: TIME_DAYS_MAX }),
+  'timestamp-ms': timesOf(86_400_000n),
+  'timestamp-us': timesOf(86_400_000_000n),
+  'timestamp-us-utc': timesOf(86_400_000_000n),
 };
 const LENGTHS = [0, 1, 7, 8, 9, 63, 64, 65, 2047, 2048, 2049];
 

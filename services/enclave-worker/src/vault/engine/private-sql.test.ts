@@ -1,6 +1,7 @@
 import { changeOf, widthOf } from '@strongroom/analysis/private-plan';
 import type { Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -188,6 +189,16 @@ describe('what counts', () => {
     expect(await groupsOf(sql, visits)).toEqual({ '[]': '5 3 928' });
   });
 
+  test('more groups than a result may have stop nothing: few of them are shown', async () => {
+    const sql = 'SELECT bags AS class, count(*) AS n FROM visits GROUP BY bags';
+    const visits = Array.from({ length: AGGREGATE_ROWS_MAX + 1 }, (_none, at) => ({
+      ...row,
+      person: `p${at}`,
+      bags: BigInt(at),
+    }));
+    expect(Object.keys(await groupsOf(sql, visits))).toHaveLength(visits.length);
+  });
+
   test('rows of one contributor are bounded, whatever order they come in', async () => {
     const sql = 'SELECT place, count(*) AS n, sum(bags) AS bags FROM visits GROUP BY place';
     const visits = PLACES.flatMap((at) =>
@@ -258,5 +269,20 @@ describe('what has no plain form is refused, with its place', () => {
     );
     expect(codeOf(error)).toMatch(/^ERR_QUERY_(REFUSED|AGAINST_RULES)$/);
     expect(error instanceof StrongroomError && error.facts['query']).toBe('q');
+  });
+
+  test('a variance between bounds so wide that squares could overflow', async () => {
+    const open = (aggregate: string) => {
+      const sql = `SELECT count(*) AS n, ${aggregate}(delay) AS v FROM visits`;
+      const visits = {
+        columns: {
+          person: { contributor: true as const },
+          delay: { measure: { low: '-9000', high: '9000' } },
+        },
+      };
+      return openPrivate(privateQuery(sql, { fractionDigits: { delay: 9 }, bins: {} }), { visits });
+    };
+    expect(await open('var_pop').catch(codeOf)).toBe('ERR_QUERY_REFUSED');
+    (await open('avg')).close();
   });
 });
