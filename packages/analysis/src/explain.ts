@@ -4,6 +4,7 @@ import { type ErrorCode, type ErrorFacts, StrongroomError } from '@strongroom/pr
 import type { PartyId } from '@strongroom/protocol/fields';
 import type { LockedEngine } from './locked-engine.ts';
 import { planPrivateQuery } from './private-plan.ts';
+import { Problems } from './problems.ts';
 import type { Judgement } from './rule-judge.ts';
 import { rulesOf } from './rules.ts';
 import { checkQuery } from './sql-gate.ts';
@@ -11,10 +12,16 @@ import { checkQuery } from './sql-gate.ts';
 /** What a query can reveal about the rows of each owner, or why no vault would run it. */
 export interface QueryExplanation {
   readonly query: Query;
-  readonly refusal?: { readonly code: ErrorCode; readonly facts: ErrorFacts };
+  /** Every reason that can be seen, in the order of the judging; none: it may run. */
+  readonly refusals: readonly Refusal[];
   readonly limits: RuleLimits;
   /** Empty where the query is refused. */
   readonly owners: readonly OwnerExplanation[];
+}
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly facts: ErrorFacts;
 }
 
 export interface OwnerExplanation {
@@ -42,15 +49,17 @@ export async function explainQuery(
   query: Query,
 ): Promise<QueryExplanation> {
   const { limits } = rulesOf(contract, query);
+  const problems = new Problems();
   try {
-    const checked = await checkQuery(engine, contract, query);
+    const checked = await checkQuery(engine, contract, query, problems);
     // A query with noise runs by its plan, never as its text says.
     if (query.privacy) await planPrivateQuery(engine, contract, query);
-    return { query, limits, owners: ownersTold(contract, query, checked.reads) };
+    return { query, limits, refusals: [], owners: ownersTold(contract, query, checked.reads) };
   } catch (error) {
     if (!(error instanceof StrongroomError) || error.code === 'ERR_VAULT_MEMORY') throw error;
-    const { code, facts } = error;
-    return { query, limits, owners: [], refusal: { code, facts } };
+    const all = problems.any ? problems.all : [error];
+    const refusals = all.map(({ code, facts }) => ({ code, facts: { ...facts, query: query.id } }));
+    return { query, limits, refusals, owners: [] };
   }
 }
 

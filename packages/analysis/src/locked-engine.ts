@@ -3,6 +3,7 @@ import {
   type DuckDBConnection,
   DuckDBInstance,
   type DuckDBResultReader,
+  type DuckDBType,
   StatementType,
 } from '@duckdb/node-api';
 import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
@@ -78,9 +79,10 @@ export class LockedEngine {
 
   /**
    * The bound plan of a SELECT over empty tables, as JSON text: every type is decided in it, and
-   * every cast that the text does not show. What cannot be bound gives `{"error":true, …}`.
+   * every cast that the text does not show. What cannot be bound gives `{"error":true, …}`, and no
+   * types of result columns.
    */
-  async plan(sql: string, tables: readonly string[]): Promise<string> {
+  async plan(sql: string, tables: readonly string[]): Promise<BoundPlan> {
     return withoutText({}, async () => {
       await this.connection.run('BEGIN TRANSACTION');
       try {
@@ -88,16 +90,35 @@ export class LockedEngine {
         for (const table of tables) await this.connection.run(`CREATE TEMP TABLE ${table}`);
         const query = 'SELECT json_serialize_plan($1::VARCHAR)';
         const [row] = (await this.connection.runAndReadAll(query, [sql])).getRows();
-        return String(row?.[0]);
+        return { plan: String(row?.[0]), types: await this.#typesOf(sql) };
       } finally {
         await this.connection.run('ROLLBACK');
       }
     });
   }
 
+  async #typesOf(sql: string): Promise<readonly DuckDBType[]> {
+    const extracted = await this.connection.extractStatements(sql);
+    const statement = await extracted.prepare(0).catch((error: unknown) => {
+      if (isOutOfMemory(error)) throw error;
+    });
+    if (!statement) return [];
+    const types = Array.from({ length: statement.columnCount }, (_, at) =>
+      statement.columnType(at),
+    );
+    statement.destroySync();
+    return types;
+  }
+
   close(): void {
     this.connection.closeSync();
   }
+}
+
+interface BoundPlan {
+  readonly plan: string;
+  /** Of the result's columns, in their order. */
+  readonly types: readonly DuckDBType[];
 }
 
 export interface EngineOptions {

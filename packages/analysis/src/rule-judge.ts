@@ -1,6 +1,7 @@
 // More than 300 lines, because what each place of a SELECT may read is one table of cases.
-import { AGGREGATE_NAMES, type ColumnRule } from '@strongroom/protocol/analysis-rules';
+import { type ColumnRule, MEASURE_FUNCTIONS } from '@strongroom/protocol/analysis-rules';
 import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
+import type { Problems } from './problems.ts';
 import {
   type Column,
   type Contributor,
@@ -20,6 +21,7 @@ import {
   type Table,
 } from './rule-scope.ts';
 import { domainText, type QueryRules, type RelationRules } from './rules.ts';
+import { ROW_FUNCTIONS } from './sql-lists.ts';
 import { isMembership } from './sql-membership.ts';
 import { listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
 
@@ -50,22 +52,19 @@ export interface Judgement {
 }
 
 /**
- * Judges a tree that has passed the gate by the rules of all owners whose data it reads.
- * @throws ERR_QUERY_AGAINST_RULES naming the place, its position and the rule
+ * Judges a tree that has passed the gate by the rules of all owners whose data it reads. Each place
+ * that is against one is put to the problems, as ERR_QUERY_AGAINST_RULES with its position.
  */
-export function judgeQuery(top: TreeNode, rules: QueryRules): Judgement {
-  const [owner] = rules.notApprovedBy;
-  if (owner !== undefined) {
-    throw against('the query as a whole', top, {
-      owner,
-      rule: 'it is not among the approved ones',
-    });
+export function judgeQuery(top: TreeNode, rules: QueryRules, problems: Problems): Judgement {
+  for (const owner of rules.notApprovedBy) {
+    const facts = { owner, rule: 'it is not among the approved ones' };
+    problems.add(against('the query as a whole', top, facts));
   }
-  const judge = new Judge(rules);
+  const judge = new Judge(rules, problems);
   const rows = judge.select(top, new Map(), false);
-  const [alone] = rows.unjoined;
-  if (alone !== undefined) {
-    throw against(`relation ${alone}`, top, { rule: 'it is read joined with another owner only' });
+  for (const alone of rows.unjoined) {
+    const rule = 'it is read joined with another owner only';
+    problems.add(against(`relation ${alone}`, top, { rule }));
   }
   return { ...judge.found, contributors: rows.contributors };
 }
@@ -77,10 +76,12 @@ class Judge {
     domains: [] as { index: number; origin: Origin }[],
   };
   readonly #rules: QueryRules;
+  readonly #problems: Problems;
   #selects = 0;
 
-  constructor(rules: QueryRules) {
+  constructor(rules: QueryRules, problems: Problems) {
     this.#rules = rules;
+    this.#problems = problems;
   }
 
   /** @param around tables of the select around it, where it may name them */
@@ -166,10 +167,9 @@ class Judge {
   #refuseUncounted(contributors: readonly Contributor[], node: TreeNode): void {
     const [uncounted] = this.#counts() ? contributors : [];
     if (!uncounted) return;
-    throw against(`membership in ${uncounted.relation}`, node, {
-      relation: uncounted.relation,
-      rule: 'contributors behind IN, EXISTS, SEMI and ANTI cannot be counted',
-    });
+    const { relation } = uncounted;
+    const rule = 'contributors behind IN, EXISTS, SEMI and ANTI cannot be counted';
+    this.#problems.add(against(`membership in ${relation}`, node, { relation, rule }));
   }
 
   /** A group outside of a domain is dropped by the value that it shows. */
@@ -179,11 +179,9 @@ class Judge {
     const isShown = this.found.domains.some(
       ({ origin }) => origin.relation === plain.relation && origin.column === plain.column,
     );
-    if (!isShown) {
-      throw against(`column ${plain.column}`, group, {
-        rule: 'groups of a dimension with a domain show its value',
-      });
-    }
+    if (isShown) return;
+    const rule = 'groups of a dimension with a domain show its value';
+    this.#problems.add(against(`column ${plain.column}`, group, { rule }));
   }
 
   #from(
@@ -200,7 +198,9 @@ class Judge {
     if (node['type'] === 'SUBQUERY') {
       const inner = nodeOf(nodeOf(node['subquery'])['node']);
       const rows = this.select(inner, ctes, true);
-      if (alias === '' && this.#counts()) throw refuse('a subquery without a name', node);
+      if (alias === '' && this.#counts()) {
+        this.#problems.add(refuse('a subquery without a name', node));
+      }
       return innerTable(rows, alias);
     }
     const name = textOf(node['table_name']);
@@ -312,6 +312,11 @@ class Judge {
   #partsOfFunction(node: TreeNode, use: Use, scope: Scope): [unknown, Use][] {
     const name = textOf(node['function_name']);
     const children = listOf(node['children']);
+    if (!isFold(name) && !ROW_FUNCTIONS.has(name)) {
+      // What no list of the gate has: nobody knows what it would do with its arguments.
+      this.#problems.add(refuse(`function ${name}`, node));
+      return [];
+    }
     if (!isFold(name)) {
       // Operators, and what the parser makes of an interval, are not functions to who writes SQL.
       if (/^[a-z]/.test(name) && !name.startsWith('to_')) this.#checkFunction(name, node);
@@ -328,21 +333,24 @@ class Judge {
 
   #checkFunction(name: string, node: TreeNode): void {
     const allowed = this.#rules.limits.functions;
-    if (allowed && !allowed.includes(name)) {
-      throw against(`function ${name}`, node, { rule: 'it is not among the functions' });
-    }
+    if (!allowed || allowed.includes(name)) return;
+    const rule = 'it is not among the functions';
+    this.#problems.add(against(`function ${name}`, node, { rule }));
   }
 
   #column(node: TreeNode, use: Use, scope: Scope): void {
     const { columns, aliased } = meaningsOf(node, scope);
     const path = listOf(node['column_names']).map(textOf).join('.');
-    if (columns.length === 0 && aliased.length === 0) throw refuse(`column ${path}`, node);
+    if (columns.length === 0 && aliased.length === 0) {
+      this.#problems.add(refuse(`column ${path}`, node));
+    }
     for (const alias of aliased) this.#walk(alias, use, opened(scope, alias));
     for (const column of columns) {
       for (const origin of column.origins) {
         this.found.reads.push({ origin, use });
         const problem = this.#problemOf(origin, use, column.plain !== undefined);
-        if (problem) throw against(`column ${path}`, node, { ...origin, rule: problem });
+        if (!problem) continue;
+        this.#problems.add(against(`column ${path}`, node, { ...origin, rule: problem }));
       }
     }
   }
@@ -406,6 +414,15 @@ class Judge {
     return this.#rules.limits.minimumContributors !== undefined && !this.#rules.hasNoise;
   }
 
+  /** Of each table with contributors the groups need a column: one stands for no other. */
+  #mixedGroups({ relation, alias }: Contributor, place: TreeNode): StrongroomError {
+    const column = this.#rules.relations.get(relation)?.contributor ?? '';
+    const rule =
+      `each group of an inner select is about one contributor of ${relation}: ` +
+      `add ${alias}.${column} to its GROUP BY`;
+    return against(`inner groups of ${relation}`, place, { relation, column, rule });
+  }
+
   /** Adds what carries contributors to the select around; returns them as they stand here. */
   #handOn(
     node: TreeNode,
@@ -420,10 +437,7 @@ class Judge {
     const hidden = contributors.flatMap((contributor, index) => {
       const isGrouped = groups.some((each) => plainOf(each, scope)?.contributor === contributor);
       if (isFolded && !isGrouped) {
-        throw against(`inner groups of ${contributor.relation}`, groups[0] ?? items[0] ?? node, {
-          relation: contributor.relation,
-          rule: 'an inner select that makes groups makes one for each contributor',
-        });
+        this.#problems.add(this.#mixedGroups(contributor, groups[0] ?? items[0] ?? node));
       }
       const bits = isFolded ? `bit_or(${contributor.bits})` : contributor.bits;
       return [
@@ -481,7 +495,7 @@ function foldProblem(
   if (dimension && (by === 'count' || by === 'count_distinct')) return undefined;
   if (!measure) return 'it is no measure';
   if (isCut) return 'a measure is not cut or compared before it is folded';
-  const allowed: readonly string[] = measure.functions ?? AGGREGATE_NAMES;
+  const allowed: readonly string[] = measure.functions ?? MEASURE_FUNCTIONS;
   return allowed.includes(by) ? undefined : `it is no measure for ${by}`;
 }
 

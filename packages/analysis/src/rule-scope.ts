@@ -18,6 +18,8 @@ export interface Origin {
 /** Whom rows are about, of one use of a relation, and where it stands in the select around it. */
 export interface Contributor {
   readonly relation: string;
+  /** By which the select around it calls the table, or what it was made into. */
+  readonly alias: string;
   /** SQL of the value, and of the bits of the owners whose rows these are. */
   readonly value: string;
   readonly bits: string;
@@ -61,6 +63,7 @@ export function relationTable(relation: string, alias: string, rules: RelationRu
       ? undefined
       : {
           relation,
+          alias,
           value: `${quoted(alias)}.${quoted(rules.contributor)}`,
           bits: `${quoted(alias)}.${quoted(OWNER_BIT_COLUMN)}`,
         };
@@ -94,6 +97,7 @@ export function innerTable(rows: Rows, alias: string): Table {
       contributor,
       {
         relation: contributor.relation,
+        alias,
         value: `${quoted(alias)}.${quoted(hiddenName('contributor', rows.number, index))}`,
         bits: `${quoted(alias)}.${quoted(hiddenName('owners', rows.number, index))}`,
       },

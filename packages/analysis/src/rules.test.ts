@@ -32,7 +32,7 @@ const VIEWS_RULES: AnalysisRules = {
   columns: {
     viewer: { contributor: true, joinKey: {} },
     campaign: { dimension: {} },
-    seconds: { measure: {} },
+    seconds: { measure: { functions: ['avg', 'max'] } },
   },
 };
 
@@ -224,6 +224,29 @@ describe('a query against the rules is refused at its place', () => {
         ? new RegExp(`^(\\w+\\()?${place.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`)
         : /./,
     );
+  });
+});
+
+test('min and max show the value of one row, and are allowed where they are named', async () => {
+  const sql = 'SELECT min(seconds) AS x, sum(seconds) AS y, count(*) AS n FROM views';
+  const rules = (measure: object) => ({
+    views: { columns: { ...VIEWS_RULES.columns, seconds: { measure } } },
+  });
+  const { facts } = await refusalOf(sql, rules({}));
+  expect(facts).toMatchObject({ column: 'seconds', rule: 'it is no measure for min' });
+  await check(sql, rules({ functions: ['min', 'sum'] }));
+});
+
+test('an inner group says whose column it lacks, for each use of a table', async () => {
+  const sales = { minimumContributors: { group: 5 } };
+  const sql = `SELECT count(*) AS n FROM (SELECT a.person FROM sales a
+    JOIN sales b ON a.person = b.person GROUP BY a.person) AS s`;
+  expect((await refusalOf(sql, { sales })).facts).toMatchObject({
+    relation: 'sales',
+    column: 'person',
+    rule:
+      'each group of an inner select is about one contributor of sales: ' +
+      'add b.person to its GROUP BY',
   });
 });
 

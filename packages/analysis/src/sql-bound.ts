@@ -1,11 +1,13 @@
+import type { DuckDBType } from '@duckdb/node-api';
 import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
 import { SESSION_COLUMNS } from '@strongroom/protocol/windows';
 import type { LockedEngine } from './locked-engine.ts';
+import { Problems } from './problems.ts';
 import { checkPlan, type LiteralCast } from './sql-plan.ts';
 import { makeTotal } from './sql-total.ts';
 import { listOf, membersOf, nodeOf, refuse, shapeOf, type TreeNode } from './sql-tree.ts';
-import { sqlTypeOf } from './sql-types.ts';
+import { resultTypeOf, sqlTypeOf } from './sql-types.ts';
 
 /** From text to tree and back, and to the plan that the engine makes of it. */
 
@@ -22,9 +24,28 @@ export async function writeTotal(
   query: Query,
   top: TreeNode,
 ): Promise<string> {
+  const problems = new Problems();
+  const sql = await tryTotal(parser, contract, query, top, problems);
+  problems.demandNone();
+  return sql;
+}
+
+/** `writeTotal`, and what is refused is put to the problems. */
+export async function tryTotal(
+  parser: SqlParser,
+  contract: Contract,
+  query: Query,
+  top: TreeNode,
+  problems: Problems,
+): Promise<string> {
   const total = makeTotal(top);
   const sql = await writeOut(parser, total);
-  await checkBound(parser, contract, query, { sql, total });
+  const types = await checkBound(parser, contract, query, { sql, total }, problems);
+  for (const [index, item] of listOf(top['select_list']).map(nodeOf).entries()) {
+    const type = types[index];
+    if (!type || resultTypeOf(type)) continue;
+    problems.add(refuse(`a column of type ${type}, which no result can hold`, item));
+  }
   return sql;
 }
 
@@ -59,17 +80,22 @@ async function checkBound(
   contract: Contract,
   query: Query,
   { sql, total }: { readonly sql: string; readonly total: TreeNode },
-): Promise<void> {
+  problems: Problems,
+): Promise<readonly DuckDBType[]> {
   const tables = query.relations.map((relation) => declarationOf(contract, query, relation));
-  const plan = nodeOf(JSON.parse(await parser.plan(sql, tables)));
+  const bound = await parser.plan(sql, tables);
+  const plan = nodeOf(JSON.parse(bound.plan));
   const places = placesOf(await parseOne(parser, sql), total);
   const locate = (location: unknown) => places.get(Number(location));
   if (plan['error'] !== false) {
     const query_location = locate(positionOf(plan));
     throw refuse('its columns and their types', { query_location });
   }
-  const facts = { existsCount: countExists(total), locate };
-  for (const literal of checkPlan(plan['plans'], facts)) await checkLiteral(parser, literal);
+  const facts = { existsCount: countExists(total), problems, locate };
+  for (const literal of checkPlan(plan['plans'], facts)) {
+    await checkLiteral(parser, literal).catch((error: unknown) => problems.add(error));
+  }
+  return bound.types;
 }
 
 function declarationOf(contract: Contract, query: Query, relation: string): string {

@@ -1,3 +1,4 @@
+import type { Problems } from './problems.ts';
 import {
   AGGREGATE_FUNCTIONS,
   CAST_TYPES,
@@ -22,14 +23,18 @@ export interface Names {
   readonly aliases: ReadonlyMap<string, readonly TreeNode[]>;
   /** What the query tells has noise: it may name some functions more. */
   readonly isPrivate: boolean;
+  /** Where everything that is refused is put. */
+  readonly problems: Problems;
 }
 
-/** @throws ERR_QUERY_REFUSED for the first node of an expression that is not on a list */
+/** Refuses each node of an expression that is not on a list, and looks no deeper there. */
 export function checkExpression(value: unknown, names: Names): void {
-  const node = nodeOf(value);
-  const check = CHECKS.get(textOf(node['class']));
-  if (!check) throw refuse(textOf(node['class']), node);
-  check(node, names);
+  names.problems.collect(() => {
+    const node = nodeOf(value);
+    const check = CHECKS.get(textOf(node['class']));
+    if (!check) throw refuse(textOf(node['class']), node);
+    check(node, names);
+  });
 }
 
 type Check = (node: TreeNode, names: Names) => void;

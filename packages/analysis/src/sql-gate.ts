@@ -2,9 +2,10 @@ import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/cont
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { SESSION_COLUMNS } from '@strongroom/protocol/windows';
 import { type Controls, withControls } from './control-columns.ts';
+import { Problems } from './problems.ts';
 import { type Judgement, judgeQuery } from './rule-judge.ts';
-import { rulesOf } from './rules.ts';
-import { parseOne, type SqlParser, writeOut, writeTotal } from './sql-bound.ts';
+import { type QueryRules, rulesOf } from './rules.ts';
+import { parseOne, type SqlParser, tryTotal, writeOut } from './sql-bound.ts';
 import { checkModifiers, withTotalOrder } from './sql-order.ts';
 import { checkSelect } from './sql-select.ts';
 import { listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
@@ -28,35 +29,32 @@ export interface CheckedQuery {
 /**
  * Decides whether a contract's SQL may run. It judges the tree of the parser that will run it, so
  * that the two cannot disagree about what the text says.
+ * @param all is given every problem that can be seen; absent: judging ends where one is found
  * @throws ERR_QUERY_REFUSED naming the query, the place and, where it is known, its position;
- *   ERR_QUERY_AGAINST_RULES, ERR_VAULT_MEMORY
+ *   ERR_QUERY_AGAINST_RULES, ERR_VAULT_MEMORY; of several problems, the first
  */
 export async function checkQuery(
   parser: SqlParser,
   contract: Contract,
   query: Query,
+  all?: Problems,
 ): Promise<CheckedQuery> {
+  const problems = all ?? new Problems();
   try {
     const top = await parseOne(parser, query.sql);
-    const columns = columnsOf(contract, query);
-    const isPrivate = query.privacy !== undefined;
-    const names = { columns, aliases: aliasesIn(top), isPrivate };
-    const used = new Set<string>();
-    const tables = new Map(query.relations.map((relation) => [relation as string, 1]));
-    checkSelect(top, { names, tables, used, reads: { count: 0 }, depth: 0 });
-    checkModifiers(top, names);
-    for (const relation of query.relations) {
-      if (!used.has(relation)) throw refuse(`relation ${relation} is not used`);
-    }
-    const resultNames = checkResultNames(top);
-    const groupRowsIndex = findGroupRows(top, resultNames, query.disclosure.groupRowsColumn);
+    const groupRowsIndex = checkTree(top, contract, query, problems);
     const rules = rulesOf(contract, query);
-    const judgement = judgeQuery(top, rules);
+    if (all?.any) tellRules(top, rules, all);
+    problems.demandNone();
+    const judgement = judgeQuery(top, rules, problems);
+    if (!all) problems.demandNone();
     const ordered = withTotalOrder(top);
     // Of a query with noise the vault runs another text, of the same FROM and WHERE.
-    const sql = isPrivate
-      ? await writeOut(parser, ordered)
-      : await writeTotal(parser, contract, query, ordered);
+    const sql =
+      query.privacy === undefined
+        ? await tryTotal(parser, contract, query, ordered, problems)
+        : await writeOut(parser, ordered);
+    problems.demandNone();
     const controlled = await withControls(parser, { sql, top }, rules, judgement);
     const { controls, reads } = { ...controlled, ...judgement };
     const columnNames = columnNamesIn(controlled.top);
@@ -64,12 +62,43 @@ export async function checkQuery(
   } catch (error) {
     // Memory that ran out says nothing about the query, and may be there at the next attempt.
     if (!(error instanceof StrongroomError) || error.code === 'ERR_VAULT_MEMORY') throw error;
-    const isRule = error.code === 'ERR_QUERY_AGAINST_RULES';
-    const code = isRule ? error.code : 'ERR_QUERY_REFUSED';
-    throw new StrongroomError(code, { ...error.facts, query: query.id });
+    const isRefusal =
+      error.code === 'ERR_QUERY_AGAINST_RULES' || error.code === 'ERR_QUERY_REFUSED';
+    problems.add(isRefusal ? error : new StrongroomError('ERR_QUERY_REFUSED', error.facts));
+    const { code, facts } = problems.all[0] ?? error;
+    throw new StrongroomError(code, { ...facts, query: query.id });
   }
 }
 
+/** What the rules say of a tree that the gate does not know in all of its parts. */
+function tellRules(top: TreeNode, rules: QueryRules, problems: Problems): void {
+  const found = new Problems();
+  found.collect(() => void judgeQuery(top, rules, found));
+  for (const each of found.all) if (each.code === 'ERR_QUERY_AGAINST_RULES') problems.add(each);
+}
+
+/** Where `count(*)` stands among the result columns; what is on no list is put to the problems. */
+function checkTree(top: TreeNode, contract: Contract, query: Query, problems: Problems): number {
+  const columns = columnsOf(contract, query);
+  const isPrivate = query.privacy !== undefined;
+  const names = { columns, aliases: aliasesIn(top), isPrivate, problems };
+  const used = new Set<string>();
+  const tables = new Map(query.relations.map((relation) => [relation as string, 1]));
+  problems.collect(() => {
+    checkSelect(top, { names, tables, used, reads: { count: 0 }, depth: 0 });
+    checkModifiers(top, names);
+  });
+  // Of a FROM that is refused, nobody knows what it would have named.
+  const isKnown = !problems.any;
+  for (const relation of isKnown ? query.relations : []) {
+    if (!used.has(relation)) problems.add(refuse(`relation ${relation} is not used`));
+  }
+  let index = -1;
+  problems.collect(() => {
+    index = findGroupRows(top, checkResultNames(top), query.disclosure.groupRowsColumn);
+  });
+  return index;
+}
 function columnsOf(contract: Contract, query: Query): Map<string, 'number' | 'other'> {
   const columns = new Map<string, 'number' | 'other'>();
   const all = query.relations.flatMap((relation) => datasetsOf(contract, relation));

@@ -3,19 +3,22 @@ import { listOf, membersOf, nodeOf, refuse, type TreeNode, textOf } from './sql-
 
 /** ORDER BY and LIMIT of the outermost SELECT: the only place that may have them. */
 
-/** @throws ERR_QUERY_REFUSED */
 export function checkModifiers(top: TreeNode, names: Names): void {
   for (const modifier of listOf(top['modifiers']).map(nodeOf)) {
-    if (modifier['type'] === 'ORDER_MODIFIER') {
-      for (const order of ordersOf(modifier)) checkExpression(order['expression'], names);
-    } else if (modifier['type'] === 'LIMIT_MODIFIER') {
-      membersOf(modifier, ['limit', 'offset']);
-      if (modifier['offset'] !== null) throw refuse('OFFSET', top);
-      const limit = nodeOf(modifier['limit']);
-      if (limit['class'] !== 'CONSTANT') throw refuse('LIMIT', limit);
-    } else {
-      throw refuse(textOf(modifier['type']), top);
-    }
+    names.problems.collect(() => checkModifier(modifier, top, names));
+  }
+}
+
+function checkModifier(modifier: TreeNode, top: TreeNode, names: Names): void {
+  if (modifier['type'] === 'ORDER_MODIFIER') {
+    for (const order of ordersOf(modifier)) checkExpression(order['expression'], names);
+  } else if (modifier['type'] === 'LIMIT_MODIFIER') {
+    membersOf(modifier, ['limit', 'offset']);
+    if (modifier['offset'] !== null) throw refuse('OFFSET', top);
+    const limit = nodeOf(modifier['limit']);
+    if (limit['class'] !== 'CONSTANT') throw refuse('LIMIT', limit);
+  } else {
+    throw refuse(textOf(modifier['type']), top);
   }
 }
 

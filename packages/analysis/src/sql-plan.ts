@@ -1,3 +1,4 @@
+import type { Problems } from './problems.ts';
 import { DEVIATIONS } from './sql-lists.ts';
 import { DEVIATION_VALUE_MAX } from './sql-total.ts';
 import { listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
@@ -18,16 +19,18 @@ export interface LiteralCast {
 interface PlanFacts {
   /** Subqueries under EXISTS: no other part of a query may look at the rows outside of it. */
   readonly existsCount: number;
+  /** Where everything that is refused is put. */
+  readonly problems: Problems;
   /** Where in the contract's text stands what the plan has there. */
   readonly locate: (location: unknown) => number | undefined;
 }
 
-/** @throws ERR_QUERY_REFUSED */
+/** Refuses what fails for the values of some row, at each place where it does. */
 export function checkPlan(plans: unknown, facts: PlanFacts): readonly LiteralCast[] {
   const walk: Walk = { facts, literals: [], dependentJoins: 0 };
   for (const plan of listOf(plans)) visit(plan, walk, false);
   if (walk.dependentJoins > facts.existsCount) {
-    throw refuse('a subquery that looks at the rows outside of it');
+    facts.problems.add(refuse('a subquery that looks at the rows outside of it'));
   }
   return walk.literals;
 }
@@ -67,7 +70,9 @@ function visit(value: unknown, walk: Walk, isTried: boolean): void {
     return;
   }
   const type = node['type'];
-  if (typeof type === 'string' && type.startsWith('LOGICAL_')) checkNode(node, type, walk);
+  if (typeof type === 'string' && type.startsWith('LOGICAL_')) {
+    walk.facts.problems.collect(() => checkNode(node, type, walk));
+  }
   for (const member of Object.values(node)) visit(member, walk, isTried);
 }
 
@@ -97,9 +102,11 @@ const EXPRESSIONS: ReadonlyMap<string, Check> = new Map<string, Check>([
 ]);
 
 function visitExpression(node: TreeNode, kind: string, walk: Walk, isTried: boolean): void {
-  const check = EXPRESSIONS.get(kind);
-  if (!check) throw refuseAt(kind, node, walk);
-  check(node, walk, isTried);
+  walk.facts.problems.collect(() => {
+    const check = EXPRESSIONS.get(kind);
+    if (!check) throw refuseAt(kind, node, walk);
+    check(node, walk, isTried);
+  });
   const within = isTried || node['type'] === 'OPERATOR_TRY';
   for (const member of Object.values(node)) visit(member, walk, within);
 }

@@ -41,15 +41,17 @@ export function checkSelect(value: unknown, outer: Scope): Set<string> {
   if (node['type'] !== 'SELECT_NODE') throw refuse(textOf(node['type']), node);
   if (outer.depth > SELECT_DEPTH_MAX) throw refuse('nesting', node);
   const scope = withTables(node['cte_map'], outer);
-  absent(node, ['sample', 'qualify']);
-  if (node['aggregate_handling'] !== 'STANDARD_HANDLING') throw refuse('GROUP BY ALL', node);
+  const { problems } = scope.names;
+  problems.collect(() => absent(node, ['sample', 'qualify']));
+  if (node['aggregate_handling'] !== 'STANDARD_HANDLING')
+    problems.add(refuse('GROUP BY ALL', node));
   for (const item of listOf(node['select_list'])) checkItem(item, scope);
-  const fromNames = checkFrom(node['from_table'], scope);
+  const fromNames = namesFrom(node['from_table'], scope) ?? new Set();
   if (node['where_clause'] !== null) checkWhere(node['where_clause'], scope, fromNames);
   if (node['having'] !== null) checkExpression(node['having'], scope.names);
   const groups = listOf(node['group_expressions']);
   for (const group of groups) checkExpression(group, scope.names);
-  checkGroupSets(listOf(node['group_sets']), groups.length);
+  problems.collect(() => checkGroupSets(listOf(node['group_sets']), groups.length));
   return fromNames;
 }
 
@@ -60,7 +62,7 @@ function checkWhere(value: unknown, scope: Scope, fromNames: ReadonlySet<string>
     membersOf(node, ['children']);
     for (const child of listOf(node['children'])) checkWhere(child, scope, fromNames);
   } else if (isMembership(node)) {
-    checkMembership(node, scope, fromNames);
+    scope.names.problems.collect(() => checkMembership(node, scope, fromNames));
   } else {
     checkExpression(node, scope.names);
   }
@@ -88,7 +90,8 @@ function withTables(cteMap: unknown, outer: Scope): Scope {
     absent(cte, ['aliases', 'key_targets']);
     if (scope.tables.has(name)) throw refuse(`a second table ${name}`);
     const reads = { count: 0 };
-    checkInnerSelect(cte['query'], { ...scope, reads });
+    const within = { ...scope, reads };
+    scope.names.problems.collect(() => checkInnerSelect(cte['query'], within));
     scope = { ...scope, tables: new Map([...scope.tables, [name, reads.count]]) };
   }
   return scope;
@@ -98,9 +101,11 @@ function withTables(cteMap: unknown, outer: Scope): Scope {
 function checkItem(value: unknown, scope: Scope): void {
   const node = nodeOf(value);
   if (node['class'] === 'STAR') {
-    if (scope.depth === 0) throw refuse('*', node);
-    membersOf(node, STAR_MEMBERS);
-    absent(node, STAR_MEMBERS.slice(1));
+    scope.names.problems.collect(() => {
+      if (scope.depth === 0) throw refuse('*', node);
+      membersOf(node, STAR_MEMBERS);
+      absent(node, STAR_MEMBERS.slice(1));
+    });
   } else {
     checkExpression(node, scope.names);
   }
@@ -123,6 +128,15 @@ function checkGroupSets(sets: readonly unknown[], groups: number): void {
   if (!only || more.length > 0 || only.length !== groups) throw refuse('GROUPING SETS');
 }
 
+/** `checkFrom`; undefined where it is refused. */
+function namesFrom(value: unknown, scope: Scope): Set<string> | undefined {
+  let names: Set<string> | undefined;
+  scope.names.problems.collect(() => {
+    names = checkFrom(value, scope);
+  });
+  return names;
+}
+
 /** Checks a FROM; returns the names by which it can be qualified. */
 function checkFrom(value: unknown, scope: Scope): Set<string> {
   const node = nodeOf(value);
@@ -133,15 +147,17 @@ function checkFrom(value: unknown, scope: Scope): Set<string> {
 }
 
 function checkTable(node: TreeNode, scope: Scope): Set<string> {
-  membersOf(node, TABLE_MEMBERS);
-  absent(node, ['sample', 'schema_name', 'catalog_name', 'at_clause', 'column_name_alias']);
   const name = textOf(node['table_name']).toLowerCase();
-  const reads = scope.tables.get(name);
-  if (reads === undefined) throw refuse(`table ${name}`, node);
-  scope.used.add(name);
-  // A CTE that joins itself, and the next one that one, would double with every line.
-  scope.reads.count += reads;
-  if (scope.reads.count > QUERY_TABLES_MAX) throw refuse('too many tables', node);
+  scope.names.problems.collect(() => {
+    membersOf(node, TABLE_MEMBERS);
+    absent(node, ['sample', 'schema_name', 'catalog_name', 'at_clause', 'column_name_alias']);
+    const reads = scope.tables.get(name);
+    if (reads === undefined) throw refuse(`table ${name}`, node);
+    scope.used.add(name);
+    // A CTE that joins itself, and the next one that one, would double with every line.
+    scope.reads.count += reads;
+    if (scope.reads.count > QUERY_TABLES_MAX) throw refuse('too many tables', node);
+  });
   const alias = textOf(node['alias']).toLowerCase();
   return new Set([alias === '' ? name : alias]);
 }
@@ -157,23 +173,28 @@ const TABLE_MEMBERS = [
 
 function checkSubquery(node: TreeNode, scope: Scope): Set<string> {
   membersOf(node, ['sample', 'subquery', 'column_name_alias']);
-  absent(node, ['sample', 'column_name_alias']);
-  checkInnerSelect(node['subquery'], scope);
+  scope.names.problems.collect(() => {
+    absent(node, ['sample', 'column_name_alias']);
+    checkInnerSelect(node['subquery'], scope);
+  });
   return new Set([textOf(node['alias']).toLowerCase()]);
 }
 
 function checkJoin(node: TreeNode, scope: Scope): Set<string> {
   membersOf(node, JOIN_MEMBERS);
   absent(node, ['sample', 'delim_flipped', 'duplicate_eliminated_columns']);
-  if (node['ref_type'] !== 'REGULAR') throw refuse(`${textOf(node['ref_type'])} join`, node);
   const kind = textOf(node['join_type']);
-  if (!JOIN_TYPES.has(kind)) throw refuse(`${kind} join`, node);
-  const left = checkFrom(node['left'], scope);
-  const right = checkFrom(node['right'], scope);
+  const { problems } = scope.names;
+  const isRegular = node['ref_type'] === 'REGULAR';
+  if (!isRegular) problems.add(refuse(`${textOf(node['ref_type'])} join`, node));
+  if (!JOIN_TYPES.has(kind)) problems.add(refuse(`${kind} join`, node));
+  const left = namesFrom(node['left'], scope);
+  const right = namesFrom(node['right'], scope);
   const using = listOf(node['using_columns']).map(textOf);
   if (node['condition'] !== null) checkExpression(node['condition'], scope.names);
-  if (using.length === 0 && !comparesSides(node['condition'], left, right)) {
-    throw refuse('a join without an equality of columns of both sides', node);
+  if (!left || !right) return new Set([...(left ?? []), ...(right ?? [])]);
+  if (isRegular && using.length === 0 && !comparesSides(node['condition'], left, right)) {
+    problems.add(refuse('a join without an equality of columns of both sides', node));
   }
   // SEMI and ANTI leave the rows of the left side as they are: those of the right are not there.
   return kind === 'SEMI' || kind === 'ANTI' ? left : new Set([...left, ...right]);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { type DuckDBType, DuckDBTypeId } from '@duckdb/node-api';
 import { type ColumnContract, type ColumnType, digitsOf } from '@strongroom/protocol/contract';
 import { NUMBER_TYPES } from './sql-lists.ts';
 import { nodeOf, textOf } from './sql-tree.ts';
@@ -44,6 +45,36 @@ export function typeFrom(value: unknown): TypeName {
   if (id !== 'DECIMAL') return { id: textOf(id) };
   const { width, scale } = nodeOf(info);
   return { id, width: Number(width), scale: Number(scale) };
+}
+
+/** Types of result columns that have an exact Arrow form, as the engine's binding calls them. */
+export const RESULT_TYPES = [
+  'BOOLEAN',
+  'TINYINT',
+  'SMALLINT',
+  'INTEGER',
+  'BIGINT',
+  'HUGEINT',
+  'UTINYINT',
+  'USMALLINT',
+  'UINTEGER',
+  'UBIGINT',
+  'FLOAT',
+  'DOUBLE',
+  'DECIMAL',
+  'VARCHAR',
+  'DATE',
+  'TIMESTAMP',
+  'TIMESTAMP_MS',
+  'TIMESTAMP_TZ',
+  // The type of a NULL that nothing gives another type.
+  'SQLNULL',
+] as const;
+export type ResultType = (typeof RESULT_TYPES)[number];
+
+/** Undefined for a type whose values cannot leave as a result. */
+export function resultTypeOf({ typeId }: DuckDBType): ResultType | undefined {
+  return RESULT_TYPES.find((name) => DuckDBTypeId[name] === typeId);
 }
 
 /** Bits of a value without its sign, and decimal digits of the largest. */

@@ -26,6 +26,14 @@ export const AGGREGATE_NAMES = [
 ] as const;
 export type AggregateName = (typeof AGGREGATE_NAMES)[number];
 
+/** They show the value of one row: a measure has them where its rule names them. */
+const SINGLE_VALUES: readonly string[] = ['min', 'max'] satisfies AggregateName[];
+
+/** What a measure may be folded by when its rule says nothing. */
+export const MEASURE_FUNCTIONS: readonly AggregateName[] = AGGREGATE_NAMES.filter(
+  (name) => !SINGLE_VALUES.includes(name),
+);
+
 /** Those that take what is no number. */
 const COUNTS: readonly string[] = ['count', 'count_distinct'] satisfies AggregateName[];
 
@@ -49,7 +57,7 @@ export const ColumnRuleSchema = z.strictObject({
       /** What a query with noise clamps it to. */
       low: z.exactOptional(DecimalSchema),
       high: z.exactOptional(DecimalSchema),
-      /** Absent: all of them that its type allows. */
+      /** Absent: all that its type allows but min and max, which show the value of one row. */
       functions: z.exactOptional(z.array(z.enum(AGGREGATE_NAMES)).min(1)),
     }),
   ),
@@ -228,7 +236,13 @@ function stricterMeasure(a: Measure, b: Measure): Measure | undefined {
   const high = farther(a.high, b.high, -1);
   const isEmpty = low !== undefined && high !== undefined && unitsOf(low) > unitsOf(high);
   if (isEmpty) return undefined;
-  return present({ low, high, functions: common(a.functions, b.functions) });
+  return present({ low, high, functions: commonFunctions(a, b) });
+}
+
+/** Of two, one of which names min: the other one does not allow it. */
+function commonFunctions(a: Measure, b: Measure): AggregateName[] | undefined {
+  if (!a.functions && !b.functions) return undefined;
+  return common(a.functions ?? MEASURE_FUNCTIONS, b.functions ?? MEASURE_FUNCTIONS);
 }
 
 function farther(

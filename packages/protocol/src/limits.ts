@@ -121,6 +121,8 @@ export const AMENDMENTS_SHOWN_MAX = 16;
 export const CONTRACTS_REMEMBERED_MAX = 16;
 export const PARTIES_MAX = 64;
 export const DATASETS_MAX = 256;
+/** Reasons that are told of one query that may not run. */
+export const QUERY_PROBLEMS_MAX = 64;
 export const QUERIES_MAX = 256;
 /** Of one dataset's key. */
 export const KEY_HOLDERS_MAX = 16;

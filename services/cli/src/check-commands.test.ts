@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AnalysisRules } from '@strongroom/protocol/analysis-rules';
+import { AGGREGATE_NAMES, type AnalysisRules } from '@strongroom/protocol/analysis-rules';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inside, strongroomInside } from '../test/run-strongroom.ts';
 import { CONTRACT_EXAMPLE } from './contract-example.ts';
@@ -110,6 +110,34 @@ describe('contract check', () => {
     expect(lines[0]).toBe('daily-delay: REFUSED ERR_QUERY_AGAINST_RULES');
     expect(lines[3]?.indexOf('^')).toBe(lines[2]?.indexOf('note'));
     expect(lines[5]).toBe('  column note (column note of sales): it is hidden');
+  });
+
+  test('points at all places, each with its reason', async () => {
+    const sql = [
+      'SELECT note, count(*) AS n, list(amount) AS x,',
+      '  min(amount) AS y FROM sales',
+      "WHERE amount > 3 AND note = 'x' GROUP BY 1",
+    ].join('\n');
+    const { stdout } = await strongroomInside('contract', 'check', await draftWith(sql));
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.slice(0, 13)).toEqual([
+      'daily-delay: REFUSED ERR_QUERY_AGAINST_RULES, ERR_QUERY_REFUSED',
+      '  | SELECT note, count(*) AS n, list(amount) AS x,',
+      '  |        ^1                   ^2',
+      '  |   min(amount) AS y FROM sales',
+      '  |       ^3',
+      "  | WHERE amount > 3 AND note = 'x' GROUP BY 1",
+      '  |       ^4             ^5',
+      '  1: column note (column note of sales): it is hidden',
+      '  2: function list',
+      '  3: column amount (column amount of sales): it is no measure for min',
+      '  4: column amount (column amount of sales): it is no dimension: nothing is chosen by it',
+      '  5: column note (column note of sales): it is hidden',
+      expect.stringContaining('expected'),
+    ]);
+    const { data, code } = await inside('contract', 'check', at('draft.json'));
+    expect(code).toBe('ERR_QUERY_REFUSED');
+    expect(data[0].refusals.map(({ facts }: { facts: object }) => facts)).toHaveLength(5);
   });
 
   test.each([
@@ -244,7 +272,7 @@ describe('rules import', () => {
     expect(data.rules.columns).toEqual({
       person: { joinKey: {} },
       note: { joinKey: {} },
-      amount: { joinKey: {}, dimension: {}, measure: {} },
+      amount: { joinKey: {}, dimension: {}, measure: { functions: [...AGGREGATE_NAMES] } },
       city: {
         ...{ joinKey: {}, dimension: {} },
         measure: { functions: ['count', 'count_distinct'] },

@@ -50,10 +50,12 @@ async function check(path: string, options: CheckOptions): Promise<void> {
     ...each,
     owners: each.owners.filter(isTold),
   }));
-  const told = found.filter(({ owners, refusal }) => refusal || party === undefined || owners[0]);
+  const told = found.filter(
+    ({ owners, refusals }) => refusals[0] || party === undefined || owners[0],
+  );
   const facts = told.map(({ query, ...rest }) => ({
     query: query.id,
-    allowed: rest.refusal === undefined,
+    allowed: rest.refusals.length === 0,
     readers: query.readers,
     window: query.window,
     minimumGroupRows: query.disclosure.minimumGroupRows,
@@ -65,7 +67,7 @@ async function check(path: string, options: CheckOptions): Promise<void> {
 
 /** @throws the first refusal, as the vault would */
 export function throwRefusal(found: readonly QueryExplanation[]): void {
-  const refused = found.flatMap(({ refusal }) => refusal ?? [])[0];
+  const refused = found.flatMap(({ refusals }) => refusals)[0];
   if (refused) throw new StrongroomError(refused.code, refused.facts);
 }
 

@@ -1,51 +1,84 @@
-import type { OwnerExplanation, QueryExplanation } from '@strongroom/analysis/explain';
+import type { OwnerExplanation, QueryExplanation, Refusal } from '@strongroom/analysis/explain';
 import { ERRORS } from '@strongroom/protocol/errors';
 import { printable } from '@strongroom/runtime/printable';
 import { windowText } from './contract-text.ts';
 
 /** What a query can and cannot reveal, as an owner reads it before it signs. */
 export function checkText(found: QueryExplanation): string {
-  const { query, refusal, owners } = found;
-  const verdict = refusal ? `REFUSED ${refusal.code}` : 'ALLOWED';
+  const { query, owners } = found;
+  const refusals = [...found.refusals].sort((one, other) => positionOf(one) - positionOf(other));
+  const codes = [...new Set(refusals.map(({ code }) => code))];
+  const allowed = [
+    `  to ${query.readers.join(', ')}, ${windowText(query)}`,
+    ...minimumLines(found),
+  ];
   return [
-    `${query.id}: ${verdict}`,
-    ...(refusal ? refusalLines(found) : sqlLines(query.sql)),
-    ...(refusal ? [] : [`  to ${query.readers.join(', ')}, ${windowText(query)}`]),
-    ...(refusal ? [] : minimumLines(found)),
+    `${query.id}: ${refusals.length === 0 ? 'ALLOWED' : `REFUSED ${codes.join(', ')}`}`,
+    ...markedLines(query.sql, refusals),
+    ...refusals.map((refusal, index) => reasonLine(refusal, refusals.length > 1 ? index : null)),
+    ...codes.map((code) => `  ${ERRORS[code].expected}. ${ERRORS[code].remedy}`),
+    ...(refusals.length === 0 ? allowed : []),
     ...owners.flatMap((owner) => ownerLines(owner)),
   ]
     .map(printable)
     .join('\n');
 }
 
-function sqlLines(sql: string): string[] {
-  return sql.split('\n').map((line) => `  | ${shownLine(line)}`);
+/** What concerns the query as a whole comes first. */
+function positionOf({ facts: { position } }: Refusal): number {
+  return typeof position === 'number' ? position : -1;
+}
+
+/** What stands at a place, and why it may not. */
+function reasonLine({ facts }: Refusal, index: number | null): string {
+  const { place, rule, column, relation, owner } = facts;
+  const isNamed = column !== undefined && relation !== undefined;
+  const whose = isNamed ? ` (column ${column} of ${relation})` : '';
+  const who = owner === undefined ? '' : ` by ${owner}`;
+  const reason = [`${place}${whose}`, ...(rule === undefined ? [] : [`${rule}${who}`])].join(': ');
+  return index === null ? `  ${reason}` : `  ${index + 1}: ${reason}`;
+}
+
+/** The SQL, with a mark under each place that is refused: the reason's number, where it has one. */
+function markedLines(sql: string, refusals: readonly Refusal[]): string[] {
+  const lines = sql.split('\n').map(shownLine);
+  const marks = refusals.flatMap(({ facts: { position } }, index) =>
+    typeof position === 'number'
+      ? [{ ...placeOf(sql, position), text: refusals.length > 1 ? `^${index + 1}` : '^' }]
+      : [],
+  );
+  return lines.flatMap((line, row) => [
+    `  | ${line}`,
+    ...markLines(marks.filter((mark) => mark.row === row)).map((text) => `  | ${text}`),
+  ]);
+}
+
+interface Mark {
+  readonly row: number;
+  readonly column: number;
+  readonly text: string;
+}
+
+/** @param position in bytes of UTF-8, as the parser counts */
+function placeOf(sql: string, position: number): Pick<Mark, 'row' | 'column'> {
+  const before = Buffer.from(sql).subarray(0, position).toString('utf8').split('\n');
+  const column = [...printable(shownLine(before.at(-1) ?? ''))].length;
+  return { row: before.length - 1, column };
+}
+
+/** As many lines as it takes for marks that would touch each other. */
+function markLines(marks: readonly Mark[]): string[] {
+  const lines: string[] = [];
+  for (const { column, text } of [...marks].sort((one, other) => one.column - other.column)) {
+    const free = lines.findIndex((line) => line === '' || line.length < column);
+    const at = free < 0 ? lines.length : free;
+    lines[at] = `${(lines[at] ?? '').padEnd(column)}${text}`;
+  }
+  return lines;
 }
 
 function shownLine(line: string): string {
   return line.replaceAll('\t', '  ');
-}
-
-/** The SQL with a caret under the place, what stands there, and what to do. */
-function refusalLines({ query, refusal }: QueryExplanation): string[] {
-  if (!refusal) return [];
-  const { place, position, rule, column, relation, owner } = refusal.facts;
-  const whose = column === undefined ? '' : ` (column ${column} of ${relation})`;
-  const who = owner === undefined ? '' : ` by ${owner}`;
-  const reason = [`${place}${whose}`, ...(rule === undefined ? [] : [`${rule}${who}`])].join(': ');
-  const { expected, remedy } = ERRORS[refusal.code];
-  const lines =
-    typeof position === 'number' ? caretLines(query.sql, position) : sqlLines(query.sql);
-  return [...lines, `  ${reason}`, `  ${expected}. ${remedy}`];
-}
-
-/** @param position in bytes of UTF-8, as the parser counts */
-function caretLines(sql: string, position: number): string[] {
-  const before = Buffer.from(sql).subarray(0, position).toString('utf8');
-  const row = before.split('\n').length - 1;
-  const column = [...printable(shownLine(before.split('\n').at(-1) ?? ''))].length;
-  const lines = sqlLines(sql);
-  return [...lines.slice(0, row + 1), `  | ${' '.repeat(column)}^`, ...lines.slice(row + 1)];
 }
 
 function minimumLines({ query, limits }: QueryExplanation): string[] {

@@ -1,4 +1,5 @@
 import {
+  AGGREGATE_NAMES,
   type AggregateName,
   type AnalysisRules,
   AnalysisRulesSchema,
@@ -230,8 +231,10 @@ function readCustom(
     draft.allow([name], { joinKey: {} });
     if (hidden.has(name)) continue;
     const isNumber = /^(u?int|float|decimal)/.test(type);
-    const measure = isNumber ? {} : { functions: ['count', 'count_distinct'] as AggregateName[] };
-    draft.allow([name], { dimension: {}, measure });
+    const functions: AggregateName[] = isNumber
+      ? [...AGGREGATE_NAMES]
+      : ['count', 'count_distinct'];
+    draft.allow([name], { dimension: {}, measure: { functions } });
   }
   if (hidden.size > 0) {
     draft.stricter.push('disallowedOutputColumns: they are compared with join keys and no more');

@@ -117,8 +117,8 @@ async function sign(options: SignOptions): Promise<void> {
   const { contractId, signatures } = await readContract(text);
   const state = await stateOf(signed, signatures, contract, amendment);
   const facts = { contract: contractId, party: identity.party, ...state.facts };
-  for (const { query, refusal } of await checkQueries(contract)) {
-    if (refusal) printNotice(`no vault will run the query ${query.id}: see contract check`);
+  for (const { query, refusals } of await checkQueries(contract)) {
+    if (refusals[0]) printNotice(`no vault will run the query ${query.id}: see contract check`);
   }
   const title = printable(contract.title);
   const lines = [`${identity.party} has signed "${title}"`, contractId, ...state.lines];

@@ -1,4 +1,5 @@
 import { isWidening } from '@strongroom/protocol/amendment';
+import { MEASURE_FUNCTIONS } from '@strongroom/protocol/analysis-rules';
 import { COLUMN_TYPES, type ColumnType, type Contract } from '@strongroom/protocol/contract';
 import {
   allOf,
@@ -78,10 +79,7 @@ export const DATASET_SENTENCES: readonly SentenceRule[] = [
     'datasets/*/rules/columns/*/dimension/values/*',
     (at) => allows(at, `column ${ofDataset(at)} may be grouped by ${shown(at.names[2])}`),
   ],
-  [
-    'datasets/*/rules/columns/*/measure/functions',
-    (at) => limits(at, `functions over column ${ofDataset(at)}`),
-  ],
+  ['datasets/*/rules/columns/*/measure/functions', measureFunctions],
   [
     'datasets/*/rules/columns/*/measure/functions/*',
     (at) => allows(at, `${at.names[2]} may be taken over column ${ofDataset(at)}`),
@@ -189,6 +187,19 @@ function limits(at: Found, what: string): Sentence {
   if (turn(at) === 'added') return tightening(`limits the ${what} to ${shown(at.after)}`);
   if (turn(at) === 'removed') return revealing(`no longer limits the ${what}`, [fromTo(at)]);
   return revealing(`changes the ${what}`, [fromTo(at)]);
+}
+
+/** Absent, they are all but those that show one row's value. */
+function measureFunctions(at: Found): Sentence {
+  const [before, after] = [at.before, at.after].map((each) =>
+    Array.isArray(each) ? each.map(String) : MEASURE_FUNCTIONS,
+  );
+  const more = (after ?? []).filter((name) => !before?.some((each) => each === name));
+  const text = `the functions over column ${ofDataset(at)} are others`;
+  return (more.length > 0 ? revealing : tightening)(text, [
+    `before: ${before?.join(', ')}`,
+    `now: ${after?.join(', ')}`,
+  ]);
 }
 
 function allows(at: Found, what: string): Sentence {

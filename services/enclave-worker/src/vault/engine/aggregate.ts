@@ -3,6 +3,7 @@ import type { DuckDBResultReader, DuckDBType } from '@duckdb/node-api';
 import type { Controls } from '@strongroom/analysis/control-columns';
 import { type PrivatePlan, planPrivateQuery } from '@strongroom/analysis/private-plan';
 import { type CheckedQuery, checkQuery } from '@strongroom/analysis/sql-gate';
+import { resultTypeOf } from '@strongroom/analysis/sql-types';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { DatasetId } from '@strongroom/protocol/fields';
@@ -10,7 +11,7 @@ import { AGGREGATE_ROWS_MAX, PRIVATE_GROUPS_MAX } from '@strongroom/protocol/lim
 import { contributorOf } from '@strongroom/protocol/privacy';
 import { Engine } from './engine.ts';
 import { statisticsSql } from './private-sql.ts';
-import { isResultType, type TypedColumn } from './result-types.ts';
+import type { TypedColumn } from './result-types.ts';
 import { RowStore, type StoredBatch } from './row-store.ts';
 import { isSessionQuery } from './sessions.ts';
 import type { TimeWindow } from './window.ts';
@@ -177,7 +178,7 @@ async function checkTypes(engine: Engine, rows: RowStore, checked: Runnable): Pr
     if (codeOf(error) === 'ERR_VAULT_MEMORY') throw error;
     types = undefined;
   }
-  if (!types?.every(isResultType)) {
+  if (!types?.every((type) => resultTypeOf(type) !== undefined)) {
     throw new StrongroomError('ERR_QUERY_REFUSED', {
       query: query.id,
       place: 'its columns and their types',

@@ -7,9 +7,9 @@ import {
   DuckDBTimestampTZValue,
   DuckDBTimestampValue,
   type DuckDBType,
-  DuckDBTypeId,
   type DuckDBValue,
 } from '@duckdb/node-api';
+import { type ResultType, resultTypeOf } from '@strongroom/analysis/sql-types';
 import {
   Bool,
   type Data,
@@ -45,10 +45,6 @@ export interface TypedColumn {
   readonly values: readonly DuckDBValue[];
 }
 
-export function isResultType(type: DuckDBType): boolean {
-  return ENCODERS.has(type.typeId);
-}
-
 /** One Arrow IPC stream of one record batch. */
 export function encodeResult(columns: readonly TypedColumn[], rows: number): Uint8Array {
   const data = columns.map(encodeColumn);
@@ -68,112 +64,72 @@ export function encodeResult(columns: readonly TypedColumn[], rows: number): Uin
 }
 
 function encodeColumn({ type, values }: TypedColumn): Data {
-  const encode = ENCODERS.get(type.typeId);
-  assert(encode, 'the gate lets only types with an Arrow form through');
-  return encode(values, type);
+  const name = resultTypeOf(type);
+  assert(name, 'the gate lets only types with an Arrow form through');
+  return ENCODERS[name](values, type);
 }
 
 type Encoder = (values: readonly DuckDBValue[], type: DuckDBType) => Data;
 
-const ENCODERS: ReadonlyMap<DuckDBTypeId, Encoder> = new Map<DuckDBTypeId, Encoder>([
-  [
-    DuckDBTypeId.BOOLEAN,
-    (values) =>
-      makeData({
-        ...common(values),
-        type: new Bool(),
-        data: bitsOf(values.map((value) => value === true)),
-      }),
-  ],
-  [
-    DuckDBTypeId.TINYINT,
-    numbers((data, rest) => makeData({ ...rest, type: new Int8(), data: Int8Array.from(data) })),
-  ],
-  [
-    DuckDBTypeId.SMALLINT,
-    numbers((data, rest) => makeData({ ...rest, type: new Int16(), data: Int16Array.from(data) })),
-  ],
-  [
-    DuckDBTypeId.INTEGER,
-    numbers((data, rest) => makeData({ ...rest, type: new Int32(), data: Int32Array.from(data) })),
-  ],
-  [
-    DuckDBTypeId.UTINYINT,
-    numbers((data, rest) => makeData({ ...rest, type: new Uint8(), data: Uint8Array.from(data) })),
-  ],
-  [
-    DuckDBTypeId.USMALLINT,
-    numbers((data, rest) =>
-      makeData({ ...rest, type: new Uint16(), data: Uint16Array.from(data) }),
-    ),
-  ],
-  [
-    DuckDBTypeId.UINTEGER,
-    numbers((data, rest) =>
-      makeData({ ...rest, type: new Uint32(), data: Uint32Array.from(data) }),
-    ),
-  ],
-  [
-    DuckDBTypeId.UBIGINT,
-    bigints((data, rest) =>
-      makeData({ ...rest, type: new Uint64(), data: BigUint64Array.from(data) }),
-    ),
-  ],
-  [
-    DuckDBTypeId.TIMESTAMP_TZ,
-    bigints((data, rest) =>
-      makeData({ ...rest, type: new TimestampMicrosecond('UTC'), data: BigInt64Array.from(data) }),
-    ),
-  ],
-  [
-    DuckDBTypeId.FLOAT,
-    numbers((data, rest) =>
-      makeData({ ...rest, type: new Float32(), data: Float32Array.from(data) }),
-    ),
-  ],
-  [
-    DuckDBTypeId.DOUBLE,
-    numbers((data, rest) =>
-      makeData({ ...rest, type: new Float64(), data: Float64Array.from(data) }),
-    ),
-  ],
-  [
-    DuckDBTypeId.DATE,
-    numbers((data, rest) =>
-      makeData({ ...rest, type: new DateDay(), data: Int32Array.from(data) }),
-    ),
-  ],
-  [
-    DuckDBTypeId.BIGINT,
-    bigints((data, rest) =>
-      makeData({ ...rest, type: new Int64(), data: BigInt64Array.from(data) }),
-    ),
-  ],
-  [
-    DuckDBTypeId.TIMESTAMP,
-    bigints((data, rest) =>
-      makeData({ ...rest, type: new TimestampMicrosecond(), data: BigInt64Array.from(data) }),
-    ),
-  ],
-  [
-    DuckDBTypeId.TIMESTAMP_MS,
-    bigints((data, rest) =>
-      makeData({ ...rest, type: new TimestampMillisecond(), data: BigInt64Array.from(data) }),
-    ),
-  ],
+const ENCODERS: Readonly<Record<ResultType, Encoder>> = {
+  BOOLEAN: (values) =>
+    makeData({
+      ...common(values),
+      type: new Bool(),
+      data: bitsOf(values.map((value) => value === true)),
+    }),
+  TINYINT: numbers((data, rest) =>
+    makeData({ ...rest, type: new Int8(), data: Int8Array.from(data) }),
+  ),
+  SMALLINT: numbers((data, rest) =>
+    makeData({ ...rest, type: new Int16(), data: Int16Array.from(data) }),
+  ),
+  INTEGER: numbers((data, rest) =>
+    makeData({ ...rest, type: new Int32(), data: Int32Array.from(data) }),
+  ),
+  UTINYINT: numbers((data, rest) =>
+    makeData({ ...rest, type: new Uint8(), data: Uint8Array.from(data) }),
+  ),
+  USMALLINT: numbers((data, rest) =>
+    makeData({ ...rest, type: new Uint16(), data: Uint16Array.from(data) }),
+  ),
+  UINTEGER: numbers((data, rest) =>
+    makeData({ ...rest, type: new Uint32(), data: Uint32Array.from(data) }),
+  ),
+  UBIGINT: bigints((data, rest) =>
+    makeData({ ...rest, type: new Uint64(), data: BigUint64Array.from(data) }),
+  ),
+  TIMESTAMP_TZ: bigints((data, rest) =>
+    makeData({ ...rest, type: new TimestampMicrosecond('UTC'), data: BigInt64Array.from(data) }),
+  ),
+  FLOAT: numbers((data, rest) =>
+    makeData({ ...rest, type: new Float32(), data: Float32Array.from(data) }),
+  ),
+  DOUBLE: numbers((data, rest) =>
+    makeData({ ...rest, type: new Float64(), data: Float64Array.from(data) }),
+  ),
+  DATE: numbers((data, rest) =>
+    makeData({ ...rest, type: new DateDay(), data: Int32Array.from(data) }),
+  ),
+  BIGINT: bigints((data, rest) =>
+    makeData({ ...rest, type: new Int64(), data: BigInt64Array.from(data) }),
+  ),
+  TIMESTAMP: bigints((data, rest) =>
+    makeData({ ...rest, type: new TimestampMicrosecond(), data: BigInt64Array.from(data) }),
+  ),
+  TIMESTAMP_MS: bigints((data, rest) =>
+    makeData({ ...rest, type: new TimestampMillisecond(), data: BigInt64Array.from(data) }),
+  ),
   // DuckDB's own Arrow export writes HUGEINT as decimal128(38, 0) too.
-  [DuckDBTypeId.HUGEINT, (values) => decimals(values, 38, 0)],
-  [
-    DuckDBTypeId.DECIMAL,
-    (values, type) => {
-      assert(type instanceof DuckDBDecimalType, 'a decimal has a scale');
-      return decimals(values, type.width, type.scale);
-    },
-  ],
-  [DuckDBTypeId.VARCHAR, (values) => texts(values)],
+  HUGEINT: (values) => decimals(values, 38, 0),
+  DECIMAL: (values, type) => {
+    assert(type instanceof DuckDBDecimalType, 'a decimal has a scale');
+    return decimals(values, type.width, type.scale);
+  },
+  VARCHAR: (values) => texts(values),
   // The type of a NULL that nothing gives another type.
-  [DuckDBTypeId.SQLNULL, (values) => texts(values)],
-]);
+  SQLNULL: (values) => texts(values),
+};
 
 interface Common {
   readonly length: number;
