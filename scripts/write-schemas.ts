@@ -27,7 +27,7 @@ import { LeaseStatementSchema, LeaseStepSchema } from '@strongroom/protocol/leas
 import { DebitSchema } from '@strongroom/protocol/ledger';
 import { PreparedStepSchema } from '@strongroom/protocol/prepared-step';
 import { QuarantineEntrySchema, QuarantineSealSchema } from '@strongroom/protocol/quarantine-entry';
-import { AggregateSealSchema } from '@strongroom/protocol/sealed-aggregate';
+import { AggregateContentSchema, AggregateSealSchema } from '@strongroom/protocol/sealed-aggregate';
 import {
   BatchSealSchema,
   ManifestSchema,
@@ -46,6 +46,10 @@ const DOCUMENTS = {
   opening: [OpeningSchema, 'Payload of the JWS in the `seal` header of an opening.'],
   retraction: [RetractionSchema, 'Payload of the JWS in the `seal` header of a retraction.'],
   'aggregate-seal': [AggregateSealSchema, 'Payload of the JWS in the `seal` header of a result.'],
+  'aggregate-content': [
+    AggregateContentSchema,
+    'The JSON at the head of what a result seals; an Arrow IPC stream and zero bytes follow.',
+  ],
   'runtime-claims': [RuntimeClaimsSchema, 'What the attestation report binds: REPORT_DATA.'],
   evidence: [EvidenceSchema, 'Report, certificate chain and runtime claims as they travel.'],
   'attestation-proof': [

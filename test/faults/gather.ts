@@ -87,8 +87,8 @@ async function countRows(
         refused.push({ kind: 'refused-result', facts: { code: reading.code } });
       }
       if (reading.kind !== 'result') continue;
-      const { seal, columns } = reading.result;
-      const groups = Array.from({ length: seal.rows }, (_, row) =>
+      const { seal, content, columns } = reading.result;
+      const groups = Array.from({ length: content.rows }, (_, row) =>
         Object.fromEntries(columns.map(({ name, cells }) => [name, cells[row]])),
       );
       const window = seal.window?.start ?? null;

@@ -1,11 +1,13 @@
 import { RECORD_TYPES } from '@strongroom/protocol/record';
-import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
 import type { SeededRandom } from '@strongroom/testkit/seeded-random';
 import { tableFromIPC } from 'apache-arrow';
 import type { DoorRecord } from '../../services/enclave-worker/src/vault/door.ts';
 import type { Vault } from '../../services/enclave-worker/src/vault/vault.ts';
 import type { Computation } from '../../services/enclave-worker/test/owners.ts';
-import { ProvenVaults } from '../../services/enclave-worker/test/proven-vaults.ts';
+import {
+  ProvenVaults,
+  type Told as ToldSeal,
+} from '../../services/enclave-worker/test/proven-vaults.ts';
 import type { Topics } from './lying-topics.ts';
 
 /**
@@ -19,7 +21,7 @@ const CRASHES_MAX = 2;
 const GROUP_MAX = 5;
 
 export interface Told {
-  readonly seal: AggregateSeal;
+  readonly seal: ToldSeal;
   /** By group: row count and the sum of the weights. */
   readonly groups: ReadonlyMap<string, { readonly n: number; readonly weight: number }>;
 }

@@ -27,6 +27,7 @@ import { GUARD_MEMBERS, guardProblemIn } from './guards.ts';
 import { KeySharesSchema, keySharesProblemIn } from './key-shares.ts';
 import {
   AUTHORITIES_MAX,
+  CIPHERTEXT_BYTES_MAX,
   COLUMNS_MAX,
   CONTRACT_BYTES_MAX,
   DATASETS_MAX,
@@ -34,6 +35,7 @@ import {
   PARTIES_MAX,
   PARTITIONS_MAX,
   QUERIES_MAX,
+  RESULT_BYTES_MIN,
   SQL_CHARACTERS_MAX,
   STREAMS_MAX,
   STREAMS_PER_DATASET_MAX,
@@ -171,6 +173,11 @@ export const DisclosureRuleSchema = z.strictObject({
   minimumGroupRows: z.int().min(1).max(1_000_000),
   /** The result column that holds the group's row count: `count(*) AS <name>` in the SQL. */
   groupRowsColumn: SqlNameSchema,
+  /**
+   * The one size of every result of this query, sealed; one that does not fit leaves empty. Absent:
+   * the smallest of a few sizes that holds it, which tells roughly how many groups there are.
+   */
+  resultBytes: z.exactOptional(z.int().min(RESULT_BYTES_MIN).max(CIPHERTEXT_BYTES_MAX)),
 });
 export type DisclosureRule = z.infer<typeof DisclosureRuleSchema>;
 

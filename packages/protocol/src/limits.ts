@@ -10,6 +10,11 @@ export const HEADER_BYTES_MAX = 16_384;
 export const CIPHERTEXT_BYTES_MAX = 900_000;
 /** AES-GCM's tag, at the end of the record's value. */
 export const TAG_BYTES = 16;
+/**
+ * Sizes of what a vault seals, results among them: two results differ in size only where one has
+ * some four times as much to say as the other.
+ */
+export const PADDED_SIZES = [4_096, 16_384, 65_536, 262_144, CIPHERTEXT_BYTES_MAX] as const;
 /** What one batch may unfold to when its Arrow buffers were compressed before sealing. */
 export const PLAINTEXT_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -65,6 +70,7 @@ export const EVIDENCE_ANSWER_BYTES_MAX = 600_000;
 export const EVIDENCE_RETENTION_MS = 24 * 3_600_000;
 export const EVIDENCE_RETENTION_BYTES = 64 * 1024 * 1024;
 export const CHECKPOINT_BYTES_MAX = 512 * 1024;
+export const CHECKPOINT_SIZES = [4_096, 16_384, 65_536, 262_144, CHECKPOINT_BYTES_MAX] as const;
 /** A prepared step holds all that leaves with it; it takes as many records as it needs. */
 export const PREPARED_PIECE_BYTES_MAX = 960_000;
 /** What a restart reads of prepared steps; the newest is all that counts. */
@@ -143,6 +149,8 @@ export const TIME_DAYS_MAX = 2_932_896;
 export const WINDOWS_PER_ROW_MAX = 1_440;
 /** A result may have so many rows; a larger one is refused, not cut. */
 export const AGGREGATE_ROWS_MAX = 100_000;
+/** What a contract may set as the one size of a query's results. */
+export const RESULT_BYTES_MIN = 1_024;
 /** Of one dimension, as an analysis rule lists them. */
 export const DOMAIN_VALUES_MAX = 1_024;
 
@@ -210,7 +218,8 @@ assert(
 assert(CIPHERTEXT_BYTES_MAX + TAG_BYTES + AGGREGATE_SEAL_BYTES_MAX + 1_024 <= RECORD_BYTES_MAX);
 assert(MANIFEST_BYTES_MAX <= SEAL_BYTES_MAX);
 assert(CIPHERTEXT_BYTES_MAX <= PLAINTEXT_BYTES_MAX);
-assert(CHECKPOINT_BYTES_MAX < RECORD_BYTES_MAX);
+// In base64url, as a compact JWE.
+assert(Math.ceil((4 * CHECKPOINT_BYTES_MAX) / 3) + HEADER_BYTES_MAX < RECORD_BYTES_MAX);
 assert(PREPARED_PIECE_BYTES_MAX + HEADER_BYTES_MAX <= RECORD_BYTES_MAX);
 assert(EVIDENCE_ANSWER_BYTES_MAX < RECORD_BYTES_MAX);
 assert(

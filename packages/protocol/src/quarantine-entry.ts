@@ -9,7 +9,7 @@ import {
   PartyIdSchema,
   Sha256HexSchema,
 } from './fields.ts';
-import { PARTITIONS_MAX, QUARANTINE_SEAL_BYTES_MAX } from './limits.ts';
+import { PADDED_SIZES, PARTITIONS_MAX, QUARANTINE_SEAL_BYTES_MAX } from './limits.ts';
 import { quarantineRecordShape } from './record.ts';
 import { type OnceFormat, SEALED_PARTS } from './sealed-once.ts';
 import { ownersWithUses } from './use-entry.ts';
@@ -19,7 +19,7 @@ import { ownersWithUses } from './use-entry.ts';
  * by one and with the record itself, as far as that is bounded. A record may be told of more than
  * once: entries are told apart by where the record lay.
  *
- *   record.value   = ciphertext ‖ tag     AES-256-GCM over the canonical JSON of a QuarantineEntry
+ *   record.value   = ciphertext ‖ tag     AES-256-GCM over the padded JSON of a QuarantineEntry
  *   header `seal`  = compact JWS          payload = QuarantineSeal, by the key that signs results
  */
 export const QuarantineSealSchema = z.strictObject({
@@ -109,6 +109,7 @@ export const QUARANTINE_FORMAT: OnceFormat<QuarantineSeal, QuarantinePosition> =
   typ: 'strongroom-quarantine+jws',
   sealSchema: QuarantineSealSchema,
   sealBytesMax: QUARANTINE_SEAL_BYTES_MAX,
+  sizes: PADDED_SIZES,
   contextOf: (at) => text.encode(`strongroom/quarantine-secret/v1 ${nameOf(at)}`),
   keyInfoOf: (at) => text.encode(`strongroom/quarantine-key/v1 ${nameOf(at)}`),
   shapeOf: quarantineRecordShape,

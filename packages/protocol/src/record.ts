@@ -93,7 +93,7 @@ export function aggregateRecordShape(seal: {
   const source = `/contracts/${seal.contract}/queries/${seal.query}`;
   const id = `${seal.reader}.${seal.epoch}.${seal.emission}`;
   const recordKey = `${seal.query}.${seal.reader}`;
-  return cloudEvent(recordKey, RECORD_TYPES.aggregate, source, id, ARROW_CONTENT_TYPE);
+  return cloudEvent(recordKey, RECORD_TYPES.aggregate, source, id, BINARY_CONTENT_TYPE);
 }
 
 /**

@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { canonicalBytes, parseCanonical } from './canonical-json.ts';
+import type { Query } from './contract.ts';
+import { StrongroomError } from './errors.ts';
 import {
   ContractIdSchema,
   CountSchema,
@@ -9,7 +12,7 @@ import {
   Sha256HexSchema,
   StreamIdSchema,
 } from './fields.ts';
-import { AGGREGATE_ROWS_MAX, AGGREGATE_SEAL_BYTES_MAX } from './limits.ts';
+import { AGGREGATE_ROWS_MAX, AGGREGATE_SEAL_BYTES_MAX, PADDED_SIZES } from './limits.ts';
 import { aggregateRecordShape } from './record.ts';
 import { type OnceFormat, SEALED_PARTS } from './sealed-once.ts';
 
@@ -18,15 +21,19 @@ import { type OnceFormat, SEALED_PARTS } from './sealed-once.ts';
  * signed by the key that the worker's attestation names. See schemas/sealed-aggregate/README.md.
  */
 
-/** What one stream contributed: the owner can check that its rows were counted once. */
-export const CountedInputSchema = z.strictObject({
+/** How far one stream was counted when the result was made: what the log shows to everybody. */
+export const CountedPointSchema = z.strictObject({
   dataset: DatasetIdSchema,
   stream: StreamIdSchema,
   epoch: CountSchema,
-  /** Batches and retractions 0 … sequences - 1 had been counted when the result was made. */
+  /** Batches and retractions 0 … sequences - 1 had been counted. */
   sequences: CountSchema,
   /** SHA-256 of the newest of their seals. */
   head: Sha256HexSchema,
+});
+
+/** What follows from its rows: told to the reader alone. */
+export const CountedRowsSchema = z.strictObject({
   /** Rows of this stream that lie in the window; null where the result has noise. */
   rows: CountSchema.nullable(),
   /**
@@ -37,7 +44,9 @@ export const CountedInputSchema = z.strictObject({
   /** Rows of batches that the owner has taken back in time, over all windows so far. */
   retractedRows: CountSchema,
 });
-export type CountedInput = z.infer<typeof CountedInputSchema>;
+
+/** What one stream contributed: its owner can check that its rows were counted once. */
+export type CountedInput = z.infer<typeof CountedPointSchema> & z.infer<typeof CountedRowsSchema>;
 /** As the vault and the stream's owner know it, whatever noise hides from everybody else. */
 export type ExactInput = CountedInput & { readonly rows: number; readonly lateRows: number };
 
@@ -54,15 +63,80 @@ export const AggregateSealSchema = z.strictObject({
   emission: CountSchema,
   /** Sequence number of the checkpoint that was written in the same transaction. */
   checkpoint: CountSchema,
-  inputs: z.array(CountedInputSchema).min(1),
-  rows: z.int().min(0).max(AGGREGATE_ROWS_MAX),
-  /** Groups that stayed under the minimum and were not disclosed. */
-  suppressedGroups: CountSchema,
+  inputs: z.array(CountedPointSchema).min(1),
   /** SHA-256 of the attestation proof that proves the signing key. */
   token: Sha256HexSchema,
   ...SEALED_PARTS,
 });
 export type AggregateSeal = z.infer<typeof AggregateSealSchema>;
+
+/** Why a result leaves without one row: what its rows have done may stop no computation. */
+export const WITHHELD_REASONS = [
+  /** The engine could not compute it over these rows. */
+  'failed',
+  /** It has more rows, or more bytes, than a result may have. */
+  'too-large',
+] as const;
+export type WithheldReason = (typeof WITHHELD_REASONS)[number];
+
+/**
+ * What is sealed, before it is padded:
+ *
+ *   uint32 bytes of the JSON ‖ canonical JSON of this ‖ one Arrow IPC stream
+ *
+ * with the number big-endian. Nothing that depends on a row stands outside of it.
+ */
+export const AggregateContentSchema = z.strictObject({
+  v: z.literal(1),
+  rows: z.int().min(0).max(AGGREGATE_ROWS_MAX),
+  /** Groups that stayed under the minimum and were not disclosed. */
+  suppressedGroups: CountSchema,
+  /** Of the seal's inputs, in their order. */
+  inputs: z.array(CountedRowsSchema).min(1),
+  /** There is no Arrow stream then. */
+  withheld: z.exactOptional(z.enum(WITHHELD_REASONS)),
+});
+export type AggregateContent = z.infer<typeof AggregateContentSchema>;
+
+const LENGTH_BYTES = 4;
+
+export function encodeAggregateContent(
+  content: Omit<AggregateContent, 'v'>,
+  arrow: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const json = canonicalBytes({ v: 1, ...content });
+  const bytes = new Uint8Array(LENGTH_BYTES + json.length + arrow.length);
+  new DataView(bytes.buffer).setUint32(0, json.length);
+  bytes.set(json, LENGTH_BYTES);
+  bytes.set(arrow, LENGTH_BYTES + json.length);
+  return bytes;
+}
+
+/** @throws ERR_AGGREGATE_MALFORMED, whatever is wrong */
+export function decodeAggregateContent(
+  bytes: Uint8Array,
+  { inputs }: Pick<AggregateSeal, 'inputs'>,
+): { readonly content: AggregateContent; readonly arrow: Uint8Array } {
+  try {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const jsonEnd = LENGTH_BYTES + view.getUint32(0);
+    const json = parseCanonical(bytes.subarray(LENGTH_BYTES, jsonEnd));
+    const content = AggregateContentSchema.parse(json);
+    const arrow = bytes.subarray(jsonEnd);
+    const isWithheld = content.withheld !== undefined;
+    const isEmpty = arrow.length === 0 && content.rows === 0;
+    const isWhole = isWithheld ? isEmpty : arrow.length > 0;
+    if (isWhole && content.inputs.length === inputs.length) return { content, arrow };
+  } catch {
+    // One code for all that is wrong with it.
+  }
+  throw new StrongroomError('ERR_AGGREGATE_MALFORMED', { part: 'content' });
+}
+
+/** The sizes that a query's results may have: a few, or the one that its contract sets. */
+export function resultSizesOf({ disclosure }: Pick<Query, 'disclosure'>): readonly number[] {
+  return disclosure.resultBytes === undefined ? PADDED_SIZES : [disclosure.resultBytes];
+}
 
 /** `kid` of the key in the runtime claims that signs aggregates (evidence.ts). */
 export const AGGREGATE_KID = 'aggregates';
@@ -78,6 +152,7 @@ export const AGGREGATE_FORMAT: OnceFormat<AggregateSeal, AggregatePosition> = {
   typ: 'strongroom-aggregate+jws',
   sealSchema: AggregateSealSchema,
   sealBytesMax: AGGREGATE_SEAL_BYTES_MAX,
+  sizes: PADDED_SIZES,
   contextOf: (at) => text.encode(`strongroom/aggregate-secret/v1 ${aggregateName(at)}`),
   keyInfoOf: (at) => text.encode(`strongroom/aggregate-key/v1 ${aggregateName(at)}`),
   shapeOf: aggregateRecordShape,

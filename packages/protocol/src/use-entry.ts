@@ -11,8 +11,9 @@ import {
   Sha256HexSchema,
   StreamIdSchema,
 } from './fields.ts';
-import { PARTIES_MAX, USE_SEAL_BYTES_MAX } from './limits.ts';
+import { PADDED_SIZES, PARTIES_MAX, USE_SEAL_BYTES_MAX } from './limits.ts';
 import { useRecordShape } from './record.ts';
+import { WITHHELD_REASONS } from './sealed-aggregate.ts';
 import { type OnceFormat, SEALED_PARTS } from './sealed-once.ts';
 
 /**
@@ -21,7 +22,7 @@ import { type OnceFormat, SEALED_PARTS } from './sealed-once.ts';
  * so that two owners who compare see whether they were shown one history. Written in the same
  * transaction as the results that it speaks of.
  *
- *   record.value   = ciphertext ‖ tag     AES-256-GCM over the canonical JSON of a UseEntry
+ *   record.value   = ciphertext ‖ tag     AES-256-GCM over the padded canonical JSON of a UseEntry
  *   header `seal`  = compact JWS          payload = UseSeal, by the key that signs results
  */
 
@@ -74,6 +75,8 @@ export const UseFactSchema = z.discriminatedUnion('kind', [
     /** Groups that were disclosed. */
     groups: CountSchema,
     suppressedGroups: CountSchema,
+    /** Why nothing was disclosed that could have been. */
+    withheld: z.exactOptional(z.enum(WITHHELD_REASONS)),
     /** Of the streams of this owner's datasets, rows in the window. */
     inputs: z.array(RowsOfStreamSchema),
   }),
@@ -137,6 +140,7 @@ export const USE_FORMAT: OnceFormat<UseSeal, UsePosition> = {
   typ: 'strongroom-use+jws',
   sealSchema: UseSealSchema,
   sealBytesMax: USE_SEAL_BYTES_MAX,
+  sizes: PADDED_SIZES,
   contextOf: (at) => text.encode(`strongroom/use-secret/v1 ${useName(at)}`),
   keyInfoOf: (at) => text.encode(`strongroom/use-key/v1 ${useName(at)}`),
   shapeOf: useRecordShape,

@@ -31,6 +31,7 @@ const FIELDS = {
   port: 'number',
   query: 'text',
   reader: 'text',
+  reason: 'text',
   route: 'text',
   rows: 'number',
   sequence: 'number',

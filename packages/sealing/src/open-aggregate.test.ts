@@ -1,16 +1,23 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { codeOf } from '@strongroom/protocol/errors';
 import { PartyIdSchema, QueryIdSchema, StreamIdSchema } from '@strongroom/protocol/fields';
-import { AGGREGATE_FORMAT, type AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
+import {
+  AGGREGATE_FORMAT,
+  type AggregateSeal,
+  encodeAggregateContent,
+} from '@strongroom/protocol/sealed-aggregate';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type SmallContract, smallContract } from '../test/small-contract.ts';
 import { sha256Hex } from './digest.ts';
-import { claimedAggregate, openAggregate } from './open.ts';
+import { claimedAggregate, type OpenedAggregate, openAggregate } from './open.ts';
 import type { ReadRecord } from './record-checks.ts';
 import { sealOnce } from './seal.ts';
 import { createSigner, type Signer } from './sign.ts';
 
-const PLAINTEXT = Buffer.from('an Arrow IPC stream');
+const ARROW = Buffer.from('an Arrow IPC stream');
+const COUNTED = { rows: 30, lateRows: 0, retractedRows: 0 };
+const CONTENT = { rows: 1, suppressedGroups: 0, inputs: [COUNTED] };
 const TOKEN = sha256Hex('token');
 const worker = createSigner(generateKeyPairSync('ed25519').privateKey);
 
@@ -24,6 +31,8 @@ interface Changes {
   readonly signer?: Signer;
   readonly kid?: string;
   readonly typ?: string;
+  readonly plaintext?: Uint8Array;
+  readonly sizes?: readonly number[];
 }
 
 async function sealedAggregate(changes: Changes = {}): Promise<ReadRecord> {
@@ -40,7 +49,8 @@ async function sealedAggregate(changes: Changes = {}): Promise<ReadRecord> {
   const signer = changes.signer ?? worker;
   const format = { ...AGGREGATE_FORMAT, typ: changes.typ ?? AGGREGATE_FORMAT.typ };
   const { record } = await sealOnce(format, {
-    plaintext: PLAINTEXT,
+    plaintext: changes.plaintext ?? encodeAggregateContent(CONTENT, ARROW),
+    sizes: changes.sizes,
     at,
     members: {
       window: { start: 0, end: 86_400_000 },
@@ -52,13 +62,8 @@ async function sealedAggregate(changes: Changes = {}): Promise<ReadRecord> {
           epoch: 0,
           sequences: 3,
           head: sha256Hex('head'),
-          rows: 30,
-          lateRows: 0,
-          retractedRows: 0,
         },
       ],
-      rows: 1,
-      suppressedGroups: 0,
       token: TOKEN,
       ...changes.seal,
     },
@@ -72,7 +77,7 @@ async function sealedAggregate(changes: Changes = {}): Promise<ReadRecord> {
   return record;
 }
 
-function open(record: ReadRecord, more: object = {}): Promise<{ plaintext: Uint8Array }> {
+function open(record: ReadRecord, more: object = {}): Promise<OpenedAggregate> {
   const secretReader = small.analyst.reader;
   if (!secretReader) throw new Error('the analyst reads');
   const { contract, contractId } = small;
@@ -92,7 +97,10 @@ describe('a sealed aggregate', () => {
   test('opens for its reader', async () => {
     const record = await sealedAggregate();
     expect(claimedAggregate(record).token).toBe(TOKEN);
-    expect(Buffer.from((await open(record)).plaintext)).toEqual(PLAINTEXT);
+    const { arrow, content, inputs } = await open(record);
+    expect(Buffer.from(arrow)).toEqual(ARROW);
+    expect(content).toEqual({ v: 1, ...CONTENT });
+    expect(inputs).toMatchObject([{ dataset: 'flights', sequences: 3, ...COUNTED }]);
   });
 
   test('opens for nobody else', async () => {
@@ -166,11 +174,54 @@ describe('a sealed aggregate', () => {
     const [input] = claimedAggregate(await sealedAggregate()).inputs;
     if (!input) throw new Error('one input expected');
     const inputs = (count: number) => Array.from({ length: count }, () => input);
-    expect(await codeFrom(open(await sealedAggregate({ seal: { inputs: inputs(256) } })))).toBe(
-      'no error',
-    );
+    const counted = Array.from({ length: 256 }, () => COUNTED);
+    const plaintext = encodeAggregateContent({ ...CONTENT, inputs: counted }, ARROW);
+    const many = await sealedAggregate({ seal: { inputs: inputs(256) }, plaintext });
+    expect(await codeFrom(open(many))).toBe('no error');
     const tooMany = sealedAggregate({ seal: { inputs: inputs(600) } });
     expect(await codeFrom(tooMany)).toBe('ERR_LIMIT_EXCEEDED');
+  });
+
+  test('is refused by what is inside of it', async () => {
+    const text = (json: object, arrow: Uint8Array = ARROW) => {
+      const bytes = canonicalBytes(json);
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(bytes.length);
+      return Buffer.concat([length, bytes, arrow]);
+    };
+    const whole = { v: 1, ...CONTENT };
+    const bad: [Uint8Array, string][] = [
+      [ARROW, 'no content'],
+      [Buffer.from([0, 0, 9, 9, 1]), 'a length beyond the end'],
+      [text({ ...whole, v: 2 }), 'a version'],
+      [text({ ...whole, more: 1 }), 'an unknown member'],
+      [text({ ...whole, rows: -1 }), 'rows'],
+      [text({ ...whole, inputs: [COUNTED, COUNTED] }), 'inputs that the seal lacks'],
+      [text({ ...whole, withheld: 'failed' }), 'rows that are withheld'],
+      [text({ ...whole, rows: 0, withheld: 'failed' }), 'a table that is withheld'],
+      [text({ ...whole, rows: 0, withheld: 'hungry' }, Buffer.alloc(0)), 'an unknown reason'],
+      [text(whole, Buffer.alloc(0)), 'no table'],
+    ];
+    for (const [plaintext, what] of bad) {
+      const record = await sealedAggregate({ plaintext });
+      expect(await codeFrom(open(record)), what).toBe('ERR_AGGREGATE_MALFORMED');
+    }
+    const withheld = text({ ...whole, rows: 0, withheld: 'failed' }, Buffer.alloc(0));
+    const { arrow } = await open(await sealedAggregate({ plaintext: withheld }));
+    expect(arrow).toHaveLength(0);
+  });
+
+  test('has one of the sizes, or the one that the contract sets', async () => {
+    const other = await sealedAggregate({ sizes: [5_000] });
+    expect(await codeFrom(open(other))).toBe('ERR_AGGREGATE_MALFORMED');
+    const { contract } = small;
+    const queries = contract.queries.map((query) => ({
+      ...query,
+      disclosure: { ...query.disclosure, resultBytes: 5_000 },
+    }));
+    const fixed = { contract: { ...contract, queries } };
+    expect(await codeFrom(open(other, fixed))).toBe('no error');
+    expect(await codeFrom(open(await sealedAggregate(), fixed))).toBe('ERR_AGGREGATE_MALFORMED');
   });
 
   test('claims nothing for a seal that is none', async () => {

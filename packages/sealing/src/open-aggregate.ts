@@ -1,8 +1,15 @@
-import type { Contract } from '@strongroom/protocol/contract';
+import type { Contract, Query } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
 import type { SigningKey } from '@strongroom/protocol/public-key';
-import { AGGREGATE_FORMAT, type AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
+import {
+  AGGREGATE_FORMAT,
+  type AggregateContent,
+  type AggregateSeal,
+  type CountedInput,
+  decodeAggregateContent,
+  resultSizesOf,
+} from '@strongroom/protocol/sealed-aggregate';
 import type { JwsCodes } from './compact-jws.ts';
 import { claimedOnce, onceSealIn, openOnce, verifyOnce } from './open-once.ts';
 import type { ReadRecord } from './record-checks.ts';
@@ -29,7 +36,12 @@ export interface OpenAggregateContext {
 export interface OpenedAggregate {
   readonly seal: AggregateSeal;
   readonly jws: string;
-  readonly plaintext: Uint8Array;
+  /** What stands inside of the seal, for the reader alone. */
+  readonly content: AggregateContent;
+  /** What each stream contributed: of the seal how far, of the content what. */
+  readonly inputs: readonly CountedInput[];
+  /** One Arrow IPC stream; empty for a result that was withheld. */
+  readonly arrow: Uint8Array;
 }
 
 /** What a record says of itself, unverified. @throws ERR_AGGREGATE_MALFORMED, ERR_SEAL_VERSION */
@@ -45,7 +57,7 @@ export function claimedAggregate(record: ReadRecord): AggregateSeal {
  *   ERR_CONTRACT_MISMATCH, ERR_NOT_A_READER, ERR_RECORD_HEADERS, ERR_SEAL_VERSION,
  *   ERR_LIMIT_EXCEEDED
  */
-export function openAggregate(
+export async function openAggregate(
   record: ReadRecord,
   context: OpenAggregateContext,
 ): Promise<OpenedAggregate> {
@@ -55,7 +67,15 @@ export function openAggregate(
     checkPlace(seal, context);
     return seal;
   };
-  return openOnce(record, AGGREGATE_FORMAT, { kid, secretReader, malformed: MALFORMED, verify });
+  const sizesOf = (seal: AggregateSeal) => resultSizesOf(queryOf(seal, context));
+  const options = { kid, secretReader, malformed: MALFORMED, verify, sizesOf } as const;
+  const { plaintext, seal, jws } = await openOnce(record, AGGREGATE_FORMAT, options);
+  const { content, arrow } = decodeAggregateContent(plaintext, seal);
+  const inputs = seal.inputs.flatMap((point, index) => {
+    const counted = content.inputs[index];
+    return counted ? [{ ...point, ...counted }] : [];
+  });
+  return { seal, jws, content, inputs, arrow };
 }
 
 function checkPlace(seal: AggregateSeal, context: OpenAggregateContext): void {
@@ -63,12 +83,17 @@ function checkPlace(seal: AggregateSeal, context: OpenAggregateContext): void {
   if (seal.contract !== context.contractId) {
     throw new StrongroomError('ERR_CONTRACT_MISMATCH', { expected: context.contractId });
   }
-  const query = context.contract.queries.find((each) => each.id === seal.query);
-  if (!query) throw new StrongroomError(MALFORMED, { part: 'query' });
+  const query = queryOf(seal, context);
   if ((seal.window === null) !== (query.window.kind === 'whole')) {
     throw new StrongroomError(MALFORMED, { part: 'window' });
   }
   if (seal.reader !== context.reader || !query.readers.includes(context.reader)) {
     throw new StrongroomError('ERR_NOT_A_READER', { party: context.reader });
   }
+}
+
+function queryOf(seal: AggregateSeal, { contract }: OpenAggregateContext): Query {
+  const query = contract.queries.find((each) => each.id === seal.query);
+  if (!query) throw new StrongroomError(MALFORMED, { part: 'query' });
+  return query;
 }

@@ -1,5 +1,6 @@
 import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
+import { unpad } from '@strongroom/protocol/padding';
 import type { SigningKey } from '@strongroom/protocol/public-key';
 import { AGGREGATE_KID } from '@strongroom/protocol/sealed-aggregate';
 import type { OnceFormat } from '@strongroom/protocol/sealed-once';
@@ -97,10 +98,12 @@ export interface OpenOnceOptions<Seal> {
   readonly malformed: ErrorCode;
   /** Signature and place. */
   readonly verify: (jws: string) => Promise<Seal>;
+  /** Which the padded plaintext may have; default: those of its format. */
+  readonly sizesOf?: (seal: Seal) => readonly number[];
 }
 
 /**
- * Opens what was sealed once: signature and place first, decryption last.
+ * Opens what was sealed once: signature and place first, decryption last, and then the padding.
  * @throws what `verify` throws, `malformed`, ERR_RECORD_HEADERS, ERR_LIMIT_EXCEEDED
  */
 export async function openOnce<Seal extends At & SealedOnce, At>(
@@ -108,14 +111,17 @@ export async function openOnce<Seal extends At & SealedOnce, At>(
   format: OnceFormat<Seal, At>,
   options: OpenOnceOptions<Seal>,
 ): Promise<{ seal: Seal; jws: string; plaintext: Uint8Array }> {
-  const { malformed } = options;
+  const { malformed, sizesOf = () => format.sizes } = options;
   const jws = onceSealIn(record, format, malformed);
   const { ciphertext, tag } = splitValue(record.value, malformed);
   const seal = await options.verify(jws);
   checkRecordShape(record, format.shapeOf(seal));
   checkCiphertext(ciphertext, seal.ciphertextSha256, malformed);
   const dataKey = await unwrapFor(seal, format, options);
-  return { seal, jws, plaintext: openBytes(dataKey, { ciphertext, tag, jws, seal }, malformed) };
+  const padded = openBytes(dataKey, { ciphertext, tag, jws, seal }, malformed);
+  const plaintext = unpad(sizesOf(seal), padded);
+  if (!plaintext) throw new StrongroomError(malformed, { part: 'padding' });
+  return { seal, jws, plaintext };
 }
 
 async function unwrapFor<Seal extends At & SealedOnce, At>(

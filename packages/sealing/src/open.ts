@@ -14,7 +14,7 @@ import {
 import type { SecretReader } from './unwrapper.ts';
 import { verifyBatchSeal } from './verify.ts';
 
-export { claimedAggregate, openAggregate } from './open-aggregate.ts';
+export { claimedAggregate, type OpenedAggregate, openAggregate } from './open-aggregate.ts';
 export { recordTypeOf } from './record-checks.ts';
 export { createUnwrapper, type SecretReader } from './unwrapper.ts';
 

@@ -1,4 +1,5 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
+import { padTo } from '@strongroom/protocol/padding';
 import type { WrappingKey } from '@strongroom/protocol/public-key';
 import { SEAL_HEADER } from '@strongroom/protocol/record';
 import { AGGREGATE_KID } from '@strongroom/protocol/sealed-aggregate';
@@ -9,6 +10,8 @@ import type { Signer } from './sign.ts';
 
 export interface SealOnceOptions<At> {
   readonly plaintext: Uint8Array;
+  /** Which the padded plaintext may have; default: those of its format. */
+  readonly sizes?: readonly number[] | undefined;
   /** Where it stands: no two plaintexts stand at one place. */
   readonly at: At;
   /** What its seal says besides. */
@@ -19,17 +22,17 @@ export interface SealOnceOptions<At> {
 }
 
 /**
- * Seals one plaintext to one party, under a secret that is used for nothing else.
- * @throws ERR_LIMIT_EXCEEDED for a plaintext that is empty or over CIPHERTEXT_BYTES_MAX, and for a
- *   seal that no reader would take
+ * Seals one plaintext to one party, padded, under a secret that is used for nothing else.
+ * @throws ERR_LIMIT_EXCEEDED for a plaintext that no size holds, and for a seal that no reader
+ *   would take
  */
 export async function sealOnce<Seal extends At, At extends object>(
   format: OnceFormat<Seal, At>,
-  { plaintext, at, members, to, signer }: SealOnceOptions<At>,
+  { plaintext, sizes = format.sizes, at, members, to, signer }: SealOnceOptions<At>,
 ): Promise<{ seal: Seal; jws: string; record: SealedRecord }> {
   const { secret, wrapped } = createSegment({ ...to, context: format.contextOf(at) });
   try {
-    const encrypted = encryptBytes(plaintext, secret, format.keyInfoOf(at));
+    const encrypted = encryptBytes(padTo(sizes, plaintext), secret, format.keyInfoOf(at));
     const { seal, jws, value } = await signAndTag(encrypted, {
       ...{ wrapped, signer, kid: AGGREGATE_KID, typ: format.typ },
       payload: (parts) => format.sealSchema.parse({ v: 1, ...at, ...members, ...parts }),

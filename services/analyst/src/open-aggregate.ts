@@ -4,12 +4,16 @@ import type { WorkerProof } from '@strongroom/attestation/worker-proof';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
-import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
+import type {
+  AggregateContent,
+  AggregateSeal,
+  CountedInput,
+} from '@strongroom/protocol/sealed-aggregate';
 import { isWindowOf } from '@strongroom/protocol/windows';
 import type { LogEntry } from '@strongroom/record-log/log';
 import type { PartyIdentity } from '@strongroom/sealing/identity';
-import { claimedAggregate, openAggregate } from '@strongroom/sealing/open';
-import { type Table, tableFromIPC } from 'apache-arrow';
+import { claimedAggregate, type OpenedAggregate, openAggregate } from '@strongroom/sealing/open';
+import { Table, tableFromIPC } from 'apache-arrow';
 import type { History } from './history.ts';
 import type { HeldReceipt, ReceiptShelf } from './receipt-shelf.ts';
 import { columnsOf, type ResultColumn } from './result-columns.ts';
@@ -18,6 +22,9 @@ import { columnsOf, type ResultColumn } from './result-columns.ts';
 export interface VerifiedResult {
   readonly contract: Contract;
   readonly seal: AggregateSeal;
+  readonly content: AggregateContent;
+  /** What each stream contributed. */
+  readonly inputs: readonly CountedInput[];
   readonly proof: WorkerProof;
   /** Of the worker that made it. */
   readonly receipts: readonly HeldReceipt[];
@@ -55,12 +62,13 @@ export async function openAggregateEntry(
     return undefined;
   }
   const proof = opener.tokens.proofOf(claimed.token);
-  const { seal, jws, plaintext } = await open(entry, opener.identity.party, proof, opener);
+  const opened = await open(entry, opener.identity.party, proof, opener);
+  const { seal, jws, content, inputs } = opened;
   checkSeal(seal, query, opener.contract);
-  const content = tableOf(plaintext, seal);
+  const rows = tableOf(opened);
   if (opener.history.admit(seal, jws) === 'repeated') return undefined;
   const receipts = opener.receipts.of(proof.transportKeySha256);
-  return { contract: opener.contract, seal, proof, receipts, ...content };
+  return { contract: opener.contract, seal, content, inputs, proof, receipts, ...rows };
 }
 
 function open(entry: LogEntry, reader: PartyId, proof: WorkerProof, opener: Opener) {
@@ -107,16 +115,17 @@ function checkSeal(seal: AggregateSeal, query: Query, contract: Contract): void 
   if (inputs.some((input) => !known.has(input.dataset))) throw malformed(seal, 'inputs');
 }
 
-function tableOf(plaintext: Uint8Array, seal: AggregateSeal) {
+function tableOf({ arrow, content, seal }: OpenedAggregate) {
+  if (content.withheld) return { table: new Table(), columns: [] };
   let table: Table;
   let columns: ResultColumn[];
   try {
-    table = tableFromIPC(plaintext);
+    table = tableFromIPC(arrow);
     columns = columnsOf(table);
   } catch {
     throw malformed(seal, 'content');
   }
-  if (table.numRows !== seal.rows) throw malformed(seal, 'rows');
+  if (table.numRows !== content.rows) throw malformed(seal, 'rows');
   return { table, columns };
 }
 

@@ -38,9 +38,9 @@ export interface OwnerInput {
 const NOTHING = { streams: 0, batches: 0, rows: 0, lateRows: 0, retractedRows: 0 };
 
 /** Sums the input manifest per owner, in the contract's order of datasets. */
-function inputsByOwner({ seal, contract }: VerifiedResult): OwnerInput[] {
+function inputsByOwner({ inputs, contract }: VerifiedResult): OwnerInput[] {
   const owners = new Map<string, OwnerInput>();
-  for (const input of seal.inputs) {
+  for (const input of inputs) {
     const { owner } = datasetOf(contract, input.dataset);
     const sum = owners.get(owner) ?? { owner, ...NOTHING };
     owners.set(owner, {

@@ -217,11 +217,11 @@ describe('refuses a record and reads on', () => {
         return [worker.tokenRecord, await worker.seal({ seal })];
       },
     ],
-    'with fewer rows than its seal says': [
+    'with fewer rows than its content says': [
       'ERR_AGGREGATE_MALFORMED',
       async () => {
         const worker = await scene.worker();
-        return [worker.tokenRecord, await worker.seal({ seal: { rows: 7 } })];
+        return [worker.tokenRecord, await worker.seal({ content: { rows: 7 } })];
       },
     ],
     'of another contract': [

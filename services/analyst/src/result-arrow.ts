@@ -41,7 +41,7 @@ export function arrowWriter(sink: ByteSink, form: 'file' | 'stream'): FormatWrit
  * change of dictionary.
  */
 function arrowTableOf(result: VerifiedResult, columns: readonly ResultColumn[]): Table {
-  const { seal, table } = result;
+  const { seal, content, table } = result;
   const bounds = seal.window === null ? [] : [seal.window.start, seal.window.end];
   const vectors: Record<string, Vector> = {};
   columns.forEach((column, index) => {
@@ -49,7 +49,7 @@ function arrowTableOf(result: VerifiedResult, columns: readonly ResultColumn[]):
     vectors[column.name] =
       bound === undefined
         ? plainVector(table.getChildAt(index - bounds.length))
-        : vectorFromArray(Array<number>(seal.rows).fill(bound), new TimestampMillisecond());
+        : vectorFromArray(Array<number>(content.rows).fill(bound), new TimestampMillisecond());
   });
   return new Table(vectors);
 }

@@ -1,5 +1,5 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
-import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
+import type { AggregateContent, AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
 import { DataType, type Table, TimeUnit } from 'apache-arrow';
 
 /**
@@ -123,7 +123,8 @@ function unknownContent(problem: string): StrongroomError {
 }
 
 interface ResultWithWindow {
-  readonly seal: Pick<AggregateSeal, 'window' | 'rows'>;
+  readonly seal: Pick<AggregateSeal, 'window'>;
+  readonly content: Pick<AggregateContent, 'rows'>;
   readonly columns: readonly ResultColumn[];
 }
 
@@ -131,12 +132,16 @@ interface ResultWithWindow {
  * The columns of a result with its window in front: a file holds all windows of a query. A column
  * of the query that has such a name already keeps it.
  */
-export function columnsWithWindow({ seal, columns }: ResultWithWindow): readonly ResultColumn[] {
+export function columnsWithWindow({
+  seal,
+  content,
+  columns,
+}: ResultWithWindow): readonly ResultColumn[] {
   if (seal.window === null) return columns;
   const taken = columns.map((column) => column.name);
   return [
-    timeColumn(freeName('window_start', taken), seal.window.start, seal.rows),
-    timeColumn(freeName('window_end', taken), seal.window.end, seal.rows),
+    timeColumn(freeName('window_start', taken), seal.window.start, content.rows),
+    timeColumn(freeName('window_end', taken), seal.window.end, content.rows),
     ...columns,
   ];
 }

@@ -9,13 +9,15 @@ import type { Cell } from './result-columns.ts';
  * JSON lacks.
  */
 export function resultJson(result: VerifiedResult, withProof: boolean): string {
-  const { seal, columns } = result;
-  const rows = Array.from({ length: seal.rows }, (_, row) =>
+  const { seal, content, columns } = result;
+  const rows = Array.from({ length: content.rows }, (_, row) =>
     Object.fromEntries(columns.map((column) => [column.name, jsonCell(column.cells[row] ?? null)])),
   );
-  const { query, window, epoch, emission, suppressedGroups } = seal;
+  const { query, window, epoch, emission } = seal;
+  const { suppressedGroups, withheld } = content;
   const proof = withProof ? { proof: proofFacts(result) } : {};
-  const line = { query, window, epoch, emission, suppressedGroups, rows, ...proof };
+  const why = withheld ? { withheld } : {};
+  const line = { query, window, epoch, emission, suppressedGroups, ...why, rows, ...proof };
   return `${JSON.stringify(line)}\n`;
 }
 

@@ -23,7 +23,7 @@ export function parquetWriter(path: string | undefined, onGone: () => void): For
       const columns = columnsWithWindow(result);
       table ??= await createTable(columns);
       checkSameColumns(table.columns, columns, result.seal.query);
-      await appendRows(table.connection, columns, result.seal.rows);
+      await appendRows(table.connection, columns, result.content.rows);
     },
     async close() {
       if (!table) return;

@@ -1,4 +1,5 @@
 import type { Query } from '@strongroom/protocol/contract';
+import type { WithheldReason } from '@strongroom/protocol/sealed-aggregate';
 import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import { printable } from '@strongroom/runtime/printable';
 import { stopLines } from '@strongroom/sealing/notice';
@@ -18,23 +19,29 @@ export function noticeText(notice: StopNotice): string {
   return `${['CONTRACT ENDED', ...stopLines(notice)].join('\n  ')}\n\n`;
 }
 
-function titleOf({ seal }: VerifiedResult, query: Query): string {
+function titleOf({ seal, content, inputs }: VerifiedResult, query: Query): string {
   const window = seal.window
     ? `${timeText(seal.window.start)} to ${timeText(seal.window.end)}`
     : 'whole data';
   const { minimumGroupRows } = query.disclosure;
   const withheld =
-    seal.suppressedGroups > 0
-      ? [`${seal.suppressedGroups} groups withheld (${minimumGroupRows} rows, rules)`]
+    content.suppressedGroups > 0
+      ? [`${content.suppressedGroups} groups withheld (${minimumGroupRows} rows, rules)`]
       : [];
-  const late = seal.inputs.reduce((sum, { lateRows }) => sum + (lateRows ?? 0), 0);
+  const late = inputs.reduce((sum, { lateRows }) => sum + (lateRows ?? 0), 0);
   const missed = late > 0 ? [`${late} input rows came too late so far`] : [];
   const noise = query.privacy
     ? [`with noise: each number is between its _low and _high at ${query.privacy.confidence}`]
     : [];
-  const parts = [seal.query, window, `${seal.rows} rows`, ...withheld, ...missed, ...noise];
+  const size = content.withheld ? WITHHELD[content.withheld] : `${content.rows} rows`;
+  const parts = [seal.query, window, size, ...withheld, ...missed, ...noise];
   return parts.join(' | ');
 }
+
+const WITHHELD: Readonly<Record<WithheldReason, string>> = {
+  failed: 'WITHHELD: it could not be computed over these rows',
+  'too-large': 'WITHHELD: more rows or bytes than a result may have',
+};
 
 function timeText(milliseconds: number): string {
   return new Date(milliseconds).toISOString();

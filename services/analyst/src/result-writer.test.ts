@@ -229,8 +229,8 @@ describe('table', () => {
     const file = join(folder, 'late.txt');
     const results = await resultsOf(new ArrowTable({ origin: vectorFromArray(['A']) }));
     const late = results.map((result) => {
-      const inputs = result.seal.inputs.map((input) => ({ ...input, lateRows: 3 }));
-      return { ...result, seal: { ...result.seal, inputs } };
+      const inputs = result.inputs.map((input) => ({ ...input, lateRows: 3 }));
+      return { ...result, inputs };
     });
     await writeAll(late, 'table', file);
     expect(await readFile(file, 'utf8')).toContain('| 6 input rows came too late so far');

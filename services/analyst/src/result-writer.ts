@@ -24,7 +24,10 @@ export interface FormatWriter {
   close(): Promise<void>;
   discard(): Promise<void>;
 }
-export type ResultWriter = Required<FormatWriter>;
+export interface ResultWriter extends Required<FormatWriter> {
+  /** Whether the format has room for more than rows. */
+  readonly hasWords: boolean;
+}
 
 export interface OutputOptions {
   readonly format: Format;
@@ -60,6 +63,7 @@ export async function createResultWriter(options: OutputOptions): Promise<Result
       ? options.out
       : join(options.out, `${query}.${EXTENSIONS[options.format]}`);
   return {
+    hasWords: isText(options),
     async write(result) {
       await (await writerOf(result.seal.query)).write(result);
     },
@@ -141,6 +145,6 @@ function csvText() {
     const header = first === undefined ? csvHeader(columns) : '';
     first ??= columns;
     checkSameColumns(first, columns, result.seal.query);
-    return header + csvRows(columns, result.seal.rows);
+    return header + csvRows(columns, result.content.rows);
   };
 }

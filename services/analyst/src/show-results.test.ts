@@ -35,6 +35,7 @@ async function shown(changes: Partial<ShowResultsOptions> = {}) {
     },
     logger: createLogger('analyst', { destination }),
     writer: {
+      hasWords: true,
       write: async ({ seal }) => {
         written.push(`${seal.query}.${seal.emission}`);
       },
@@ -134,6 +135,7 @@ describe('showResults', () => {
     const full = Object.assign(new Error('full'), { code: 'ERR_DISK_FULL' });
     let discarded = false;
     const writer = {
+      hasWords: true,
       write: () => Promise.reject(full),
       end: async () => undefined,
       close: async () => undefined,

@@ -1,6 +1,7 @@
 import process from 'node:process';
 import type { Query } from '@strongroom/protocol/contract';
 import type { Logger } from '@strongroom/runtime/logger';
+import type { VerifiedResult } from './open-aggregate.ts';
 import { type ReadAggregatesOptions, readAggregates } from './read-aggregates.ts';
 import type { ResultWriter } from './result-writer.ts';
 
@@ -38,7 +39,7 @@ export async function showResults(options: ShowResultsOptions): Promise<void> {
       }
       const { query } = reading.result.seal;
       const windows = left.get(query) ?? 0;
-      if (windows > 0) await writer.write(reading.result);
+      if (windows > 0) await show(reading.result, options);
       left.set(query, windows - 1);
       if ([...left.values()].every((each) => each <= 0)) break;
     }
@@ -54,6 +55,16 @@ export async function showResults(options: ShowResultsOptions): Promise<void> {
   }
   await writer.close();
   if (refused) throw refused;
+}
+
+/** A result that was withheld has no columns: only where there is room for words it is told. */
+async function show(result: VerifiedResult, { writer, logger }: ShowResultsOptions): Promise<void> {
+  const { content, seal } = result;
+  if (content.withheld) {
+    const { query, emission } = seal;
+    logger.warn('result-withheld', { query, emission, reason: content.withheld });
+  }
+  if (!content.withheld || writer.hasWords) await writer.write(result);
 }
 
 /** 128 + SIGINT. */

@@ -8,7 +8,12 @@ import { RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { QueryIdSchema } from '@strongroom/protocol/fields';
 import { aggregatesTopic, plainRecordShape, RECORD_TYPES } from '@strongroom/protocol/record';
-import { AGGREGATE_FORMAT, type AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
+import {
+  AGGREGATE_FORMAT,
+  type AggregateContent,
+  type AggregateSeal,
+  encodeAggregateContent,
+} from '@strongroom/protocol/sealed-aggregate';
 import { STOP_NOTICE_JWS_TYPE } from '@strongroom/protocol/stop-notice';
 import type { LogRecord } from '@strongroom/record-log/log';
 import { createIdentity, type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
@@ -61,6 +66,8 @@ interface SealChanges {
   readonly table?: Table;
   /** Members of the seal that are written over just before it is signed. */
   readonly seal?: Partial<Record<keyof AggregateSeal, unknown>>;
+  /** And of what is sealed. */
+  readonly content?: Partial<AggregateContent>;
   readonly signer?: Signer;
 }
 
@@ -232,11 +239,11 @@ async function signNotice(
   changes: Record<string, unknown>,
   signer: Signer,
 ): Promise<LogRecord> {
-  const { dataset, stream, sequences, rows } = inputOf('north');
+  const { dataset, stream, sequences } = inputOf('north');
   const notice = {
     ...{ v: 1, contract, epoch: 0, stoppedBy: 'north', at: NOW },
     token: createHash('sha256').update(proof).digest('hex'),
-    streams: [{ dataset, stream, sequences, rows }],
+    streams: [{ dataset, stream, sequences, rows: 40 }],
     ...changes,
   };
   const header = { typ: STOP_NOTICE_JWS_TYPE, kid: 'aggregates' };
@@ -259,16 +266,18 @@ async function sealResult(
   const reader = partyOf(contract, changes.reader ?? 'authority');
   const position = { contract: contractId, query, reader: reader.id, epoch, emission };
   const start = FIRST_DAY + emission * DAY_MS;
+  const counted = [40, 2].map((rows) => ({ rows, lateRows: 0, retractedRows: 0 }));
   if (!reader.readingKey) throw new Error(`${reader.id} has no reading key`);
   const { record } = await sealOnce(AGGREGATE_FORMAT, {
-    plaintext: tableToIPC(table, 'stream'),
+    plaintext: encodeAggregateContent(
+      { rows: table.numRows, suppressedGroups: 1, inputs: counted, ...changes.content },
+      changes.content?.withheld ? new Uint8Array(0) : tableToIPC(table, 'stream'),
+    ),
     at: position,
     members: {
       window: query === 'total' ? null : { start, end: start + DAY_MS },
       checkpoint: emission,
       inputs: ['north', 'south'].map(inputOf),
-      rows: table.numRows,
-      suppressedGroups: 1,
       token: createHash('sha256').update(proof).digest('hex'),
       ...changes.seal,
     },
@@ -285,9 +294,6 @@ function inputOf(owner: string) {
     epoch: 0,
     sequences: 3,
     head: '0'.repeat(64),
-    rows: owner === 'north' ? 40 : 2,
-    lateRows: 0,
-    retractedRows: 0,
   };
 }
 

@@ -86,11 +86,13 @@ function keyLines({ keyId, keyShares, owner }: Dataset): string[] {
 }
 
 function queryLines(query: Query): string[] {
-  const { minimumGroupRows, groupRowsColumn } = query.disclosure;
+  const { minimumGroupRows, groupRowsColumn, resultBytes } = query.disclosure;
+  const size = resultBytes === undefined ? [] : [`  each result sealed in ${resultBytes} bytes`];
   return [
     `${query.id} -> ${query.readers.join(', ')}`,
     `  ${windowText(query)}`,
     `  only groups of at least ${minimumGroupRows} rows (column ${groupRowsColumn})`,
+    ...size,
     ...query.sql.split('\n').map((line) => `  | ${line.replaceAll('\t', '  ')}`),
   ];
 }

@@ -33,6 +33,7 @@ export const QUERY_SENTENCES: readonly SentenceRule[] = [
         `the minimum group of query ${at.names[0]} is read from another column: ${fromTo(at)}`,
       ),
   ],
+  ['queries/*/disclosure/resultBytes', resultSize],
   ['queries/*/privacy', noise],
   ['queries/*/privacy/**', noiseMember],
 ];
@@ -66,6 +67,13 @@ function sql({ names: [id], before, after }: Found): Sentence {
     `${text}`.split('\n').map((line) => `${sign} ${line}`);
   const both = [...lines('-', before), ...lines('+', after)];
   return revealing(`query ${id} asks something else`, both);
+}
+
+function resultSize(at: Found): Sentence {
+  const of = `results of query ${at.names[0]}`;
+  if (turn(at) === 'added') return tightening(`all ${of} have one size: ${at.after} bytes`);
+  if (turn(at) === 'changed') return changing(`all ${of} have another size: ${fromTo(at)} bytes`);
+  return revealing(`the size of ${of} tells roughly how many groups there are`);
 }
 
 function relation({ names: [id, table], old, now, ...at }: Found): Sentence {

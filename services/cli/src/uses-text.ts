@@ -22,7 +22,7 @@ function factText(fact: UseFact, measurement: string): string {
       return [
         `${fact.query} ${windowText(fact.window)}: ${rowsText(fact.inputs)}`,
         `-> ${fact.groups} groups to ${fact.readers.join(', ')}`,
-        `(${fact.suppressedGroups} too small)`,
+        fact.withheld ? `(withheld: ${fact.withheld})` : `(${fact.suppressedGroups} too small)`,
       ].join(' ');
     case 'refusals':
       return `${fact.dataset}: refused ${countsText(fact.byCode)}`;

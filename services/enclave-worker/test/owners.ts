@@ -63,11 +63,13 @@ interface OwnerKeys {
   readonly stateShare: Uint8Array;
 }
 
+type QueryDraft = Pick<Query, 'id' | 'sql' | 'relations' | 'window' | 'latenessMs'> &
+  Partial<Pick<Query, 'privacy'> & Pick<Query['disclosure'], 'resultBytes'>>;
+
 /** One owner a dataset, named `owner-<dataset>`, and one analyst. */
 export async function agreeOn(
   plans: readonly DatasetPlan[],
-  queries: readonly (Pick<Query, 'id' | 'sql' | 'relations' | 'window' | 'latenessMs'> &
-    Partial<Pick<Query, 'privacy'>>)[],
+  queries: readonly QueryDraft[],
   minimumGroupRows = 2,
   /** Where all services of the contract are. */
   servicesUrl = 'https://services.example',
@@ -77,6 +79,8 @@ export async function agreeOn(
   threshold?: number,
   /** Whether every owner has a reading key, and so a ledger of uses. */
   reading = false,
+  /** What the contract says besides. */
+  members: object = {},
 ): Promise<Computation> {
   const releaseKey = generateKeyPairSync('rsa', { modulusLength: 3072 });
   const releaseJwk = releaseKey.publicKey.export({ format: 'jwk' });
@@ -100,11 +104,8 @@ export async function agreeOn(
       wrappingKey: owners.get(`owner-${plan.id}`)?.kek.publicKey.export({ format: 'jwk' }),
       ...(shared.has(plan.id) ? { keyShares: shared.get(plan.id)?.keyShares } : {}),
     })),
-    queries: queries.map((query) => ({
-      ...query,
-      readers: ['analyst'],
-      disclosure: { minimumGroupRows, groupRowsColumn: 'n' },
-    })),
+    queries: queries.map((query) => queryOf(query, minimumGroupRows)),
+    ...members,
     enclave: {
       platform: 'simulated',
       measurements: [{ name: 'test', sha384: '0'.repeat(96) }],
@@ -131,6 +132,12 @@ export async function agreeOn(
       return signRelease(secret, keyId, nonce, transportKey, releaseKey.privateKey);
     },
   };
+}
+
+function queryOf({ resultBytes, ...query }: QueryDraft, minimumGroupRows: number) {
+  const size = resultBytes === undefined ? {} : { resultBytes };
+  const disclosure = { minimumGroupRows, groupRowsColumn: 'n', ...size };
+  return { ...query, readers: ['analyst'], disclosure };
 }
 
 async function makeOwners(

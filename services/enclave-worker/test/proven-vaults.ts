@@ -3,10 +3,29 @@ import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { parseCanonical } from '@strongroom/protocol/canonical-json';
 import { type RuntimeClaims, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
 import { PartyIdSchema } from '@strongroom/protocol/fields';
-import { claimedAggregate, openAggregate } from '@strongroom/sealing/open';
+import type {
+  AggregateContent,
+  AggregateSeal,
+  CountedInput,
+} from '@strongroom/protocol/sealed-aggregate';
+import { claimedAggregate, type OpenedAggregate, openAggregate } from '@strongroom/sealing/open';
 import type { DoorRecord } from '../src/vault/door.ts';
 import { Vault } from '../src/vault/vault.ts';
 import type { Computation } from './owners.ts';
+
+/** All that its reader is told of a result besides the rows, outside of the seal and inside. */
+export type Told = Omit<AggregateSeal, 'inputs'> &
+  Omit<AggregateContent, 'inputs'> & { readonly inputs: readonly CountedInput[] };
+
+export function toldIn({ seal, content, inputs }: OpenedAggregate): Told {
+  return { ...seal, ...content, inputs };
+}
+
+interface OpenedResult {
+  readonly seal: Told;
+  /** Arrow. */
+  readonly plaintext: Uint8Array;
+}
 
 /** Vaults of one computation, one after the other, and the analyst who knows the proof of each. */
 export class ProvenVaults {
@@ -38,15 +57,16 @@ export class ProvenVaults {
   }
 
   /** Verifies and opens a result for the analyst. */
-  async openResult(record: DoorRecord) {
+  async openResult(record: DoorRecord): Promise<OpenedResult> {
     const { contract, contractId, analyst } = this.#computation;
     const tokenSha256 = claimedAggregate(record).token;
     const proven = this.#keys.get(tokenSha256);
     if (!proven || !analyst.reader) throw new Error('a result without proof');
     const { kty, crv, x } = proven;
-    return await openAggregate(record, {
+    const opened = await openAggregate(record, {
       ...{ contract, contractId, tokenSha256, aggregateKey: { kty, crv, x } },
       ...{ reader: PartyIdSchema.parse('analyst'), secretReader: analyst.reader },
     });
+    return { seal: toldIn(opened), plaintext: opened.arrow };
   }
 }

@@ -1,10 +1,9 @@
 import { RECORD_TYPES } from '@strongroom/protocol/record';
-import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
 import { tableFromIPC } from 'apache-arrow';
 import type { Closing, DoorRecord, EntryOutcome } from '../src/vault/door.ts';
 import type { Vault } from '../src/vault/vault.ts';
 import type { Computation } from './owners.ts';
-import { ProvenVaults } from './proven-vaults.ts';
+import { ProvenVaults, type Told } from './proven-vaults.ts';
 
 /** Partitions of datasets' topics, a vault that reads them, and what it lets leave. */
 export class StreamScene {
@@ -87,7 +86,7 @@ export class StreamScene {
   }
 
   /** The results of a query in the log's order: the seal, and rows as arrays. */
-  async results(query: string): Promise<{ seal: AggregateSeal; rows: unknown[][] }[]> {
+  async results(query: string): Promise<{ seal: Told; rows: unknown[][] }[]> {
     const found = [];
     for (const record of this.committed) {
       if (record.key !== `${query}.analyst`) continue;
@@ -99,6 +98,8 @@ export class StreamScene {
 }
 
 function rowsOf(plaintext: Uint8Array): unknown[][] {
+  // A result that is withheld holds none.
+  if (plaintext.length === 0) return [];
   const table = tableFromIPC(plaintext);
   return Array.from({ length: table.numRows }, (_none, row) =>
     table.schema.fields.map((_field, column) => {

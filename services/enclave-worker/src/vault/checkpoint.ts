@@ -8,10 +8,11 @@ import {
 } from '@strongroom/protocol/checkpoint';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
-import { CHECKPOINT_BYTES_MAX } from '@strongroom/protocol/limits';
+import { CHECKPOINT_SIZES } from '@strongroom/protocol/limits';
+import { padTo, unpad } from '@strongroom/protocol/padding';
 import { CompactEncrypt, compactDecrypt } from 'jose';
 
-/** Seals and opens checkpoints: compact JWE, `dir` + A256GCM (RFC 7518 §4.5, §5.3). */
+/** Seals and opens checkpoints: compact JWE, `dir` + A256GCM (RFC 7518 §4.5, §5.3), padded. */
 
 /** The chain of checkpoints: each names the one before it. */
 export class CheckpointChain {
@@ -45,10 +46,8 @@ export class CheckpointChain {
 async function sealCheckpoint(checkpoint: Checkpoint, stateKey: KeyObject): Promise<string> {
   // One that could not be opened again would send a restart back behind what has left.
   assert(CheckpointSchema.safeParse(checkpoint).success, 'a checkpoint can be opened again');
-  const plaintext = canonicalBytes(checkpoint);
-  if (plaintext.length > CHECKPOINT_BYTES_MAX) {
-    throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: 'CHECKPOINT_BYTES_MAX' });
-  }
+  // Running totals and numbers of rows have more digits or fewer.
+  const plaintext = padTo(CHECKPOINT_SIZES, canonicalBytes(checkpoint));
   return new CompactEncrypt(plaintext)
     .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', typ: CHECKPOINT_JWE_TYPE })
     .encrypt(stateKey);
@@ -67,7 +66,9 @@ export async function openCheckpoint(
       contentEncryptionAlgorithms: ['A256GCM'],
     });
     if (protectedHeader.typ !== CHECKPOINT_JWE_TYPE || 'zip' in protectedHeader) throw invalid();
-    checkpoint = CheckpointSchema.parse(parseCanonical(plaintext));
+    const content = unpad(CHECKPOINT_SIZES, plaintext);
+    if (!content) throw invalid();
+    checkpoint = CheckpointSchema.parse(parseCanonical(content));
   } catch {
     throw invalid();
   }

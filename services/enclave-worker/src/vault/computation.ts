@@ -1,8 +1,9 @@
 import type { Checkpoint, QueryTotals } from '@strongroom/protocol/checkpoint';
 import { type Contract, type Dataset, datasetsOf, type Query } from '@strongroom/protocol/contract';
+import { codeOf } from '@strongroom/protocol/errors';
 import type { DatasetId, StreamId } from '@strongroom/protocol/fields';
 import type { CountedInput, ExactInput } from '@strongroom/protocol/sealed-aggregate';
-import { type Disclosable, disclose } from './disclose.ts';
+import { type Disclosable, disclose, withhold } from './disclose.ts';
 import type { DoorRecord, QueryProgress } from './door.ts';
 import type { Aggregator } from './engine/aggregate.ts';
 import {
@@ -153,20 +154,36 @@ export class Computation {
     const result = await this.#disclose(query, window, seeds);
     const inputs = await this.#countInputs(query, window);
     const place = { window, emission: progress.emissions };
-    const told = query.privacy ? inputs.map(withoutRows) : inputs;
-    const records = await sealAggregate(result, { ...place, inputs: told, checkpoint }, proof);
+    const shown = query.privacy ? inputs.map(withoutRows) : inputs;
+    const at = { ...place, inputs: shown, checkpoint };
+    const { records, told } = await sealAggregate(result, at, proof);
     progress.emissions += 1;
     if (window === null) progress.done = true;
     else progress.closedUntil = window.end;
-    const { rows: groups, suppressedGroups } = result;
-    return { records, emitted: { query, ...place, inputs, groups, suppressedGroups } };
+    const { rows: groups, suppressedGroups, withheld } = told;
+    const counts = { groups, suppressedGroups, ...(withheld ? { withheld } : {}) };
+    return { records, emitted: { query, ...place, inputs, ...counts } };
   }
 
+  /** What a row can make fail withholds a result and stops nothing: a stop, everybody sees. */
   async #disclose(
     query: Query,
     window: TimeWindow | null,
     seeds: NoiseSeeds,
   ): Promise<Disclosable> {
+    try {
+      return await this.#compute(query, window, seeds);
+    } catch (error) {
+      // Totals without one of their windows would be wrong in silence.
+      if (query.privacy?.continual) throw error;
+      const code = codeOf(error);
+      if (code === 'ERR_LIMIT_EXCEEDED') return withhold(query, 'too-large');
+      if (code !== 'ERR_QUERY_FAILED' || !(await this.#aggregator.answers())) throw error;
+      return withhold(query, 'failed');
+    }
+  }
+
+  async #compute(query: Query, window: TimeWindow | null, seeds: NoiseSeeds): Promise<Disclosable> {
     if (!query.privacy) return disclose(await this.#aggregator.aggregate(query, window));
     const progress = this.#of(query.id);
     const { result, totals } = await this.#private.result(query, window, seeds, progress.totals);
@@ -231,7 +248,7 @@ export class Computation {
   }
 }
 
-/** Everybody sees a seal: what noise hides in the result is not written on it. */
+/** What noise hides in the result is not written beside it. */
 function withoutRows(input: ExactInput): CountedInput {
   return { ...input, rows: null, lateRows: null };
 }

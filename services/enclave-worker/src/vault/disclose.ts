@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { domainText } from '@strongroom/analysis/rules';
 import type { Query } from '@strongroom/protocol/contract';
-import { StrongroomError } from '@strongroom/protocol/errors';
 import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
+import type { WithheldReason } from '@strongroom/protocol/sealed-aggregate';
 import type { Aggregate } from './engine/aggregate.ts';
 import { encodeResult, type TypedColumn } from './engine/result-types.ts';
 import { type NoisyStatistics, privateColumns } from './private-result.ts';
@@ -16,6 +16,8 @@ export class Disclosable {
   readonly rows: number;
   /** Groups that had too few rows. */
   readonly suppressedGroups: number;
+  /** Why it holds nothing. */
+  readonly withheld: WithheldReason | undefined;
   readonly #columns: readonly TypedColumn[];
 
   private constructor(
@@ -23,17 +25,19 @@ export class Disclosable {
     columns: readonly TypedColumn[],
     rows: number,
     suppressed: number,
+    withheld?: WithheldReason,
   ) {
     this.query = query;
     this.rows = rows;
     this.suppressedGroups = suppressed;
+    this.withheld = withheld;
     this.#columns = columns;
   }
 
   /**
    * Drops every group that has fewer rows than the contract's minimum, or that an owner's rules
-   * keep back; what was counted for them stays here.
-   * @throws ERR_LIMIT_EXCEEDED when more rows remain than a result may have
+   * keep back; what was counted for them stays here. Nothing is told when more rows remain than a
+   * result may have.
    */
   static disclose(aggregate: Aggregate): Disclosable {
     const { query, columns, groupRowsIndex, controls } = aggregate;
@@ -46,10 +50,7 @@ export class Disclosable {
       if (isLarge && keepsToRules(aggregate, row)) kept.push(row);
     }
     if (kept.length > controls.maximumGroups) kept.length = 0;
-    if (kept.length > AGGREGATE_ROWS_MAX) {
-      const limit = 'AGGREGATE_ROWS_MAX';
-      throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit, query: query.id });
-    }
+    if (kept.length > AGGREGATE_ROWS_MAX) return Disclosable.withhold(query, 'too-large');
     const shown = columns.slice(0, controls.firstIndex ?? columns.length);
     const disclosed = shown.map(({ name, type, values }) => ({
       name,
@@ -68,9 +69,14 @@ export class Disclosable {
     return new Disclosable(noisy.plan.query, columns, rows, 0);
   }
 
-  /** One Arrow IPC stream. */
+  /** A result that cannot be made leaves all the same: that none came would tell of its rows. */
+  static withhold(query: Query, reason: WithheldReason): Disclosable {
+    return new Disclosable(query, [], 0, 0, reason);
+  }
+
+  /** One Arrow IPC stream; nothing for a result that is withheld. */
   encode(): Uint8Array {
-    return encodeResult(this.#columns, this.rows);
+    return this.withheld ? new Uint8Array(0) : encodeResult(this.#columns, this.rows);
   }
 
   toJSON(): never {
@@ -97,4 +103,5 @@ function keepsToRules({ columns, controls }: Aggregate, row: number): boolean {
 }
 
 export const disclose = Disclosable.disclose;
+export const withhold = Disclosable.withhold;
 export const discloseNoisy = Disclosable.discloseNoisy;

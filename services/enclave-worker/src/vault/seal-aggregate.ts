@@ -1,12 +1,18 @@
 import { hash } from 'node:crypto';
-import type { Contract } from '@strongroom/protocol/contract';
+import type { Contract, Query } from '@strongroom/protocol/contract';
 import { partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
-import { AGGREGATE_FORMAT, type CountedInput } from '@strongroom/protocol/sealed-aggregate';
+import { fits } from '@strongroom/protocol/padding';
+import {
+  AGGREGATE_FORMAT,
+  type CountedInput,
+  encodeAggregateContent,
+  resultSizesOf,
+} from '@strongroom/protocol/sealed-aggregate';
 import { sealOnce } from '@strongroom/sealing/seal';
 import type { Signer } from '@strongroom/sealing/sign';
-import type { Disclosable } from './disclose.ts';
+import { type Disclosable, withhold } from './disclose.ts';
 import type { DoorRecord } from './door.ts';
 import type { TimeWindow } from './engine/window.ts';
 
@@ -30,51 +36,62 @@ export interface ResultPlace {
 }
 
 /**
- * Seals a result once for each reader of its query, each time under a secret of its own.
- * @throws ERR_LIMIT_EXCEEDED
+ * Seals a result once for each reader of its query, each time under a secret of its own. What
+ * follows from rows is sealed with it; outside stands what the log shows anyway.
+ * @returns the records, and what they tell: nothing where a result is too large
  */
 export async function sealAggregate(
   result: Disclosable,
   place: ResultPlace,
   proof: ResultProof,
-): Promise<DoorRecord[]> {
-  const plaintext = result.encode();
+): Promise<{ readonly records: DoorRecord[]; readonly told: Disclosable }> {
+  const { query } = result;
+  const sizes = resultSizesOf(query);
+  const largest = Math.max(...sizes);
+  const whole = contentOf(result, place);
+  const told = fits(largest, whole.length) ? result : withhold(query, 'too-large');
+  const plaintext = told === result ? whole : contentOf(told, place);
+  // What is too large is as large as what nearly was.
+  const content = { plaintext, sizes: told.withheld === 'too-large' ? [largest] : sizes };
   const records: DoorRecord[] = [];
-  for (const reader of result.query.readers) {
-    records.push(await sealFor(reader, plaintext, result, place, proof));
+  for (const reader of query.readers) {
+    records.push(await sealFor(reader, content, query, place, proof));
   }
-  return records;
+  return { records, told };
+}
+
+function contentOf(result: Disclosable, { inputs }: ResultPlace): Uint8Array {
+  const { rows, suppressedGroups, withheld } = result;
+  const counts = inputs.map(({ rows: counted, lateRows, retractedRows }) => ({
+    ...{ rows: counted, lateRows, retractedRows },
+  }));
+  const why = withheld === undefined ? {} : { withheld };
+  return encodeAggregateContent(
+    { rows, suppressedGroups, inputs: counts, ...why },
+    result.encode(),
+  );
 }
 
 async function sealFor(
   reader: PartyId,
-  plaintext: Uint8Array,
-  result: Disclosable,
+  content: { readonly plaintext: Uint8Array; readonly sizes: readonly number[] },
+  query: Query,
   place: ResultPlace,
   proof: ResultProof,
 ): Promise<DoorRecord> {
   const wrappingKey = partyOf(proof.contract, reader).readingKey;
   if (!wrappingKey) throw new StrongroomError('ERR_NOT_A_READER', { party: reader });
-  const at = {
-    contract: proof.contractId,
-    query: result.query.id,
-    reader,
-    epoch: proof.epoch,
-    emission: place.emission,
-  };
+  const { contractId: contract, epoch, token, signer } = proof;
+  const { window, emission, checkpoint } = place;
+  const inputs = place.inputs.map(({ dataset, stream, epoch: at, sequences, head }) => ({
+    ...{ dataset, stream, epoch: at, sequences, head },
+  }));
   const { record } = await sealOnce(AGGREGATE_FORMAT, {
-    plaintext,
-    at,
-    members: {
-      window: place.window,
-      checkpoint: place.checkpoint,
-      inputs: place.inputs,
-      rows: result.rows,
-      suppressedGroups: result.suppressedGroups,
-      token: proof.token,
-    },
+    ...content,
+    at: { contract, query: query.id, reader, epoch, emission },
+    members: { window, checkpoint, inputs, token },
     to: { kid: reader, wrappingKey },
-    signer: proof.signer,
+    signer,
   });
   return record;
 }

@@ -3,7 +3,7 @@ import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import type { ContractId, DatasetId, PartyId } from '@strongroom/protocol/fields';
 import type { WrappingKey } from '@strongroom/protocol/public-key';
-import type { ExactInput } from '@strongroom/protocol/sealed-aggregate';
+import type { ExactInput, WithheldReason } from '@strongroom/protocol/sealed-aggregate';
 import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import {
   ownersWithUses,
@@ -27,6 +27,7 @@ export interface Emitted {
   readonly inputs: readonly ExactInput[];
   readonly groups: number;
   readonly suppressedGroups: number;
+  readonly withheld?: WithheldReason;
 }
 
 interface Ledger {

@@ -7,11 +7,11 @@ import { codeOf } from '@strongroom/protocol/errors';
 import { type RuntimeClaims, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
 import { PartyIdSchema, type QueryId } from '@strongroom/protocol/fields';
 import { RECORD_TYPES } from '@strongroom/protocol/record';
-import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
 import { openAggregate } from '@strongroom/sealing/open-aggregate';
 import { tableFromIPC } from 'apache-arrow';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation, type Row, TestStream } from '../../test/owners.ts';
+import { type Told, toldIn } from '../../test/proven-vaults.ts';
 import type { DoorEntry, DoorRecord, EntryOutcome } from './door.ts';
 import { Vault } from './vault.ts';
 
@@ -124,12 +124,12 @@ class Session {
     return outcomes;
   }
 
-  async opened(query: string): Promise<{ seal: AggregateSeal; rows: unknown[][] }[]> {
+  async opened(query: string): Promise<{ seal: Told; rows: unknown[][] }[]> {
     const found = [];
     for (const record of this.results) {
       if (record.key !== `${query}.analyst`) continue;
       const { contract, contractId, analyst } = this.computation;
-      const { seal, plaintext } = await openAggregate(record, {
+      const opened = await openAggregate(record, {
         contract,
         contractId,
         reader: PartyIdSchema.parse('analyst'),
@@ -137,7 +137,7 @@ class Session {
         aggregateKey: aggregateKeyOf(this.vault),
         tokenSha256: createHash('sha256').update(PROOF).digest('hex'),
       });
-      found.push({ seal, rows: rowsOf(plaintext) });
+      found.push({ seal: toldIn(opened), rows: rowsOf(opened.arrow) });
     }
     return found;
   }

@@ -5,12 +5,12 @@ import type { Query } from '@strongroom/protocol/contract';
 import { RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
 import { PartyIdSchema, type QueryId } from '@strongroom/protocol/fields';
 import { RECORD_TYPES } from '@strongroom/protocol/record';
-import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
 import { openAggregate } from '@strongroom/sealing/open-aggregate';
 import { tableFromIPC } from 'apache-arrow';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation, TestStream } from '../../test/owners.ts';
+import { type Told, toldIn } from '../../test/proven-vaults.ts';
 import { type TrueRow, type TrueWindow, WindowTruth } from '../../test/window-truth.ts';
 import type { DoorEntry, DoorRecord } from './door.ts';
 import { Vault } from './vault.ts';
@@ -155,22 +155,20 @@ class Worker {
     for (const vault of this.#vaults) vault.close();
   }
 
-  async results(
-    query: string,
-  ): Promise<{ seal: AggregateSeal; rows: Record<string, unknown>[] }[]> {
+  async results(query: string): Promise<{ seal: Told; rows: Record<string, unknown>[] }[]> {
     const { contract, contractId, analyst } = this.#agreed;
     const found = [];
     for (const { record, vault } of this.committed) {
       if (record.key !== `${query}.analyst`) continue;
       const { kty, crv, x } = claimsOf(vault).keys[1];
-      const { seal, plaintext } = await openAggregate(record, {
+      const opened = await openAggregate(record, {
         ...{ contract, contractId, reader: PartyIdSchema.parse('analyst') },
         secretReader: analyst.reader ?? expect.fail('the analyst reads'),
         aggregateKey: { kty, crv, x },
         tokenSha256: createHash('sha256').update(PROOF).digest('hex'),
       });
-      const table = tableFromIPC(plaintext);
-      found.push({ seal, rows: table.toArray().map((row) => row.toJSON()) });
+      const table = tableFromIPC(opened.arrow);
+      found.push({ seal: toldIn(opened), rows: table.toArray().map((row) => row.toJSON()) });
     }
     return found;
   }

@@ -132,6 +132,14 @@ export class Aggregator {
     throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit, ...facts });
   }
 
+  /** Whether the engine still does, after one query has failed: what broke it broke all. */
+  async answers(): Promise<boolean> {
+    return await this.#engine.read('SELECT 1').then(
+      () => true,
+      () => false,
+    );
+  }
+
   close(): void {
     this.#engine.close();
   }
