@@ -53,7 +53,9 @@ function dyingPorts(): WorkerPorts {
       countDeaths();
       const vaults = (plan.vaults ?? []).slice(died, died + 1);
       const told = { ...(reached ? { reached } : {}), vaults };
-      const start = () => startVault({ ...options, entry: dyingVault(told), walls: 'none' });
+      // One that is to die tells where, in a file, which no wall would let it write.
+      const dying = { entry: dyingVault(told), walls: 'none' } as const;
+      const start = () => startVault({ ...options, ...(vaults.length > 0 ? dying : {}) });
       return aroundDoor(await around(reach, 'vault process', start));
     },
     connectLog: async (options) =>

@@ -32,13 +32,25 @@ export interface World {
 }
 
 const open = new Set<World>();
+/** Worlds that are being made, or were. */
+const making = new Set<Promise<World>>();
+let isEnding = false;
 
-/** For a run that is told to end. */
+/** For a run that is told to end: also what is only being made then is taken down. */
 export async function closeWorlds(): Promise<void> {
+  isEnding = true;
+  await Promise.allSettled([...making].map(async (world) => (await world).close({ keep: false })));
   await Promise.all([...open].map((world) => world.close({ keep: false })));
 }
 
 export async function openWorld(rows: number): Promise<World> {
+  if (isEnding) throw new Error('the run is ending');
+  const opening = openNew(rows);
+  making.add(opening);
+  return opening.finally(() => making.delete(opening));
+}
+
+async function openNew(rows: number): Promise<World> {
   const world = await createWorld(rows);
   let closing: Promise<void> | undefined;
   const close: World['close'] = (options) => {

@@ -1,3 +1,4 @@
+import { QUERY_TEXT_FUNCTIONS_MAX } from '@strongroom/protocol/limits';
 import type { Problems } from './problems.ts';
 import {
   AGGREGATE_FUNCTIONS,
@@ -10,6 +11,7 @@ import {
   PATTERN_FUNCTIONS,
   PRIVATE_AGGREGATES,
   ROW_FUNCTIONS,
+  TEXT_FUNCTIONS,
   TIME_PART_FUNCTIONS,
   TIME_PARTS,
 } from './sql-lists.ts';
@@ -25,6 +27,8 @@ export interface Names {
   readonly isPrivate: boolean;
   /** Where everything that is refused is put. */
   readonly problems: Problems;
+  /** Functions of text that the query has so far. */
+  readonly work: { texts: number };
 }
 
 /** Refuses each node of an expression that is not on a list, and looks no deeper there. */
@@ -85,6 +89,9 @@ function checkFunction(node: TreeNode, names: Names): void {
   const children = listOf(node['children']);
   for (const child of children) checkExpression(child, names);
   if (node['filter'] !== null) checkExpression(node['filter'], names);
+  if (TEXT_FUNCTIONS.has(name)) names.work.texts += 1;
+  // What CASE does for one row alone must be too little to be seen from outside.
+  if (names.work.texts > QUERY_TEXT_FUNCTIONS_MAX) throw refuse('too many functions of text', node);
   if (TIME_PART_FUNCTIONS.has(name)) checkTimePart(children[0], node);
   if (PATTERN_FUNCTIONS.has(name)) checkPattern(children[1], node);
   if (name !== 'min' && name !== 'max') return;

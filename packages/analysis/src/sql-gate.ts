@@ -81,7 +81,7 @@ function tellRules(top: TreeNode, rules: QueryRules, problems: Problems): void {
 function checkTree(top: TreeNode, contract: Contract, query: Query, problems: Problems): number {
   const columns = columnsOf(contract, query);
   const isPrivate = query.privacy !== undefined;
-  const names = { columns, aliases: aliasesIn(top), isPrivate, problems };
+  const names = { columns, aliases: aliasesIn(top), isPrivate, problems, work: { texts: 0 } };
   const used = new Set<string>();
   const tables = new Map(query.relations.map((relation) => [relation as string, 1]));
   problems.collect(() => {

@@ -152,7 +152,10 @@ function checkFunction(node: TreeNode, walk: Walk, isTried: boolean): void {
   throw refuseAt(`${said} fails for some values; of DOUBLE it does not`, node, walk);
 }
 
-/** A sum of 2^64 values of 64 bits fits into 128; of larger ones, two may not. */
+/**
+ * A sum of 2^63 values of 64 bits fits into 128, and one of 10^14 decimals of 24 digits, at which
+ * an engine would add for days; of larger values, two may not fit.
+ */
 function checkAggregate(node: TreeNode, walk: Walk): void {
   const name = textOf(node['name']);
   const types = listOf(node['arguments']).map(typeFrom);
@@ -161,14 +164,16 @@ function checkAggregate(node: TreeNode, walk: Walk): void {
   if (isSum && types.every(isSummable)) return;
   if (DEVIATIONS.has(name) && listOf(node['children']).every(isSmall)) return;
   const said = `${name} of ${types.map(({ id }) => id).join(', ')}`;
-  throw refuseAt(`${said} fails for some values; of DOUBLE it does not`, node, walk);
+  const other = isSum ? `DOUBLE or DECIMAL(${SUMMED_DIGITS_MAX}, …)` : 'DOUBLE';
+  throw refuseAt(`${said} fails for some values; of ${other} it does not`, node, walk);
 }
 
 function isSummable(type: TypeName): boolean {
-  const isNarrow = type.id !== 'DECIMAL' || (type.width ?? 38) <= 18;
+  const isNarrow = type.id !== 'DECIMAL' || (type.width ?? 38) <= SUMMED_DIGITS_MAX;
   return SUMMABLE.has(type.id) && isNarrow;
 }
 
+const SUMMED_DIGITS_MAX = 24;
 const SUMMABLE: ReadonlySet<string> = new Set([
   'BOOLEAN',
   'TINYINT',

@@ -127,6 +127,8 @@ export const AMENDMENTS_SHOWN_MAX = 16;
 export const CONTRACTS_REMEMBERED_MAX = 16;
 export const PARTIES_MAX = 64;
 export const DATASETS_MAX = 256;
+/** Functions in one query that read all of a text: 900 kB, a batch, take each of them 5 ms. */
+export const QUERY_TEXT_FUNCTIONS_MAX = 16;
 /** Reasons that are told of one query that may not run. */
 export const QUERY_PROBLEMS_MAX = 64;
 export const QUERIES_MAX = 256;

@@ -5,6 +5,7 @@ import { createLogger } from '@strongroom/runtime/logger';
 import { expect, test } from 'vitest';
 import { agreeOn } from '../test/owners.ts';
 import { startVault } from './vault-process.ts';
+import { findWrapper, foldersWithin } from './vault-walls.ts';
 
 const logger = createLogger('test', { level: 'silent' });
 const COLUMNS = [{ name: 'a', type: 'int32', nullable: false }] as const;
@@ -77,6 +78,16 @@ test('refusals cross the pipe with their codes, and the vault lives on', async (
   const again = vault.request('open', { contract: {}, memoryMb: 128 }).catch(codeOf);
   expect(await again).toBe('ERR_CONTRACT_MALFORMED');
   await vault.close();
+});
+
+test.runIf(process.platform === 'linux')('it is known whether folders can be made', async () => {
+  // Here, this test could.
+  expect(await foldersWithin([])).toBe('can be made');
+  expect(await foldersWithin(['false'])).toBe('not known');
+  expect(await foldersWithin(['/no/such/program'])).toBe('not known');
+  const wrapper = await findWrapper({ logger }, [import.meta.dirname]);
+  const hasRoot = wrapper.includes('-nm') || wrapper.includes('-rnm');
+  if (hasRoot) expect(await foldersWithin(wrapper)).toBe('none can be made');
 });
 
 test.runIf(process.platform === 'linux')('the process has nothing to leak through', async () => {

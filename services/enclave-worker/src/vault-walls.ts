@@ -19,9 +19,10 @@ export async function findWrapper(
   if (walls !== 'all') return walls === 'limits' ? LIMITED : [];
   // A host does not change while it runs; a vault that died has its successor the sooner.
   found ??= tryWrappers(code);
-  const { state, wrapper } = await found;
-  if (state === NO_NAMESPACE) logger.warn('vault-isolation', { state });
-  else logger.info('vault-isolation', { state });
+  const { state, wrapper, folders } = await found;
+  const isWhole = folders === NO_FOLDERS;
+  if (isWhole) logger.info('vault-isolation', { state, folders });
+  else logger.warn('vault-isolation', { state, folders });
   return wrapper;
 }
 
@@ -36,26 +37,56 @@ interface WallOptions {
 interface Wrapping {
   readonly state: string;
   readonly wrapper: readonly string[];
+  /** Whether the vault could make folders, whose names may say something. */
+  readonly folders: string;
 }
 
 let found: Promise<Wrapping> | undefined;
+const OWN_ROOT = 'own root and network';
 const NO_NAMESPACE = 'no namespace on this host';
 
 async function tryWrappers(code: readonly string[]): Promise<Wrapping> {
   const limits = (await works([...LIMITED, 'true'])) ? LIMITED : [];
   const root = ROOTS.find((place) => existsSync(place) && !code.some((path) => isIn(path, place)));
   for (const [state, flags, inner] of [
-    ['own root and network', '-nm', ownRoot(root, code)],
-    ['own root and network', '-rnm', ownRoot(root, code)],
+    [OWN_ROOT, '-nm', ownRoot(root, code)],
+    [OWN_ROOT, '-rnm', ownRoot(root, code)],
     ['network namespace', '-n', []],
     ['network namespace', '-rn', []],
   ] as const) {
     const path = 'PATH=/usr/sbin:/usr/bin:/sbin:/bin';
     const wrapper = [...limits, '/usr/bin/env', path, 'unshare', flags, ...inner];
-    if (await works([...wrapper, process.execPath, '--version'])) return { state, wrapper };
+    if (await works([...wrapper, process.execPath, '--version'])) {
+      // Its own root was put together of nothing but what is read only.
+      const folders = state === OWN_ROOT ? NO_FOLDERS : await foldersWithin(wrapper);
+      return { state, wrapper, folders };
+    }
   }
-  return { state: NO_NAMESPACE, wrapper: limits };
+  return { state: NO_NAMESPACE, wrapper: limits, folders: await foldersWithin(limits) };
 }
+
+const NO_FOLDERS = 'none can be made';
+
+/**
+ * No limit and no descriptor stands before mkdir(2): only that nothing is writable. Looks for a
+ * folder that is, with the rights and the root of the vault; a kernel's own hold none of ours.
+ */
+export async function foldersWithin(wrapper: readonly string[]): Promise<string> {
+  const begun = ['-path', '/', '-printf', BEGUN, '-false'];
+  const kernel = ['(', '-path', '/proc', '-o', '-path', '/dev/mqueue', ')', '-prune'];
+  const writable = ['-type', 'd', '-writable', '-print', '-quit'];
+  const search = ['find', '/', ...begun, '-o', ...kernel, '-o', ...writable];
+  const [command = '', ...args] = [...wrapper, ...search];
+  const printed = await promisify(execFile)(command, args, { timeout: WRAPPER_MS }).then(
+    ({ stdout }) => stdout,
+    // One that may not look into a folder says so, and has looked into all others.
+    (error: { code?: unknown; stdout?: string }) => (error.code === 1 ? error.stdout : undefined),
+  );
+  if (!printed?.startsWith(BEGUN)) return 'not known';
+  return printed === BEGUN ? NO_FOLDERS : 'can be made';
+}
+
+const BEGUN = 'begun ';
 
 /**
  * Takes every further file and socket from a vault that runs: what it has open stays, nothing more

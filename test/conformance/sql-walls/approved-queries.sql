@@ -116,3 +116,6 @@ SELECT slot, avg(x) AS mean, count(*) AS n FROM (SELECT delay // 15 AS slot, dis
 SELECT o, count(*) AS n FROM (SELECT upper(origin) AS o FROM (SELECT origin FROM flights WHERE late) AS x) AS y GROUP BY o
 SELECT count(*) AS n FROM (SELECT origin, count(*) AS c FROM flights GROUP BY origin HAVING count(*) > 1) AS x WHERE c < 100
 SELECT a.state, count(*) AS n FROM (SELECT origin, sum(fare) AS f FROM flights GROUP BY origin) AS x JOIN airports a ON x.origin = a.iata GROUP BY a.state
+SELECT sum(delay::DECIMAL(24, 0)) AS s, avg(delay::DECIMAL(24, 2)) AS a, count(*) AS n FROM flights
+SELECT sum(x::DECIMAL(24, 0)) AS y, count(*) AS n FROM (SELECT sum(delay) AS x FROM flights GROUP BY origin) AS t
+SELECT sum(CASE WHEN origin = 'SFO' THEN length(upper(destination)) ELSE 0 END) AS x, count(*) AS n FROM flights

@@ -473,6 +473,14 @@ SELECT sleep_ms(1000) AS x, count(*) AS n FROM flights
 SELECT nextval('s') AS x, count(*) AS n FROM flights
 SELECT random() AS x, count(*) AS n FROM flights GROUP BY 1
 SELECT uuid() AS x, count(*) AS n FROM flights GROUP BY 1
+SELECT sum(CASE WHEN origin = 'Alice' THEN (SELECT count(*) FROM range(1000000)) ELSE 0 END) AS x, count(*) AS n FROM flights
+SELECT sum(CASE WHEN origin = 'Alice' THEN length(repeat(destination, 1000)) ELSE 0 END) AS x, count(*) AS n FROM flights
+SELECT sum(CASE WHEN origin = 'Alice' THEN length(sha256(destination)) ELSE 0 END) AS x, count(*) AS n FROM flights
+SELECT sum(CASE WHEN delay = 5 THEN list_sum(list_sort(range(100000))) ELSE 0 END) AS x, count(*) AS n FROM flights
+SELECT sum(CASE WHEN origin = 'Alice' THEN length(upper(lower(upper(lower(upper(lower(upper(lower(upper(lower(upper(lower(upper(lower(upper(lower(destination))))))))))))))))) ELSE 0 END) AS x, count(*) AS n FROM flights
+SELECT count(*) AS n FROM flights WHERE origin <> 'Alice' OR (SELECT count(*) FROM flights a, flights b) > 0
+SELECT count(*) AS n FROM flights WHERE CASE WHEN origin = 'Alice' THEN regexp_full_match(destination, '(a+)+') ELSE true END
+SELECT count(*) AS n FROM flights f, LATERAL (SELECT * FROM range(CASE WHEN f.origin = 'Alice' THEN 100000 ELSE 1 END)) AS r
 
 -- kind: uses up memory or time
 SELECT count(*) AS n FROM range(100000000000)
