@@ -79,6 +79,10 @@ export class OwnLedger {
 
 class Crash extends Error {}
 
+/** What a worker does with a step, in this order. */
+export const ACTS = ['prepare', 'debit', 'depart', 'commit', 'go on'] as const;
+type Act = (typeof ACTS)[number];
+
 export class PrivateWorld {
   readonly #vaults: ProvenVaults;
   readonly #topics: ReadonlyMap<string, readonly DoorRecord[]>;
@@ -89,7 +93,8 @@ export class PrivateWorld {
   /** All that the vault let go, also where the worker died before it was committed. */
   readonly seen: DoorRecord[] = [];
   readonly #prepared: SealedStep[] = [];
-  crashes = 0;
+  /** By what came next. */
+  readonly crashes = new Map<Act, number>();
 
   constructor(
     computation: Computation,
@@ -158,27 +163,27 @@ export class PrivateWorld {
 
   /** The acts of `commit` in the worker, in their order. */
   async #leave(vault: Vault, { prepared, records, debits = [] }: Departure): Promise<void> {
-    this.#mayCrash();
+    this.#mayCrash('prepare');
     if (prepared) {
       this.#prepared.push({ value: prepared.value, seal: prepared.headers['seal'] ?? '' });
     }
-    this.#mayCrash();
     const receipts: ReceiptOf[] = [];
     for (const { owner, jws } of debits) {
+      this.#mayCrash('debit');
       const ledger = this.#ledgers.find((each) => each.owner === owner);
       if (ledger) receipts.push(await ledger.debit(jws));
-      this.#mayCrash();
     }
+    this.#mayCrash('depart');
     const all = debits.length > 0 ? await vault.leases.depart([], receipts) : records;
     this.seen.push(...all);
-    this.#mayCrash();
+    this.#mayCrash('commit');
     this.committed.push(...all);
-    this.#mayCrash();
+    this.#mayCrash('go on');
   }
 
-  #mayCrash(): void {
+  #mayCrash(before: Act): void {
     if (!this.#random.chance(this.#crashChance)) return;
-    this.crashes += 1;
+    this.crashes.set(before, (this.crashes.get(before) ?? 0) + 1);
     throw new Crash();
   }
 }
