@@ -46,6 +46,8 @@ export interface Dimension {
 export interface Measure {
   readonly column: string;
   readonly type: ColumnContract['type'];
+  /** Of a decimal: the digits behind its point. */
+  readonly scale: number;
   readonly digits: number;
   readonly low: bigint;
   readonly high: bigint;
@@ -139,19 +141,20 @@ class Planner {
   plan(top: TreeNode): Omit<PrivatePlan, 'rowsSql' | 'joined'> & { readonly rows: TreeNode } {
     const outputs = listOf(top['select_list']).map((item) => this.#output(nodeOf(item)));
     this.#checkGroups(top);
-    const minimums = this.#tables.map(({ rules }) => rules.minimumContributors?.group ?? 0);
-    const minimumContributors = Math.max(...minimums);
+    const minimumContributors = minimumOf(this.#tables, top);
     const maximums = this.#tables.map(({ rules }) => rules.maximumGroups ?? AGGREGATE_ROWS_MAX);
     const maximumGroups = Math.min(...maximums);
     const isSelected = this.#dimensions.some(({ values }) => values === null);
     if (isSelected) this.#demandSelection(top);
+    else if (groupsOf(this.#dimensions) > maximumGroups) {
+      throw refuse('a domain of more groups than maximumGroups: it would never be shown', top);
+    }
     if (isSelected || minimumContributors > 1) this.#statistic({ kind: 'contributors' });
     const statistics = [...this.#statistics.values()].map(({ statistic }) => statistic);
     const dimensions = this.#dimensions.map(({ expression: _expression, ...each }) => each);
     const measures = this.#measures.map(({ expression: _expression, ...measure }) => measure);
     const rest = { dimensions, measures, statistics, outputs, minimumContributors, maximumGroups };
     demandNames(rest, top);
-    if (groupsOf(dimensions) > AGGREGATE_ROWS_MAX) throw refuse('a domain too large', top);
     return { query: this.#query, privacy: this.#privacy, ...rest, rows: this.#rows(top) };
   }
 
@@ -235,7 +238,7 @@ class Planner {
     const rule = table?.rules.columns[name]?.measure;
     if (!table || !column || !rule) throw refuse(`${name} is no measure`, ref);
     const isCount = kind === 'count';
-    const isNumber = /^u?int|^float/.test(column.type);
+    const isNumber = /^u?int|^float|^decimal/.test(column.type);
     if (!isNumber && !isCount) throw refuse(`noise on ${column.type}`, ref);
     const known = this.#measures.findIndex(
       ({ expression, isCounted }) => placeIn(expression) === placeIn(ref) && isCounted === isCount,
@@ -246,10 +249,11 @@ class Planner {
     const isBinned = kind === 'histogram' || kind === 'quantile';
     if (isBinned && edges.length === 0) throw refuse(`bins of ${name}`, ref);
     const bounds = isCount ? { low: 0n, high: 0n } : boundsOf(rule, edges, digits, ref);
-    const { type } = column;
+    const { type, scale = 0 } = column;
     this.#measures.push({
       column: name,
       type,
+      scale,
       digits,
       ...bounds,
       edges,
@@ -302,9 +306,25 @@ class Planner {
     const { loss, continual } = this.#privacy;
     if (continual) throw refuse('running totals of groups without a domain', top);
     if (!('delta' in loss) || loss.delta === '0') {
-      throw refuse('groups without a domain need a loss with delta', top);
+      const delta = 'rho' in loss ? '{epsilon, delta} instead of rho' : 'a delta above 0';
+      throw refuse(`groups without a domain: give values to each dimension, or ${delta}`, top);
     }
   }
+}
+
+/**
+ * What the noisy number of a group's contributors has to reach. Where only one owner has any, its
+ * own minimum is one of the group; of several, noise cannot tell who has none from who has few.
+ */
+function minimumOf(tables: readonly Table[], top: TreeNode): number {
+  const minimums = tables.map(({ rules }) => rules.minimumContributors);
+  const ofOwner = Math.max(0, ...minimums.map((minimum) => minimum?.ofOwner ?? 0));
+  const counted = tables.filter(({ contributor }) => contributor !== undefined);
+  const owners = new Set(counted.flatMap((table) => table.owners));
+  if (ofOwner > 1 && owners.size > 1) {
+    throw refuse('noise with minimumContributors.ofOwner over several owners: set its group', top);
+  }
+  return Math.max(ofOwner, ...minimums.map((minimum) => minimum?.group ?? 0));
 }
 
 /** Of a public domain; 1 for what has none. */

@@ -1,5 +1,6 @@
 import { type AnalysisRules, stricterOf } from '@strongroom/protocol/analysis-rules';
 import { type ColumnContract, type Contract, datasetsOf } from '@strongroom/protocol/contract';
+import type { PartyId } from '@strongroom/protocol/fields';
 import { isMembership } from './sql-membership.ts';
 import { absent, listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
 
@@ -15,6 +16,7 @@ import { absent, listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tre
 export interface Table {
   readonly alias: string;
   readonly relation: string;
+  readonly owners: readonly PartyId[];
   readonly columns: readonly ColumnContract[];
   readonly rules: AnalysisRules;
   readonly contributor: string | undefined;
@@ -71,7 +73,8 @@ function tableOf(node: TreeNode, contract: Contract): Table {
   const [first] = datasets;
   if (!rules || !first) throw refuse(`rules of ${relation}`, node);
   const contributor = Object.keys(rules.columns).find((name) => rules.columns[name]?.contributor);
-  return { alias, relation, columns: first.columns, rules, contributor, isHidden: false };
+  const owners = datasets.map(({ owner }) => owner);
+  return { alias, relation, owners, columns: first.columns, rules, contributor, isHidden: false };
 }
 
 /** USING or one of the equalities in ON compares a contributor of both sides. */

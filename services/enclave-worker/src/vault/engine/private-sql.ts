@@ -127,9 +127,24 @@ function clamped(measure: Measure, at: number): string {
   const scale = 10n ** BigInt(digits);
   const ends = [low, high].map((end) => `${end} / ${scale}::DOUBLE`);
   const double = `least(greatest(${name}::DOUBLE, ${ends[0]}), ${ends[1]})`;
-  const units = isFloat ? `round(${double} * ${scale})::HUGEINT` : `${name}::HUGEINT * ${scale}`;
+  const whole = `${name}::HUGEINT * ${scale}`;
+  const exact = type === 'decimal128' ? decimalUnits(name, measure) : whole;
+  const units = isFloat ? `round(${double} * ${scale})::HUGEINT` : exact;
   const value = isCounted ? '0::HUGEINT' : bounded(units);
   return `CASE WHEN ${name} IS NOT NULL ${isNumber} THEN ${value} END AS ${name}`;
+}
+
+/**
+ * A decimal's digits are a whole number of at most 38, which the engine gives as text alone. Where
+ * more are kept they are bounded before they get longer; others are rounded, a half away from 0.
+ */
+function decimalUnits(name: string, { scale, digits, low, high }: Measure): string {
+  const unscaled = `replace(${name}::VARCHAR, '.', '')::HUGEINT`;
+  const factor = 10n ** BigInt(Math.abs(digits - scale));
+  if (digits >= scale) {
+    return `least(greatest(${unscaled}, ${low / factor - 1n}), ${high / factor + 1n}) * ${factor}`;
+  }
+  return `((abs(${unscaled}) + ${factor / 2n}) // ${factor}) * sign(${unscaled})`;
 }
 
 /** The integers of a statistic, each as an aggregate of the rows that count. */

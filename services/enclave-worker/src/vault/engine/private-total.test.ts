@@ -105,7 +105,7 @@ function expressionsOf(type: ColumnType): readonly string[] {
   return type === 'bool' ? OF_ALL : [...OF_ALL, ...OF_NUMBERS];
 }
 
-const isNumber = (type: ColumnType) => /^u?int|^float/.test(type);
+const isNumber = (type: ColumnType) => /^u?int|^float|^decimal/.test(type);
 
 /** Each value beside each, and each of many people. */
 function sceneOf(type: ColumnType) {
