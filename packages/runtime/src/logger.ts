@@ -16,6 +16,7 @@ const FIELDS = {
   emission: 'number',
   epoch: 'number',
   exit: 'number',
+  folders: 'text',
   host: 'text',
   limit: 'number',
   measurement: 'text',
