@@ -159,6 +159,9 @@ function query(
   readers: string[],
   groupRowsColumn: string,
 ) {
-  const disclosure = { minimumGroupRows: MINIMUM_GROUP_ROWS, groupRowsColumn };
+  // The files are public, and the queries show every kind of window and join: what one result has
+  // more than another is not kept back here.
+  const rule = { minimumGroupRows: MINIMUM_GROUP_ROWS, groupRowsColumn };
+  const disclosure = { ...rule, differences: 'accepted' };
   return { id, sql: QUERIES[id], relations, window, latenessMs: 0, readers, disclosure };
 }

@@ -18,6 +18,8 @@ export interface Controls {
   /** Result columns that may hold these values alone, as `domainText` writes them. */
   readonly domains: readonly { readonly index: number; readonly values: ReadonlySet<string> }[];
   readonly maximumGroups: number;
+  /** Columns that say which group it is, where results of several queries are compared. */
+  readonly groups: readonly number[];
 }
 
 interface Sql {
@@ -36,6 +38,7 @@ export async function withControls(
   { sql, top }: Sql,
   rules: QueryRules,
   judgement: Judgement,
+  groupNodes: readonly TreeNode[],
 ): Promise<Sql & { controls: Controls }> {
   const domains = judgement.domains.map(({ index, origin }) => {
     const rule = rules.relations.get(origin.relation)?.columns.get(origin.column);
@@ -43,16 +46,20 @@ export async function withControls(
   });
   const maximumGroups = rules.limits.maximumGroups ?? Number.POSITIVE_INFINITY;
   const columns = countColumns(rules, judgement.contributors);
-  if (columns.length === 0) {
-    return { sql, top, controls: { firstIndex: null, counts: [], domains, maximumGroups } };
+  const own = { domains, maximumGroups };
+  if (columns.length + groupNodes.length === 0) {
+    return { sql, top, controls: { firstIndex: null, counts: [], groups: [], ...own } };
   }
   refuseUnsafe(top);
-  const added = new Map([...judgement.hidden, [top, columns.map(({ text }) => text)] as const]);
+  const items = groupNodes.map((node, at) => ({ ...node, alias: `group ${at}` }));
+  const ours = [...columns.map(({ text }) => text), ...items];
+  const added = new Map<TreeNode, Items>([...judgement.hidden, [top, ours]]);
   const changed = nodeOf(await withItems(parser, top, added));
   const text = await writeOut(parser, makeTotal(withTotalOrder(changed)));
   const firstIndex = listOf(top['select_list']).length;
   const counts = columns.map(({ minimum }, index) => ({ index: firstIndex + index, minimum }));
-  return { sql: text, top: changed, controls: { firstIndex, counts, domains, maximumGroups } };
+  const groups = groupNodes.map((_node, at) => firstIndex + columns.length + at);
+  return { sql: text, top: changed, controls: { firstIndex, counts, groups, ...own } };
 }
 
 /** For each use of a table with contributors: how many there are, and how many of each owner. */
@@ -83,7 +90,7 @@ function countColumns(
 async function withItems(
   parser: SqlParser,
   tree: unknown,
-  added: ReadonlyMap<TreeNode, readonly string[]>,
+  added: ReadonlyMap<TreeNode, Items>,
 ): Promise<unknown> {
   if (Array.isArray(tree)) {
     const copies: unknown[] = [];
@@ -98,12 +105,16 @@ async function withItems(
   }
   const items = added.get(node);
   if (!items) return copy;
-  const written = await parseOne(parser, `SELECT ${items.join(', ')}`);
-  return {
-    ...copy,
-    select_list: [...listOf(copy['select_list']), ...listOf(written['select_list'])],
-  };
+  const more: unknown[] = [];
+  for (const item of items) {
+    if (typeof item !== 'string') more.push(item);
+    else more.push(...listOf((await parseOne(parser, `SELECT ${item}`))['select_list']));
+  }
+  return { ...copy, select_list: [...listOf(copy['select_list']), ...more] };
 }
+
+/** As text, or as a part of the tree that stands there a second time. */
+type Items = readonly (string | TreeNode)[];
 
 /** A name with a space could be taken for one of ours. */
 function refuseUnsafe(tree: unknown): void {

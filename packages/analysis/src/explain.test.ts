@@ -29,7 +29,11 @@ afterAll(() => engine.close());
 /** What stands at each place, in the order in which they are told. */
 async function refusedPlaces(sql: string): Promise<(string | undefined)[]> {
   const dataset = { id: 'd', owner: 'north', relation: 'flights', columns: COLUMNS, rules: RULES };
-  const contract = { datasets: [dataset], parties: [{ id: 'north' }] } as unknown as Contract;
+  const contract = {
+    datasets: [dataset],
+    parties: [{ id: 'north' }],
+    queries: [],
+  } as unknown as Contract;
   const disclosure = { minimumGroupRows: 1, groupRowsColumn: 'n' };
   const window = { kind: 'whole' };
   const query = { id: 'q', sql, relations: ['flights'], window, disclosure, readers: [] };

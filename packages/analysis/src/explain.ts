@@ -1,12 +1,14 @@
 import type { RuleLimits } from '@strongroom/protocol/analysis-rules';
 import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import { type ErrorCode, type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
-import type { PartyId } from '@strongroom/protocol/fields';
+import type { PartyId, QueryId } from '@strongroom/protocol/fields';
 import type { LockedEngine } from './locked-engine.ts';
 import { planPrivateQuery } from './private-plan.ts';
 import { Problems } from './problems.ts';
+import { besides, querySetOf } from './query-sets.ts';
 import type { Judgement } from './rule-judge.ts';
 import { rulesOf } from './rules.ts';
+import { planSharedRows } from './shared-rows.ts';
 import { checkQuery } from './sql-gate.ts';
 
 /** What a query can reveal about the rows of each owner, or why no vault would run it. */
@@ -15,6 +17,11 @@ export interface QueryExplanation {
   /** Every reason that can be seen, in the order of the judging; none: it may run. */
   readonly refusals: readonly Refusal[];
   readonly limits: RuleLimits;
+  /**
+   * Exact queries over the same rows; and whether groups are withheld for them, or for its windows.
+   */
+  readonly besides: readonly QueryId[];
+  readonly isCompared: boolean;
   /** Empty where the query is refused. */
   readonly owners: readonly OwnerExplanation[];
 }
@@ -50,16 +57,20 @@ export async function explainQuery(
 ): Promise<QueryExplanation> {
   const { limits } = rulesOf(contract, query);
   const problems = new Problems();
+  const others = besides(contract, query).map(({ id }) => id);
+  const isCompared = querySetOf(contract, query) !== undefined;
+  const told = { query, limits, besides: others, isCompared };
   try {
     const checked = await checkQuery(engine, contract, query, problems);
     // A query with noise runs by its plan, never as its text says.
     if (query.privacy) await planPrivateQuery(engine, contract, query);
-    return { query, limits, refusals: [], owners: ownersTold(contract, query, checked.reads) };
+    await planSharedRows(engine, contract, query);
+    return { ...told, refusals: [], owners: ownersTold(contract, query, checked.reads) };
   } catch (error) {
     if (!(error instanceof StrongroomError) || error.code === 'ERR_VAULT_MEMORY') throw error;
     const all = problems.any ? problems.all : [error];
     const refusals = all.map(({ code, facts }) => ({ code, facts: { ...facts, query: query.id } }));
-    return { query, limits, refusals, owners: [] };
+    return { ...told, refusals, owners: [] };
   }
 }
 

@@ -56,7 +56,7 @@ function contractOf({ sales, others, views }: Plan): Contract {
     dataset('views', 'views', VIEWS, views === null ? undefined : { ...VIEWS_RULES, ...views }),
   ];
   const parties = datasets.map(({ owner }) => ({ id: owner }));
-  return { datasets, parties } as unknown as Contract;
+  return { datasets, parties, queries: [] } as unknown as Contract;
 }
 
 let engine: LockedEngine;

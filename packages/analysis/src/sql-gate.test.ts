@@ -36,7 +36,7 @@ const airports = datasetWith(
   ],
   { relation: 'airports' },
 );
-const contract = { datasets: [flights, airports] } as unknown as Contract;
+const contract = { datasets: [flights, airports], queries: [] } as unknown as Contract;
 
 let engine: LockedEngine;
 beforeAll(async () => {

@@ -3,8 +3,10 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { SESSION_COLUMNS } from '@strongroom/protocol/windows';
 import { type Controls, withControls } from './control-columns.ts';
 import { Problems } from './problems.ts';
+import { querySetOf } from './query-sets.ts';
 import { type Judgement, judgeQuery } from './rule-judge.ts';
 import { type QueryRules, rulesOf } from './rules.ts';
+import { groupsIn } from './shared-rows.ts';
 import { parseOne, type SqlParser, tryTotal, writeOut } from './sql-bound.ts';
 import { checkModifiers, withTotalOrder } from './sql-order.ts';
 import { checkSelect } from './sql-select.ts';
@@ -55,7 +57,8 @@ export async function checkQuery(
         ? await tryTotal(parser, contract, query, ordered, problems)
         : await writeOut(parser, ordered);
     problems.demandNone();
-    const controlled = await withControls(parser, { sql, top }, rules, judgement);
+    const groups = querySetOf(contract, query) ? groupsIn(top, contract, query) : [];
+    const controlled = await withControls(parser, { sql, top }, rules, judgement, groups);
     const { controls, reads } = { ...controlled, ...judgement };
     const columnNames = columnNamesIn(controlled.top);
     return { query, sql: controlled.sql, groupRowsIndex, columnNames, controls, reads };

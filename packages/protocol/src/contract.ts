@@ -178,6 +178,11 @@ export const DisclosureRuleSchema = z.strictObject({
    * the smallest of a few sizes that holds it, which tells roughly how many groups there are.
    */
   resultBytes: z.exactOptional(z.int().min(RESULT_BYTES_MIN).max(CIPHERTEXT_BYTES_MAX)),
+  /**
+   * All parties know that a difference of this query's results and others may be a group below the
+   * minimum. Absent: the vault withholds groups, or refuses the queries, so that none is.
+   */
+  differences: z.exactOptional(z.literal('accepted')),
 });
 export type DisclosureRule = z.infer<typeof DisclosureRuleSchema>;
 

@@ -529,6 +529,10 @@ export const ERRORS = {
     'the query is expected to keep to the analysis rules of every owner whose data it reads',
     'Change the SQL at the place that is named, or agree with the owner on other rules.',
   ),
+  ERR_QUERY_DIFFERENCE: halt(
+    'exact queries over the same rows are expected to be such that no difference of them is small',
+    'Let them have one FROM and like windows, give one noise, or accept differences by contract.',
+  ),
   ERR_RULES_WEAKER: halt(
     'every demand of the rules that are imported is expected to have a counterpart here',
     'Read what is weaker; keep to it by other means and add --accept-weaker, or do not import.',

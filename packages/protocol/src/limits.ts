@@ -153,6 +153,14 @@ export const WINDOWS_PER_ROW_MAX = 1_440;
 export const AGGREGATE_ROWS_MAX = 100_000;
 /** What a contract may set as the one size of a query's results. */
 export const RESULT_BYTES_MIN = 1_024;
+/** Exact queries over one relation whose results are compared with each other: all sets of them. */
+export const CELL_QUERIES_MAX = 6;
+/** Sets of rows that these queries tell apart in one window. */
+export const CELL_ATOMS_MAX = 100_000;
+/** Entries touched while it is worked out what follows from the cells: a second or two. */
+export const CELL_STEPS_MAX = 5_000_000;
+/** Each takes at least one cell away. */
+export const CELL_ROUNDS_MAX = 64;
 /** Of one dimension, as an analysis rule lists them. */
 export const DOMAIN_VALUES_MAX = 1_024;
 

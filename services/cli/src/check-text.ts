@@ -11,6 +11,7 @@ export function checkText(found: QueryExplanation): string {
   const allowed = [
     `  to ${query.readers.join(', ')}, ${windowText(query)}`,
     ...minimumLines(found),
+    ...differenceLines(found),
   ];
   return [
     `${query.id}: ${refusals.length === 0 ? 'ALLOWED' : `REFUSED ${codes.join(', ')}`}`,
@@ -31,11 +32,15 @@ function positionOf({ facts: { position } }: Refusal): number {
 
 /** What stands at a place, and why it may not. */
 function reasonLine({ facts }: Refusal, index: number | null): string {
-  const { place, rule, column, relation, owner } = facts;
+  const { place, rule, column, relation, owner, other } = facts;
   const isNamed = column !== undefined && relation !== undefined;
   const whose = isNamed ? ` (column ${column} of ${relation})` : '';
   const who = owner === undefined ? '' : ` by ${owner}`;
-  const reason = [`${place}${whose}`, ...(rule === undefined ? [] : [`${rule}${who}`])].join(': ');
+  const beside = other === undefined ? '' : `, beside ${other}`;
+  const reason = [
+    `${place}${whose}${beside}`,
+    ...(rule === undefined ? [] : [`${rule}${who}`]),
+  ].join(': ');
   return index === null ? `  ${reason}` : `  ${index + 1}: ${reason}`;
 }
 
@@ -91,6 +96,19 @@ function minimumLines({ query, limits }: QueryExplanation): string[] {
     ...(people ? [] : ['  CONTRIBUTORS ARE NOT COUNTED: a group may be about one of them']),
     ...(maximumGroups === undefined ? [] : [`  nothing if there are over ${maximumGroups} groups`]),
   ];
+}
+
+/** What the results of several queries, or of windows that overlap, tell together. */
+function differenceLines({ query, besides, isCompared }: QueryExplanation): string[] {
+  const others = besides.join(', ');
+  if (isCompared) {
+    const own = query.window.kind === 'hopping' ? ' and its own windows' : '';
+    const what = `${others || 'its other windows'}${others ? own : ''}`;
+    return [`  withholds groups that would tell of a smaller one beside ${what}`];
+  }
+  if (query.disclosure.differences !== 'accepted') return [];
+  const what = others || 'its other windows';
+  return [`  ALL PARTIES ACCEPT that beside ${what} it may tell of a smaller group`];
 }
 
 function ownerLines(found: OwnerExplanation): string[] {

@@ -55,7 +55,7 @@ describe('the window of a query', () => {
     [
       { kind: 'hopping', sizeMs: day, advanceMs: 3_600_000 },
       0,
-      'every hour of event time, over 1 day each; the minimum below does not hold for what two',
+      'every hour of event time, over 1 day each',
     ],
     [
       { kind: 'session', key: 'who', gapMs: 1_800_000, maximumMs: day, sizeMs: day },

@@ -86,13 +86,15 @@ function keyLines({ keyId, keyShares, owner }: Dataset): string[] {
 }
 
 function queryLines(query: Query): string[] {
-  const { minimumGroupRows, groupRowsColumn, resultBytes } = query.disclosure;
+  const { minimumGroupRows, groupRowsColumn, resultBytes, differences } = query.disclosure;
   const size = resultBytes === undefined ? [] : [`  each result sealed in ${resultBytes} bytes`];
+  const accepted = 'ALL PARTIES ACCEPT that the difference of two results may be a smaller group';
   return [
     `${query.id} -> ${query.readers.join(', ')}`,
     `  ${windowText(query)}`,
     `  only groups of at least ${minimumGroupRows} rows (column ${groupRowsColumn})`,
     ...size,
+    ...(differences === 'accepted' ? [`  ${accepted}`] : []),
     ...query.sql.split('\n').map((line) => `  | ${line.replaceAll('\t', '  ')}`),
   ];
 }
@@ -108,8 +110,7 @@ export function windowText(query: Query): string {
     case 'hopping':
       return [
         `every ${durationText(window.advanceMs)} of event time,`,
-        `over ${lengthText(window.sizeMs)} each${late};`,
-        'the minimum below does not hold for what two windows differ in',
+        `over ${lengthText(window.sizeMs)} each${late}`,
       ].join(' ');
     case 'session':
       return [

@@ -34,6 +34,7 @@ export const QUERY_SENTENCES: readonly SentenceRule[] = [
       ),
   ],
   ['queries/*/disclosure/resultBytes', resultSize],
+  ['queries/*/disclosure/differences', differences],
   ['queries/*/privacy', noise],
   ['queries/*/privacy/**', noiseMember],
 ];
@@ -102,6 +103,13 @@ function minimumGroup({ names: [id], before, after, ...at }: Found): Sentence {
   return rises({ before, after, path: at.path }, 0)
     ? tightening(text('rises'))
     : revealing(text('falls'));
+}
+
+function differences({ names: [id], ...at }: Found): Sentence {
+  const small = 'that its results and others differ in a group below the minimum';
+  return turn(at) === 'removed'
+    ? tightening(`query ${id} no longer has all parties accept ${small}`)
+    : revealing(`query ${id} has all parties accept ${small}`);
 }
 
 function noise({ names: [id], ...at }: Found): Sentence {

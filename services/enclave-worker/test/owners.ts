@@ -64,7 +64,7 @@ interface OwnerKeys {
 }
 
 type QueryDraft = Pick<Query, 'id' | 'sql' | 'relations' | 'window' | 'latenessMs'> &
-  Partial<Pick<Query, 'privacy'> & Pick<Query['disclosure'], 'resultBytes'>>;
+  Partial<Pick<Query, 'privacy'> & Pick<Query['disclosure'], 'resultBytes' | 'differences'>>;
 
 /** One owner a dataset, named `owner-<dataset>`, and one analyst. */
 export async function agreeOn(
@@ -134,9 +134,10 @@ export async function agreeOn(
   };
 }
 
-function queryOf({ resultBytes, ...query }: QueryDraft, minimumGroupRows: number) {
+function queryOf({ resultBytes, differences, ...query }: QueryDraft, minimumGroupRows: number) {
   const size = resultBytes === undefined ? {} : { resultBytes };
-  const disclosure = { minimumGroupRows, groupRowsColumn: 'n', ...size };
+  const word = differences === undefined ? {} : { differences };
+  const disclosure = { minimumGroupRows, groupRowsColumn: 'n', ...size, ...word };
   return { ...query, readers: ['analyst'], disclosure };
 }
 

@@ -7,6 +7,7 @@ import type { Contract, Query } from '@strongroom/protocol/contract';
 const RELATIONS = ['flights', 'airports'] as const;
 
 export const contract = {
+  queries: [],
   datasets: [
     {
       id: 'flights',

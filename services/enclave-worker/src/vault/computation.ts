@@ -1,3 +1,4 @@
+import { leavesLateRowsOut, querySetOf } from '@strongroom/analysis/query-sets';
 import type { Checkpoint, QueryTotals } from '@strongroom/protocol/checkpoint';
 import { type Contract, type Dataset, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
@@ -81,9 +82,19 @@ export class Computation {
   judgeOf(dataset: Dataset): (opened: OpenedBatch, isNew: boolean) => Judgement {
     const open = this.#queriesOf(dataset.id).flatMap((query): OpenQuery[] => {
       const rule = windowRuleOf(query);
-      return rule ? [{ query, rule, closedUntil: this.#of(query.id).closedUntil }] : [];
+      const set = querySetOf(this.#contract, query);
+      const leavesLateOut = query.window.kind === 'session' || leavesLateRowsOut(set);
+      return rule
+        ? [{ query, rule, closedUntil: this.#closedIn(set ?? [query]), leavesLateOut }]
+        : [];
     });
     return (opened, isNew) => this.#late.judge(opened, isNew, dataset, open);
+  }
+
+  /** The end of the newest window that any of these queries has closed. */
+  #closedIn(queries: readonly Query[]): number | null {
+    const ends = queries.flatMap(({ id }) => this.#of(id).closedUntil ?? []);
+    return ends.length > 0 ? Math.max(...ends) : null;
   }
 
   /** Whether no window of any query that holds rows of these event times has closed. */

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { domainText } from '@strongroom/analysis/rules';
+import { cellsToShow } from '@strongroom/privacy/cell-suppression';
 import type { Query } from '@strongroom/protocol/contract';
 import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
 import type { WithheldReason } from '@strongroom/protocol/sealed-aggregate';
 import type { Aggregate } from './engine/aggregate.ts';
+import { groupKey, type ToldApart } from './engine/atoms.ts';
 import { encodeResult, type TypedColumn } from './engine/result-types.ts';
 import { type NoisyStatistics, privateColumns } from './private-result.ts';
 
@@ -35,19 +37,21 @@ export class Disclosable {
   }
 
   /**
-   * Drops every group that has fewer rows than the contract's minimum, or that an owner's rules
-   * keep back; what was counted for them stays here. Nothing is told when more rows remain than a
-   * result may have.
+   * Drops every group that has fewer rows than the contract's minimum, that an owner's rules keep
+   * back, or that would tell of such a group beside other results; what was counted stays here.
+   * Nothing is told when more rows remain than a result may have.
    */
   static disclose(aggregate: Aggregate): Disclosable {
     const { query, columns, groupRowsIndex, controls } = aggregate;
     const minimum = BigInt(query.disclosure.minimumGroupRows);
     const counts = columns[groupRowsIndex]?.values ?? [];
+    if (aggregate.toldApart === null) return Disclosable.withhold(query, 'too-large');
+    const isSafe = besideOthers(aggregate);
     const kept: number[] = [];
     for (const [row, count] of counts.entries()) {
       // What is no count is no large group.
       const isLarge = typeof count === 'bigint' && count >= minimum;
-      if (isLarge && keepsToRules(aggregate, row)) kept.push(row);
+      if (isLarge && keepsToRules(aggregate, row) && isSafe(row, count)) kept.push(row);
     }
     if (kept.length > controls.maximumGroups) kept.length = 0;
     if (kept.length > AGGREGATE_ROWS_MAX) return Disclosable.withhold(query, 'too-large');
@@ -100,6 +104,38 @@ function keepsToRules({ columns, controls }: Aggregate, row: number): boolean {
     values.has(domainText(columns[index]?.values[row] ?? null)),
   );
   return isEnough && isAboutAny && isKnown;
+}
+
+/**
+ * Whether a group may be shown beside all other exact results of the contract: in every pane of
+ * time in which it has rows its cell tells, with the others' cells, of no set of too few. Whatever
+ * is a difference of whole windows is then made of such panes.
+ */
+function besideOthers({ columns, controls, toldApart }: Aggregate) {
+  if (!toldApart) return () => true;
+  const rows = rowsShown(toldApart);
+  return (row: number, count: bigint) => {
+    const values = controls.groups.map((index) => columns[index]?.values[row] ?? null);
+    return rows.get(groupKey(values)) === count;
+  };
+}
+
+/**
+ * Groups that are shown in all of their panes, and their rows: both ways have to count the same.
+ */
+function rowsShown({ minima, panes }: ToldApart): ReadonlyMap<string, bigint> {
+  const rows = new Map<string, bigint>();
+  const withheld = new Set<string>();
+  for (const { atoms, groups } of panes) {
+    const all = new Set(atoms.flatMap(({ cells }) => cells.filter((cell) => cell !== null)));
+    const shown = cellsToShow(atoms, minima, all);
+    for (const [key, group] of groups) {
+      if (!shown.has(group.cell)) withheld.add(key);
+      rows.set(key, (rows.get(key) ?? 0n) + group.rows);
+    }
+  }
+  for (const key of withheld) rows.delete(key);
+  return rows;
 }
 
 export const disclose = Disclosable.disclose;

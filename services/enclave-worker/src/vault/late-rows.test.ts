@@ -23,7 +23,7 @@ function batchOf(times: readonly number[], sequence = 0) {
 function openQuery(window: Query['window'], closedUntil: number | null, latenessMs = 0) {
   const query = { id: window.kind as QueryId, window, latenessMs } as Query;
   const rule = windowRuleOf(query) ?? expect.fail('a window in time');
-  return { query, rule, closedUntil };
+  return { query, rule, closedUntil, leavesLateOut: window.kind === 'session' };
 }
 const tumbling = { kind: 'tumbling', sizeMs: 1_000 } as const;
 const hopping = { kind: 'hopping', sizeMs: 3_000, advanceMs: 1_000 } as const;

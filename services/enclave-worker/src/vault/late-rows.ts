@@ -11,12 +11,15 @@ import { firstStart, lastEnd, nextStart, type WindowRule } from './engine/window
 /**
  * A row is late for a query when its time lies before the end of the newest closed window: one of
  * its windows, at least, has left without it. Those that are open still count it. A session's rows
- * may have left, whichever they are, so that a session takes no late row in.
+ * may have left, whichever they are, so that a session takes no late row in. Nor does a query whose
+ * results are compared with others: one that counts a row and one that does not would tell of it.
  */
 export interface OpenQuery {
   readonly query: Query;
   readonly rule: WindowRule;
+  /** Of the query, or of those that its results are compared with: the newest. */
   readonly closedUntil: number | null;
+  readonly leavesLateOut: boolean;
 }
 
 /** What of a batch is late, query by query. */
@@ -32,7 +35,7 @@ interface NextBatch {
 
 type StreamLateRows = QueryLateRows[number];
 
-/** What came too late so far: counts, and what sessions need to tell it again after a restart. */
+/** What came too late so far: counts, and what leaves it out again after a restart. */
 export class LateRows {
   readonly #byQuery = new Map<QueryId, StreamLateRows[]>();
 
@@ -74,21 +77,22 @@ export class LateRows {
         late.push(found);
         this.#add(next.seal, each, found.rows);
       }
-      if (query.window.kind !== 'session') continue;
+      if (!each.leavesLateOut) continue;
       const below = isNew ? found && each.closedUntil : this.#spanOf(next.seal, query.id)?.below;
       if (below !== undefined && below !== null) lateBelow.set(query.id, below);
     }
     return { late, lateBelow };
   }
 
-  #add({ dataset, stream, sequence }: BatchSeal, { query, closedUntil }: OpenQuery, rows: number) {
+  #add({ dataset, stream, sequence }: BatchSeal, open: OpenQuery, rows: number) {
+    const { query, closedUntil } = open;
     const all = this.#byQuery.get(query.id) ?? [];
     this.#byQuery.set(query.id, all);
     const known = this.#find(query.id, dataset, stream);
     const entry = known ?? { dataset, stream, rows: 0, spans: [] };
     if (!known) all.push(entry);
     entry.rows += rows;
-    if (query.window.kind !== 'session' || closedUntil === null) return;
+    if (!open.leavesLateOut || closedUntil === null) return;
     const newest = entry.spans.at(-1);
     // Batches between were not late, so that one bound for all of them says the truth.
     if (newest?.below === closedUntil) newest.last = sequence;
@@ -113,8 +117,8 @@ function lateIn({ seal, arrowBatch }: NextBatch, dataset: Dataset, open: OpenQue
   if (seal.eventTime.min >= closedUntil) return undefined;
   const { rows, max } = timesBelow(arrowBatch, column, closedUntil);
   const excludedBelow = nextStart(rule, closedUntil);
-  const excluded =
-    excludedBelow === closedUntil ? rows : timesBelow(arrowBatch, column, excludedBelow).rows;
+  const isWhole = open.leavesLateOut || excludedBelow === closedUntil;
+  const excluded = isWhole ? rows : timesBelow(arrowBatch, column, excludedBelow).rows;
   const missed = {
     start: firstStart(seal.eventTime.min, rule),
     end: Math.min(lastEnd(max, rule), closedUntil),

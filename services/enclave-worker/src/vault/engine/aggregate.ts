@@ -2,13 +2,19 @@ import assert from 'node:assert/strict';
 import type { DuckDBResultReader, DuckDBType } from '@duckdb/node-api';
 import type { Controls } from '@strongroom/analysis/control-columns';
 import { type PrivatePlan, planPrivateQuery } from '@strongroom/analysis/private-plan';
+import { planSharedRows, type SharedRows } from '@strongroom/analysis/shared-rows';
 import { type CheckedQuery, checkQuery } from '@strongroom/analysis/sql-gate';
 import { resultTypeOf } from '@strongroom/analysis/sql-types';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { DatasetId } from '@strongroom/protocol/fields';
-import { AGGREGATE_ROWS_MAX, PRIVATE_GROUPS_MAX } from '@strongroom/protocol/limits';
+import {
+  AGGREGATE_ROWS_MAX,
+  CELL_ATOMS_MAX,
+  PRIVATE_GROUPS_MAX,
+} from '@strongroom/protocol/limits';
 import { contributorOf } from '@strongroom/protocol/privacy';
+import { atomsSql, readAtoms, type ToldApart } from './atoms.ts';
 import { Engine } from './engine.ts';
 import { statisticsSql } from './private-sql.ts';
 import type { TypedColumn } from './result-types.ts';
@@ -24,6 +30,11 @@ export interface Aggregate {
   readonly groupRowsIndex: number;
   /** What the owners' rules demand of each group, and the columns that count for them. */
   readonly controls: Controls;
+  /**
+   * Its rows as this query and others tell them apart: absent where nothing is compared with its
+   * results, null where there is too much to compare.
+   */
+  readonly toldApart?: ToldApart | null;
 }
 
 /** Exact numbers of each group, before noise: not yet fit to leave. */
@@ -40,16 +51,24 @@ export class Aggregator {
   readonly #engine: Engine;
   readonly #rows: RowStore;
   readonly #queries: ReadonlyMap<string, Runnable>;
+  readonly #contract: Contract;
 
-  private constructor(engine: Engine, rows: RowStore, queries: Map<string, Runnable>) {
+  private constructor(
+    engine: Engine,
+    rows: RowStore,
+    queries: Map<string, Runnable>,
+    contract: Contract,
+  ) {
     this.#engine = engine;
     this.#rows = rows;
     this.#queries = queries;
+    this.#contract = contract;
   }
 
   /**
    * Starts the engine and checks every query of the contract before any row is there.
-   * @throws ERR_ENGINE_OPEN, ERR_QUERY_REFUSED, ERR_QUERY_AGAINST_RULES, ERR_VAULT_MEMORY
+   * @throws ERR_ENGINE_OPEN, ERR_QUERY_REFUSED, ERR_QUERY_AGAINST_RULES, ERR_QUERY_DIFFERENCE,
+   *   ERR_VAULT_MEMORY
    */
   static async open(contract: Contract, options: { memoryMb?: number } = {}): Promise<Aggregator> {
     const engine = await Engine.open(options);
@@ -57,12 +76,13 @@ export class Aggregator {
     for (const query of contract.queries) {
       const checked = await checkQuery(engine, contract, query);
       const plan = query.privacy && (await planPrivateQuery(engine, contract, query));
-      queries.set(query.id, plan ? { ...checked, plan } : checked);
+      const shared = await planSharedRows(engine, contract, query);
+      queries.set(query.id, { ...checked, ...(plan ? { plan } : {}), ...(shared && { shared }) });
     }
     const names = columnNamesOf([...queries.values()], contract);
     const rows = await RowStore.create(engine, contract, names);
-    for (const each of queries.values()) await checkTypes(engine, rows, each);
-    return new Aggregator(engine, rows, queries);
+    for (const each of queries.values()) await checkTypes(engine, rows, each, contract);
+    return new Aggregator(engine, rows, queries, contract);
   }
 
   get rows(): Pick<RowStore, 'count' | 'countByStream' | 'remove' | 'dropBefore' | 'clear'> {
@@ -95,8 +115,17 @@ export class Aggregator {
       throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
     }
     const reader = await this.#readWindow(query, window, checked.sql, { AGGREGATE_ROWS_MAX });
-    const { groupRowsIndex, controls } = checked;
-    return { query, columns: columnsOf(reader), groupRowsIndex, controls };
+    const { groupRowsIndex, controls, shared } = checked;
+    const aggregate = { query, columns: columnsOf(reader), groupRowsIndex, controls };
+    return shared ? { ...aggregate, toldApart: await this.#tellApart(query, shared) } : aggregate;
+  }
+
+  /** Of the window that is shown. */
+  async #tellApart(query: Query, shared: SharedRows): Promise<ToldApart | null> {
+    const sql = atomsSql(shared, this.#contract);
+    const reader = await this.#engine.readUntil(sql, CELL_ATOMS_MAX + 1, { query: query.id });
+    if (reader.currentRowCount > CELL_ATOMS_MAX) return null;
+    return readAtoms(reader, shared, this.#contract, query);
   }
 
   /**
@@ -146,7 +175,7 @@ export class Aggregator {
 }
 
 /** A query that may run; with noise by its plan, never as its text says. */
-type Runnable = CheckedQuery & { readonly plan?: PrivatePlan };
+type Runnable = CheckedQuery & { readonly plan?: PrivatePlan; readonly shared?: SharedRows };
 
 function columnsOf(reader: DuckDBResultReader): TypedColumn[] {
   const types = reader.columnTypes();
@@ -174,7 +203,12 @@ function columnNamesOf(
 const ANY_WINDOW = { start: 0, end: 1 };
 
 /** Binds the query to empty tables: an unknown column or a result type without Arrow form shows. */
-async function checkTypes(engine: Engine, rows: RowStore, checked: Runnable): Promise<void> {
+async function checkTypes(
+  engine: Engine,
+  rows: RowStore,
+  checked: Runnable,
+  contract: Contract,
+): Promise<void> {
   const { query } = checked;
   let types: readonly DuckDBType[] | undefined;
   try {
@@ -182,6 +216,7 @@ async function checkTypes(engine: Engine, rows: RowStore, checked: Runnable): Pr
     await rows.showWindow(query, isSessionQuery(query) ? ANY_WINDOW : null);
     const sql = checked.plan ? statisticsSql(checked.plan, '') : checked.sql;
     types = (await engine.read(sql)).columnTypes();
+    if (checked.shared) await engine.read(atomsSql(checked.shared, contract));
   } catch (error) {
     if (codeOf(error) === 'ERR_VAULT_MEMORY') throw error;
     types = undefined;

@@ -1,6 +1,7 @@
 // More than 300 lines, because one file alone knows the names of tables and of their own columns.
 import assert from 'node:assert/strict';
 import { BOOLEAN, UINTEGER, UTINYINT } from '@duckdb/node-api';
+import { leavesLateRowsOut, querySetOf } from '@strongroom/analysis/query-sets';
 import { OWNER_BIT_COLUMN, ownerIndexOf } from '@strongroom/analysis/rules';
 import type { ColumnContract, Contract, Dataset, Query } from '@strongroom/protocol/contract';
 import { datasetOf, datasetsOf } from '@strongroom/protocol/contract';
@@ -43,12 +44,10 @@ export class RowStore {
   ): Promise<RowStore> {
     const tables = new Map<DatasetId, StoredTable>();
     for (const dataset of contract.datasets) {
-      const sessions = sessionQueriesOf(contract, dataset);
-      const columns = keptColumns(dataset, columnNames, sessions);
-      await engine.run(
-        `CREATE TABLE ${tableName(dataset.id)} (${declarations(columns, sessions)})`,
-      );
-      tables.set(dataset.id, { columns, sessions, rows: 0 });
+      const flagged = flaggedQueriesOf(contract, dataset);
+      const columns = keptColumns(dataset, columnNames, flagged.filter(isSessionQuery));
+      await engine.run(`CREATE TABLE ${tableName(dataset.id)} (${declarations(columns, flagged)})`);
+      tables.set(dataset.id, { columns, flagged, rows: 0 });
     }
     return new RowStore(engine, contract, tables);
   }
@@ -63,7 +62,7 @@ export class RowStore {
         ? `WHERE ${quote(time.name)} >= ${timeLiteral(time, keepFrom)}`
         : '';
     await this.#engine.insert(
-      `INSERT INTO ${tableName(id)} SELECT ${names(table.columns)}, ${ownNames(table.sessions)}
+      `INSERT INTO ${tableName(id)} SELECT ${names(table.columns)}, ${ownNames(table.flagged)}
        FROM ${ArrowTableFunction.functionName}() ${filter}`,
       makeRowGroup(
         dataset.columns,
@@ -71,7 +70,7 @@ export class RowStore {
         [
           streamColumn(batches),
           numberColumn(batches),
-          ...table.sessions.map((query) => lateColumn(batches, dataset, query)),
+          ...table.flagged.map((query) => lateColumn(batches, dataset, query)),
         ],
       ),
       { dataset: id },
@@ -154,7 +153,7 @@ export class RowStore {
     const table = this.#table(id);
     if (table.rows === 0) return;
     await this.#engine.run(`DROP TABLE ${tableName(id)}`);
-    const declared = declarations(table.columns, table.sessions);
+    const declared = declarations(table.columns, table.flagged);
     await this.#engine.run(`CREATE TABLE ${tableName(id)} (${declared})`);
     table.rows = 0;
   }
@@ -165,7 +164,10 @@ export class RowStore {
     if (input && isSessionQuery(query) && window) {
       return sessionRowsSql(query, sessionsName(query), input, window);
     }
-    return `FROM ${tableName(id)} r ${this.#restriction(id, window)}`;
+    const from = `FROM ${tableName(id)} r ${this.#restriction(id, window)}`;
+    const isFlagged =
+      window !== null && this.#table(id).flagged.some((each) => each.id === query.id);
+    return isFlagged ? `${from} AND NOT r.${quote(lateName(query))}` : from;
   }
 
   /** Marks the rows of an owner, where rules count whom they are about. */
@@ -207,13 +209,13 @@ export interface StoredBatch {
   readonly lateBelow?: LateBelow;
 }
 
-/** By query, for those with sessions: the batch's rows with an earlier time are not theirs. */
+/** By query, for those that leave late rows out: the batch's rows with an earlier time. */
 export type LateBelow = ReadonlyMap<QueryId, number>;
 
 interface StoredTable {
   readonly columns: readonly ColumnContract[];
-  /** Queries that cut its rows into sessions. */
-  readonly sessions: readonly SessionQuery[];
+  /** Queries that leave late rows out: those with sessions, and those that are compared. */
+  readonly flagged: readonly Query[];
   /** Rows in the table, or a little more: some were not needed when they came. */
   rows: number;
 }
@@ -221,9 +223,13 @@ interface StoredTable {
 /** DuckDB's row groups hold 122,880 rows: below that, copying frees little. */
 const ROWS_BEFORE_COPY = 122_880;
 
-function sessionQueriesOf(contract: Contract, { eventTime, relation }: Dataset): SessionQuery[] {
-  const all = eventTime === undefined ? [] : contract.queries.filter(isSessionQuery);
-  return all.filter(({ relations }) => relations.some((each) => each === relation));
+function flaggedQueriesOf(contract: Contract, { eventTime, relation }: Dataset): Query[] {
+  if (eventTime === undefined) return [];
+  return contract.queries.filter(
+    (query) =>
+      query.relations.some((each) => each === relation) &&
+      (isSessionQuery(query) || leavesLateRowsOut(querySetOf(contract, query))),
+  );
 }
 
 function keptColumns(
@@ -248,12 +254,9 @@ function sessionsName(query: Query): string {
   return quote(`sessions ${query.id}`);
 }
 
-function declarations(
-  columns: readonly ColumnContract[],
-  sessions: readonly SessionQuery[],
-): string {
+function declarations(columns: readonly ColumnContract[], flagged: readonly Query[]): string {
   const declared = columns.map((column) => `${quote(column.name)} ${duckdbType(column)}`);
-  const late = sessions.map((query) => `${quote(lateName(query))} BOOLEAN`);
+  const late = flagged.map((query) => `${quote(lateName(query))} BOOLEAN`);
   return [...declared, `${STREAM} UTINYINT`, `${BATCH} UINTEGER`, ...late].join(', ');
 }
 
@@ -263,22 +266,18 @@ const BATCH_NAME = 'batch number';
 const STREAM = quote(STREAM_NAME);
 const BATCH = quote(BATCH_NAME);
 
-/** Another one, for each query with sessions: the row came too late to be of any. */
+/** Another one, for each query that leaves late rows out: the row is one. */
 function lateName(query: Query): string {
   return `late ${query.id}`;
 }
 
-function ownNames(sessions: readonly SessionQuery[]): string {
-  return [STREAM, BATCH, ...sessions.map((query) => quote(lateName(query)))].join(', ');
+function ownNames(flagged: readonly Query[]): string {
+  return [STREAM, BATCH, ...flagged.map((query) => quote(lateName(query)))].join(', ');
 }
 
-function lateColumn(
-  batches: readonly StoredBatch[],
-  dataset: Dataset,
-  query: SessionQuery,
-): GroupColumn {
+function lateColumn(batches: readonly StoredBatch[], dataset: Dataset, query: Query): GroupColumn {
   const time = eventTimeColumnOf(dataset);
-  assert(time, 'a session is cut by an event time');
+  assert(time, 'what can be late has an event time');
   return ownColumn(lateName(query), BOOLEAN, 1, batches, ({ arrowBatch, lateBelow }) =>
     flagsBelow(arrowBatch, time, lateBelow?.get(query.id) ?? Number.NEGATIVE_INFINITY),
   );
