@@ -1,7 +1,7 @@
 import { parseSync } from 'oxc-parser';
 import type { TextFile } from './source-files.ts';
 
-/** What a file loads, read from its import and export statements by a real parser. */
+/** What a file loads, by statements or later by `import('…')`, read by a real parser. */
 
 export interface Import {
   readonly specifier: string;
@@ -32,6 +32,10 @@ export function importsOf(file: TextFile): Import[] {
   for (const statement of module.staticExports) {
     const from = statement.entries.find((entry) => entry.moduleRequest)?.moduleRequest;
     if (from) note(statement.start, from.value);
+  }
+  for (const { start, moduleRequest } of module.dynamicImports) {
+    const literal = /^'([^']+)'$/.exec(file.text.slice(moduleRequest.start, moduleRequest.end));
+    if (literal?.[1] !== undefined) note(start, literal[1]);
   }
   return [...found.values()];
 }

@@ -8,7 +8,8 @@ import { readContract } from '@strongroom/sealing/verify';
 import type { Command } from 'commander';
 import { changeLines, changesBetween } from './amendment-diff.ts';
 import { predecessorIn, stateOf } from './amendment-state.ts';
-import { contractFromDraft, readJsonFile } from './contract-draft.ts';
+import { contractFromDraft } from './contract-draft.ts';
+import { readJsonFile } from './json.ts';
 import { leafCommand, printResult } from './leaf-command.ts';
 import { uploadContract } from './upload-contract.ts';
 

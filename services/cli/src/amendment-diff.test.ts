@@ -3,7 +3,7 @@ import type { Contract } from '@strongroom/protocol/contract';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Change, changeLines, changesBetween } from './amendment-diff.ts';
-import { isObject } from './contract-draft.ts';
+import { isObject } from './json.ts';
 
 /** A document with everything that a contract may say; whether it is a good one is not asked. */
 // biome-ignore lint/suspicious/noExplicitAny: a test edits any place of it

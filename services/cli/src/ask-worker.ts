@@ -16,7 +16,7 @@ import {
 } from '@strongroom/protocol/record';
 import { awaitTopic } from '@strongroom/record-log/await-topic';
 import type { LogEntry, RecordLog } from '@strongroom/record-log/log';
-import { isObject } from './contract-draft.ts';
+import { isObject } from './json.ts';
 
 /** Two ways to a running worker. What comes back is anybody's: it is judged, never believed. */
 

@@ -11,7 +11,7 @@ import { type AuditCopy, downloadAuditCopy, exportLines, readAuditCopy } from '.
 import { proveEntry, proveGrowth } from './audit-proofs.ts';
 import { addReceiptsCommand } from './audit-receipts.ts';
 import { type Remembered, verifyAuditCopy } from './audit-verdict.ts';
-import { readJsonFile } from './contract-draft.ts';
+import { readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
 
 /** `strongroom audit …`: what an owner's service wrote down, and whether it still says so. */

@@ -5,7 +5,7 @@ import type { RecordLog } from '@strongroom/record-log/log';
 import { verifyContractReceipt } from '@strongroom/sealing/audit';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
-import { readJsonFile } from './contract-draft.ts';
+import { readJsonFile } from './json.ts';
 import { leafCommand, printNotice, printResult } from './leaf-command.ts';
 
 interface ReceiptsOptions {

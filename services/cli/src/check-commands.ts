@@ -7,7 +7,8 @@ import type { Command } from 'commander';
 import { checkQueries } from './check-queries.ts';
 import { checkText } from './check-text.ts';
 import { importCleanRooms } from './clean-rooms-rules.ts';
-import { contractFromDraft, isObject, readJsonFile } from './contract-draft.ts';
+import { contractFromDraft } from './contract-draft.ts';
+import { isObject, readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printNotice, printResult } from './leaf-command.ts';
 
 /** `strongroom contract check` and `rules import`: what queries may and can reveal. */

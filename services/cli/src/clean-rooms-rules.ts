@@ -8,7 +8,7 @@ import {
 import type { ColumnContract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { z } from 'zod';
-import { isObject } from './contract-draft.ts';
+import { isObject } from './json.ts';
 
 /**
  * Analysis rules of AWS Clean Rooms in our vocabulary. What has no counterpart is said, and whether

@@ -15,9 +15,10 @@ import { predecessorIn, stateOf } from './amendment-state.ts';
 import { addCheckCommands, throwRefusal } from './check-commands.ts';
 import { checkQueries } from './check-queries.ts';
 import { confirmByTyping } from './confirm.ts';
-import { contractFromDraft, readJsonFile } from './contract-draft.ts';
+import { contractFromDraft } from './contract-draft.ts';
 import { CONTRACT_EXAMPLE } from './contract-example.ts';
 import { contractText } from './contract-text.ts';
+import { readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printNotice, printResult } from './leaf-command.ts';
 
 /** `strongroom contract …`: write it, sign it, check it, read it. */

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isObject } from './contract-draft.ts';
+import { isObject } from './json.ts';
 
 /**
  * Every place in which two JSON documents differ. Members of lists that have a name are found by

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { type Contract, parseContract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { readTextFile } from '@strongroom/runtime/files';
+import { isObject, readJsonFile } from './json.ts';
 import { publicKeyOf, publicKeysOf } from './public-key-file.ts';
 
 /**
@@ -15,16 +15,6 @@ import { publicKeyOf, publicKeysOf } from './public-key-file.ts';
 export async function contractFromDraft(path: string, members: object = {}): Promise<Contract> {
   const resolved = await resolveReferences(await readJsonFile(path), '', dirname(path));
   return parseContract(isObject(resolved) ? { ...resolved, ...members } : resolved);
-}
-
-/** @throws ERR_FILE_UNREADABLE, ERR_JSON_MALFORMED */
-export async function readJsonFile(path: string): Promise<unknown> {
-  const text = await readTextFile(path);
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new StrongroomError('ERR_JSON_MALFORMED', { path });
-  }
 }
 
 /** `member` is the name under which the value stands: it says what a file is expected to hold. */
@@ -77,8 +67,4 @@ function measurementsIn(document: unknown, path: string): unknown {
     if (!isObject(each)) throw new StrongroomError('ERR_CONFIG_INVALID', { path });
     return { name: each['name'], sha384: each['sha384'] };
   });
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

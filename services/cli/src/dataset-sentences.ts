@@ -15,7 +15,7 @@ import {
   trusting,
   turn,
 } from './amendment-sentence.ts';
-import { isObject } from './contract-draft.ts';
+import { isObject } from './json.ts';
 
 /** Datasets, their columns and keys, and what their owners let queries do with them. */
 export const DATASET_SENTENCES: readonly SentenceRule[] = [

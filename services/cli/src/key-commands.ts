@@ -11,7 +11,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { readTextFile } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
-import { readJsonFile } from './contract-draft.ts';
+import { readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
 import { addSplitCommand, readShareFile } from './split-command.ts';
 import { uploadContract } from './upload-contract.ts';

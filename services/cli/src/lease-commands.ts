@@ -2,7 +2,7 @@ import { SignedContractSchema } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { LeaseStatementSchema } from '@strongroom/protocol/lease';
 import type { Command } from 'commander';
-import { readJsonFile } from './contract-draft.ts';
+import { readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
 import { type LeaseOptions, leaseServiceOf } from './lease-service.ts';
 import { askService } from './owner-service.ts';

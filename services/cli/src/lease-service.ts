@@ -2,7 +2,7 @@ import { type Contract, partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { readJsonFile } from './contract-draft.ts';
+import { readJsonFile } from './json.ts';
 import type { VaultOptions } from './vault-client.ts';
 
 /** The contract, whose owner's lease it is about, and the token for that owner's service. */

@@ -5,7 +5,7 @@ import { printable } from '@strongroom/runtime/printable';
 import { verifyContract } from '@strongroom/sealing/verify';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { readJsonFile } from './contract-draft.ts';
+import { readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
 import { askService } from './owner-service.ts';
 import type { VaultOptions } from './vault-client.ts';

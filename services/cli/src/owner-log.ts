@@ -11,8 +11,8 @@ import { parseIdentity } from '@strongroom/sealing/identity';
 import type { SecretReader } from '@strongroom/sealing/open-use';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
-import { readJsonFile } from './contract-draft.ts';
 import { rootsFor } from './evidence-platform.ts';
+import { readJsonFile } from './json.ts';
 
 /** Options and connection of commands that read what was sealed to an owner. */
 

@@ -12,7 +12,7 @@ import {
   trusting,
   turn,
 } from './amendment-sentence.ts';
-import { isObject } from './contract-draft.ts';
+import { isObject } from './json.ts';
 
 /** Who takes part, with which keys, and which code on which machines is trusted. */
 export const PARTY_SENTENCES: readonly SentenceRule[] = [

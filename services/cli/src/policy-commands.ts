@@ -11,7 +11,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
-import { readJsonFile } from './contract-draft.ts';
+import { readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printNotice, printResult } from './leaf-command.ts';
 import { type ClaimsOptions, diffFiles, readClaims } from './policy-files.ts';
 

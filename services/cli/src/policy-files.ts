@@ -17,7 +17,7 @@ import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { readTextFile } from '@strongroom/runtime/files';
 import { readContract } from '@strongroom/sealing/verify';
-import { isObject, readJsonFile } from './contract-draft.ts';
+import { isObject, readJsonFile } from './json.ts';
 
 export interface ClaimsOptions {
   readonly token?: string;

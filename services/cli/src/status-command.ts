@@ -6,7 +6,7 @@ import { systemClock } from '@strongroom/runtime/clock';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
 import { boundedText } from './ask-worker.ts';
-import { readJsonFile } from './contract-draft.ts';
+import { readJsonFile } from './json.ts';
 import { leafCommand, printNotice, printResult } from './leaf-command.ts';
 import { readLogStatus } from './status-of-log.ts';
 import { needsSomebody, type Status, stateOf, statusText } from './status-text.ts';
