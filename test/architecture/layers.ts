@@ -80,7 +80,7 @@ export const LAYERS: readonly Layer[] = [
     files: /^services\/producer\/src\//,
     workspace: [
       /^(protocol|record-log|runtime)\//,
-      /^sealing\/(seal|sign|identity|verify|amendment|stream-check)$/,
+      /^sealing\/(seal|sign|identity|verify|amendment|stream-check|join-key)$/,
     ],
     forbidden: [/^kafkajs/],
     why: 'the producer can seal and cannot open',
@@ -154,7 +154,7 @@ export const LAYERS: readonly Layer[] = [
     workspace: [
       /^(protocol|record-log|runtime)\//,
       /^attestation\/(?!insecure)/,
-      /^sealing\/(identity|sign|verify|wrap|audit|merkle|notice|lease|key-shares)$/,
+      /^sealing\/(identity|sign|verify|wrap|audit|merkle|notice|lease|key-shares|join-key)$/,
       /^sealing\/(amendment|sign-amendment)$/,
       // The gate and the rules, as the vault asks them; an engine without any row.
       /^analysis\/(explain|locked-engine)$/,

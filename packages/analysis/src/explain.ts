@@ -44,9 +44,23 @@ export interface OwnerExplanation {
   readonly chosen: readonly string[];
   /** They are compared with columns of other tables. */
   readonly joined: readonly string[];
+  readonly matches: readonly MatchExplanation[];
   readonly counted: string | undefined;
   /** No expression that leaves or decides anything reads them. */
   readonly unread: readonly string[];
+}
+
+/** A join key, what it is compared with, and how many of it match as readers are told. */
+export interface MatchExplanation {
+  readonly column: string;
+  readonly other: { readonly relation: string; readonly column: string };
+  /** Owners of the other table, but for this one. */
+  readonly owners: readonly PartyId[];
+  /** As contracts name it, with the key that it is hashed with. */
+  readonly form: string;
+  /** Absent where nobody else's rows are there, or the rows are about nobody. */
+  readonly told?: 'exactly' | 'with noise';
+  readonly rowsPerKey?: number;
 }
 
 /** Asks the same gate and the same rules as a vault does. @throws ERR_VAULT_MEMORY */
@@ -65,7 +79,7 @@ export async function explainQuery(
     // A query with noise runs by its plan, never as its text says.
     if (query.privacy) await planPrivateQuery(engine, contract, query);
     await planSharedRows(engine, contract, query);
-    return { ...told, refusals: [], owners: ownersTold(contract, query, checked.reads) };
+    return { ...told, refusals: [], owners: ownersTold(contract, query, checked) };
   } catch (error) {
     if (!(error instanceof StrongroomError) || error.code === 'ERR_VAULT_MEMORY') throw error;
     const all = problems.any ? problems.all : [error];
@@ -77,20 +91,38 @@ export async function explainQuery(
 function ownersTold(
   contract: Contract,
   query: Query,
-  reads: Judgement['reads'],
+  { reads, matches }: Pick<Judgement, 'reads' | 'matches'>,
 ): OwnerExplanation[] {
-  const { relations, limits } = rulesOf(contract, query);
+  const { relations, limits, hasNoise } = rulesOf(contract, query);
   return query.relations.flatMap((relation) => {
     const rules = relations.get(relation);
     const own = reads.filter(({ origin }) => origin.relation === relation);
     const told = whatIsRead(own, rules?.names ?? []);
     const counted = limits.minimumContributors && rules?.contributor;
     const datasets = datasetsOf(contract, relation);
+    const compared = distinct(matches.filter(({ origin }) => origin.relation === relation));
     return (rules?.owners ?? []).map((owner): OwnerExplanation => {
       const isRuled = datasets.some((each) => each.owner === owner && each.rules !== undefined);
-      return { owner, relation, isRuled, counted, ...told };
+      const matched = compared.map(({ origin, other }): MatchExplanation => {
+        const others = relations.get(other.relation)?.owners ?? [];
+        const owners = others.filter((each) => each !== owner);
+        // Where there are no rules, nobody said whom rows are about.
+        const isOfPeople = rules?.isRuled === false || rules?.contributor !== undefined;
+        const form = rules?.forms.get(origin.column) ?? '';
+        const rowsPerKey = rules?.columns.get(origin.column)?.joinKey?.rowsPerKey;
+        return {
+          ...{ column: origin.column, other, owners, form },
+          ...(owners.length > 0 && isOfPeople ? { told: hasNoise ? 'with noise' : 'exactly' } : {}),
+          ...(rowsPerKey === undefined || hasNoise ? {} : { rowsPerKey }),
+        };
+      });
+      return { owner, relation, isRuled, counted, ...told, matches: matched };
     });
   });
+}
+
+function distinct(matches: Judgement['matches']): Judgement['matches'] {
+  return [...new Map(matches.map((match) => [JSON.stringify(match), match])).values()];
 }
 
 function whatIsRead(reads: Judgement['reads'], names: readonly string[]) {

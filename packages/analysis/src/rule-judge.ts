@@ -39,10 +39,18 @@ export type Use =
   | { readonly kind: 'folded'; readonly by: string; readonly isCut?: boolean }
   | { readonly kind: 'joined' };
 
+/** A column is compared with one of another table, or of another use of its own. */
+export interface Match {
+  readonly origin: Origin;
+  readonly other: Origin;
+}
+
 /** What became known of a query while it was judged. */
 export interface Judgement {
   /** Every column that is read, and what for. */
   readonly reads: readonly { readonly origin: Origin; readonly use: Use }[];
+  /** Columns of two tables that are compared for equality. */
+  readonly matches: readonly Match[];
   /** Select items that have to be added, by the select that gets them. */
   readonly hidden: ReadonlyMap<TreeNode, readonly string[]>;
   /** Whom the groups of the result are about. */
@@ -72,6 +80,7 @@ export function judgeQuery(top: TreeNode, rules: QueryRules, problems: Problems)
 class Judge {
   readonly found = {
     reads: [] as { origin: Origin; use: Use }[],
+    matches: [] as Match[],
     hidden: new Map<TreeNode, readonly string[]>(),
     domains: [] as { index: number; origin: Origin }[],
   };
@@ -161,6 +170,8 @@ class Judge {
     const { query_location } = item;
     const column = { class: 'COLUMN_REF', column_names: [name], query_location };
     this.#walk(column, { kind: 'joined' }, apart);
+    const child = nodeOf(node['child']);
+    this.#match(columnOf(child, scope).origins, columnOf(column, apart).origins, child);
   }
 
   /** Rows that only decide over others leave no trace by which they could be counted. */
@@ -222,8 +233,11 @@ class Judge {
     const tables = [...left.tables, ...right.tables];
     const scope = { tables, aliases: new Map(), open: NONE, isInner: true };
     for (const name of listOf(node['using_columns'])) {
-      const column = { class: 'COLUMN_REF', column_names: [name] };
-      this.#walk({ ...column, query_location: node['query_location'] }, { kind: 'joined' }, scope);
+      const { query_location } = node;
+      const column = { class: 'COLUMN_REF', column_names: [name], query_location };
+      this.#walk(column, { kind: 'joined' }, scope);
+      const of = (side: readonly Table[]) => columnOf(column, { ...scope, tables: side }).origins;
+      this.#match(of(left.tables), of(right.tables), node);
     }
     if (node['condition'] !== null) this.#on(nodeOf(node['condition']), scope);
     // A left join keeps the left rows that nobody else has.
@@ -262,6 +276,49 @@ class Judge {
       sides.length > 0 && sides.every((side) => nodeOf(side)['class'] === 'COLUMN_REF');
     if (!isJoin) this.#walk(node, CHOSEN, scope);
     else for (const side of sides) this.#walk(side, { kind: 'joined' }, scope);
+    if (isJoin) this.#matchSides(node, scope);
+  }
+
+  #matchSides(node: TreeNode, scope: Scope): void {
+    const [left, right] = [nodeOf(node['left']), nodeOf(node['right'])];
+    this.#match(columnOf(left, scope).origins, columnOf(right, scope).origins, left);
+  }
+
+  /** What is compared is in one form, and how much of it matches is told as its owners say. */
+  #match(ones: readonly Origin[], others: readonly Origin[], node: TreeNode): void {
+    for (const one of ones) {
+      for (const other of others) {
+        const [form, otherForm] = [one, other].map((each) => this.#formOf(each));
+        if (form !== otherForm) {
+          const rule = `it is ${form}; ${other.column} of ${other.relation} is ${otherForm}`;
+          this.#problems.add(against(`column ${one.column}`, node, { ...one, rule }));
+        }
+        for (const match of [
+          { origin: one, other },
+          { origin: other, other: one },
+        ]) {
+          this.found.matches.push(match);
+          if (!this.#needsNoise(match)) continue;
+          const rule = "how many match another owner's is told with noise only";
+          this.#problems.add(
+            against(`column ${match.origin.column}`, node, { ...match.origin, rule }),
+          );
+        }
+      }
+    }
+  }
+
+  #formOf({ relation, column }: Origin): string | undefined {
+    return this.#rules.relations.get(relation)?.forms.get(column);
+  }
+
+  /** Whoever brings candidates of its own would learn who is there. */
+  #needsNoise({ origin, other }: Match): boolean {
+    const [own, theirs] = [origin, other].map((each) => this.#rules.relations.get(each.relation));
+    if (this.#rules.hasNoise || own?.contributor === undefined) return false;
+    if (new Set([...own.owners, ...(theirs?.owners ?? [])]).size < 2) return false;
+    const isOfPeople = theirs?.contributor !== undefined || origin.column === own.contributor;
+    return isOfPeople && own.columns.get(origin.column)?.joinKey?.matches !== 'exact';
   }
 
   #walk(value: unknown, use: Use, scope: Scope): void {
@@ -296,8 +353,13 @@ class Judge {
         const conditions = branches.map((each) => each['when_expr']);
         return [...all(conditions, CHOSEN), ...all(results, use)];
       }
-      case 'COMPARISON':
-        return all([node['left'], node['right']], CHOSEN);
+      case 'COMPARISON': {
+        const sides = [node['left'], node['right']];
+        if (sides.every((side) => nodeOf(side)['class'] === 'COLUMN_REF')) {
+          this.#matchSides(node, scope);
+        }
+        return all(sides, CHOSEN);
+      }
       case 'BETWEEN':
         return all([node['input'], node['lower'], node['upper']], CHOSEN);
       default: {

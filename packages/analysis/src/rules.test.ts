@@ -21,7 +21,11 @@ const VIEWS = [
 ];
 const SALES_RULES: AnalysisRules = {
   columns: {
-    person: { contributor: true, joinKey: {}, measure: { functions: ['count_distinct'] } },
+    person: {
+      contributor: true,
+      joinKey: { matches: 'exact' },
+      measure: { functions: ['count_distinct'] },
+    },
     city: { dimension: {} },
     segment: { dimension: { values: ['gold', 'tin'] } },
     amount: { measure: { low: '0', high: '500', functions: ['sum', 'avg', 'count'] } },
@@ -30,7 +34,7 @@ const SALES_RULES: AnalysisRules = {
 };
 const VIEWS_RULES: AnalysisRules = {
   columns: {
-    viewer: { contributor: true, joinKey: {} },
+    viewer: { contributor: true, joinKey: { matches: 'exact' } },
     campaign: { dimension: {} },
     seconds: { measure: { functions: ['avg', 'max'] } },
   },
@@ -310,6 +314,66 @@ describe('what holds for a query as a whole', () => {
     expect((await check(sql)).controls.domains).toEqual([
       { index: 1, values: new Set(['=gold', '=tin']) },
     ]);
+  });
+});
+
+describe('what is compared between owners', () => {
+  const keyed = { viewer: { contributor: true, joinKey: {} } } as const;
+  const noisy = { columns: { ...VIEWS_RULES.columns, ...keyed } };
+  const sql = `SELECT count(*) AS n ${JOIN}`;
+  const isTold = "how many match another owner's is told with noise only";
+
+  test.each([
+    sql,
+    'SELECT count(*) AS n FROM sales s LEFT JOIN views v ON s.person = v.viewer',
+    'SELECT count(*) AS n FROM sales s SEMI JOIN views v ON s.person = v.viewer',
+    'SELECT count(*) AS n FROM sales s ANTI JOIN views v ON s.person = v.viewer',
+    'SELECT count(*) AS n FROM sales WHERE person IN (SELECT viewer FROM views)',
+    'SELECT count(*) AS n FROM sales WHERE person NOT IN (SELECT viewer FROM views)',
+    `SELECT count(*) AS n FROM sales s
+      WHERE NOT EXISTS (SELECT 1 AS one FROM views v WHERE v.viewer = s.person)`,
+    `SELECT count(*) AS n FROM sales s JOIN (SELECT viewer AS who FROM views) v
+      ON s.person = v.who`,
+    'SELECT count(*) AS n FROM (SELECT person AS viewer FROM sales) s JOIN views USING (viewer)',
+  ])('matches are told with noise, unless both owners say exactly: %s', async (each) => {
+    await check(each);
+    const told = { relation: 'views', column: 'viewer', rule: isTold };
+    expect((await refusalOf(each, { views: noisy })).facts).toMatchObject(told);
+    const person = { contributor: true, joinKey: {} } as const;
+    const sales = { columns: { ...SALES_RULES.columns, person } };
+    expect((await refusalOf(each, { sales })).facts).toMatchObject({ relation: 'sales' });
+  });
+
+  test('also of two owners of one table, and of an owner with one without rules', async () => {
+    const own = 'SELECT count(*) AS n FROM sales a JOIN sales b ON a.person = b.person';
+    const person = { contributor: true, joinKey: {} } as const;
+    const sales = { columns: { ...SALES_RULES.columns, person } };
+    expect((await refusalOf(own, { sales })).facts).toMatchObject({ rule: isTold });
+    expect((await refusalOf(sql, { sales, views: null })).facts).toMatchObject({ rule: isTold });
+    await check('SELECT count(*) AS n FROM views a JOIN views b ON a.viewer = b.viewer', {
+      views: noisy,
+    });
+  });
+
+  const hashed = { form: 'phone/1', hashedWith: 'a'.repeat(64) };
+  test.each<[string, object | undefined, object | undefined, boolean]>([
+    ['one form', { form: 'email/1' }, { form: 'email/1' }, true],
+    ['none', undefined, undefined, true],
+    ['a form and none', { form: 'email/1' }, undefined, false],
+    ['two forms', { form: 'email/1' }, { form: 'trimmed/1' }, false],
+    ['one key', hashed, hashed, true],
+    ['two countries', { ...hashed, region: 'CH' }, { ...hashed, region: 'DE' }, true],
+    ['a key and none', hashed, { form: 'phone/1' }, false],
+    ['two keys', hashed, { ...hashed, hashedWith: 'b'.repeat(64) }, false],
+  ])('in one canonical form: %s', async (_name, person, viewer, isOne) => {
+    const contract = structuredClone(contractOf({}));
+    for (const column of contract.datasets.flatMap((dataset) => dataset.columns)) {
+      const canonical = { person, viewer }[String(column.name)];
+      if (canonical) Object.assign(column, { canonical });
+    }
+    const checked = checkQuery(engine, contract, queryOf(sql));
+    if (isOne) await checked;
+    else await expect(checked).rejects.toMatchObject({ code: 'ERR_QUERY_AGAINST_RULES' });
   });
 });
 

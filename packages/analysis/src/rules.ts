@@ -6,6 +6,7 @@ import {
   stricterLimits,
   stricterOf,
 } from '@strongroom/protocol/analysis-rules';
+import { formText } from '@strongroom/protocol/canonical-form';
 import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import type { PartyId } from '@strongroom/protocol/fields';
 
@@ -24,6 +25,8 @@ export interface RelationRules {
   /** False where no dataset of the relation has rules: then `columns` says nothing. */
   readonly isRuled: boolean;
   readonly names: readonly string[];
+  /** In which canonical form each column's values are, as text that may be compared. */
+  readonly forms: ReadonlyMap<string, string>;
   readonly owners: readonly PartyId[];
   /** Which bit of 64 marks the rows of each. */
   readonly ownerIndexes: readonly number[];
@@ -70,6 +73,7 @@ function relationRules(contract: Contract, relation: string): RelationRules {
     columns,
     isRuled: merged !== undefined,
     names: datasets[0]?.columns.map(({ name }) => name) ?? [],
+    forms: new Map(datasets[0]?.columns.map((column) => [column.name, formText(column)])),
     owners,
     ownerIndexes: owners.map((owner) => ownerIndexOf(contract, owner)),
     contributor: [...columns].find(([, rule]) => rule.contributor)?.[0],

@@ -26,6 +26,8 @@ export interface CheckedQuery {
   readonly controls: Controls;
   /** Every column that it reads, and what for. */
   readonly reads: Judgement['reads'];
+  /** Every column that is compared with one of another table. */
+  readonly matches: Judgement['matches'];
 }
 
 /**
@@ -59,9 +61,9 @@ export async function checkQuery(
     problems.demandNone();
     const groups = querySetOf(contract, query) ? groupsIn(top, contract, query) : [];
     const controlled = await withControls(parser, { sql, top }, rules, judgement, groups);
-    const { controls, reads } = { ...controlled, ...judgement };
+    const { controls, reads, matches } = { ...controlled, ...judgement };
     const columnNames = columnNamesIn(controlled.top);
-    return { query, sql: controlled.sql, groupRowsIndex, columnNames, controls, reads };
+    return { query, sql: controlled.sql, groupRowsIndex, columnNames, controls, reads, matches };
   } catch (error) {
     // Memory that ran out says nothing about the query, and may be there at the next attempt.
     if (!(error instanceof StrongroomError) || error.code === 'ERR_VAULT_MEMORY') throw error;

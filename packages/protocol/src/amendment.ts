@@ -1,3 +1,4 @@
+import { formText } from './canonical-form.ts';
 import {
   type ColumnContract,
   type ColumnType,
@@ -105,6 +106,9 @@ function newColumnProblem({ nullable, since }: ColumnContract, version: number) 
 function columnProblem(before: ColumnContract, after: ColumnContract): string | undefined {
   if (after.nullable !== before.nullable) return 'a column keeps whether it is nullable';
   if (after.since !== before.since) return 'a column keeps the version that added it';
+  if (formText(after) !== formText(before)) {
+    return 'a column keeps its canonical form: rows of before would match no longer. Add another';
+  }
   if (after.type === 'decimal128' && before.type === 'decimal128')
     return digitsProblem(before, after);
   if (after.type === before.type || isWidening(before.type, after.type)) return undefined;

@@ -101,6 +101,18 @@ describe('the strictest rule wins', () => {
       { columns: { ward: { joinKey: {} } } },
     ],
     [
+      'what joins tell',
+      { columns: { ward: { joinKey: { matches: 'exact', rowsPerKey: 3 } } } },
+      { columns: { ward: { joinKey: { matches: 'exact', rowsPerKey: 2 } } } },
+      { columns: { ward: { joinKey: { matches: 'exact', rowsPerKey: 2 } } } },
+    ],
+    [
+      'what one join may tell and the other not',
+      { columns: { ward: { joinKey: { matches: 'exact' } } } },
+      { columns: { ward: { joinKey: { rowsPerKey: 2 } } } },
+      { columns: { ward: { joinKey: { rowsPerKey: 2 } } } },
+    ],
+    [
       'two domains',
       { columns: dimension('b', 'a', null) },
       { columns: dimension(null, 'b', 'c') },

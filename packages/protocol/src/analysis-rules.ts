@@ -1,7 +1,15 @@
+// More than 300 lines, because what a rule says, and which of two is stricter, are read together.
 import { z } from 'zod';
+import type { Canonical } from './canonical-form.ts';
 import { unitsOf } from './decimal.ts';
 import { QueryIdSchema, Sha256HexSchema, SqlNameSchema } from './fields.ts';
-import { AGGREGATE_ROWS_MAX, COLUMNS_MAX, DOMAIN_VALUES_MAX, QUERIES_MAX } from './limits.ts';
+import {
+  AGGREGATE_ROWS_MAX,
+  COLUMNS_MAX,
+  CONTRIBUTIONS_MAX,
+  DOMAIN_VALUES_MAX,
+  QUERIES_MAX,
+} from './limits.ts';
 
 /**
  * What an owner lets queries do with its dataset, column by column. A dataset without rules is
@@ -62,7 +70,14 @@ export const ColumnRuleSchema = z.strictObject({
     }),
   ),
   /** It may be compared for equality with a join key of another table. */
-  joinKey: z.exactOptional(z.strictObject({})),
+  joinKey: z.exactOptional(
+    z.strictObject({
+      /** How many match another owner's may be told without noise. Absent: with noise only. */
+      matches: z.exactOptional(z.literal('exact')),
+      /** Without noise: so many rows of each key are joined at most, others are left out. */
+      rowsPerKey: z.exactOptional(z.int().min(1).max(CONTRIBUTIONS_MAX)),
+    }),
+  ),
   /** Names whom a row is about: such are counted, and never shown. */
   contributor: z.exactOptional(z.literal(true)),
 });
@@ -108,6 +123,7 @@ interface RuledDataset {
     readonly name: string;
     readonly type: string;
     readonly nullable: boolean;
+    readonly canonical?: Canonical;
   }[];
   readonly rules?: AnalysisRules;
 }
@@ -139,9 +155,12 @@ export function ruleProblemIn(
 }
 
 function columnProblem(
-  { type, nullable }: RuledDataset['columns'][number],
+  { type, nullable, canonical }: RuledDataset['columns'][number],
   { dimension, measure, contributor }: ColumnRule,
 ): string | undefined {
+  if (dimension && canonical?.hashedWith !== undefined) {
+    return 'a keyed hash is one person by another name, and no dimension';
+  }
   if (contributor && (nullable || type.startsWith('float'))) {
     return 'a contributor is known in every row, and no floating-point number';
   }
@@ -218,13 +237,21 @@ function stricterColumn(a: ColumnRule, b: ColumnRule): ColumnRule {
   return present({
     dimension: a.dimension && b.dimension && stricterDomain(a.dimension, b.dimension),
     measure: a.measure && b.measure && stricterMeasure(a.measure, b.measure),
-    joinKey: a.joinKey && b.joinKey,
+    joinKey: a.joinKey && b.joinKey && stricterKey(a.joinKey, b.joinKey),
     contributor: a.contributor && b.contributor,
   });
 }
 
 type Dimension = NonNullable<ColumnRule['dimension']>;
 type Measure = NonNullable<ColumnRule['measure']>;
+type JoinKeyRule = NonNullable<ColumnRule['joinKey']>;
+
+function stricterKey(a: JoinKeyRule, b: JoinKeyRule): JoinKeyRule {
+  return present({
+    matches: a.matches && b.matches,
+    rowsPerKey: smaller(a.rowsPerKey, b.rowsPerKey),
+  });
+}
 
 function stricterDomain(a: Dimension, b: Dimension): Dimension {
   return present({ values: common(a.values, b.values, (value) => JSON.stringify(value)) });

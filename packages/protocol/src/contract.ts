@@ -1,6 +1,7 @@
 // More than 300 lines, since the shape and the references inside it are read together.
 import { z } from 'zod';
 import { AnalysisRulesSchema, ruleProblemIn } from './analysis-rules.ts';
+import { CanonicalSchema, canonicalProblemIn, formText } from './canonical-form.ts';
 import { canonicalBytes, parseCanonical } from './canonical-json.ts';
 import {
   contradictionIn,
@@ -86,6 +87,8 @@ export const ColumnContractSchema = z.strictObject({
   scale: z.exactOptional(z.int().min(0).max(DECIMAL_DIGITS_MAX)),
   /** The version that added the column: a source of before may lack it, and then it is null. */
   since: z.exactOptional(z.int().min(2)),
+  /** The one spelling of what means the same, which the producer brings values into. */
+  canonical: z.exactOptional(CanonicalSchema),
 });
 export type ColumnContract = z.infer<typeof ColumnContractSchema>;
 
@@ -347,6 +350,10 @@ function checkDataset(contract: Contract, dataset: Dataset): void {
       'a version up to this one, of a nullable column',
     );
   }
+  for (const column of dataset.columns) {
+    const problem = canonicalProblemIn(column);
+    if (problem !== undefined) throw malformed(`${at}.columns.${column.name}.canonical`, problem);
+  }
   unique(
     (dataset.streams ?? []).map((stream) => stream.id),
     `${at}.streams`,
@@ -371,7 +378,9 @@ function checkDataset(contract: Contract, dataset: Dataset): void {
 }
 
 function relationShape(dataset: Dataset): string {
-  const columns = dataset.columns.map(({ since: _since, ...column }) => column);
+  const columns = dataset.columns.map(({ since: _since, ...column }) => {
+    return { ...column, canonical: formText(column) };
+  });
   return JSON.stringify([columns, dataset.eventTime ?? null]);
 }
 

@@ -162,6 +162,18 @@ export const ERRORS = {
     'every value is expected to be one of the type that the contract names, exactly',
     'Convert the column, or agree on an amendment that widens it: docs/amendments.md says to what.',
   ),
+  ERR_COLUMN_FORM: halt(
+    'every value of the column is expected to have the canonical form that the contract names',
+    'Correct the value, or leave it out by --without-form null where the column is nullable.',
+  ),
+  ERR_JOIN_KEY_MISSING: halt(
+    'the join key that the contract names is expected among the files of --join-key',
+    'Name the file of that key; the owners whose columns are hashed with it have the same one.',
+  ),
+  ERR_JOIN_KEY_MALFORMED: halt(
+    'a join key file is expected as `strongroom key join` makes it',
+    'Get the file again from the owner that made it.',
+  ),
   ERR_COLUMN_NULL: halt(
     'the column is expected to have no missing values',
     'Fill the missing values. No amendment makes a column nullable: such rows are another dataset.',

@@ -13,13 +13,13 @@ function example(): any {
     columns: [
       { name: 'at', type: 'timestamp-ms', nullable: false },
       { name: 'delay', type: 'int16', nullable: true },
-      { name: 'place', type: 'utf8', nullable: false },
+      { name: 'place', type: 'utf8', nullable: false, canonical: { form: 'trimmed/1' } },
     ],
     wrappingKey: { kty: 'EC', crv: 'P-256', x: 'xx', y: 'yy' },
     streams: [{ id: 'a', partition: 0 }],
     rules: {
       columns: {
-        at: { dimension: {} },
+        at: { dimension: {}, joinKey: { matches: 'exact', rowsPerKey: 2 } },
         delay: { measure: { low: '0', high: '600', functions: ['avg', 'sum'] } },
         place: { dimension: { values: ['A', 'B'] } },
       },

@@ -209,7 +209,11 @@ describe('rules import', () => {
       rules: {
         columns: {
           city: { dimension: {} },
-          person: { joinKey: {}, measure: { functions: ['count_distinct'] }, contributor: true },
+          person: {
+            joinKey: { matches: 'exact' },
+            measure: { functions: ['count_distinct'] },
+            contributor: true,
+          },
           amount: { measure: { functions: ['sum', 'count_distinct'] } },
         },
         joinRequired: true,
@@ -256,7 +260,7 @@ describe('rules import', () => {
     });
     expect(exitCode).toBe(0);
     expect(data.rules).toEqual({
-      columns: { person: { joinKey: {} }, city: { dimension: {} } },
+      columns: { person: { joinKey: { matches: 'exact' } }, city: { dimension: {} } },
       joinRequired: true,
     });
     expect(data.stricter).toEqual([expect.stringContaining('no rows are listed')]);
@@ -270,11 +274,14 @@ describe('rules import', () => {
     const { data } = await imported({ custom }, ...from);
     expect(data).toMatchObject({ weaker: [], stricter: [expect.stringContaining('disallowed')] });
     expect(data.rules.columns).toEqual({
-      person: { joinKey: {} },
-      note: { joinKey: {} },
-      amount: { joinKey: {}, dimension: {}, measure: { functions: [...AGGREGATE_NAMES] } },
+      person: { joinKey: { matches: 'exact' } },
+      note: { joinKey: { matches: 'exact' } },
+      amount: {
+        ...{ joinKey: { matches: 'exact' }, dimension: {} },
+        measure: { functions: [...AGGREGATE_NAMES] },
+      },
       city: {
-        ...{ joinKey: {}, dimension: {} },
+        ...{ joinKey: { matches: 'exact' }, dimension: {} },
         measure: { functions: ['count', 'count_distinct'] },
       },
     });

@@ -1,4 +1,9 @@
-import type { OwnerExplanation, QueryExplanation, Refusal } from '@strongroom/analysis/explain';
+import type {
+  MatchExplanation,
+  OwnerExplanation,
+  QueryExplanation,
+  Refusal,
+} from '@strongroom/analysis/explain';
 import { ERRORS } from '@strongroom/protocol/errors';
 import { printable } from '@strongroom/runtime/printable';
 import { windowText } from './contract-text.ts';
@@ -111,8 +116,21 @@ function differenceLines({ query, besides, isCompared }: QueryExplanation): stri
   return [`  ALL PARTIES ACCEPT that beside ${what} it may tell of a smaller group`];
 }
 
+/** What a join key is compared with, in which spelling, and what readers are told of it. */
+function matchText({ column, other, owners, form, told, rowsPerKey }: MatchExplanation): string {
+  const whose = owners.length > 0 ? ` of ${owners.join(' and ')}` : '';
+  const as = form === 'exact' ? '' : `, as ${form}`;
+  const noise = told === 'with noise' ? ', matches told with noise' : '';
+  const rows = rowsPerKey === undefined ? '' : `, at most ${rowsPerKey} rows of each key`;
+  return `${column} with ${other.column} of ${other.relation}${whose}${as}${noise}${rows}`;
+}
+
+function exactIn(matches: readonly MatchExplanation[]): string[] {
+  return [...new Set(matches.flatMap(({ column, told }) => (told === 'exactly' ? column : [])))];
+}
+
 function ownerLines(found: OwnerExplanation): string[] {
-  const { shown, folded, chosen, joined, counted, unread } = found;
+  const { shown, folded, chosen, matches, counted, unread } = found;
   const values = shown.map(({ column, isWhole }) =>
     isWhole ? `${column} as it is` : `${column} through an expression`,
   );
@@ -122,7 +140,8 @@ function ownerLines(found: OwnerExplanation): string[] {
     ['folds over a group:', folded.map(({ column, by }) => `${column} by ${by.join(', ')}`)],
     ['SHOWS THE VALUE OF ONE ROW (min, max) of', rows.map(({ column }) => column)],
     ['chooses what counts by', chosen],
-    ['compares with other tables:', joined],
+    ['compares with other tables:', matches.map(matchText)],
+    ["TELLS EXACTLY HOW MANY MATCH ANOTHER OWNER'S:", exactIn(matches)],
     ['counts, and does not show:', counted === undefined ? [] : [counted]],
     ['does not use:', unread.filter((name) => name !== counted)],
   ];

@@ -155,7 +155,7 @@ class RuleDraft {
 function readAggregation(rule: z.infer<typeof AggregationSchema>, draft: RuleDraft): void {
   draft.common(rule);
   draft.allow(rule.dimensionColumns, { dimension: {} });
-  draft.allow(rule.joinColumns, { joinKey: {} });
+  draft.allow(rule.joinColumns, { joinKey: { matches: 'exact' } });
   for (const each of rule.aggregateColumns) {
     draft.fold(each.columnNames, AGGREGATES[each.function]);
   }
@@ -209,7 +209,7 @@ function functionsOf(rule: z.infer<typeof AggregationSchema>, draft: RuleDraft):
 
 function readList(rule: z.infer<typeof ListSchema>, draft: RuleDraft): void {
   draft.common(rule);
-  draft.allow(rule.joinColumns, { joinKey: {} });
+  draft.allow(rule.joinColumns, { joinKey: { matches: 'exact' } });
   draft.allow(rule.listColumns, { dimension: {} });
   draft.limits.joinRequired = true;
   draft.stricter.push('listColumns: no rows are listed, groups of them are; see minimumGroupRows');
@@ -228,7 +228,7 @@ function readCustom(
   }
   const hidden = new Set((rule.disallowedOutputColumns ?? []).map((name) => name.toLowerCase()));
   for (const { name, type } of columns) {
-    draft.allow([name], { joinKey: {} });
+    draft.allow([name], { joinKey: { matches: 'exact' } });
     if (hidden.has(name)) continue;
     const isNumber = /^(u?int|float|decimal)/.test(type);
     const functions: AggregateName[] = isNumber

@@ -1,4 +1,11 @@
-import { type Contract, type Dataset, ownersOf, type Query } from '@strongroom/protocol/contract';
+import { formText } from '@strongroom/protocol/canonical-form';
+import {
+  type ColumnContract,
+  type Contract,
+  type Dataset,
+  ownersOf,
+  type Query,
+} from '@strongroom/protocol/contract';
 import { ENCLAVE_DEMANDS } from '@strongroom/protocol/enclave-demands';
 import { agreementOf } from '@strongroom/protocol/guards';
 import { printable } from '@strongroom/runtime/printable';
@@ -67,11 +74,20 @@ function datasetLines(contract: Contract): string[] {
     `  columns: ${dataset.columns
       .map((column) => `${column.name} ${column.type}${column.nullable ? '?' : ''}`)
       .join(', ')}`,
+    ...dataset.columns.flatMap((column) => canonicalLine(column)),
     ...(dataset.streams ?? []).map(
       ({ id, partition }) => `  stream ${id} in partition ${partition}`,
     ),
     ...keyLines(dataset),
   ]);
+}
+
+/** Owners who hash by one key can tell by trying whose key a value is; nobody else can. */
+function canonicalLine(column: ColumnContract): string[] {
+  if (!column.canonical) return [];
+  const { region } = column.canonical;
+  const read = region === undefined ? '' : `, numbers without a country read as of ${region}`;
+  return [`  column ${column.name} in the form ${formText(column)}${read}`];
 }
 
 /** Who has to agree, or to be robbed, before the dataset can be read. */

@@ -40,6 +40,10 @@ export const DATASET_SENTENCES: readonly SentenceRule[] = [
     (at) => changing(`digits behind the point of column ${ofDataset(at)} ${fromTo(at)}`),
   ],
   [
+    'datasets/*/columns/*/canonical/**',
+    (at) => changing(`the canonical form of column ${ofDataset(at)} changes`, [fromTo(at)]),
+  ],
+  [
     'datasets/*/eventTime',
     (at) => changing(`windows of dataset ${at.names[0]} are cut by another column: ${fromTo(at)}`),
   ],
@@ -87,6 +91,11 @@ export const DATASET_SENTENCES: readonly SentenceRule[] = [
   [
     'datasets/*/rules/columns/*/measure/*',
     (at) => changing(`${at.names[2]} of the measure ${ofDataset(at)} goes ${fromTo(at)}`),
+  ],
+  ['datasets/*/rules/columns/*/joinKey/matches', matches],
+  [
+    'datasets/*/rules/columns/*/joinKey/rowsPerKey',
+    (at) => changing(`rows of each key of column ${ofDataset(at)} in a join: ${fromTo(at)}`),
   ],
   ['datasets/*/rules/minimumContributors', (at) => minimum(at, 'distinct contributors')],
   [
@@ -180,6 +189,13 @@ function use(at: Found): Sentence {
   if (turn(at) === 'removed') return tightening(`${text} is no longer ${useText(as)}`);
   if (turn(at) === 'added') return revealing(`${text} becomes ${useText(as)}`, allOf(at.after));
   return revealing(`what ${text} may be used for changes: ${as}`, [fromTo(at)]);
+}
+
+function matches(at: Found): Sentence {
+  const text = `how many of column ${ofDataset(at)} match another owner's`;
+  return at.after === 'exact'
+    ? revealing(`${text} may be told without noise`)
+    : tightening(`${text} is told with noise only`);
 }
 
 /** A list of what alone is allowed: without it everything is. */

@@ -11,6 +11,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { readTextFile } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
+import { addJoinKeyCommand } from './join-key-command.ts';
 import { readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
 import { addSplitCommand, readShareFile } from './split-command.ts';
@@ -35,6 +36,7 @@ export function addKeyCommands(program: Command): void {
     )
     .action(createKey);
   addSplitCommand(keys);
+  addJoinKeyCommand(keys);
   vaultCommand(keys, 'import', "keep a share of a dataset's key; nobody gets it until its policy", {
     example: `strongroom key import ${vault} --share north.share.json`,
   })

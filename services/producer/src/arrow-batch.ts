@@ -3,6 +3,7 @@ import type { Dataset } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { Field } from 'apache-arrow';
 import { arrowFields, encodeArrow } from './arrow-encoding.ts';
+import type { FormOptions } from './canonical-texts.ts';
 import { type BuiltColumn, ColumnBuilder, sliceColumn } from './column-builder.ts';
 import type { SourceColumn, SourceRows } from './source-vector.ts';
 
@@ -45,12 +46,13 @@ export class ArrowBatchCutter {
   /** Rows to append before the size is looked at again: small when rows are large. */
   #step: number;
 
-  /** @throws ERR_COLUMN_TYPE when a column of the source never fits the contract's */
+  /** @throws ERR_JOIN_KEY_MISSING, ERR_COLUMN_TYPE when a column never fits the contract's */
   constructor(
     dataset: Dataset,
     columns: readonly SourceColumn[],
     limits: BatchLimits,
     cursor: number,
+    forms: FormOptions = {},
   ) {
     this.#dataset = dataset;
     this.#limits = limits;
@@ -62,11 +64,16 @@ export class ArrowBatchCutter {
     this.#builders = dataset.columns.map((contract, index) => {
       const source = columns[index];
       assert(source !== undefined);
-      return new ColumnBuilder(contract, source, rowsMax, index === this.#eventTimeColumn);
+      return new ColumnBuilder(contract, source, rowsMax, index === this.#eventTimeColumn, forms);
     });
   }
 
-  /** @throws ERR_COLUMN_TYPE, ERR_COLUMN_NULL, ERR_EVENT_TIME_MISSING, ERR_BATCH_TOO_LARGE */
+  /** Values so far that are published as missing, because they had no canonical form. */
+  get unformed(): number {
+    return this.#builders.reduce((sum, { unformed }) => sum + unformed, 0);
+  }
+
+  /** @throws ERR_COLUMN_*, ERR_SOURCE_MALFORMED, ERR_EVENT_TIME_MISSING, ERR_BATCH_TOO_LARGE */
   *add(source: SourceRows): Generator<ArrowBatch> {
     // What stands before row 0 of the vectors: rows that were skipped in them count too.
     const before = this.#cursor + this.#filled - source.from;

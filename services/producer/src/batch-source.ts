@@ -4,6 +4,7 @@ import { CIPHERTEXT_BYTES_MAX, ROWS_PER_BATCH_DEFAULT } from '@strongroom/protoc
 import { absentColumnsOf, withAbsentColumns } from './absent-columns.ts';
 import { type ArrowBatch, ArrowBatchCutter } from './arrow-batch.ts';
 import { openArrow } from './arrow-source.ts';
+import type { FormOptions } from './canonical-texts.ts';
 import type { ColumnMapping } from './column-mapping.ts';
 import { openCsv } from './csv-source.ts';
 import { openEnginePipe } from './engine-pipe.ts';
@@ -13,7 +14,7 @@ import type { RowReader, RowWindow, SourceFormat } from './row-reader.ts';
 import type { KnownSource } from './source-format.ts';
 import type { SourceInput } from './source-input.ts';
 
-export interface SourceOptions {
+export interface SourceOptions extends FormOptions {
   readonly dataset: Dataset;
   readonly source: KnownSource;
   readonly columns?: ColumnMapping | undefined;
@@ -32,6 +33,8 @@ export interface BatchSource extends AsyncIterable<ArrowBatch> {
   readonly format: SourceFormat;
   /** Columns that an amendment added and the source lacks: null in every row. */
   readonly absentColumns: readonly string[];
+  /** Values read so far that are missing in the batches, because they had no canonical form. */
+  readonly unformed: number;
   /** Ends the engine; safe to call at any time, also while a batch is awaited. */
   close(): Promise<void>;
 }
@@ -40,7 +43,7 @@ export interface BatchSource extends AsyncIterable<ArrowBatch> {
  * Opens a CSV, Parquet, NDJSON or Arrow source and checks its columns against the contract. Only
  * a bounded part of it is in memory at a time, and none of it is copied to a disk.
  * @throws ERR_FILE_UNREADABLE, ERR_SOURCE_MALFORMED, ERR_COLUMN_UNKNOWN, ERR_COLUMN_MISSING,
- *   ERR_COLUMN_TYPE; while rows are read also ERR_COLUMN_NULL, ERR_EVENT_TIME_MISSING,
+ *   ERR_COLUMN_TYPE; while rows are read also ERR_COLUMN_*, ERR_EVENT_TIME_MISSING,
  *   ERR_BATCH_TOO_LARGE
  */
 export async function openSource(options: SourceOptions): Promise<BatchSource> {
@@ -54,10 +57,13 @@ export async function openSource(options: SourceOptions): Promise<BatchSource> {
       bytes: Math.min(options.batchBytes ?? CIPHERTEXT_BYTES_MAX, CIPHERTEXT_BYTES_MAX),
       ...(options.cut === undefined ? {} : { cut: options.cut }),
     };
-    const cutter = new ArrowBatchCutter(dataset, reader.columns, limits, skipRows);
+    const cutter = new ArrowBatchCutter(dataset, reader.columns, limits, skipRows, options);
     return {
       format: options.source.format,
       absentColumns: absentColumnsOf(dataset, found),
+      get unformed() {
+        return cutter.unformed;
+      },
       close: () => reader.close(),
       async *[Symbol.asyncIterator]() {
         for await (const rows of reader.rows()) yield* cutter.add(rows);

@@ -1,6 +1,7 @@
 import type { Dataset } from '@strongroom/protocol/contract';
 import { agreementOf } from './agreement.ts';
 import { openSource, type SourceOptions } from './batch-source.ts';
+import { demandForms, type FormOptions } from './canonical-texts.ts';
 import { parseColumnMapping } from './column-mapping.ts';
 import type { SourceFormat } from './row-reader.ts';
 import { identifySource, type KnownSource } from './source-format.ts';
@@ -8,7 +9,7 @@ import type { SourceInput } from './source-input.ts';
 import { advance, type EventTimes, type WatermarkRule } from './watermark.ts';
 
 /** Which rows are published as which dataset, and how they are cut. */
-export interface SourceRequest {
+export interface SourceRequest extends FormOptions {
   /** The parsed contract file. */
   readonly signedContract: unknown;
   readonly amendments?: readonly unknown[];
@@ -33,6 +34,8 @@ export interface SourceSummary {
   readonly batches: number;
   /** Bytes of all batches before they are sealed. */
   readonly bytes: number;
+  /** Values that would be missing, because they have no canonical form. */
+  readonly unformed: number;
   /** Oldest and newest event time in milliseconds; null without rows or event time. */
   readonly eventTime: { readonly min: number; readonly max: number } | null;
   /** Columns that an amendment added and the source lacks: null in every row. */
@@ -47,6 +50,7 @@ export async function checkOnly(
   request: SourceRequest,
 ): Promise<SourceSummary & { readonly dataset: string; readonly format: SourceFormat }> {
   const { dataset } = await agreementOf(request);
+  demandForms(dataset, request);
   const source = await identifySource(request.input, request.format);
   const nothingSent = { newestEventTime: null, watermark: null };
   const summary = await checkSource(request, dataset, source, nothingSent);
@@ -68,7 +72,8 @@ export async function checkSource(
   const opened = await openSource(sourceOptions(request, dataset, source, 0));
   let times: EventTimes = { newestEventTime, watermark };
   const { absentColumns } = opened;
-  let summary: SourceSummary = { rows: 0, batches: 0, bytes: 0, eventTime: null, absentColumns };
+  const nothing = { rows: 0, batches: 0, bytes: 0, unformed: 0, eventTime: null };
+  let summary: SourceSummary = { ...nothing, absentColumns };
   try {
     for await (const arrowBatch of opened) {
       if (request.signal.aborted) break;
@@ -79,6 +84,7 @@ export async function checkSource(
         rows: summary.rows + rows,
         batches: summary.batches + 1,
         bytes: summary.bytes + bytes.length,
+        unformed: opened.unformed,
         eventTime: union(summary.eventTime, eventTime),
       };
     }
@@ -95,9 +101,19 @@ export function sourceOptions(
   source: KnownSource,
   skipRows: number,
 ): SourceOptions {
-  const { limitRows, batchRows, batchBytes, columns } = request;
+  const { limitRows, batchRows, batchBytes, columns, joinKeys, withoutForm } = request;
   const mapping = columns === undefined ? undefined : parseColumnMapping(columns, dataset);
-  return { dataset, source, columns: mapping, skipRows, limitRows, batchRows, batchBytes };
+  const forms = { joinKeys, withoutForm };
+  return {
+    dataset,
+    source,
+    columns: mapping,
+    skipRows,
+    limitRows,
+    batchRows,
+    batchBytes,
+    ...forms,
+  };
 }
 
 type Range = SourceSummary['eventTime'];

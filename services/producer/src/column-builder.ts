@@ -6,6 +6,7 @@ import {
   digitsOf,
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import { CanonicalTexts, type FormOptions, NO_FORM, textFormOf } from './canonical-texts.ts';
 import {
   type Conversion,
   type CopyRange,
@@ -58,10 +59,23 @@ export class ColumnBuilder {
   readonly #values: TargetArray;
   readonly #valid: Uint8Array;
   readonly #interner: TextInterner | undefined;
+  readonly #canonical: CanonicalTexts | undefined;
+  /** A value without a canonical form is taken for a missing one. */
+  readonly #isUnformedNull: boolean;
   #nulls = 0;
+  #unformed = 0;
 
-  /** @throws ERR_COLUMN_TYPE when the source's type never fits the contract's */
-  constructor(contract: ColumnContract, source: SourceColumn, rowsMax: number, eventTime: boolean) {
+  /**
+   * @throws ERR_COLUMN_TYPE when the source's type never fits the contract's;
+   *   ERR_JOIN_KEY_MISSING, ERR_COLUMN_FORM
+   */
+  constructor(
+    contract: ColumnContract,
+    source: SourceColumn,
+    rowsMax: number,
+    eventTime: boolean,
+    forms: FormOptions,
+  ) {
     this.contract = contract;
     this.#source = source;
     this.#isEventTime = eventTime;
@@ -73,12 +87,22 @@ export class ColumnBuilder {
     this.#values = roomFor(contract.type, rowsMax * this.#words);
     this.#valid = new Uint8Array(rowsMax);
     this.#interner = contract.type === 'utf8' ? new TextInterner() : undefined;
+    const form = textFormOf(contract, forms);
+    const formed = this.#interner;
+    this.#canonical = form && formed ? new CanonicalTexts(form, formed) : undefined;
+    this.#isUnformedNull = forms.withoutForm === 'null' && contract.nullable;
+  }
+
+  /** Rows so far whose value is missing because it had no canonical form. */
+  get unformed(): number {
+    return this.#unformed;
   }
 
   /**
    * Appends range.count rows of the vector at row range.at. `before` counts the source rows before
    * the vector: an error names the row's number, never its value.
-   * @throws ERR_COLUMN_NULL, ERR_EVENT_TIME_MISSING, ERR_COLUMN_TYPE, ERR_SOURCE_MALFORMED
+   * @throws ERR_COLUMN_NULL, ERR_EVENT_TIME_MISSING, ERR_COLUMN_TYPE, ERR_COLUMN_FORM,
+   *   ERR_SOURCE_MALFORMED
    */
   append(vector: SourceVector, range: CopyRange, before: number): void {
     const end = range.from + range.count;
@@ -87,6 +111,7 @@ export class ColumnBuilder {
     if (vector.kind === 'text') this.#intern(vector, range, before);
     else this.#convert(vector, range, before);
     this.#markNulls(vector, range, missing);
+    if (this.#canonical) this.#markUnformed(range);
   }
 
   /** An estimate from above of the Arrow body: padding of each buffer is counted by the caller. */
@@ -109,6 +134,7 @@ export class ColumnBuilder {
 
   clear(): void {
     this.#interner?.clear();
+    this.#canonical?.clear();
     this.#nulls = 0;
   }
 
@@ -132,8 +158,9 @@ export class ColumnBuilder {
     for (let offset = 0; offset < range.count; offset += 1) {
       const row = range.from + offset;
       if (vector.validity !== null && !isValid(vector.validity, row)) continue;
-      const number = vector.intern(row, interner);
-      if (number < 0) {
+      const number = this.#canonical?.intern(vector, row) ?? vector.intern(row, interner);
+      if (number === NO_FORM && !this.#isUnformedNull) throw this.#noFormAt(before + row);
+      if (number === -1) {
         const at = { column: this.contract.name, row: before + row + 1, problem: 'not UTF-8' };
         throw new StrongroomError('ERR_SOURCE_MALFORMED', at);
       }
@@ -153,6 +180,26 @@ export class ColumnBuilder {
       this.#values.fill(0, at * words, (at + 1) * words);
       this.#nulls += 1;
     }
+  }
+
+  /** Numbers of texts are never below zero but where there is none. */
+  #markUnformed({ at, count }: CopyRange): void {
+    for (let row = at; row < at + count; row += 1) {
+      if (this.#values[row] !== NO_FORM) continue;
+      this.#valid[row] = 0;
+      this.#values[row] = 0;
+      this.#nulls += 1;
+      this.#unformed += 1;
+    }
+  }
+
+  #noFormAt(row: number): StrongroomError {
+    const form = this.contract.canonical?.form ?? '';
+    return new StrongroomError('ERR_COLUMN_FORM', {
+      column: this.contract.name,
+      form,
+      row: row + 1,
+    });
   }
 
   #nullAt(row: number): StrongroomError {

@@ -9,6 +9,7 @@ import {
 } from './agreement.ts';
 import { sealGroups } from './batch-groups.ts';
 import { type BatchSource, openSource } from './batch-source.ts';
+import { demandForms } from './canonical-texts.ts';
 import { checkSource, type SourceRequest, sourceOptions } from './check-source.ts';
 import { createDatasetTopic } from './dataset-topic.ts';
 import { agreementFor, checkVersion } from './newest-version.ts';
@@ -36,12 +37,14 @@ export interface PublishRequest extends SourceRequest, StreamRequest {
  * run has begun is finished first, byte for byte, and then the source is read on from where that
  * run was. Stops early, resumably and without an error, when the signal aborts.
  * @throws ERR_CONTRACT_*, ERR_DATASET_UNKNOWN, ERR_IDENTITY_MISMATCH, ERR_STATE_*,
- *   ERR_SOURCE_*, ERR_COLUMN_*, ERR_EVENT_TIME_MISSING, ERR_LATE_ROWS, ERR_BATCH_TOO_LARGE,
+ *   ERR_SOURCE_*, ERR_COLUMN_*, ERR_JOIN_KEY_MISSING, ERR_EVENT_TIME_MISSING, ERR_LATE_ROWS,
+ *   ERR_BATCH_TOO_LARGE,
  *   ERR_DISK_FULL, ERR_LOG_*
  */
 export async function publishBatches(request: PublishRequest): Promise<PublishReport> {
   const agreement = await agreementFor(request);
   checkOwner(agreement, request.identity);
+  demandForms(agreement.dataset, request);
   const chosen = chooseStream(agreement.dataset, request.stream);
   const outbox = await Outbox.open(request.stateFolder, request.outbox);
   try {
@@ -191,6 +194,7 @@ async function sendRest(
     clock: request.clock,
   });
   await sendGroups(groups, destination);
+  destination.tally.unformed(source.unformed);
 }
 
 /** A sealer of its own for every run: its first segment has a fresh secret. */

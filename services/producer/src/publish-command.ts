@@ -9,6 +9,7 @@ import { createMetrics } from '@strongroom/runtime/metrics';
 import { createProgress, type Progress as ProgressBar } from '@strongroom/runtime/progress';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
 import { type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
+import { parseJoinKey } from '@strongroom/sealing/join-key';
 import { checkOnly, type SourceRequest } from './check-source.ts';
 import { readJsonFile } from './json-file.ts';
 import { publishBatches } from './publish-batches.ts';
@@ -23,9 +24,11 @@ type Context = Pick<ServiceContext, 'signal' | 'onShutdown'>;
 export async function runPublish(settings: Settings, context: Context): Promise<void> {
   const signedContract = await readJsonFile(settings.contract);
   const amendments = await Promise.all((settings.amendment ?? []).map(readJsonFile));
+  const keyFiles = await Promise.all((settings.joinKey ?? []).map(readTextFile));
+  const joinKeys = keyFiles.map(parseJoinKey);
   const input = await openInput(settings.source);
   try {
-    const files = { signedContract, amendments };
+    const files = { signedContract, amendments, joinKeys };
     const request = sourceRequest(settings, files, input, context.signal);
     if (settings.dryRun) {
       const summary = await checkOnly(request);
@@ -46,14 +49,24 @@ const EXIT_INTERRUPTED = 130;
 
 function sourceRequest(
   settings: Settings,
-  files: Pick<SourceRequest, 'signedContract' | 'amendments'>,
+  files: Pick<SourceRequest, 'signedContract' | 'amendments' | 'joinKeys'>,
   input: SourceRequest['input'],
   signal: AbortSignal,
 ): SourceRequest {
-  const { dataset, format, columns, batchRows, batchBytes, limitRows } = settings;
+  const { dataset, format, columns, batchRows, batchBytes, limitRows, withoutForm } = settings;
   const rule = { lagMs: settings.watermarkLag, allowLate: settings.allowLate };
   const cut = { batchRows, batchBytes, limitRows };
-  return { ...files, datasetId: dataset, input, format, columns, ...cut, rule, signal };
+  return {
+    ...files,
+    datasetId: dataset,
+    input,
+    format,
+    columns,
+    withoutForm,
+    ...cut,
+    rule,
+    signal,
+  };
 }
 
 async function publish(

@@ -10,6 +10,8 @@ export interface PublishReport {
   /** Read, sealed and sent by this run. */
   readonly rows: number;
   readonly batches: number;
+  /** Values that this run published as missing, because they had no canonical form. */
+  readonly unformed: number;
   /** Bytes of the values of all records that this run sent, those of earlier runs included. */
   readonly bytes: number;
   readonly seconds: number;
@@ -46,6 +48,7 @@ export class Tally {
   #newest: StreamState;
   #bytes = 0;
   #resentRecords = 0;
+  #unformed = 0;
   #rowsExpected: number | undefined;
   #absentColumns: readonly string[] = [];
 
@@ -64,6 +67,10 @@ export class Tally {
 
   lacks(columns: readonly string[]): void {
     this.#absentColumns = columns;
+  }
+
+  unformed(values: number): void {
+    this.#unformed = values;
   }
 
   /** @param again an earlier run had sealed the group */
@@ -90,6 +97,7 @@ export class Tally {
       stream,
       rows: this.#rows,
       batches: point.sequence - this.#start.point.sequence,
+      unformed: this.#unformed,
       bytes: this.#bytes,
       seconds: Math.round(this.#seconds * 1_000) / 1_000,
       resumed,

@@ -31,6 +31,9 @@ export async function passPublished(
   return {
     format: source.format,
     absentColumns: source.absentColumns,
+    get unformed() {
+      return source.unformed;
+    },
     close: () => source.close(),
     [Symbol.asyncIterator]: () => rest,
   };

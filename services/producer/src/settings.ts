@@ -3,6 +3,7 @@ import { CIPHERTEXT_BYTES_MAX, ROWS_PER_BATCH_MAX } from '@strongroom/protocol/l
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
 import { Command, CommanderError, Option } from 'commander';
 import { z } from 'zod';
+import { WITHOUT_FORM } from './canonical-texts.ts';
 import { SOURCE_FORMATS } from './row-reader.ts';
 
 /** What the command line says; the files that it names are read when the work begins. */
@@ -22,6 +23,8 @@ const OptionsSchema = z
     source: text,
     format: z.enum(['auto', ...SOURCE_FORMATS]),
     columns: z.exactOptional(text),
+    joinKey: z.exactOptional(z.array(text)),
+    withoutForm: z.enum(WITHOUT_FORM),
     identity: z.exactOptional(text),
     state: z.exactOptional(text),
     brokers: z.exactOptional(text),
@@ -84,6 +87,12 @@ function createProgram(publish: (options: unknown) => void): Command {
     .requiredOption('--source <path>', 'CSV, Parquet, NDJSON or Arrow file; - for standard input')
     .addOption(new Option('--format <format>').choices(['auto', ...SOURCE_FORMATS]).default('auto'))
     .option('--columns <list>', 'sourceName=contractName,…: renames columns, leaves others out')
+    .option('--join-key <files...>', 'keys by which the contract has columns hashed')
+    .addOption(
+      new Option('--without-form <what>', 'becomes of a value without its canonical form')
+        .choices(WITHOUT_FORM)
+        .default('refuse'),
+    )
     .option('--state <folder>', 'where the stream stands; one for each stream, kept by the owner')
     .addOption(
       new Option('--brokers <list>', 'Kafka bootstrap servers, HOST:PORT,…').env('KAFKA_BROKERS'),

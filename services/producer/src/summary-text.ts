@@ -12,7 +12,7 @@ export function showReport(report: PublishReport, json: boolean): string {
   return [
     `${dataset}: ${count(rows, 'row')} in ${count(batches, 'batch', 'batches')} published`,
     ` (${megabytes(bytes)}, ${seconds.toFixed(1)} s, ${grouped(speed)} rows/s)${again};`,
-    ` ${count(totalRows, 'row')} in all, ${end}${lacking(report)}\n`,
+    ` ${count(totalRows, 'row')} in all, ${end}${unformed(report)}${lacking(report)}\n`,
   ].join('');
 }
 
@@ -24,7 +24,7 @@ export function showSummary(summary: Awaited<ReturnType<typeof checkOnly>>, json
   return [
     `${dataset}: the ${format} source agrees with the contract; ${count(rows, 'row')} in`,
     ` ${count(batches, 'batch', 'batches')} (${megabytes(bytes)}${times}) would be published`,
-    `${lacking(summary)}\n`,
+    `${unformed(summary)}${lacking(summary)}\n`,
   ].join('');
 }
 
@@ -32,6 +32,10 @@ function lacking({ absentColumns }: Pick<PublishReport, 'absentColumns'>): strin
   if (absentColumns.length === 0) return '';
   const names = absentColumns.join(', ');
   return `; the source lacks what an amendment added, null in each row: ${names}`;
+}
+
+function unformed({ unformed: values }: Pick<PublishReport, 'unformed'>): string {
+  return values === 0 ? '' : `; ${count(values, 'value')} without a canonical form left out`;
 }
 
 const grouped = (value: number) => value.toLocaleString('en-US');

@@ -23,14 +23,17 @@ const CLAIMS = [
 ] as const;
 const STAYS_RULES: AnalysisRules = {
   columns: {
-    patient: { contributor: true, joinKey: {} },
+    patient: { contributor: true, joinKey: { matches: 'exact' } },
     ward: { dimension: {} },
     cost: { measure: { functions: ['sum', 'avg'] } },
   },
   minimumContributors: { group: 4, ofOwner: 2 },
 };
 const CLAIMS_RULES: AnalysisRules = {
-  columns: { insured: { contributor: true, joinKey: {} }, tariff: { dimension: {} } },
+  columns: {
+    insured: { contributor: true, joinKey: { matches: 'exact' } },
+    tariff: { dimension: {} },
+  },
 };
 const BY_WARD = 'SELECT ward, count(*) AS n, sum(cost) AS total FROM stays GROUP BY ward';
 
