@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Contract, type Dataset, DatasetSchema } from '@strongroom/protocol/contract';
 import { aggregatesTopic, RECORD_TYPES } from '@strongroom/protocol/record';
 import { awaitTopic } from '@strongroom/record-log/await-topic';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -92,7 +93,7 @@ test('version 1 runs, is amended by all, stops for good, and version 2 runs', as
   await untilResults(first, 1);
 
   // One owner does not sign: no service takes it, and version 1 goes on.
-  const members = { title: 'Visits, amended' };
+  const members = { title: 'Visits, amended', datasets: withColumn(first.agreement.contract) };
   const most = [...LEASED_VISITS_PLAN.owners.slice(0, 2), READER];
   const unsigned = await organisations.amend(organisations, members, most);
   for (const owner of LEASED_VISITS_PLAN.owners) {
@@ -127,11 +128,21 @@ test('version 1 runs, is amended by all, stops for good, and version 2 runs', as
   const again = await startWorker(first, 'worker-shown', shown).done;
   expect(codeOfEnd(again)).toBe('ERR_CONTRACT_SUPERSEDED');
 
-  // Producers begin again under the new id, and every row is counted there once.
+  // Nor when it is shown nothing any more.
+  const forgetful = await startProducer(first, part(2)).done;
+  expect(codeOfEnd(forgetful)).toBe('ERR_CONTRACT_SUPERSEDED');
+
+  // Producers begin again under the new id, and every row is counted there once: files of before
+  // lack the column that was added.
   await organisations.changeOver(agreement);
   const second = await begin(agreement, 'second');
   expect(contractFile(second)).toBe(file);
-  for (const shipment of [north, whole, places]) await publish(second, shipment);
+  for (const shipment of [north, whole]) {
+    const columns = `${shipment.columns},=${ADDED}`;
+    const report = await publish(second, { ...shipment, columns });
+    expect(report['absentColumns']).toEqual([ADDED]);
+  }
+  await publish(second, places);
   const summary = await workerSummary(startWorker(second, 'worker-second', ['--until-complete']));
   expect(summary.rowsCounted).toBe(expectedTotals(ROWS_EACH).rows + PLACES);
   const after = await readAs(second, READER);
@@ -139,6 +150,18 @@ test('version 1 runs, is amended by all, stops for good, and version 2 runs', as
   const totals = jsonLines<VisitsLine>(after.stdout).filter(({ query }) => query === TOTAL);
   expect(sumOf(totals, 'visits')).toBe(expectedTotals(ROWS_EACH).rows);
 });
+
+const ADDED = 'remark';
+
+/** Visits have one more column, which files of before lack. */
+function withColumn({ datasets }: Contract): readonly Dataset[] {
+  const added = { name: ADDED, type: 'utf8', nullable: true, since: 2 };
+  return datasets.map((dataset) =>
+    dataset.eventTime === undefined
+      ? dataset
+      : DatasetSchema.parse({ ...dataset, columns: [...dataset.columns, added] }),
+  );
+}
 
 /** The table of places has so many rows. */
 const PLACES = 7;

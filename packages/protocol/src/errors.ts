@@ -156,7 +156,7 @@ export const ERRORS = {
   ERR_COLUMN_MISSING: halt(
     'every column of the contract is expected in the source',
     'Add the column, or name it with --columns if it was renamed. Only a column that an ' +
-      'amendment added (since) may be absent, and only without --columns.',
+      'amendment added (since) may be absent; --columns says so by =name.',
   ),
   ERR_COLUMN_TYPE: halt(
     'every value is expected to be one of the type that the contract names, exactly',

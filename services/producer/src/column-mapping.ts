@@ -8,8 +8,12 @@ import { StrongroomError } from '@strongroom/protocol/errors';
  */
 export type ColumnMapping = ReadonlyMap<string, string>;
 
+/** Stands for the source's name of a column that it lacks. */
+const ABSENT = '';
+
 /**
- * Parses `sourceName=contractName,…`; a name alone stands for both.
+ * Parses `sourceName=contractName,…`; a name alone stands for both, and `=contractName` says that
+ * the source lacks a column that an amendment added.
  * @returns contract name -> source name
  * @throws ERR_USAGE, ERR_COLUMN_UNKNOWN for a name that the contract lacks
  */
@@ -19,10 +23,12 @@ export function parseColumnMapping(text: string, dataset: Dataset): ColumnMappin
     const at = part.lastIndexOf('=');
     const source = (at < 0 ? part : part.slice(0, at)).trim();
     const contract = part.slice(at + 1).trim();
-    if (source === '' || mapping.has(contract)) {
+    const column = dataset.columns.find(({ name }) => name === contract);
+    const mayLack = at >= 0 && column?.since !== undefined;
+    if ((source === ABSENT && !mayLack) || mapping.has(contract)) {
       throw new StrongroomError('ERR_USAGE', { argument: '--columns', column: contract });
     }
-    if (!dataset.columns.some(({ name }) => name === contract)) {
+    if (!column) {
       throw new StrongroomError('ERR_COLUMN_UNKNOWN', { dataset: dataset.id, column: contract });
     }
     mapping.set(contract, source);
@@ -33,6 +39,12 @@ export function parseColumnMapping(text: string, dataset: Dataset): ColumnMappin
 /** The source's name of every column of the contract, in the contract's order. */
 export function sourceNames(dataset: Dataset, mapping: ColumnMapping | undefined): string[] {
   return dataset.columns.map(({ name }) => mapping?.get(name) ?? name);
+}
+
+/** The dataset without the columns that `--columns` says the source lacks. */
+export function withoutAbsent(dataset: Dataset, mapping: ColumnMapping | undefined): Dataset {
+  const columns = dataset.columns.filter(({ name }) => mapping?.get(name) !== ABSENT);
+  return { ...dataset, columns };
 }
 
 /** The columns of a dataset that a source has, and where. */
@@ -46,7 +58,7 @@ export interface PlacedColumns {
 /**
  * Finds the columns of the contract among those of the source. One that an amendment added
  * (`since`) may be absent: without `--columns` the source has no column that the contract does not
- * name, so no misspelt name can pass for an absent one. With `--columns` nobody could tell.
+ * name, so no misspelt name can pass for an absent one. With `--columns` it has to say so.
  * @param found names of the source's columns, in its order
  * @throws ERR_COLUMN_MISSING, ERR_COLUMN_UNKNOWN, ERR_SOURCE_MALFORMED when a name stands twice
  */
@@ -55,14 +67,15 @@ export function placeColumns(
   mapping: ColumnMapping | undefined,
   found: readonly string[],
 ): PlacedColumns {
-  const wanted = sourceNames(dataset, mapping);
+  const sought = withoutAbsent(dataset, mapping);
+  const wanted = sourceNames(sought, mapping);
   const columns: ColumnContract[] = [];
   const places: number[] = [];
-  for (const [index, column] of dataset.columns.entries()) {
+  for (const [index, column] of sought.columns.entries()) {
     const name = wanted[index] ?? column.name;
     const place = found.indexOf(name);
     if (place < 0 && column.since !== undefined && mapping === undefined) continue;
-    if (place < 0) throw missing(dataset, column, wanted, found);
+    if (place < 0) throw missing(sought, column, wanted, found);
     if (found.indexOf(name, place + 1) >= 0) {
       const facts = { column: column.name, problem: 'named twice' };
       throw new StrongroomError('ERR_SOURCE_MALFORMED', facts);

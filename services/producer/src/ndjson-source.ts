@@ -1,5 +1,5 @@
 import type { ColumnContract, ColumnType, Dataset } from '@strongroom/protocol/contract';
-import { type ColumnMapping, sourceNames } from './column-mapping.ts';
+import { type ColumnMapping, sourceNames, withoutAbsent } from './column-mapping.ts';
 import { textColumn, textMisfit, textTerm } from './csv-source.ts';
 import { DuckDbSession } from './duckdb-session.ts';
 import { FLAGS, refuseFlaggedRows } from './row-flags.ts';
@@ -17,15 +17,16 @@ export async function openNdjson(
   mapping: ColumnMapping | undefined,
   window: RowWindow,
 ): Promise<RowReader> {
-  const columns = dataset.columns.map((column) => textColumn(column, 'json'));
+  // Each line says for itself what it lacks: there, every nullable column may be absent.
+  const present = withoutAbsent(dataset, mapping);
+  const columns = present.columns.map((column) => textColumn(column, 'json'));
   const session = await DuckDbSession.open('ndjson');
-  const sql = query(path, dataset, mapping);
+  const sql = query(path, present, mapping);
   const kinds: SourceKind[] = [...columns.map(({ kind }) => kind), 'int32'];
   return {
-    // Each line says for itself what it lacks: there, every nullable column may be absent.
-    present: dataset,
+    present,
     columns,
-    rows: () => refuseFlaggedRows(session.rows(sql, kinds, window), dataset, window.skip, 'json'),
+    rows: () => refuseFlaggedRows(session.rows(sql, kinds, window), present, window.skip, 'json'),
     close: () => session.close(),
   };
 }

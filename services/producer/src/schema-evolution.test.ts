@@ -186,6 +186,19 @@ describe('a source without the column that an amendment added', () => {
     expect(failure.text).toContain('"column":"added"');
   });
 
+  test('is named by --columns where that leaves other columns out', async () => {
+    const dataset = amended();
+    const csv = fileWith(folder.path, 'said.csv', 'word,m,aded,\na,1,7,x\n');
+    const lines = '{"word":"a","m":1,"aded":7,"":"x"}\n';
+    for (const path of [csv, fileWith(folder.path, 'said.ndjson', lines)]) {
+      const columns = parseColumnMapping('m=n,=added', dataset);
+      expect(rowsOf(await readAll(dataset, path, { columns }))).toEqual([['a', null, 1]]);
+    }
+    for (const text of ['=n', '=added,aded=added', '=none']) {
+      expect(() => parseColumnMapping(text, dataset)).toThrow();
+    }
+  });
+
   test('may not lack a nullable column that was always there', async () => {
     const dataset = datasetOf(['word utf8', 'added int32?', 'n int32']);
     const failure = await failureOf(readAll(dataset, fileWith(folder.path, 'o.csv', OLD)));

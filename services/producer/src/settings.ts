@@ -86,7 +86,10 @@ function createProgram(publish: (options: unknown) => void): Command {
     .option('--identity <file>', "identity file of the dataset's owner")
     .requiredOption('--source <path>', 'CSV, Parquet, NDJSON or Arrow file; - for standard input')
     .addOption(new Option('--format <format>').choices(['auto', ...SOURCE_FORMATS]).default('auto'))
-    .option('--columns <list>', 'sourceName=contractName,…: renames columns, leaves others out')
+    .option(
+      '--columns <list>',
+      'sourceName=contractName,…: renames columns, leaves others out; =contractName: has none',
+    )
     .option('--join-key <files...>', 'keys by which the contract has columns hashed')
     .addOption(
       new Option('--without-form <what>', 'becomes of a value without its canonical form')
