@@ -45,7 +45,7 @@ export async function withControls(
     return { index, values: new Set((rule?.dimension?.values ?? []).map(domainText)) };
   });
   const maximumGroups = rules.limits.maximumGroups ?? Number.POSITIVE_INFINITY;
-  const columns = countColumns(rules, judgement.contributors);
+  const columns = countColumns(rules, judgement);
   const own = { domains, maximumGroups };
   if (columns.length + groupNodes.length === 0) {
     return { sql, top, controls: { firstIndex: null, counts: [], groups: [], ...own } };
@@ -65,21 +65,29 @@ export async function withControls(
 /** For each use of a table with contributors: how many there are, and how many of each owner. */
 function countColumns(
   { limits, relations, hasNoise }: QueryRules,
-  contributors: readonly Contributor[],
+  { contributors, absences }: Pick<Judgement, 'contributors' | 'absences'>,
 ): { text: string; minimum: number }[] {
   const minimum = limits.minimumContributors;
   if (!minimum || hasNoise) return [];
   const ofOwner = minimum.ofOwner ?? 1;
-  const columns = contributors.flatMap(({ relation, value, bits }) => {
-    const text = `count(DISTINCT ${value})`;
+  const counts = ({ relation, value, bits }: Contributor, conditions: readonly string[]) => {
+    const counted = (...more: string[]) => {
+      const all = [...conditions, ...more].join(' AND ');
+      return `count(DISTINCT ${value})${all === '' ? '' : ` FILTER (WHERE ${all})`}`;
+    };
     const owners = relations.get(relation)?.ownerIndexes ?? [];
-    if (owners.length === 1) return [{ text, minimum: Math.max(minimum.group, ofOwner) }];
+    const least = owners.length === 1 ? Math.max(minimum.group, ofOwner) : minimum.group;
     const perOwner = owners.map((index) => ({
-      text: `${text} FILTER (WHERE ((${bits} >> ${index}::UBIGINT) & 1::UBIGINT) <> 0)`,
+      text: counted(`((${bits} >> ${index}::UBIGINT) & 1::UBIGINT) <> 0`),
       minimum: ofOwner,
     }));
-    return [{ text, minimum: minimum.group }, ...(ofOwner > 1 ? perOwner : [])];
-  });
+    const isPerOwner = owners.length !== 1 && ofOwner > 1;
+    return [{ text: counted(), minimum: least }, ...(isPerOwner ? perOwner : [])];
+  };
+  const columns = [
+    ...contributors.flatMap((contributor) => counts(contributor, [])),
+    ...absences.flatMap(({ of, without }) => counts(of, [`${without.value} IS NULL`])),
+  ];
   return columns.map(({ text, ...rest }, index) => ({
     ...rest,
     text: `${text} AS ${quoted(`contributors ${index}`)}`,

@@ -3,6 +3,7 @@ import { type ColumnRule, MEASURE_FUNCTIONS } from '@strongroom/protocol/analysi
 import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
 import type { Problems } from './problems.ts';
 import {
+  type Absence,
   type Column,
   type Contributor,
   columnOf,
@@ -55,6 +56,8 @@ export interface Judgement {
   readonly hidden: ReadonlyMap<TreeNode, readonly string[]>;
   /** Whom the groups of the result are about. */
   readonly contributors: readonly Contributor[];
+  /** Those of them who are counted on their own: another owner has no partner of theirs. */
+  readonly absences: readonly Absence[];
   /** Result columns that may hold these values alone. */
   readonly domains: readonly { readonly index: number; readonly origin: Origin }[];
 }
@@ -74,7 +77,7 @@ export function judgeQuery(top: TreeNode, rules: QueryRules, problems: Problems)
     const rule = 'it is read joined with another owner only';
     problems.add(against(`relation ${alone}`, top, { rule }));
   }
-  return { ...judge.found, contributors: rows.contributors };
+  return { ...judge.found, contributors: rows.contributors, absences: rows.absences };
 }
 
 class Judge {
@@ -86,6 +89,8 @@ class Judge {
   };
   readonly #rules: QueryRules;
   readonly #problems: Problems;
+  /** Contributors of two tables that an equality compares. */
+  readonly #ties: [Contributor, Contributor][] = [];
   #selects = 0;
 
   constructor(rules: QueryRules, problems: Problems) {
@@ -118,7 +123,8 @@ class Judge {
     const contributors = this.#handOn(node, items, scope, number);
     const columns = isInner ? columnsOf(items, scope) : new Map<string, Column>();
     const relations = relationsOf(from.tables);
-    return { columns, contributors, number, relations, unjoined: from.unjoined };
+    const { absences, unjoined } = from;
+    return { columns, contributors, absences, number, relations, unjoined };
   }
 
   #clauses(node: TreeNode, items: readonly TreeNode[], scope: Scope): void {
@@ -160,8 +166,12 @@ class Judge {
     const inner = nodeOf(nodeOf(node['subquery'])['node']);
     const isIn = node['subquery_type'] !== 'EXISTS';
     const rows = this.select(inner, ctes, true, isIn ? [] : scope.tables);
-    this.#refuseUncounted(rows.contributors, node);
-    if (!isIn) return;
+    // What it compares is its only column.
+    this.found.hidden.delete(inner);
+    if (!isIn) {
+      this.#demandCounted(rows.contributors, scope.tables, node);
+      return;
+    }
     this.#walk(node['child'], { kind: 'joined' }, scope);
     const item = nodeOf(listOf(inner['select_list'])[0]);
     const name = textOf(item['alias']) || listOf(item['column_names']).map(textOf).at(-1);
@@ -172,15 +182,40 @@ class Judge {
     this.#walk(column, { kind: 'joined' }, apart);
     const child = nodeOf(node['child']);
     this.#match(columnOf(child, scope).origins, columnOf(column, apart).origins, child);
+    this.#tie(plainOf(child, scope), plainOf(column, apart));
+    this.#demandCounted(table.contributors, scope.tables, node);
   }
 
-  /** Rows that only decide over others leave no trace by which they could be counted. */
-  #refuseUncounted(contributors: readonly Contributor[], node: TreeNode): void {
-    const [uncounted] = this.#counts() ? contributors : [];
-    if (!uncounted) return;
-    const { relation } = uncounted;
-    const rule = 'contributors behind IN, EXISTS, SEMI and ANTI cannot be counted';
-    this.#problems.add(against(`membership in ${relation}`, node, { relation, rule }));
+  /**
+   * Rows that only decide over others leave no trace by which they could be counted. Where they are
+   * compared by the contributor, they are about those of the rows that stay: whoever is counted
+   * there, or nobody.
+   */
+  #demandCounted(behind: readonly Contributor[], tables: readonly Table[], node: TreeNode): void {
+    if (!this.#counts()) return;
+    const staying = new Set(tables.flatMap((each) => each.contributors));
+    for (const contributor of behind) {
+      const { relation } = contributor;
+      const add = (rule: string) =>
+        this.#problems.add(against(`membership in ${relation}`, node, { relation, rule }));
+      const isCounted = this.#ties.some(
+        ([one, other]) => one === contributor && staying.has(other),
+      );
+      if (!isCounted) {
+        add(
+          'contributors behind IN, EXISTS, SEMI and ANTI are compared with those of rows that stay',
+        );
+      }
+      const owners = this.#rules.relations.get(relation)?.owners ?? [];
+      if (owners.length > 1 && (this.#rules.limits.minimumContributors?.ofOwner ?? 1) > 1) {
+        add('of which of its owners a partner is cannot be counted');
+      }
+    }
+  }
+
+  #tie(one: Column | undefined, other: Column | undefined): void {
+    if (!one?.contributor || !other?.contributor) return;
+    this.#ties.push([one.contributor, other.contributor], [other.contributor, one.contributor]);
   }
 
   /** A group outside of a domain is dropped by the value that it shows. */
@@ -195,13 +230,10 @@ class Judge {
     this.#problems.add(against(`column ${plain.column}`, group, { rule }));
   }
 
-  #from(
-    node: TreeNode,
-    ctes: ReadonlyMap<string, Rows>,
-  ): { tables: Table[]; unjoined: Set<string> } {
+  #from(node: TreeNode, ctes: ReadonlyMap<string, Rows>): From {
     if (node['type'] === 'JOIN') return this.#join(node, ctes);
     const table = this.#table(node, ctes);
-    return { tables: [table], unjoined: new Set(table.unjoined) };
+    return { tables: [table], absences: table.absences, unjoined: new Set(table.unjoined) };
   }
 
   #table(node: TreeNode, ctes: ReadonlyMap<string, Rows>): Table {
@@ -227,7 +259,7 @@ class Judge {
     return rules;
   }
 
-  #join(node: TreeNode, ctes: ReadonlyMap<string, Rows>) {
+  #join(node: TreeNode, ctes: ReadonlyMap<string, Rows>): From {
     const left = this.#from(nodeOf(node['left']), ctes);
     const right = this.#from(nodeOf(node['right']), ctes);
     const tables = [...left.tables, ...right.tables];
@@ -236,25 +268,36 @@ class Judge {
       const { query_location } = node;
       const column = { class: 'COLUMN_REF', column_names: [name], query_location };
       this.#walk(column, { kind: 'joined' }, scope);
-      const of = (side: readonly Table[]) => columnOf(column, { ...scope, tables: side }).origins;
-      this.#match(of(left.tables), of(right.tables), node);
+      const of = (side: readonly Table[]) => ({ ...scope, tables: side });
+      const [ofLeft, ofRight] = [of(left.tables), of(right.tables)];
+      this.#match(columnOf(column, ofLeft).origins, columnOf(column, ofRight).origins, node);
+      this.#tie(plainOf(column, ofLeft), plainOf(column, ofRight));
     }
     if (node['condition'] !== null) this.#on(nodeOf(node['condition']), scope);
     // A left join keeps the left rows that nobody else has.
     const kind = textOf(node['join_type']);
     const isSemi = kind === 'SEMI' || kind === 'ANTI';
-    if (isSemi) {
-      this.#refuseUncounted(
-        right.tables.flatMap((each) => each.contributors),
-        node,
-      );
-    }
+    const ofRightSide = right.tables.flatMap((each) => each.contributors);
+    if (isSemi) this.#demandCounted(ofRightSide, left.tables, node);
     const [ofLeft, ofRight] = [relationsOf(left.tables), relationsOf(right.tables)];
     const unjoined = new Set([
       ...[...left.unjoined].filter((each) => !MATCHED.has(kind) || !this.#meets(each, ofRight)),
       ...[...right.unjoined].filter((each) => !this.#meets(each, ofLeft)),
     ]);
-    return { tables: isSemi ? left.tables : tables, unjoined };
+    if (isSemi) return { tables: left.tables, absences: left.absences, unjoined };
+    const absences = [...left.absences, ...right.absences];
+    if (kind === 'LEFT') absences.push(...this.#absencesOf(left.tables, ofRightSide[0]));
+    return { tables, absences, unjoined };
+  }
+
+  /** Whom another owner does not know is an answer about them: no group of it is small. */
+  #absencesOf(left: readonly Table[], without: Contributor | undefined): Absence[] {
+    if (!without) return [];
+    const theirs = new Set([without.relation]);
+    return left
+      .flatMap((each) => each.contributors)
+      .filter(({ relation }) => this.#meets(relation, theirs))
+      .map((of) => ({ of, without }));
   }
 
   /** Whether one of the relations has rows of an owner that the relation has none of. */
@@ -276,7 +319,9 @@ class Judge {
       sides.length > 0 && sides.every((side) => nodeOf(side)['class'] === 'COLUMN_REF');
     if (!isJoin) this.#walk(node, CHOSEN, scope);
     else for (const side of sides) this.#walk(side, { kind: 'joined' }, scope);
-    if (isJoin) this.#matchSides(node, scope);
+    if (!isJoin) return;
+    this.#matchSides(node, scope);
+    this.#tie(plainOf(nodeOf(node['left']), scope), plainOf(nodeOf(node['right']), scope));
   }
 
   #matchSides(node: TreeNode, scope: Scope): void {
@@ -510,6 +555,13 @@ class Judge {
     if (hidden.length > 0) this.found.hidden.set(node, hidden);
     return contributors;
   }
+}
+
+/** What a FROM is, before its select. */
+interface From {
+  readonly tables: readonly Table[];
+  readonly absences: readonly Absence[];
+  readonly unjoined: ReadonlySet<string>;
 }
 
 const CHOSEN: Use = { kind: 'chosen' };

@@ -25,6 +25,13 @@ export interface Contributor {
   readonly bits: string;
 }
 
+/** Contributors whose rows a LEFT join keeps although it found no partner. */
+export interface Absence {
+  readonly of: Contributor;
+  /** Of the table in which there is none; null in these rows. */
+  readonly without: Contributor;
+}
+
 /** What a column of a table holds. */
 export interface Column {
   readonly origins: readonly Origin[];
@@ -38,6 +45,7 @@ export interface Column {
 export interface Rows {
   readonly columns: ReadonlyMap<string, Column>;
   readonly contributors: readonly Contributor[];
+  readonly absences: readonly Absence[];
   /** Of the select, among all of the tree: names its hidden columns. */
   readonly number: number;
   readonly relations: ReadonlySet<string>;
@@ -84,6 +92,7 @@ export function relationTable(relation: string, alias: string, rules: RelationRu
     qualifier: alias.toLowerCase(),
     columns,
     contributors: contributor ? [contributor] : [],
+    absences: [],
     number: 0,
     relations: new Set([relation]),
     unjoined: new Set(rules.joinRequired ? [relation] : []),
@@ -108,7 +117,14 @@ export function innerTable(rows: Rows, alias: string): Table {
     const here = contributor && moved.get(contributor);
     columns.set(name, here ? { ...column, contributor: here } : column);
   }
-  return { ...rows, qualifier: alias.toLowerCase(), columns, contributors: [...moved.values()] };
+  const here = (each: Contributor) => moved.get(each) ?? each;
+  return {
+    ...rows,
+    qualifier: alias.toLowerCase(),
+    columns,
+    contributors: [...moved.values()],
+    absences: rows.absences.map(({ of, without }) => ({ of: here(of), without: here(without) })),
+  };
 }
 
 /** A name that no other column has: where hidden columns are added, no alias may have a space. */

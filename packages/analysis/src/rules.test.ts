@@ -413,6 +413,90 @@ describe('contributors are counted through whatever lies between', () => {
     expect(controls.counts.map(({ minimum }) => minimum)).toEqual([3, 2, 2]);
   });
 
+  const BY_CITY = 'GROUP BY s.city';
+  const VIEWED = 'v.viewer = s.person';
+  const matched = { Oslo: [2, 2, 1] };
+  const unmatched = { Oslo: [1, 0, 1], Rome: [1, 0, 1] };
+  // Of sales: together, of either owner; of views; of sales that nobody viewed, in the same way.
+  const both = { Oslo: [3, 2, 2, 2, 1, 0, 1], Rome: [1, 0, 1, 0, 1, 0, 1] };
+  test.each<[string, string, object]>([
+    ['SEMI', `sales s SEMI JOIN views v ON ${VIEWED} ${BY_CITY}`, matched],
+    ['ANTI', `sales s ANTI JOIN views v ON ${VIEWED} ${BY_CITY}`, unmatched],
+    ['IN', `sales s WHERE s.person IN (SELECT viewer FROM views) ${BY_CITY}`, matched],
+    ['NOT IN', `sales s WHERE s.person NOT IN (SELECT viewer FROM views) ${BY_CITY}`, unmatched],
+    [
+      'IN groups of one person each',
+      `sales s WHERE s.person IN (SELECT viewer FROM views GROUP BY viewer HAVING count(*) > 1)
+        ${BY_CITY}`,
+      { Oslo: [1, 1, 0] },
+    ],
+    [
+      'EXISTS',
+      `sales s WHERE EXISTS (SELECT 1 AS one FROM views v WHERE ${VIEWED}) ${BY_CITY}`,
+      matched,
+    ],
+    [
+      'NOT EXISTS',
+      `sales s WHERE NOT EXISTS (SELECT 1 AS one FROM views v WHERE ${VIEWED}) ${BY_CITY}`,
+      unmatched,
+    ],
+    ['LEFT', `sales s LEFT JOIN views v ON ${VIEWED} ${BY_CITY}`, both],
+    [
+      'LEFT through an inner select',
+      `(SELECT a.city, v.campaign FROM sales a LEFT JOIN views v ON v.viewer = a.person) AS s
+        ${BY_CITY}`,
+      both,
+    ],
+    [
+      'LEFT through inner groups',
+      `(SELECT a.city, a.person, v.viewer FROM sales a LEFT JOIN views v ON v.viewer = a.person
+        GROUP BY a.city, a.person, v.viewer) AS s ${BY_CITY}`,
+      both,
+    ],
+  ])('who has a partner of another owner, and who has none: %s', async (_name, rows, expected) => {
+    const { sql: run, controls } = await check(
+      `SELECT s.city, count(*) AS n FROM ${rows}`,
+      counted,
+    );
+    const found = (await engine.read(run)).getRowsJS();
+    expect(
+      Object.fromEntries(
+        found.map((row) => [String(row[0]), row.slice(controls.firstIndex ?? 0).map(Number)]),
+      ),
+    ).toEqual(expected);
+  });
+
+  const exact = { matches: 'exact' } as const;
+  const byPlace: Plan = {
+    sales: {
+      minimumContributors: { group: 3 },
+      columns: { ...SALES_RULES.columns, city: { joinKey: exact } },
+    },
+    views: { columns: { ...VIEWS_RULES.columns, campaign: { joinKey: exact } } },
+  };
+  const PLACE = 's.city = v.campaign';
+  test.each<[string, Plan, string]>([
+    [`sales s SEMI JOIN views v ON ${PLACE}`, byPlace, 'rows that stay'],
+    [`sales s ANTI JOIN views v ON ${PLACE}`, byPlace, 'rows that stay'],
+    ['sales s WHERE s.city IN (SELECT campaign FROM views)', byPlace, 'rows that stay'],
+    [
+      `sales s WHERE EXISTS (SELECT 1 AS one FROM views v WHERE ${PLACE})`,
+      byPlace,
+      'rows that stay',
+    ],
+    [
+      `sales s SEMI JOIN (SELECT a.viewer FROM views a JOIN views b ON a.campaign = b.campaign) v
+        ON s.person = v.viewer`,
+      byPlace,
+      'rows that stay',
+    ],
+    ['views v SEMI JOIN sales s ON s.person = v.viewer', counted, 'of which of its owners'],
+  ])('or such a query is refused: %s', async (rows, plan, rule) => {
+    const { code, facts } = await refusalOf(`SELECT count(*) AS n FROM ${rows}`, plan);
+    expect(code).toBe('ERR_QUERY_AGAINST_RULES');
+    expect(facts['rule']).toContain(rule);
+  });
+
   test('of both tables of a join', async () => {
     const sql = `SELECT v.campaign, count(*) AS n ${JOIN} GROUP BY v.campaign`;
     const { sql: run, controls } = await check(sql, counted);

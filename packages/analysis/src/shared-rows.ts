@@ -89,6 +89,9 @@ function plainOf(top: TreeNode, query: Query, contract: Contract): TreeNode {
   for (const node of nodesIn(top['where_clause'])) {
     if (isMembership(node)) throw at('IN or EXISTS', node);
   }
+  if (nodeOf(top['from_table'])['type'] === 'JOIN' && boundsKeys(contract, query)) {
+    throw at('a join that bounds the rows of each key');
+  }
   for (const node of nodesIn(top['from_table'])) {
     if (node['type'] === 'SUBQUERY') throw at('a subquery', node);
     const kind = node['join_type'];
@@ -110,6 +113,13 @@ function plainOf(top: TreeNode, query: Query, contract: Contract): TreeNode {
   // The only table needs no name of its own.
   const alone = { ...top, from_table: { ...from, alias: '' } };
   return withoutAliases(alone, columnNames(contract, query), true);
+}
+
+/** In another part of time, or another query, other rows would be left out. */
+function boundsKeys(contract: Contract, query: Query): boolean {
+  return [...rulesOf(contract, query).relations.values()].some(({ columns }) =>
+    [...columns.values()].some(({ joinKey }) => joinKey?.rowsPerKey !== undefined),
+  );
 }
 
 /** What a query groups by, with what an alias or a number stands for in its place. */

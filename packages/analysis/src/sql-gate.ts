@@ -28,6 +28,14 @@ export interface CheckedQuery {
   readonly reads: Judgement['reads'];
   /** Every column that is compared with one of another table. */
   readonly matches: Judgement['matches'];
+  /** Relations of which so many rows of each key are joined at most. */
+  readonly boundedKeys: readonly BoundedKey[];
+}
+
+export interface BoundedKey {
+  readonly relation: string;
+  readonly column: string;
+  readonly rows: number;
 }
 
 /**
@@ -63,7 +71,17 @@ export async function checkQuery(
     const controlled = await withControls(parser, { sql, top }, rules, judgement, groups);
     const { controls, reads, matches } = { ...controlled, ...judgement };
     const columnNames = columnNamesIn(controlled.top);
-    return { query, sql: controlled.sql, groupRowsIndex, columnNames, controls, reads, matches };
+    const boundedKeys = boundedKeysOf(rules, matches);
+    return {
+      query,
+      sql: controlled.sql,
+      groupRowsIndex,
+      columnNames,
+      controls,
+      reads,
+      matches,
+      boundedKeys,
+    };
   } catch (error) {
     // Memory that ran out says nothing about the query, and may be there at the next attempt.
     if (!(error instanceof StrongroomError) || error.code === 'ERR_VAULT_MEMORY') throw error;
@@ -104,6 +122,16 @@ function checkTree(top: TreeNode, contract: Contract, query: Query, problems: Pr
   });
   return index;
 }
+/** With noise the contributor is bounded: a row of one would make room for another's. */
+function boundedKeysOf(rules: QueryRules, matches: Judgement['matches']): BoundedKey[] {
+  const found = new Map<string, BoundedKey>();
+  for (const { relation, column } of rules.hasNoise ? [] : matches.map(({ origin }) => origin)) {
+    const rows = rules.relations.get(relation)?.columns.get(column)?.joinKey?.rowsPerKey;
+    if (rows !== undefined) found.set(`${relation}.${column}`, { relation, column, rows });
+  }
+  return [...found.values()];
+}
+
 function columnsOf(contract: Contract, query: Query): Map<string, 'number' | 'other'> {
   const columns = new Map<string, 'number' | 'other'>();
   const all = query.relations.flatMap((relation) => datasetsOf(contract, relation));

@@ -195,7 +195,10 @@ export class Computation {
   }
 
   async #compute(query: Query, window: TimeWindow | null, seeds: NoiseSeeds): Promise<Disclosable> {
-    if (!query.privacy) return disclose(await this.#aggregator.aggregate(query, window));
+    if (!query.privacy) {
+      const orderKey = seeds.orderKey(query, window);
+      return disclose(await this.#aggregator.aggregate(query, window, orderKey));
+    }
     const progress = this.#of(query.id);
     const { result, totals } = await this.#private.result(query, window, seeds, progress.totals);
     if (totals) progress.totals = totals;

@@ -18,7 +18,7 @@ import { atomsSql, readAtoms, type ToldApart } from './atoms.ts';
 import { Engine } from './engine.ts';
 import { statisticsSql } from './private-sql.ts';
 import type { TypedColumn } from './result-types.ts';
-import { RowStore, type StoredBatch } from './row-store.ts';
+import { type KeyBounds, RowStore, type StoredBatch } from './row-store.ts';
 import { isSessionQuery } from './sessions.ts';
 import type { TimeWindow } from './window.ts';
 
@@ -108,13 +108,23 @@ export class Aggregator {
     await this.#rows.cutSessions(query, { start: first.start, end: last.end });
   }
 
-  /** @throws ERR_QUERY_FAILED, ERR_VAULT_MEMORY, ERR_LIMIT_EXCEEDED */
-  async aggregate(query: Query, window: TimeWindow | null): Promise<Aggregate> {
+  /**
+   * @param orderKey in hex: decides which rows of a join key count, where it has too many
+   * @throws ERR_QUERY_FAILED, ERR_VAULT_MEMORY, ERR_LIMIT_EXCEEDED
+   */
+  async aggregate(query: Query, window: TimeWindow | null, orderKey = ''): Promise<Aggregate> {
     const checked = this.#queries.get(query.id);
     if (!checked || checked.plan) {
       throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
     }
-    const reader = await this.#readWindow(query, window, checked.sql, { AGGREGATE_ROWS_MAX });
+    const bounds = { orderKey, keys: checked.boundedKeys };
+    const reader = await this.#readWindow(
+      query,
+      window,
+      checked.sql,
+      { AGGREGATE_ROWS_MAX },
+      bounds,
+    );
     const { groupRowsIndex, controls, shared } = checked;
     const aggregate = { query, columns: columnsOf(reader), groupRowsIndex, controls };
     return shared ? { ...aggregate, toldApart: await this.#tellApart(query, shared) } : aggregate;
@@ -152,10 +162,11 @@ export class Aggregator {
     window: TimeWindow | null,
     sql: string,
     limits: Readonly<Record<string, number>>,
+    bounds?: KeyBounds,
   ) {
     const facts = { query: query.id };
     const [[limit, maximum] = ['', 0]] = Object.entries(limits);
-    await this.#rows.showWindow(query, window);
+    await this.#rows.showWindow(query, window, bounds);
     const reader = await this.#engine.readUntil(sql, maximum + 1, facts);
     if (reader.currentRowCount <= maximum) return reader;
     throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit, ...facts });
@@ -213,7 +224,8 @@ async function checkTypes(
   let types: readonly DuckDBType[] | undefined;
   try {
     if (isSessionQuery(query)) await rows.cutSessions(query, ANY_WINDOW);
-    await rows.showWindow(query, isSessionQuery(query) ? ANY_WINDOW : null);
+    const bounds = { orderKey: '', keys: checked.boundedKeys };
+    await rows.showWindow(query, isSessionQuery(query) ? ANY_WINDOW : null, bounds);
     const sql = checked.plan ? statisticsSql(checked.plan, '') : checked.sql;
     types = (await engine.read(sql)).columnTypes();
     if (checked.shared) await engine.read(atomsSql(checked.shared, contract));

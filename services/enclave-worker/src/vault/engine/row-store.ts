@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { BOOLEAN, UINTEGER, UTINYINT } from '@duckdb/node-api';
 import { leavesLateRowsOut, querySetOf } from '@strongroom/analysis/query-sets';
 import { OWNER_BIT_COLUMN, ownerIndexOf } from '@strongroom/analysis/rules';
+import type { BoundedKey } from '@strongroom/analysis/sql-gate';
 import type { ColumnContract, Contract, Dataset, Query } from '@strongroom/protocol/contract';
 import { datasetOf, datasetsOf } from '@strongroom/protocol/contract';
 import type { DatasetId, QueryId } from '@strongroom/protocol/fields';
@@ -113,13 +114,19 @@ export class RowStore {
   }
 
   /** Makes each relation of a query the rows of its datasets that lie in the window. */
-  async showWindow(query: Query, window: TimeWindow | null): Promise<void> {
+  async showWindow(
+    query: Query,
+    window: TimeWindow | null,
+    { orderKey, keys }: KeyBounds = NO_BOUNDS,
+  ): Promise<void> {
     for (const relation of query.relations) {
+      const bounded = keys.filter((each) => each.relation === relation);
       const parts = datasetsOf(this.#contract, relation).map(({ id }) => {
         const columns = this.#table(id).columns.map(({ name }) => `r.${quote(name)}`);
         const sessions = this.#sessionInput(query, id) ? [SESSION_SELECTION] : [];
         const all = [...columns, ...sessions, ...this.#ownerBit(id)];
-        return `SELECT ${all.join(', ')} ${this.#rowsOf(query, id, window)}`;
+        const rows = `SELECT ${all.join(', ')} ${this.#rowsOf(query, id, window)}`;
+        return bounded.reduce((sql, each) => boundedRows(sql, each, orderKey), rows);
       });
       const view = `CREATE OR REPLACE VIEW ${quote(relation)} AS ${parts.join(' UNION ALL ')}`;
       await this.#engine.run(view);
@@ -211,6 +218,24 @@ export interface StoredBatch {
 
 /** By query, for those that leave late rows out: the batch's rows with an earlier time. */
 export type LateBelow = ReadonlyMap<QueryId, number>;
+
+/** Rows of each key that are shown, those first that a secret order says. */
+export interface KeyBounds {
+  /** In hex. */
+  readonly orderKey: string;
+  readonly keys: readonly BoundedKey[];
+}
+
+const NO_BOUNDS: KeyBounds = { orderKey: '', keys: [] };
+
+/** Of each owner's rows by themselves: nobody's keys crowd out another's. No key has no partner. */
+function boundedRows(rows: string, { column, rows: most }: BoundedKey, orderKey: string): string {
+  const key = quote(column);
+  const hash = `sha256(concat_ws(chr(31), '${orderKey}', k::VARCHAR))`;
+  return `SELECT * EXCLUDE ("row rank") FROM (
+    SELECT *, row_number() OVER (PARTITION BY ${key} ORDER BY ${hash}, k) AS "row rank"
+    FROM (${rows}) k) WHERE "row rank" <= ${most} OR ${key} IS NULL`;
+}
 
 interface StoredTable {
   readonly columns: readonly ColumnContract[];
