@@ -51,13 +51,15 @@ export function cellsToShow(
   // One that was withheld for what others told as well may be shown, once they are withheld.
   const rest = [...candidates].filter((cell) => !shown.has(cell));
   rest.sort((one, other) => (sizes.get(other) ?? 0) - (sizes.get(one) ?? 0) || one - other);
-  for (const cell of rest.slice(0, CELLS_TRIED_AGAIN)) {
+  for (const cell of atoms.length > ATOMS_TRIED_AGAIN ? [] : rest.slice(0, CELLS_TRIED_AGAIN)) {
     if (cellsToWithhold(counters, new Set([...shown, cell]), sizes)?.size === 0) shown.add(cell);
   }
   return shown;
 }
 
+/** Each costs as much as a round: worth it where there are few. */
 const CELLS_TRIED_AGAIN = 8;
+const ATOMS_TRIED_AGAIN = 2_000;
 
 /** What one counter counts. */
 interface Counter {
@@ -163,6 +165,7 @@ function cellsToWithhold(
 ): ReadonlySet<number> | undefined {
   const withheld = new Set<number>();
   for (const { atoms, cells, small } of counters) {
+    if (small.length === 0) continue;
     const known = spacesOf(cells, shown);
     if (!known) return undefined;
     for (const tellers of combinationsIn(known, small, atoms.length)) {

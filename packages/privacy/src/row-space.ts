@@ -63,8 +63,8 @@ export class RowSpace {
 
   /** Takes rows away until no pivot of any is left; a row holds pivots of later rows alone. */
   #reduce(row: Combination): void {
-    const pending: number[] = [];
-    for (const column of row.entries.keys()) this.#remember(pending, column);
+    const pending = [...row.entries.keys()].flatMap((column) => this.#pivots.get(column) ?? []);
+    pending.sort((one, other) => other - one);
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
       const found = this.#rows[next];
       const factor = found && row.entries.get(found.pivot);

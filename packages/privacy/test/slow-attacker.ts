@@ -13,17 +13,24 @@ export interface Table {
 /** A set of too few whose sum is a combination of those that are shown; undefined: there is none. */
 export function derives(table: Table, shown: ReadonlySet<number>): string | undefined {
   const atoms = table.atoms.filter(({ people }) => people.length > 0);
-  const rows = [...shown].map((cell) => atoms.map(({ cells }) => (cells.includes(cell) ? 1n : 0n)));
+  const rows = [...shown].map((cell) => atoms.map(({ cells }) => cells.includes(cell)));
   for (const set of setsOf(atoms)) {
     const people = new Set(atoms.flatMap((atom, at) => (set[at] ? atom.people : [])));
     const rowCount = atoms.reduce((sum, atom, at) => sum + (set[at] ? atom.people.length : 0), 0);
     const isFew = (count: number) => count > 0 && count < table.minimum;
     if (!isFew(people.size) && !isFew(rowCount)) continue;
-    if (rankOf(rows) === rankOf([...rows, set.map((isIn) => (isIn ? 1n : 0n))])) {
-      return JSON.stringify(set);
-    }
+    if (isCombination(rows, set)) return JSON.stringify(set);
   }
   return undefined;
+}
+
+/** Whether a sum over a set is a combination of sums over others, with any fractions. */
+export function isCombination(
+  others: readonly (readonly boolean[])[],
+  set: readonly boolean[],
+): boolean {
+  const row = (each: readonly boolean[]) => each.map((isIn) => (isIn ? 1n : 0n));
+  return rankOf(others.map(row)) === rankOf([...others, set].map(row));
 }
 
 /** Atoms, cells, parts that some queries tell apart, and differences of cells in one another. */

@@ -121,6 +121,26 @@ describe('a debit', () => {
     expect(ledger.accounts(contract)).toMatchObject([{ spent: { rho: '2' }, debits: 2 }]);
   });
 
+  test('of the same rows by another query or version is another one, of the same account', () => {
+    const amended = ContractIdSchema.parse('c1'.repeat(32));
+    const shared = openLedger(log, log.all(), { lineageOf: () => contract });
+    shared.setBudgets(contract, [{ dataset: flights, limit: { rho: '2.5' } }], 'ada');
+    const asked = debitOf(0, { rho: '1' });
+    const others = [{ query: 'renamed' }, { contract: amended }, {}].map((other) =>
+      DebitSchema.parse({ ...asked, ...other }),
+    );
+    shared.debit(asked, 'worker');
+    const [renamed, version, again] = others.map((each) =>
+      refusal(() => shared.debit(each, 'worker')),
+    );
+    expect([typeof renamed, version, typeof again]).toEqual([
+      'number',
+      'ERR_BUDGET_EXHAUSTED',
+      'number',
+    ]);
+    expect(shared.accounts(amended)).toMatchObject([{ spent: { rho: '2' }, debits: 2 }]);
+  });
+
   test('of several datasets is whole or not at all', () => {
     budget({ rho: '5' });
     budget({ rho: '1' }, DatasetIdSchema.parse('strikes'));
