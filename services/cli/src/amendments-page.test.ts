@@ -77,6 +77,9 @@ async function edit(): Promise<void> {
   draft.parties[0].readingKey = draft.parties[2].readingKey;
   draft.datasets[0].columns[1].type = 'int64';
   draft.datasets[1].columns[1].type = 'int64';
+  for (const { columns } of draft.datasets) {
+    columns.push({ name: 'gate', type: 'utf8', nullable: true });
+  }
   await write('edited.json', draft);
 }
 
@@ -107,6 +110,10 @@ test('every command of the page does what it says', async () => {
     expect(shown(verb)).toContain('minimum group of query daily-delay falls from 20 to 10 rows');
     expect(shown(verb)).toContain('lets north see results of query daily-delay, for every day');
     expect(shown(verb)).toContain('column delay of dataset flights-north becomes "int64"');
+    expect(shown(verb)).toContain(
+      'adds column gate of dataset flights-north: utf8, which may be missing, ' +
+        'also in sources without the column',
+    );
   }
   expect(shown('contract review')).toContain('still to be signed by: north, south, authority');
   expect(shown('contract verify')).toContain('version 2, all of them chained and signed');
