@@ -127,7 +127,8 @@ test.each(SEEDS)('seed %i: whoever asks again gets its own answer and no other',
   await log.createTopics(topics);
   // The worker's clock runs ahead with each round, so that its allowance is not what is tested.
   const clock = { at: 0, monotonic: () => clock.at };
-  const life = { contractId, vault: await createVault() } as unknown as Life;
+  const vault = await createVault();
+  const life = { contract: { tickMs: 0 }, contractId, vault } as unknown as Life;
   const options = {
     namespace: '',
     evidence: new EvidenceDesk(clock, createMetrics('worker')),

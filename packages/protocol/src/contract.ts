@@ -37,6 +37,7 @@ import {
   PARTITIONS_MAX,
   QUERIES_MAX,
   RESULT_BYTES_MIN,
+  RESULT_TICK_MS_MAX,
   SQL_CHARACTERS_MAX,
   STREAMS_MAX,
   STREAMS_PER_DATASET_MAX,
@@ -243,6 +244,11 @@ export const ContractSchema = z.strictObject({
   parties: z.array(PartySchema).min(2).max(PARTIES_MAX),
   datasets: z.array(DatasetSchema).min(1).max(DATASETS_MAX),
   queries: z.array(QuerySchema).min(1).max(QUERIES_MAX),
+  /**
+   * Results leave a multiple of so many milliseconds after what completed them was read, so that
+   * nobody sees how long they took; 0: at once. Default: RESULT_TICK_MS_DEFAULT.
+   */
+  tickMs: z.exactOptional(z.int().min(0).max(RESULT_TICK_MS_MAX)),
   enclave: EnclaveSchema,
 });
 export type Contract = z.infer<typeof ContractSchema>;

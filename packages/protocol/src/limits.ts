@@ -161,6 +161,10 @@ export const CELL_ATOMS_MAX = 100_000;
 export const CELL_STEPS_MAX = 5_000_000;
 /** Each takes at least one cell away. */
 export const CELL_ROUNDS_MAX = 64;
+/** Results leave at multiples of so much behind what completed them, if a contract says nothing. */
+export const RESULT_TICK_MS_DEFAULT = 100;
+/** Longer, and a worker that waits would look like one that stands still. */
+export const RESULT_TICK_MS_MAX = 60_000;
 /** Of one dimension, as an analysis rule lists them. */
 export const DOMAIN_VALUES_MAX = 1_024;
 

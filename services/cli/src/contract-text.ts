@@ -8,6 +8,7 @@ import {
 } from '@strongroom/protocol/contract';
 import { ENCLAVE_DEMANDS } from '@strongroom/protocol/enclave-demands';
 import { agreementOf } from '@strongroom/protocol/guards';
+import { RESULT_TICK_MS_DEFAULT } from '@strongroom/protocol/limits';
 import { printable } from '@strongroom/runtime/printable';
 import type { ReadContract, SignatureState } from '@strongroom/sealing/verify';
 
@@ -27,11 +28,19 @@ export function contractText(
     `purpose: ${contract.purpose}`,
     ...section('Parties', partyLines(contract, signatures)),
     ...section('Datasets', datasetLines(contract)),
-    ...section('What leaves the enclave, and to whom', contract.queries.flatMap(queryLines)),
+    ...section('What leaves the enclave, and to whom', [
+      ...contract.queries.flatMap(queryLines),
+      tickText(contract),
+    ]),
     ...section('Enclave', enclaveLines(contract)),
   ]
     .map(printable)
     .join('\n');
+}
+
+function tickText({ tickMs = RESULT_TICK_MS_DEFAULT }: Contract): string {
+  if (tickMs === 0) return 'results leave at once: HOW LONG THEY TOOK IS SEEN';
+  return `results leave at multiples of ${tickMs} ms after what completed them`;
 }
 
 function section(title: string, lines: readonly string[]): string[] {

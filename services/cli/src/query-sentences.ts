@@ -1,4 +1,5 @@
 import type { Contract, Query } from '@strongroom/protocol/contract';
+import { RESULT_TICK_MS_DEFAULT } from '@strongroom/protocol/limits';
 import {
   allOf,
   changing,
@@ -35,6 +36,7 @@ export const QUERY_SENTENCES: readonly SentenceRule[] = [
   ],
   ['queries/*/disclosure/resultBytes', resultSize],
   ['queries/*/disclosure/differences', differences],
+  ['tickMs', tick],
   ['queries/*/privacy', noise],
   ['queries/*/privacy/**', noiseMember],
 ];
@@ -75,6 +77,11 @@ function resultSize(at: Found): Sentence {
   if (turn(at) === 'added') return tightening(`all ${of} have one size: ${at.after} bytes`);
   if (turn(at) === 'changed') return changing(`all ${of} have another size: ${fromTo(at)} bytes`);
   return revealing(`the size of ${of} tells roughly how many groups there are`);
+}
+
+function tick(at: Found): Sentence {
+  const text = `results leave at another tick: ${fromTo(at)} ms after what completes them`;
+  return rises(at, RESULT_TICK_MS_DEFAULT) ? tightening(text) : revealing(text);
 }
 
 function relation({ names: [id, table], old, now, ...at }: Found): Sentence {

@@ -1,4 +1,12 @@
 import type { LogEntry } from '@strongroom/record-log/log';
+import { type Clock, systemClock } from '@strongroom/runtime/clock';
+
+interface EntryGroup {
+  readonly dataset: string;
+  readonly entries: LogEntry[];
+  /** When the first of them came, by the monotonic clock. */
+  readonly since: number;
+}
 
 /**
  * Entries on their way from the log to the vault, by dataset. One side adds and is held back when
@@ -6,17 +14,23 @@ import type { LogEntry } from '@strongroom/record-log/log';
  * for many.
  */
 export class EntryQueue {
-  readonly #waiting = new Map<string, LogEntry[]>();
+  readonly #waiting = new Map<string, { readonly entries: LogEntry[]; readonly since: number }>();
+  readonly #clock: Pick<Clock, 'monotonic'>;
   #bytes = 0;
   #isClosed = false;
   #wake: () => void = () => undefined;
   #changed = this.#nextChange();
 
+  constructor(clock: Pick<Clock, 'monotonic'> = systemClock) {
+    this.#clock = clock;
+  }
+
   /** Resolves when there is room for more. */
   async add(dataset: string, entries: readonly LogEntry[]): Promise<void> {
-    const waiting = this.#waiting.get(dataset) ?? [];
+    const since = this.#clock.monotonic();
+    const waiting = this.#waiting.get(dataset) ?? { entries: [], since };
     // One by one: a log may give a hundred thousand, which are too many arguments of one call.
-    for (const entry of entries) waiting.push(entry);
+    for (const entry of entries) waiting.entries.push(entry);
     this.#waiting.set(dataset, waiting);
     this.#bytes += bytesOf(entries);
     this.#signal();
@@ -30,7 +44,7 @@ export class EntryQueue {
   }
 
   /** The next group of one dataset, or undefined when the queue was closed and is empty. */
-  async take(): Promise<{ dataset: string; entries: LogEntry[] } | undefined> {
+  async take(): Promise<EntryGroup | undefined> {
     for (;;) {
       const group = this.#takeNow();
       if (group || this.#isClosed) return group;
@@ -38,20 +52,22 @@ export class EntryQueue {
     }
   }
 
-  #takeNow(): { dataset: string; entries: LogEntry[] } | undefined {
-    const [dataset, waiting] = this.#fullest();
-    if (!waiting) return undefined;
+  #takeNow(): EntryGroup | undefined {
+    const fullest = this.#fullest();
+    if (!fullest) return undefined;
+    const { dataset, since, entries: waiting } = fullest;
     const entries = waiting.splice(0, groupLength(waiting));
     if (waiting.length === 0) this.#waiting.delete(dataset);
     this.#bytes -= bytesOf(entries);
     this.#signal();
-    return { dataset, entries };
+    return { dataset, entries, since };
   }
 
-  #fullest(): [string, LogEntry[] | undefined] {
-    let fullest: [string, LogEntry[] | undefined] = ['', undefined];
+  #fullest(): EntryGroup | undefined {
+    let fullest: EntryGroup | undefined;
     for (const [dataset, waiting] of this.#waiting) {
-      if (waiting.length > (fullest[1]?.length ?? 0)) fullest = [dataset, waiting];
+      const isFuller = waiting.entries.length > (fullest?.entries.length ?? 0);
+      if (isFuller) fullest = { dataset, ...waiting };
     }
     return fullest;
   }

@@ -73,7 +73,7 @@ class World {
         return platform.launch({ image: [new Uint8Array(1)], hostData: new Uint8Array(32) });
       },
     };
-    const life = { contractId, vault } as unknown as Life;
+    const life = { contract: { tickMs: 0 }, contractId, vault } as unknown as Life;
     return answeringChallenges(life, 0, options as unknown as WorkerOptions, work);
   }
 

@@ -20,6 +20,7 @@ import type { LogEntry, RecordLog, TopicToCreate } from '@strongroom/record-log/
 import type { Answerer } from './evidence-desk.ts';
 import type { Life, WorkerOptions } from './life.ts';
 import { collectEvidence } from './quote.ts';
+import { tickMsOf } from './tick.ts';
 
 /**
  * Evidence on demand beside the computation: a connection of its own to the log, plain appends
@@ -62,10 +63,11 @@ export async function answeringChallenges<Result>(
   }
 }
 
-function answererOf({ contractId, vault }: Life, options: WorkerOptions): Answerer {
+function answererOf({ contract, contractId, vault }: Life, options: WorkerOptions): Answerer {
   let platform: Platform | undefined;
   return {
     contractId,
+    tickMs: tickMsOf(contract),
     async answer({ nonce }: EvidenceChallenge): Promise<EvidenceAnswer> {
       const { answer } = await vault.request('evidence', { nonce });
       platform ??= await options.platformFor(contractId);

@@ -4,10 +4,13 @@ import type { ContractId } from '@strongroom/protocol/fields';
 import { ANSWERS_PER_MINUTE_MAX, CHALLENGES_WAITING_MAX } from '@strongroom/protocol/limits';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { Metrics } from '@strongroom/runtime/metrics';
+import { Tick } from './tick.ts';
 
 /** Who answers while a life of the worker lasts. */
 export interface Answerer {
   readonly contractId: ContractId;
+  /** An answer waits until the vault has time: when it comes would tell how busy it was. */
+  readonly tickMs: number;
   answer(challenge: EvidenceChallenge): Promise<EvidenceAnswer>;
 }
 
@@ -20,12 +23,14 @@ export type Way = 'http' | 'log';
  */
 export class EvidenceDesk {
   readonly allowances: Readonly<Record<Way, Allowance>>;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #counter: ReturnType<Metrics['counter']>;
   #answerer: Answerer | undefined;
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(clock: Pick<Clock, 'monotonic'>, metrics: Metrics) {
+    this.#clock = clock;
     this.allowances = { http: new Allowance(clock), log: new Allowance(clock) };
     this.#counter = metrics.counter(
       'strongroom_worker_challenges_total',
@@ -48,8 +53,10 @@ export class EvidenceDesk {
 
   /** @throws ERR_EVIDENCE_UNANSWERED, ERR_CONTRACT_MISMATCH, ERR_CHALLENGE_LIMIT, ERR_PLATFORM_* */
   async answer(way: Way, challenge: EvidenceChallenge): Promise<EvidenceAnswer> {
+    const tick = new Tick(this.#answerer?.tickMs ?? 0, this.#clock.monotonic(), this.#clock);
     try {
       const answer = await this.#queue(challenge);
+      await tick.next();
       this.count(way, 'answered');
       return answer;
     } catch (error) {

@@ -8,6 +8,7 @@ import { commit, type Life, type WorkerOptions } from './life.ts';
 import { QuarantineOutbox } from './quarantine.ts';
 import { ReadPlaces } from './read-places.ts';
 import type { Part } from './suspects.ts';
+import { Tick, tickMsOf } from './tick.ts';
 import type { EntryOutcome, StreamProgress } from './vault/door.ts';
 import { type Watched, watchProgress } from './watchdog.ts';
 
@@ -42,7 +43,7 @@ export async function runFlow(life: Life, flow: Flow, options: WorkerOptions): P
   await state.closeWindows();
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal, life.leases.lost]);
-  const queue = new EntryQueue();
+  const queue = new EntryQueue(options.clock);
   signal.addEventListener('abort', () => queue.close(), { once: true });
   if (signal.aborted || state.isComplete) stop.abort();
   const tasks = [
@@ -117,7 +118,7 @@ async function serveAll(queue: EntryQueue, state: FlowState, stop: () => void): 
         const answered = state.accept(group.dataset, part);
         answered.catch(() => undefined);
         handled = handled.then(async () => {
-          await state.handle(part.entries, await answered);
+          await state.handle(part.entries, await answered, group.since);
           if (state.isComplete) stop();
         });
         handled.catch(stop);
@@ -196,14 +197,19 @@ class FlowState {
     }
   }
 
-  async handle(entries: readonly LogEntry[], outcomes: readonly EntryOutcome[]): Promise<void> {
+  /** @param since when the entries came, by the monotonic clock */
+  async handle(
+    entries: readonly LogEntry[],
+    outcomes: readonly EntryOutcome[],
+    since: number,
+  ): Promise<void> {
     const { tally, clock } = this.#options;
     this.#lastEntry = clock.monotonic();
     tally.count(outcomes);
     this.#report(entries, outcomes);
     await this.#quarantine.flush();
     const mayClose = outcomes.some(({ kind }) => CLOSING.has(kind)) || this.#misses();
-    if (mayClose) await this.closeWindows();
+    if (mayClose) await this.closeWindows(since);
   }
 
   #report(entries: readonly LogEntry[], outcomes: readonly EntryOutcome[]): void {
@@ -214,11 +220,17 @@ class FlowState {
     }
   }
 
-  /** Closes what is complete, in as many transactions as it takes. */
-  async closeWindows(): Promise<void> {
-    const { tally, logger } = this.#options;
+  /**
+   * Closes what is complete, in as many transactions as it takes, each at a tick of its own: before
+   * it is prepared, since the log shows that, and before an owner is asked.
+   * @param since when that came which completed it
+   */
+  async closeWindows(since = this.#options.clock.monotonic()): Promise<void> {
+    const { tally, logger, clock } = this.#options;
+    const tick = new Tick(tickMsOf(this.#life.contract), since, clock);
     for (let more = true; more; ) {
       const closed = await this.#life.vault.request('close', {});
+      if (closed.records.length > 0) await tick.next();
       await this.#commit(closed);
       const { answer } = closed;
       tally.close(answer, this.#life.epoch);
