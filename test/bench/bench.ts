@@ -4,6 +4,7 @@ import { benchAttestation } from './attestation.ts';
 import { benchKeyRelease } from './key-release.ts';
 import type { Measured } from './measured.ts';
 import { benchPipeline } from './pipeline.ts';
+import { benchScan } from './scan.ts';
 import { benchSealing } from './sealing.ts';
 import { benchWindows } from './windows.ts';
 
@@ -21,8 +22,8 @@ const { values } = parseArgs({
 if (values.help) {
   process.stdout.write(`npm run bench -- [--rows N] [--only NAME] [--json]
 
-  --only NAME  attestation, sealing, key-release, windows or pipeline
-  --rows N  use the first N of the 3,000,000 flights in the pipeline
+  --only NAME  attestation, sealing, key-release, windows, scan or pipeline
+  --rows N  of the 3,000,000 flights in the pipeline; of the 10,000,000 orders in the scan
   --json    one JSON line a comparison: {name, ours, baseline, ratio, unit}
 `);
 } else {
@@ -32,6 +33,7 @@ if (values.help) {
   if (wanted('sealing')) show(await benchSealing());
   if (wanted('key-release')) show(await benchKeyRelease());
   if (wanted('windows')) show(await benchWindows());
+  if (wanted('scan')) show(await benchScan(rows));
   if (wanted('pipeline')) show(await benchPipeline(rows));
 }
 

@@ -1,27 +1,18 @@
-import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '@strongroom/record-log/free-port';
-import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
-import { findKafka } from '@strongroom/testkit/find-kafka';
 import { demoPlan } from '../demo/contract.ts';
 import { demoShipments } from '../demo/main-job.ts';
 import { splitSources } from '../demo/sources.ts';
-import { prepareFolders, setUp } from '../deployment/organisations.ts';
+import { setUp } from '../deployment/organisations.ts';
 import {
-  contractFile,
   type Deployment,
-  jsonLines,
   prepareTopics,
   publish,
   type Shipment,
-  startWorker,
-  succeeded,
   workerSummary,
 } from '../deployment/pipeline.ts';
-import { Processes, type RunningProcess } from '../deployment/processes.ts';
 import { say } from '../deployment/terminal.ts';
 import type { Measured } from './measured.ts';
+import { publishTwin, readyTwin, readyWorker, twinSummary, withKafka } from './worlds.ts';
 
 /**
  * The whole pipeline against its plaintext twin: from the start of the producers, with the worker
@@ -31,13 +22,7 @@ import type { Measured } from './measured.ts';
 const ROUNDS = 3;
 
 export async function benchPipeline(rowsMax: number | undefined): Promise<Measured[]> {
-  const root = path.resolve(import.meta.dirname, '../..');
-  const folders = await prepareFolders(path.join(root, '.strongroom', `bench-${process.pid}`));
-  const processes = new Processes(folders.logs);
-  const kafka = await findKafka({ folder: path.join(folders.run, 'kafka'), onProgress: say });
-  const { brokers } = kafka;
-  const log = await connectKafkaLog({ brokers: brokers.split(','), clientId: 'bench' });
-  try {
+  return await withKafka('bench', async ({ folders, processes, log, brokers }) => {
     const sources = await splitSources(path.join(folders.run, 'owners'), rowsMax);
     const agreement = await setUp(processes, folders, demoPlan(false));
     const deployment = { processes, folders, agreement, log, brokers };
@@ -55,27 +40,12 @@ export async function benchPipeline(rowsMax: number | undefined): Promise<Measur
     }
     sayWhereTimeGoes(processes.cpuSeconds());
     return compare(sources.rows, bytes, seconds);
-  } finally {
-    await processes.stopAll();
-    await log.close();
-    await kafka.stop();
-    await rm(folders.run, { recursive: true, force: true });
-  }
+  });
 }
 
 async function runOurs(deployment: Deployment, shipments: readonly Shipment[]) {
   await prepareTopics(deployment);
-  const port = await freePort();
-  const worker = startWorker(deployment, `worker-${deployment.namespace}`, [
-    ...['--until-complete', '--port', `${port}`],
-  ]);
-  await until(worker, async () => {
-    const url = `http://127.0.0.1:${port}/readyz`;
-    return await fetch(url).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  });
+  const worker = await readyWorker(deployment);
   const began = performance.now();
   await Promise.all(shipments.map((shipment) => publish(deployment, shipment)));
   const { rowsCounted } = await workerSummary(worker);
@@ -84,35 +54,12 @@ async function runOurs(deployment: Deployment, shipments: readonly Shipment[]) {
 
 async function runTwin(deployment: Deployment, shipments: readonly Shipment[]) {
   await prepareTopics(deployment);
-  const { processes, folders, brokers, namespace = '' } = deployment;
-  const where = ['--contract', contractFile(deployment), '--brokers', brokers];
-  const common = [...where, '--namespace', namespace];
-  const name = `worker-${namespace}`;
-  const worker = processes.start(name, 'test/bench/twin-worker.ts', common);
-  const output = path.join(folders.logs, `${name}.stdout.log`);
-  await until(worker, async () => (await readFile(output, 'utf8')).includes('ready'));
+  const worker = await readyTwin(deployment);
   const began = performance.now();
-  const producers = shipments.map(async ({ dataset, source, columns }) => {
-    const what = ['--dataset', dataset, '--source', source, '--columns', columns];
-    const args = [...common, ...what];
-    const started = processes.start(`twin-${dataset}`, 'test/bench/twin-producer.ts', args);
-    return jsonLines<{ bytes: number }>((await succeeded(started)).stdout)[0]?.bytes ?? 0;
-  });
-  const sizes = await Promise.all(producers);
-  const [summary] = jsonLines<{ rows: number }>((await succeeded(worker)).stdout);
+  const sizes = await Promise.all(shipments.map((shipment) => publishTwin(deployment, shipment)));
+  const rows = await twinSummary(worker);
   const seconds = (performance.now() - began) / 1_000;
-  return { rows: summary?.rows ?? 0, seconds, bytes: sizes.reduce((sum, size) => sum + size, 0) };
-}
-
-async function until(worker: RunningProcess, isReady: () => Promise<boolean>): Promise<void> {
-  let ended = false;
-  void worker.done.finally(() => {
-    ended = true;
-  });
-  while (!(await isReady().catch(() => false))) {
-    if (ended) await succeeded(worker);
-    await sleep(50);
-  }
+  return { rows, seconds, bytes: sizes.reduce((sum, size) => sum + size, 0) };
 }
 
 /** Processor seconds a round, of those who take part in it. */

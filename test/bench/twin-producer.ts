@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { datasetOf } from '@strongroom/protocol/contract';
+import { ROWS_PER_BATCH_DEFAULT } from '@strongroom/protocol/limits';
 import { datasetTopic } from '@strongroom/protocol/record';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { LogRecord } from '@strongroom/record-log/log';
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     dataset: { type: 'string', default: '' },
     source: { type: 'string', default: '' },
     columns: { type: 'string', default: '' },
+    'batch-rows': { type: 'string', default: `${ROWS_PER_BATCH_DEFAULT}` },
   },
 });
 
@@ -38,6 +40,7 @@ const source = await openSource({
   dataset,
   source: await identifySource(await openInput(values.source), 'auto'),
   columns: parseColumnMapping(values.columns, dataset),
+  batchRows: Number(values['batch-rows']),
 });
 let sending: Promise<void> = Promise.resolve();
 let group: LogRecord[] = [];
