@@ -5,9 +5,11 @@ import {
   GROUPS,
   type Mechanism,
   neighbours,
+  type Score,
   type Trials,
   WINDOWS,
 } from '../test/empirical-epsilon.ts';
+import { EXACT } from '../test/statistics.ts';
 import { epsilonOf } from './accounting.ts';
 import { quantilesOver } from './bins.ts';
 import { addWindow, NO_WINDOWS, treeSensitivity } from './continual-release.ts';
@@ -65,21 +67,71 @@ function additive(name: string, vector: Vector, noise: Noise, loss = PURE): Mech
   };
 }
 
-/** Groups under the threshold are not there: their place says that alone. */
-function selected(name: string, noise: Noise, threshold: bigint, loss: typeof PURE): Mechanism {
-  const counts = additive(name, histogram, noise, loss);
-  const show = (value: number) => (value >= threshold ? value : -100);
+/** What a group shows that is not there. */
+const HIDDEN = -100;
+
+/**
+ * Groups under the threshold are not there: their place says that alone.
+ * @param crowd contributors that each group has besides, in both databases: near the threshold
+ *   it is seen how much a group's number and its presence tell
+ */
+function selected(
+  name: string,
+  noise: Noise,
+  threshold: bigint,
+  loss: typeof PURE,
+  crowd: readonly bigint[] = [],
+): Mechanism {
+  const present: Vector = (contributors) =>
+    histogram(contributors).map((value, group) => value + (crowd[group] ?? 0n));
+  const counts = additive(name, present, noise, loss);
+  const show = (value: number) => (value >= threshold ? value : HIDDEN);
   return {
     ...counts,
+    evidence: (from, to) => evidenceOf(noise, Number(threshold), from, to),
     release: (contributors, source) => {
-      const present = histogram(contributors);
+      const exact = present(contributors);
       // A group without contributors has no name that could be shown.
       return counts
         .release(contributors, source)
-        .map((value, group) => (present[group] === 0n ? -100 : show(value)));
+        .map((value, group) => (exact[group] === 0n ? HIDDEN : show(value)));
     },
   };
 }
+
+/** The logarithm of the ratio of what an output's probability is for both counts, group by group. */
+function evidenceOf(
+  noise: Noise,
+  threshold: number,
+  from: readonly number[],
+  to: readonly number[],
+): Score {
+  const density = EXACT[noise.kind](noise);
+  const chances = [...from, ...to].map((count) => [count, hiddenChance(count)] as const);
+  const hidden = new Map(chances);
+  function hiddenChance(count: number): number {
+    if (count === 0) return 1;
+    let chance = 0;
+    for (let value = threshold - count - 1; value > -REACH; value -= 1) chance += density(value);
+    return chance;
+  }
+  const chanceOf = (value: number, count: number) => {
+    if (value === HIDDEN) return hidden.get(count) ?? 1;
+    return count === 0 ? 0 : density(value - count);
+  };
+  // What is impossible for one of them is certainty, however often it is.
+  const ratio = (one: number, other: number) =>
+    one === other ? 0 : Math.max(-CERTAIN, Math.min(CERTAIN, Math.log(one / other)));
+  return (output) =>
+    output.reduce((sum, value, group) => {
+      const [before, after] = [from[group] ?? 0, to[group] ?? 0];
+      return sum + ratio(chanceOf(value, after), chanceOf(value, before));
+    }, 0);
+}
+
+/** Noise beyond is rarer than anything that trials could see. */
+const REACH = 400;
+const CERTAIN = 50;
 
 function runningTotals(name: string, noise: Noise, loss = PURE): Mechanism {
   const play = (contributors: readonly Contributor[], draw: () => bigint[]) => {
@@ -123,7 +175,26 @@ const laplace = (l1: bigint) => laplaceNoise(EPSILON, rational(l1));
 const gaussian = (l2Squared: bigint) => gaussianNoise(RHO, rational(l2Squared));
 const tree = treeSensitivity(WINDOWS, { l1: ONE, l2Squared: ONE, windows: 1n });
 const thresholdOf = (noise: Noise) => selectionThreshold({ noise, groups: 2n, delta: DELTA });
+/** One group on the threshold, one a little below, and one without anybody else. */
+const crowdAt = (threshold: bigint) => [threshold, threshold - 2n, 0n];
 const BOTH = { epsilon: CONCENTRATED.epsilon, delta: 2 * CONCENTRATED.delta };
+
+const CROWDED = {
+  laplace: selected(
+    'selected groups in a crowd, Laplace',
+    laplace(2n),
+    thresholdOf(laplace(2n)),
+    { ...PURE, delta: numberOf(DELTA) },
+    crowdAt(thresholdOf(laplace(2n))),
+  ),
+  gaussian: selected(
+    'selected groups in a crowd, Gaussian',
+    gaussian(2n),
+    thresholdOf(gaussian(2n)),
+    BOTH,
+    crowdAt(thresholdOf(gaussian(2n))),
+  ),
+};
 
 const MECHANISMS: readonly Mechanism[] = [
   additive('a count, Laplace', count, laplace(1n)),
@@ -136,6 +207,8 @@ const MECHANISMS: readonly Mechanism[] = [
     delta: numberOf(DELTA),
   }),
   selected('selected groups, Gaussian', gaussian(2n), thresholdOf(gaussian(2n)), BOTH),
+  CROWDED.laplace,
+  CROWDED.gaussian,
   runningTotals('running totals, Laplace', laplaceNoise(EPSILON, tree.l1)),
   runningTotals('running totals, Gaussian', gaussianNoise(RHO, tree.l2Squared), CONCENTRATED),
   median('a median, Laplace', laplace(1n)),
@@ -175,6 +248,8 @@ describe('the test of the test', () => {
 
   test('it sees most of what a correct mechanism loses', () => {
     expect(measure(additive('count', count, laplace(1n)))).toBeGreaterThan(0.75);
+    // A contributor in two groups on the threshold: half of what it loses shows.
+    expect(measure(CROWDED.laplace)).toBeGreaterThan(0.5);
   });
 
   test.each([
@@ -186,6 +261,13 @@ describe('the test of the test', () => {
       kind: 'gaussian',
       variance: rational(5n, 2n),
     }),
+    selected(
+      'groups with noise for one of two',
+      laplace(1n),
+      thresholdOf(laplace(2n)),
+      { ...PURE, delta: numberOf(DELTA) },
+      crowdAt(thresholdOf(laplace(2n))),
+    ),
     selected('a threshold of two', laplace(2n), 2n, { ...PURE, delta: numberOf(DELTA) }),
     runningTotals('a tree with noise for one level', laplace(1n)),
   ])(

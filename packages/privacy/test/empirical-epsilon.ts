@@ -26,6 +26,11 @@ export interface Mechanism {
   readonly delta: number;
   /** The answer without noise: where events are looked for. */
   readonly answer: (contributors: readonly Contributor[]) => readonly number[];
+  /**
+   * How much an output speaks for the second answer: the logarithm of its ratio of probabilities,
+   * where it can be computed. No event tells the two apart better (Neyman, Pearson 1933).
+   */
+  readonly evidence?: (from: readonly number[], to: readonly number[]) => Score;
   readonly release: (
     contributors: readonly Contributor[],
     source: RandomSource,
@@ -80,7 +85,7 @@ function lossBetween(
     Array.from({ length: count }, () => mechanism.release(contributors, source));
   const [from, to] = [mechanism.answer(unlikely), mechanism.answer(likely)];
   const event = chooseEvent(
-    scoresBetween(from, to),
+    mechanism.evidence ? [mechanism.evidence(from, to)] : scoresBetween(from, to),
     draw(likely, chosenOn),
     draw(unlikely, chosenOn),
     mechanism.delta,
@@ -93,7 +98,7 @@ function lossBetween(
 }
 
 type Output = readonly number[];
-type Score = (output: Output) => number;
+export type Score = (output: Output) => number;
 
 /** Numbers that are larger the more an output speaks for the second answer. */
 function scoresBetween(from: Output, to: Output): Score[] {

@@ -33,8 +33,8 @@ export interface ChiSquare {
 }
 
 /** Pearson's test; neighbouring integers share a cell until 50 draws are expected in it. */
-export function chiSquare(draws: readonly bigint[], density: Density): ChiSquare {
-  let reach = 1;
+export function chiSquare(draws: readonly bigint[], density: Density, reachMin = 1): ChiSquare {
+  let reach = Math.max(1, reachMin);
   while (draws.length * density(reach) > 1e-6) reach++;
   const seen = new Map<number, number>();
   for (const drawn of draws) {
@@ -60,6 +60,57 @@ export function chiSquare(draws: readonly bigint[], density: Density): ChiSquare
 /** How probable a statistic at least as large is. */
 export function pValueOfChiSquare({ statistic, degrees }: ChiSquare): number {
   return upperGamma(degrees / 2, statistic / 2);
+}
+
+/**
+ * Kolmogorov and Smirnov's test. A step of the distribution is filled by a uniform number, so that
+ * what is judged is uniform and continuous (the randomised integral transform: Ferguson 1967).
+ * @param uniforms one for each draw, from 0 to below 1
+ */
+export function pValueOfKolmogorov(
+  draws: readonly bigint[],
+  density: Density,
+  uniforms: readonly number[],
+): number {
+  const below = cumulativeOf(draws, density);
+  const places = Float64Array.from(draws, (drawn, index) => {
+    const value = Number(drawn);
+    return (below.get(value) ?? 0) + density(value) * (uniforms[index] ?? 0);
+  }).sort();
+  let distance = 0;
+  for (const [index, place] of places.entries()) {
+    const above = (index + 1) / places.length - place;
+    distance = Math.max(distance, above, place - index / places.length);
+  }
+  return upperKolmogorov(distance, places.length);
+}
+
+/** Of each value that was drawn, the probability of all smaller ones. */
+function cumulativeOf(draws: readonly bigint[], density: Density): Map<number, number> {
+  const reach = draws.reduce((most, drawn) => Math.max(most, Math.abs(Number(drawn))), 0);
+  const found = new Map<number, number>();
+  // Both distributions are symmetric, and what lies beyond the reach is negligible or drawn.
+  let sum = density(0) / 2;
+  for (let value = 1; value <= reach; value++) sum += density(value);
+  let total = 0.5 - sum;
+  for (let value = -reach; value <= reach; value++) {
+    found.set(value, total);
+    total += density(value);
+  }
+  return found;
+}
+
+/** With Stephens' correction for a finite number of draws (1970). */
+function upperKolmogorov(distance: number, draws: number): number {
+  const root = Math.sqrt(draws);
+  const scaled = (root + 0.12 + 0.11 / root) * distance;
+  // Below this the series converges slowly, and the probability is 1 to nine digits.
+  if (scaled < 0.25) return 1;
+  let sum = 0;
+  for (let n = 1; n <= 100; n++) {
+    sum += (n % 2 === 1 ? 2 : -2) * Math.exp(-2 * n * n * scaled * scaled);
+  }
+  return sum;
 }
 
 /**
