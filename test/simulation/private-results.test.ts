@@ -277,6 +277,20 @@ describe('running totals', () => {
     }
   });
 
+  test('that protect a whole period bear as many times more noise', async () => {
+    const widthOf = async (protects: 'window' | 'period') => {
+      const continual = { windows: 8, protects };
+      const { window } = query;
+      const period = { ...privateQuery(COUNT, { ...privacy, continual }), window };
+      const told = new Told(period, [await counted(period, crowd(500))]);
+      const [rows] = await told.hours(fresh(), 1);
+      return number(rows?.[2], 'n_high') - number(rows?.[2], 'n_low');
+    };
+    const [one, all] = [await widthOf('window'), await widthOf('period')];
+    expect(all / one).toBeGreaterThan(7);
+    expect(all / one).toBeLessThan(9);
+  });
+
   test('an hour has one noise in all totals that it is in', async () => {
     const told = new Told(query, [await counted(query, crowd(50))]);
     const seeds = fresh();

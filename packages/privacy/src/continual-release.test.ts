@@ -140,6 +140,28 @@ describe('sensitivity of the tree', () => {
     expect(compare(sensitivity.l2Squared, rational(360n))).toBe(0);
   });
 
+  test('holds for a contributor in every window, whatever it changes there', () => {
+    const steps = 16;
+    const changes = fc.array(fc.bigInt(0n, 5n), { minLength: steps, maxLength: steps });
+    const most = { l1: rational(5n), l2Squared: rational(25n), windows: BigInt(steps) };
+    const { l1, l2Squared } = treeSensitivity(steps, most);
+    fc.assert(
+      fc.property(changes, (values) => {
+        const nodes = new Map<string, bigint>();
+        let totals: RunningTotals = NO_WINDOWS;
+        for (const [window, value] of values.entries()) {
+          ({ totals } = addWindow(totals, [value], `${window}`, silent));
+          for (const node of totals.nodes) nodes.set(nameOf(node), node.sums[0] ?? 0n);
+        }
+        const sums = [...nodes.values()];
+        const sum = sums.reduce((total, each) => total + each, 0n);
+        const squares = sums.reduce((total, each) => total + each * each, 0n);
+        expect(compare(rational(sum), l1)).toBeLessThanOrEqual(0);
+        expect(compare(rational(squares), l2Squared)).toBeLessThanOrEqual(0);
+      }),
+    );
+  });
+
   test('ranges', () => {
     expect(() => levelsOf(0)).toThrow();
     expect(() => levelsOf(2 ** 30)).toThrow();

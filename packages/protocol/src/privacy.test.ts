@@ -9,6 +9,7 @@ import {
   type Privacy,
   PrivacySchema,
   privacyProblemIn,
+  protectedText,
 } from './privacy.ts';
 
 const privacy: Privacy = {
@@ -131,4 +132,12 @@ describe('what a result uses up', () => {
     expect(isDebitSpanOf(queryWith(), hour(3))).toBe(true);
     expect(isDebitSpanOf(queryWith(), { start: 1, end: HOUR + 1 })).toBe(false);
   });
+});
+
+test('what is hidden is said as it is: of one window, or of a whole period', () => {
+  const continual = { windows: 8 };
+  expect(protectedText(privacy)).toBe('all rows of a contributor in one window');
+  expect(protectedText({ ...privacy, continual })).toContain('one window, not in all');
+  const period = { ...continual, protects: 'period' } as const;
+  expect(protectedText({ ...privacy, continual: period })).toContain('in a period of 8 windows');
 });

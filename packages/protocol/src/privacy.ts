@@ -55,16 +55,31 @@ export const PrivacySchema = z.strictObject({
   ),
   /**
    * Results are running totals since the beginning of a period of so many windows, a power of two;
-   * a whole period uses up `loss` once, by a binary tree (Chan, Shi, Song 2011). What it protects
-   * is a contributor's rows of one window.
+   * a whole period uses up `loss` once, by a binary tree (Chan, Shi, Song 2011).
    */
   continual: z.exactOptional(
-    z.strictObject({ windows: z.int().min(2).max(CONTINUAL_WINDOWS_MAX) }),
+    z.strictObject({
+      windows: z.int().min(2).max(CONTINUAL_WINDOWS_MAX),
+      /**
+       * What the loss is of: a contributor's rows of one window (default), or of all windows of a
+       * period, with noise that is as many times wider.
+       */
+      protects: z.exactOptional(z.enum(['window', 'period'])),
+    }),
   ),
   /** That the true value, after bounding, lies between `<name>_low` and `<name>_high`. */
   confidence: levelSchema,
 });
 export type Privacy = z.infer<typeof PrivacySchema>;
+
+/** Which rows of a contributor the loss of one result, or of one period, is about. */
+export function protectedText({ continual }: Privacy): string {
+  if (!continual) return 'all rows of a contributor in one window';
+  const period = `a period of ${continual.windows} windows`;
+  return continual.protects === 'period'
+    ? `all rows of a contributor in ${period}`
+    : `running totals over ${period}: rows of a contributor in one window, not in all of them`;
+}
 
 /** Whether a debit of a query may name that span. */
 export function isDebitSpanOf(query: Query, span: Debit['window']): boolean {

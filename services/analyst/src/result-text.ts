@@ -1,4 +1,5 @@
 import type { Query } from '@strongroom/protocol/contract';
+import { protectedText } from '@strongroom/protocol/privacy';
 import type { WithheldReason } from '@strongroom/protocol/sealed-aggregate';
 import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import { printable } from '@strongroom/runtime/printable';
@@ -31,7 +32,10 @@ function titleOf({ seal, content, inputs }: VerifiedResult, query: Query): strin
   const late = inputs.reduce((sum, { lateRows }) => sum + (lateRows ?? 0), 0);
   const missed = late > 0 ? [`${late} input rows came too late so far`] : [];
   const noise = query.privacy
-    ? [`with noise: each number is between its _low and _high at ${query.privacy.confidence}`]
+    ? [
+        `with noise: each number is between its _low and _high at ${query.privacy.confidence}`,
+        `noise hides ${protectedText(query.privacy)}`,
+      ]
     : [];
   const size = content.withheld ? WITHHELD[content.withheld] : `${content.rows} rows`;
   const parts = [seal.query, window, size, ...withheld, ...missed, ...noise];

@@ -5,6 +5,7 @@ import type {
   Refusal,
 } from '@strongroom/analysis/explain';
 import { ERRORS } from '@strongroom/protocol/errors';
+import { protectedText } from '@strongroom/protocol/privacy';
 import { printable } from '@strongroom/runtime/printable';
 import { windowText } from './contract-text.ts';
 
@@ -93,7 +94,12 @@ function shownLine(line: string): string {
 
 function minimumLines({ query, limits }: QueryExplanation): string[] {
   const { minimumContributors: people, maximumGroups } = limits;
-  if (query.privacy) return [`  with noise, by ${JSON.stringify(query.privacy)}`];
+  if (query.privacy) {
+    return [
+      `  with noise, by ${JSON.stringify(query.privacy)}`,
+      `  it hides ${protectedText(query.privacy)}`,
+    ];
+  }
   const ofOwner = people?.ofOwner === undefined ? '' : `, of each owner none or ${people.ofOwner}`;
   return [
     `  only groups of at least ${query.disclosure.minimumGroupRows} rows` +

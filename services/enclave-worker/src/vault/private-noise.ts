@@ -16,6 +16,7 @@ import {
   squareRootFloor,
 } from '@strongroom/privacy/rational';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import type { Privacy } from '@strongroom/protocol/privacy';
 
 /** Noise for every statistic of a plan; all of them together use up the query's loss, no more. */
 export interface PlannedNoise {
@@ -65,9 +66,7 @@ function noiseFor(plan: PrivatePlan, change: bigint, isSelected: boolean): Noise
   const { privacy, dimensions } = plan;
   const groups = dimensions.length > 0 ? BigInt(privacy.groupsPerContributor) : 1n;
   const once = { l1: rational(groups * change), l2Squared: rational(groups * change * change) };
-  const { l1, l2Squared } = privacy.continual
-    ? treeSensitivity(privacy.continual.windows, { ...once, windows: 1n })
-    : once;
+  const { l1, l2Squared } = privacy.continual ? inTree(privacy.continual, once) : once;
   const part = partOf(plan, isSelected);
   if (!isPositive(part)) {
     throw new StrongroomError('ERR_QUERY_REFUSED', {
@@ -76,6 +75,17 @@ function noiseFor(plan: PrivatePlan, change: bigint, isSelected: boolean): Noise
     });
   }
   return privacy.mechanism === 'laplace' ? laplaceNoise(part, l1) : gaussianNoise(part, l2Squared);
+}
+
+/** A contributor counts in one window of a period, or, if that is what is protected, in each. */
+function inTree(
+  { windows, protects }: NonNullable<Privacy['continual']>,
+  once: { readonly l1: Rational; readonly l2Squared: Rational },
+) {
+  return treeSensitivity(windows, {
+    ...once,
+    windows: protects === 'period' ? BigInt(windows) : 1n,
+  });
 }
 
 /** What one statistic may use up, in epsilon for Laplace noise and in rho for Gaussian noise. */
