@@ -43,7 +43,8 @@ export function besides(contract: Contract, query: Query): QuerySet {
   );
 }
 
-function isProtected(contract: Contract, query: Query): boolean {
+/** Whether what its results tell together has to keep to a minimum. */
+export function isProtected(contract: Contract, query: Query): boolean {
   const { minimumGroupRows, differences } = query.disclosure;
   if (query.privacy || differences === 'accepted') return false;
   return minimumGroupRows > 1 || rulesOf(contract, query).limits.minimumContributors !== undefined;

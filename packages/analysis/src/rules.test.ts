@@ -210,7 +210,8 @@ describe('a query that keeps to the rules', () => {
     const names = (await engine.read(checked.sql)).columnNames();
     expect(names[checked.groupRowsIndex]).toBe('n');
     const added = names.slice(checked.controls.firstIndex ?? expect.fail('none is added'));
-    expect(added).toEqual(checked.controls.counts.map((_each, index) => `contributors ${index}`));
+    const { counts, parts } = checked.controls;
+    expect(added).toEqual([...counts, ...parts].map((_each, index) => `count ${index}`));
   });
 });
 

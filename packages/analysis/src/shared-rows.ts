@@ -221,6 +221,7 @@ function countedIn(contract: Contract, set: QuerySet, top: TreeNode) {
   const group = Math.max(0, ...minimum.map((each) => each.group));
   const ofOwner = Math.max(1, ...minimum.map((each) => each.ofOwner ?? 1));
   const texts: string[] = [];
+  const kinds = nodesIn(top['from_table']).map((node) => node['join_type']);
   const counters: RowCounter[] = [];
   const times: { relation: string }[] = [];
   let contributor = -1;
@@ -235,6 +236,8 @@ function countedIn(contract: Contract, set: QuerySet, top: TreeNode) {
     }
     if (table?.contributor === undefined || group === 0) continue;
     contributor += 1;
+    // Who is counted for what a row of theirs has no partner of, only a query by itself can tell.
+    if (contributor > 0 && kinds.includes('LEFT')) throw refuse('LEFT join', node);
     texts.push(`${of}.${quoted(table.contributor)} AS ${quoted(`contributor ${contributor}`)}`);
     texts.push(`${of}.${quoted(OWNER_BIT_COLUMN)} AS ${quoted(`owners ${contributor}`)}`);
     counters.push({ contributor, owner: null, minimum: group });

@@ -155,6 +155,8 @@ export const AGGREGATE_ROWS_MAX = 100_000;
 export const RESULT_BYTES_MIN = 1_024;
 /** Exact queries over one relation whose results are compared with each other: all sets of them. */
 export const CELL_QUERIES_MAX = 6;
+/** Inside of the sums of one query: all that they tell apart together is counted. */
+export const SUM_CONDITIONS_MAX = 4;
 /** Sets of rows that these queries tell apart in one window. */
 export const CELL_ATOMS_MAX = 100_000;
 /** Entries touched while it is worked out what follows from the cells: a second or two. */

@@ -89,6 +89,50 @@ describe('exact queries over the same rows', () => {
   });
 });
 
+describe('parts of a group that a sum is about', () => {
+  const rows = [
+    ...stays('A', 5, { sex: 'f' }),
+    ...stays('A', 5, { sex: 'm' }),
+    ...stays('B', 9, { sex: 'f' }),
+    ...stays('B', 1, { sex: 'm' }),
+    ...stays('C', 4, { sex: 'm' }),
+  ];
+
+  test.each([
+    "count(*) FILTER (WHERE sex = 'm')",
+    "sum(CASE WHEN sex = 'm' THEN 1 ELSE 0 END)",
+    "sum(CASE WHEN sex = 'f' THEN NULL ELSE cost END)",
+    "sum((sex = 'm')::INTEGER)",
+    "avg(cost) FILTER (WHERE NOT sex = 'f')",
+  ])('hold nobody or enough: %s', async (item) => {
+    const sql = `SELECT ward, count(*) AS n, ${item} AS part FROM stays GROUP BY ward`;
+    const plain = { columns: STAY_RULES.columns, minimumContributors: { group: 3 } };
+    const { q } = await allShown(rows, [{ id: 'q', sql }], plain);
+    expect(q?.map(({ ward }) => ward)).toEqual(['A', 'C']);
+    const byRows = [{ id: 'q', sql, minimumGroupRows: 3 }];
+    const queries = await ExactQueries.over(rows, byRows);
+    expect((await queries.shown('q')).map(({ ward }) => ward)).toEqual(['A', 'C']);
+    queries.close();
+    const accepted = { id: 'q', sql, minimumGroupRows: 3, differences: 'accepted' as const };
+    expect((await allShown(rows, [accepted]))['q']).toHaveLength(3);
+  });
+
+  test('and so do all parts that several of them tell apart together', async () => {
+    const parts =
+      "count(*) FILTER (WHERE sex = 'f') AS f, count(*) FILTER (WHERE cost > 1) AS dear";
+    const sql = `SELECT ward, count(*) AS n, ${parts} FROM stays GROUP BY ward`;
+    const dear = stays('A', 4, { sex: 'f', cost: 2n });
+    const one = { ...(rows[5] ?? expect.fail('a stay')), cost: 2n, patient: 'other' };
+    const asked = [{ id: 'q', sql, minimumGroupRows: 3 }];
+    const withFour = await ExactQueries.over([...rows, ...dear], asked);
+    expect((await withFour.shown('q')).map(({ ward }) => ward)).toEqual(['A', 'C']);
+    withFour.close();
+    const withOne = await ExactQueries.over([...rows, ...dear, one], asked);
+    expect((await withOne.shown('q')).map(({ ward }) => ward)).toEqual(['C']);
+    withOne.close();
+  });
+});
+
 describe('windows that overlap', () => {
   const hopping = { kind: 'hopping', sizeMs: 3_000, advanceMs: 1_000 } as const;
   const hourly = { ...BY_WARD, window: hopping };

@@ -90,15 +90,16 @@ export class Disclosable {
 
 /**
  * Contributors of each table, together and of each owner: none at all, or enough of them; and some
- * of one table. A dimension with a domain has a value of it.
+ * of one table. The same of each part of the group that a sum is about. A dimension with a domain
+ * has a value of it.
  */
 function keepsToRules({ columns, controls }: Aggregate, row: number): boolean {
-  const { counts, domains } = controls;
-  const found = counts.map(({ index }) => columns[index]?.values[row]);
-  const isEnough = found.every((count, at) => {
-    const minimum = BigInt(counts[at]?.minimum ?? 1);
-    return typeof count === 'bigint' && (count === 0n || count >= minimum);
+  const { counts, parts, domains } = controls;
+  const isEnough = [...counts, ...parts].every(({ index, minimum }) => {
+    const count = columns[index]?.values[row];
+    return typeof count === 'bigint' && (count === 0n || count >= BigInt(minimum));
   });
+  const found = counts.map(({ index }) => columns[index]?.values[row]);
   const isAboutAny = counts.length === 0 || found.some((count) => count !== 0n);
   const isKnown = domains.every(({ index, values }) =>
     values.has(domainText(columns[index]?.values[row] ?? null)),
