@@ -73,18 +73,22 @@ async function createWorld(rows: number): Promise<World> {
     STRONGROOM_TEST_CLOCKS: clocks,
   });
   const node = await KafkaNode.start(path.join(run, 'kafka'));
-  const links = new Map([['broker', await openLink(node.port, { kafka: true })]]);
-  const organisations = await setUpBehindLinks(processes, folders, links);
-  return {
-    ...{ folders, processes, organisations, node, links, rows, clocks },
-    parts: await writeParts(run, rows),
-    async close({ keep }) {
-      await processes.stopAll();
-      await node.close();
-      await Promise.all([...links.values()].map((link) => link.close()));
-      if (!keep) await rm(run, { recursive: true, force: true });
-    },
+  const links = new Map<string, Link>();
+  const close: World['close'] = async ({ keep }) => {
+    await processes.stopAll();
+    await node.close();
+    await Promise.all([...links.values()].map((link) => link.close()));
+    if (!keep) await rm(run, { recursive: true, force: true });
   };
+  try {
+    links.set('broker', await openLink(node.port, { kafka: true }));
+    const organisations = await setUpBehindLinks(processes, folders, links);
+    const parts = await writeParts(run, rows);
+    return { folders, processes, organisations, node, links, rows, clocks, parts, close };
+  } catch (error) {
+    await close({ keep: false });
+    throw error;
+  }
 }
 
 /** The contract names the links: a worker goes through them, and everybody else does not. */
