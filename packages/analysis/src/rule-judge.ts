@@ -362,8 +362,10 @@ class Judge {
     const [own, theirs] = [origin, other].map((each) => this.#rules.relations.get(each.relation));
     if (this.#rules.hasNoise || own?.contributor === undefined) return false;
     if (new Set([...own.owners, ...(theirs?.owners ?? [])]).size < 2) return false;
-    const isOfPeople = theirs?.contributor !== undefined || origin.column === own.contributor;
-    return isOfPeople && own.columns.get(origin.column)?.joinKey?.matches !== 'exact';
+    // What groups may be made of is told by them, and reference data for it tells nothing more.
+    const { dimension, joinKey } = own.columns.get(origin.column) ?? {};
+    const isShown = dimension !== undefined && theirs?.contributor === undefined;
+    return !isShown && joinKey?.matches !== 'exact';
   }
 
   #walk(value: unknown, use: Use, scope: Scope): void {

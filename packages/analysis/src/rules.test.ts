@@ -322,6 +322,7 @@ describe('what is compared between owners', () => {
   const keyed = { viewer: { contributor: true, joinKey: {} } } as const;
   const noisy = { columns: { ...VIEWS_RULES.columns, ...keyed } };
   const sql = `SELECT count(*) AS n ${JOIN}`;
+  const exactly = { matches: 'exact' } as const;
   const isTold = "how many match another owner's is told with noise only";
 
   test.each([
@@ -354,6 +355,22 @@ describe('what is compared between owners', () => {
     await check('SELECT count(*) AS n FROM views a JOIN views b ON a.viewer = b.viewer', {
       views: noisy,
     });
+  });
+
+  test.each<[string, object, object, boolean]>([
+    ['a dimension with reference data', { dimension: {} }, {}, true],
+    ['what is no dimension with a list of candidates', {}, {}, false],
+    ['the same, where its owner says exactly', { joinKey: exactly }, {}, true],
+    ['a dimension with what is about people', { dimension: {} }, { contributor: true }, false],
+  ])('%s', async (_name, city, viewer, isLetThrough) => {
+    const key = { joinKey: {} };
+    const plan: Plan = {
+      sales: { columns: { ...SALES_RULES.columns, city: { ...key, ...city } } },
+      views: { columns: { ...VIEWS_RULES.columns, viewer: { ...key, ...viewer } } },
+    };
+    const byCity = 'SELECT count(*) AS n FROM sales s JOIN views v ON s.city = v.viewer';
+    if (isLetThrough) await check(byCity, plan);
+    else expect((await refusalOf(byCity, plan)).facts).toMatchObject({ rule: isTold });
   });
 
   const hashed = { form: 'phone/1', hashedWith: 'a'.repeat(64) };

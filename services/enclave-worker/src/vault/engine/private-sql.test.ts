@@ -237,6 +237,32 @@ const UNTIED = [
   'stays s JOIN (places p ANTI JOIN visits a ON p.place = a.place) ON s.person = a.person',
 ];
 
+test('rows that a join would multiply are bounded before it, in whatever order', async () => {
+  const sql = `SELECT count(*) AS n, sum(nights) AS nights
+    FROM visits JOIN stays ON visits.person = stays.person`;
+  const query = privateQuery(sql, { rowsPerGroup: 1_000, rowsPerTable: ROWS_PER_TABLE });
+  const aggregator = await openPrivate(query);
+  try {
+    const stays = Array.from({ length: 20 }, (_none, at) => ({
+      person: 'ann',
+      nights: BigInt(at),
+    }));
+    const visits = stays.map(({ nights: bags }) => ({
+      person: 'ann',
+      place: 'SFO',
+      delay: 1,
+      bags,
+    }));
+    await show(aggregator, { visits, stays });
+    const [found] = (await aggregator.statistics(query, null, 'ab')).groups;
+    expect(found?.[0]).toBe(BigInt(ROWS_PER_TABLE ** 2));
+    await show(aggregator, { visits: visits.toReversed(), stays: stays.toReversed() });
+    expect((await aggregator.statistics(query, null, 'ab')).groups).toEqual([found]);
+  } finally {
+    aggregator.close();
+  }
+});
+
 describe('what has no plain form is refused, with its place', () => {
   const cases: [string, string][] = [
     ['HAVING', 'SELECT place, count(*) AS n FROM visits GROUP BY place HAVING count(*) > 3'],

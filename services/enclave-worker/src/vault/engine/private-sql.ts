@@ -58,6 +58,9 @@ export function statisticsSql(plan: PrivatePlan, orderKey: string): string {
   ${wholeDomain(plan)}`;
 }
 
+/** A whole row; no column has a name with a space. */
+const ROW = '"bounded row"';
+
 /** Takes a relation's name, and of its rows as many of each contributor as may be joined. */
 function boundedTable(
   { relation, contributor }: PrivatePlan['joined'][number],
@@ -68,8 +71,8 @@ function boundedTable(
     SELECT * EXCLUDE ("row rank") FROM (
       SELECT *, row_number() OVER (
         PARTITION BY "${contributor}"
-        ORDER BY ${hashOf(orderKey, relation, ['r'])}, r) AS "row rank"
-      FROM main."${relation}" r)
+        ORDER BY ${hashOf(orderKey, relation, [ROW])}, ${ROW}) AS "row rank"
+      FROM main."${relation}" ${ROW})
     WHERE "row rank" <= ${rowsPerTable})`;
 }
 

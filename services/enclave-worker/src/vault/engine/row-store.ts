@@ -228,13 +228,16 @@ export interface KeyBounds {
 
 const NO_BOUNDS: KeyBounds = { orderKey: '', keys: [] };
 
+/** A whole row; no column has a name with a space. */
+const ROW = quote('bounded row');
+
 /** Of each owner's rows by themselves: nobody's keys crowd out another's. No key has no partner. */
 function boundedRows(rows: string, { column, rows: most }: BoundedKey, orderKey: string): string {
   const key = quote(column);
-  const hash = `sha256(concat_ws(chr(31), '${orderKey}', k::VARCHAR))`;
+  const hash = `sha256(concat_ws(chr(31), '${orderKey}', ${ROW}::VARCHAR))`;
   return `SELECT * EXCLUDE ("row rank") FROM (
-    SELECT *, row_number() OVER (PARTITION BY ${key} ORDER BY ${hash}, k) AS "row rank"
-    FROM (${rows}) k) WHERE "row rank" <= ${most} OR ${key} IS NULL`;
+    SELECT *, row_number() OVER (PARTITION BY ${key} ORDER BY ${hash}, ${ROW}) AS "row rank"
+    FROM (${rows}) ${ROW}) WHERE "row rank" <= ${most} OR ${key} IS NULL`;
 }
 
 interface StoredTable {
