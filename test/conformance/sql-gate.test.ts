@@ -40,11 +40,17 @@ describe('the gate accepts, and no row makes it fail', () => {
 
   test('means what it meant before it was written again', async () => {
     for (const sql of APPROVED.filter((each) => !each.includes('LIMIT'))) {
-      const rows = async (text: string) =>
-        (await engine.read(text)).getRows().map(String).sort().join('\n');
+      const rows = async (text: string, columns?: number) =>
+        (await engine.read(text))
+          .getRows()
+          .map((row) => String(row.slice(0, columns)))
+          .sort()
+          .join('\n');
       const before = await rows(sql).catch(() => undefined);
-      // What failed before gives NULL now.
-      if (before !== undefined) expect(await rows((await check(sql)).sql), sql).toBe(before);
+      // What failed before gives NULL now. Behind a query's own columns are those that decide.
+      if (before === undefined) continue;
+      const { sql: checked, controls } = await check(sql);
+      expect(await rows(checked, controls.firstIndex ?? undefined), sql).toBe(before);
     }
   });
 });
