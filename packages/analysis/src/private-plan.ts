@@ -145,8 +145,11 @@ class Planner {
     const maximums = this.#tables.map(({ rules }) => rules.maximumGroups ?? AGGREGATE_ROWS_MAX);
     const maximumGroups = Math.min(...maximums);
     const isSelected = this.#dimensions.some(({ values }) => values === null);
+    const { loss } = this.#privacy;
     if (isSelected) this.#demandSelection(top);
-    else if (groupsOf(this.#dimensions) > maximumGroups) {
+    else if ('rho' in loss && 'delta' in loss) {
+      throw refuse('a delta beside rho buys groups without a domain: here it is for nothing', top);
+    } else if (groupsOf(this.#dimensions) > maximumGroups) {
       throw refuse('a domain of more groups than maximumGroups: it would never be shown', top);
     }
     if (isSelected || minimumContributors > 1) this.#statistic({ kind: 'contributors' });
@@ -306,7 +309,7 @@ class Planner {
     const { loss, continual } = this.#privacy;
     if (continual) throw refuse('running totals of groups without a domain', top);
     if (!('delta' in loss) || loss.delta === '0') {
-      const delta = 'rho' in loss ? '{epsilon, delta} instead of rho' : 'a delta above 0';
+      const delta = 'rho' in loss ? 'a delta beside rho' : 'a delta above 0';
       throw refuse(`groups without a domain: give values to each dimension, or ${delta}`, top);
     }
   }

@@ -183,6 +183,8 @@ describe('accounting', () => {
 
   test('losses of two measures do not add up', () => {
     expect(composed([{ rho: '0.1' }, { rho: '0.2' }])).toEqual({ rho: '0.3' });
+    const selected = { rho: '0.2', delta: '0.01' };
+    expect(composed([{ rho: '0.1' }, selected, selected])).toEqual({ rho: '0.5', delta: '0.02' });
     expect(() => composed([{ rho: '0.1' }, { epsilon: '1', delta: '0' }])).toThrow();
     expect(() => composed([])).toThrow();
   });

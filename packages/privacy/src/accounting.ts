@@ -37,7 +37,8 @@ export function concentratedLoss(rho: Rational): PrivacyLoss {
 /**
  * Of all releases together, each of which may have been chosen after seeing those before: the sum.
  * (Epsilon and delta: Dwork, Kenthapadi, McSherry, Mironov, Naor 2006; rho: Bun, Steinke 2016,
- * lemma 1.7; budgets that bound adaptive choices: Rogers, Roth, Ullman, Vadhan 2016 and Feldman,
+ * lemmas 1.7 and 8.2;
+ * budgets that bound adaptive choices: Rogers, Roth, Ullman, Vadhan 2016 and Feldman,
  * Zrnic 2021.)
  * @throws AssertionError when there is no loss, or the measures differ
  */
@@ -45,13 +46,11 @@ export function composed(losses: readonly PrivacyLoss[]): PrivacyLoss {
   const sum = (amounts: readonly string[]) =>
     amountOf(amounts.reduce((total, amount) => total + unitsOf(amount), 0n));
   const rhos = losses.flatMap((loss) => ('rho' in loss ? [loss.rho] : []));
-  const pairs = losses.flatMap((loss) => ('rho' in loss ? [] : [loss]));
-  assert(rhos.length > 0 !== pairs.length > 0, 'losses of one measure');
-  if (rhos.length > 0) return { rho: sum(rhos) };
-  return {
-    epsilon: sum(pairs.map(({ epsilon }) => epsilon)),
-    delta: sum(pairs.map(({ delta }) => delta)),
-  };
+  const epsilons = losses.flatMap((loss) => ('rho' in loss ? [] : [loss.epsilon]));
+  assert(rhos.length > 0 !== epsilons.length > 0, 'losses of one measure');
+  const deltas = losses.flatMap((loss) => ('delta' in loss ? [loss.delta] : []));
+  if (epsilons.length > 0) return { epsilon: sum(epsilons), delta: sum(deltas) };
+  return deltas.length > 0 ? { rho: sum(rhos), delta: sum(deltas) } : { rho: sum(rhos) };
 }
 
 /** Whatever is epsilon-DP is (epsilon^2 / 2)-zCDP (Bun, Steinke 2016, proposition 1.4). */

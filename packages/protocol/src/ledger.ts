@@ -15,11 +15,13 @@ export const AmountSchema = z.string().regex(/^(0|[1-9]\d{0,5})(\.\d{0,11}[1-9])
 
 /**
  * What is used up, by one of two measures that are never mixed: (epsilon, delta) differential
- * privacy or rho of zero-concentrated differential privacy. Both add up over releases.
+ * privacy, or rho of zero-concentrated differential privacy, which holds but for a probability of
+ * delta where there is one (Bun, Steinke 2016, definition 8.1). All of them add up over releases.
  */
 export const PrivacyLossSchema = z.union([
   z.strictObject({ epsilon: AmountSchema, delta: AmountSchema }),
   z.strictObject({ rho: AmountSchema }),
+  z.strictObject({ rho: AmountSchema, delta: AmountSchema }),
 ]);
 export type PrivacyLoss = z.infer<typeof PrivacyLossSchema>;
 

@@ -63,6 +63,7 @@ describe('what a query promises', () => {
     ['no rules', queryWith(), [dataset('a', 'west')], /rules/],
     ['no contributor', queryWith(), [dataset('a', 'west', { columns: {} })], /contributor/],
     ['nothing', queryWith({ loss: { rho: '0' } }), [visits], /above 0/],
+    ['no delta', queryWith({ loss: { rho: '1', delta: '0' } }), [visits], /delta beside rho/],
     ['delta alone', queryWith({ loss: { epsilon: '0', delta: '0.1' } }), [visits], /above 0/],
     ['certain failure', queryWith({ loss: { epsilon: '1', delta: '1' } }), [visits], /below 1/],
     [

@@ -126,7 +126,8 @@ export function privacyProblemIn(query: Query, inputs: readonly Dataset[]): stri
   }
   if (('rho' in loss ? loss.rho : loss.epsilon) === '0') return 'what a result uses up is above 0';
   if ('delta' in loss && unitsOf(loss.delta) >= unitsOf('1')) return 'delta is below 1';
-  if (privacy.mechanism === 'gaussian' && 'delta' in loss && loss.delta === '0') {
+  if ('rho' in loss && 'delta' in loss && loss.delta === '0') return 'delta beside rho is above 0';
+  if (privacy.mechanism === 'gaussian' && 'epsilon' in loss && loss.delta === '0') {
     return 'Gaussian noise costs delta: name one, or rho';
   }
   if (disclosure.minimumGroupRows !== 1) {

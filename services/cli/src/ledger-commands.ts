@@ -29,7 +29,7 @@ export function addLedgerCommands(ledger: Command): void {
     .requiredOption('--dataset <id>', 'a dataset of the contract')
     .option('--epsilon <amount>', 'of (epsilon, delta) differential privacy, with --delta')
     .option('--delta <amount>', 'an exact decimal, 12 digits at most behind the point')
-    .option('--rho <amount>', 'of zero-concentrated differential privacy, instead of the other two')
+    .option('--rho <amount>', 'of zero-concentrated differential privacy, instead of epsilon')
     .action(setBudget);
 }
 
@@ -71,7 +71,8 @@ function budgetOf({ dataset, epsilon, delta, rho }: BudgetOptions): Budget {
   const limit = PrivacyLossSchema.safeParse(Object.fromEntries(given));
   const id = DatasetIdSchema.safeParse(dataset);
   if (limit.success && id.success) return { dataset: id.data, limit: limit.data };
-  const problem = '--dataset ID with --epsilon and --delta, or with --rho; amounts like 0.5';
+  const problem =
+    '--dataset ID with --epsilon and --delta, or --rho (and --delta); amounts like 0.5';
   throw new StrongroomError('ERR_USAGE', { problem });
 }
 

@@ -108,7 +108,8 @@ function partOf(plan: PrivatePlan, isSelected: boolean): Rational {
 function deltas({ privacy }: PrivatePlan, isSelected: boolean) {
   const { loss, mechanism } = privacy;
   const delta = 'delta' in loss ? rationalOf(loss.delta) : rational(0n);
-  if (mechanism === 'laplace') return { noise: rational(0n), selection: delta };
+  const isForGroups = mechanism === 'laplace' || 'rho' in loss;
+  if (isForGroups) return { noise: rational(0n), selection: delta };
   const half = divide(delta, rational(2n));
   return isSelected ? { noise: half, selection: half } : { noise: delta, selection: half };
 }

@@ -107,6 +107,18 @@ describe('a budget', () => {
     debit(0, { epsilon: '0.5', delta: '0' });
     expect(refusal(() => budget({ rho: '5' }))).toBe('ERR_REQUEST_INVALID');
   });
+
+  test('of rho gets a delta beside it when something needs one', () => {
+    budget({ rho: '5' });
+    debit(0, { rho: '1' });
+    expect(refusal(() => debit(1, { rho: '1', delta: '0.1' }))).toBe('ERR_BUDGET_UNSET');
+    expect(refusal(() => budget({ epsilon: '5', delta: '1' }))).toBe('ERR_REQUEST_INVALID');
+    budget({ rho: '5', delta: '0.15' });
+    debit(1, { rho: '1', delta: '0.1' });
+    expect(refusal(() => debit(2, { rho: '1', delta: '0.1' }))).toBe('ERR_BUDGET_EXHAUSTED');
+    debit(2, { rho: '1' });
+    expect(ledger.accounts(contract)).toMatchObject([{ spent: { rho: '3', delta: '0.1' } }]);
+  });
 });
 
 describe('a debit', () => {

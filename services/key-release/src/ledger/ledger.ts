@@ -107,7 +107,7 @@ function replay(text: string, books: Books): void {
 /** What was spent by one measure cannot be weighed by another. */
 function demandMeasure({ dataset, limit }: Budget, contract: ContractId, books: Books): void {
   const spent = accountsOf(contract, books)?.get(dataset)?.spent;
-  if (!spent || spent.size === 0 || Object.keys(limit).every((name) => spent.has(name))) return;
+  if (!spent || spent.size === 0 || 'rho' in limit === spent.has('rho')) return;
   const expected = `the measure of what was spent: ${[...spent.keys()].join(', ')}`;
   throw new StrongroomError('ERR_REQUEST_INVALID', { member: 'limit', dataset, expected });
 }

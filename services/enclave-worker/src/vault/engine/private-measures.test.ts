@@ -1,3 +1,6 @@
+import { gaussianNoise } from '@strongroom/privacy/noise';
+import { selectionThreshold } from '@strongroom/privacy/partition-selection';
+import { rational, rationalOf } from '@strongroom/privacy/rational';
 import type { AnalysisRules } from '@strongroom/protocol/analysis-rules';
 import type { ColumnContract, Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
@@ -173,9 +176,18 @@ describe('rules of owners, where there is noise', () => {
   });
 
   test('groups without a domain say what loss they need', async () => {
-    const rho = { loss: { rho: '0.1' }, mechanism: 'gaussian' } as const;
-    expect(await refusal({ column, privacy: rho })).toContain('{epsilon, delta} instead of rho');
+    const rho = (loss: Privacy['loss']) => ({ loss, mechanism: 'gaussian' }) as const;
+    const without = { column, privacy: rho({ rho: '0.1' }) };
+    expect(await refusal(without)).toContain('a delta beside rho');
     const pure = { loss: { epsilon: '1', delta: '0' } };
     expect(await refusal({ column, privacy: pure })).toContain('a delta above 0');
+    const both = rho({ rho: '0.1', delta: '0.000001' });
+    expect(await refusal({ column, domain: ['SFO'], privacy: both })).toContain('for nothing');
+    const { noises, threshold } = await planned({ column, privacy: both });
+    // All of rho is for noise, all of delta for the threshold; two numbers, in two groups each.
+    const counts = gaussianNoise(rationalOf('0.05'), rational(2n));
+    expect(noises.at(-1)).toEqual(counts);
+    const selection = { noise: counts, groups: 2n, delta: rationalOf('0.000001') };
+    expect(threshold).toBe(selectionThreshold(selection));
   });
 });
