@@ -1,6 +1,5 @@
 import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import { contributorOf } from '@strongroom/protocol/privacy';
-import { rulesOf } from './rules.ts';
 
 /**
  * Exact queries whose results can be subtracted from each other: two of them that read one
@@ -10,7 +9,16 @@ import { rulesOf } from './rules.ts';
  */
 export type QuerySet = readonly Query[];
 
-export function querySetsOf(contract: Contract): QuerySet[] {
+function querySetsOf(contract: Contract): readonly QuerySet[] {
+  const found = known.get(contract) ?? makeSets(contract);
+  known.set(contract, found);
+  return found;
+}
+
+/** They are asked for with every batch. */
+const known = new WeakMap<Contract, readonly QuerySet[]>();
+
+function makeSets(contract: Contract): QuerySet[] {
   const sets: Query[][] = [];
   for (const query of contract.queries.filter((each) => isProtected(contract, each))) {
     const isNear = (set: Query[]) => set.some((other) => sharesRows(contract, query, other));
@@ -47,7 +55,8 @@ export function besides(contract: Contract, query: Query): QuerySet {
 export function isProtected(contract: Contract, query: Query): boolean {
   const { minimumGroupRows, differences } = query.disclosure;
   if (query.privacy || differences === 'accepted') return false;
-  return minimumGroupRows > 1 || rulesOf(contract, query).limits.minimumContributors !== undefined;
+  const datasets = query.relations.flatMap((relation) => datasetsOf(contract, relation));
+  return minimumGroupRows > 1 || datasets.some(({ rules }) => rules?.minimumContributors);
 }
 
 /** Reference data that is about nobody, by its owners' rules, tells of nobody. */

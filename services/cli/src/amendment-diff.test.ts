@@ -101,6 +101,12 @@ describe('in words', () => {
       /rises from 20 to 100 rows/,
     ],
     [
+      'accepted differences',
+      (c) => Object.assign(c.queries[0].disclosure, { differences: 'accepted' }),
+      'reveals',
+      /query daily has all parties accept that its results and others differ in a group below/,
+    ],
+    [
       'other SQL',
       (c) => Object.assign(c.queries[0], { sql: 'SELECT 1' }),
       'reveals',

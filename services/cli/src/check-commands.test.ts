@@ -34,7 +34,11 @@ const RULES: AnalysisRules = {
 };
 
 /** A draft with keys in place, whose north has rules and whose south has none. */
-async function draftWith(sql: string, rules: unknown = RULES): Promise<string> {
+async function draftWith(
+  sql: string,
+  rules: unknown = RULES,
+  others: readonly object[] = [],
+): Promise<string> {
   const releaseKey = jwk();
   const { datasets, queries, enclave, ...example } = CONTRACT_EXAMPLE;
   const [query] = queries;
@@ -50,13 +54,12 @@ async function draftWith(sql: string, rules: unknown = RULES): Promise<string> {
       ...{ relation: 'sales', columns: COLUMNS, wrappingKey: releaseKey },
       ...(dataset['owner'] === 'north' ? { rules } : {}),
     })),
-    queries: [
-      {
-        ...query,
-        ...{ sql, relations: ['sales'], window: { kind: 'whole' }, latenessMs: 0 },
-        disclosure: { minimumGroupRows: 30, groupRowsColumn: 'n' },
-      },
-    ],
+    queries: [{ sql }, ...others].map((other) => ({
+      ...query,
+      ...{ relations: ['sales'], window: { kind: 'whole' }, latenessMs: 0 },
+      disclosure: { minimumGroupRows: 30, groupRowsColumn: 'n' },
+      ...other,
+    })),
     enclave: {
       ...enclave,
       measurements: [{ name: 'build', sha384: 'ab'.repeat(48) }],
@@ -148,6 +151,33 @@ describe('contract check', () => {
     const { code, facts, exitCode } = await inside('contract', 'check', await draftWith(sql));
     expect({ code, exitCode }).toEqual({ code: 'ERR_QUERY_REFUSED', exitCode: 77 });
     expect(facts.place).toContain(place);
+  });
+
+  test('says beside which a query withholds groups, or that all accept it', async () => {
+    const byCity = 'SELECT city, count(*) AS n FROM sales GROUP BY city';
+    const total = { id: 'total', sql: 'SELECT count(*) AS n FROM sales' };
+    const of = async (...others: object[]) => {
+      const draft = await draftWith(byCity, RULES, others);
+      return (await strongroomInside('contract', 'check', draft)).stdout.split('\n');
+    };
+    const beside = '  withholds groups that would tell of a smaller one beside ';
+    const told = await of(total);
+    expect(told).toContain(`${beside}total`);
+    expect(told).toContain(`${beside}daily-delay`);
+    const disclosure = { minimumGroupRows: 30, groupRowsColumn: 'n', differences: 'accepted' };
+    const accepted = await of({ ...total, disclosure });
+    expect(accepted).not.toContain(`${beside}total`);
+    expect(accepted).toContain(
+      '  ALL PARTIES ACCEPT that beside daily-delay it may tell of a smaller group',
+    );
+    const refused = await of({
+      ...total,
+      sql: 'SELECT max(amount) AS m, count(*) AS n FROM sales',
+    });
+    expect(refused).toContain('daily-delay: REFUSED ERR_QUERY_DIFFERENCE');
+    expect(refused).toContain('  max, beside total');
+    expect(refused).toContain('  max, beside daily-delay');
+    expect(refused).toContain('  |        ^');
   });
 
   test('a contract whose query is refused is not made', async () => {
