@@ -37,9 +37,8 @@ export function concentratedLoss(rho: Rational): PrivacyLoss {
 /**
  * Of all releases together, each of which may have been chosen after seeing those before: the sum.
  * (Epsilon and delta: Dwork, Kenthapadi, McSherry, Mironov, Naor 2006; rho: Bun, Steinke 2016,
- * lemmas 1.7 and 8.2;
- * budgets that bound adaptive choices: Rogers, Roth, Ullman, Vadhan 2016 and Feldman,
- * Zrnic 2021.)
+ * lemmas 1.7 and 8.2; budgets that bound adaptive choices: Rogers, Roth, Ullman, Vadhan 2016 and
+ * Feldman, Zrnic 2021.)
  * @throws AssertionError when there is no loss, or the measures differ
  */
 export function composed(losses: readonly PrivacyLoss[]): PrivacyLoss {
