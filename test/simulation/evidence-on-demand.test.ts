@@ -78,7 +78,7 @@ async function createVault() {
     .sign(authority.privateKey);
   const startupProof = new TextDecoder().decode(proofBytes(createProof([jwt])));
   const token = createHash('sha256').update(startupProof).digest('hex');
-  const counted = { stream: null, sequences: 0, rows: 0, lateRows: 0, final: false };
+  const counted = { stream: null, sequences: 0, rows: 0, final: false };
   const streams = [{ dataset: 'flights', ...counted }];
   return {
     request: async (_verb: string, asked: { nonce: string }) => {

@@ -559,7 +559,8 @@ export const ERRORS = {
   ),
   ERR_VAULT_LOST: retry(
     'the vault is expected to answer',
-    'It is started again from its sealed checkpoint.',
+    'It is started again from its checkpoint; where it is lost there each time, give it more ' +
+      '--memory, or a longer --vault-deadline. It does not say why: the cause may be a row.',
   ),
   ERR_ENGINE_OPEN: halt(
     'the query engine is expected to start with every lock in place',

@@ -114,7 +114,6 @@ test('a statement about the most streams fits', () => {
     stream: encodeBase64url(new Uint8Array(16)),
     sequences: SEQUENCE_MAX,
     rows: SEQUENCE_MAX,
-    lateRows: SEQUENCE_MAX,
     final: false,
   };
   const statement = EvidenceStatementSchema.parse({

@@ -53,8 +53,6 @@ export const StatementStreamSchema = z.strictObject({
   /** Batches 0 … sequences - 1 were counted. */
   sequences: CountSchema,
   rows: CountSchema,
-  /** Of these, rows whose window had been closed. */
-  lateRows: CountSchema,
   /** Its owner has said that nothing follows, and all up to there was counted. */
   final: z.boolean(),
 });

@@ -97,12 +97,11 @@ function countedLines({ epoch, counted, refusals }: Facts): string[] {
   const refused = Object.entries(refusals).map(([code, count]) => `${code} ${count}`);
   return [
     `epoch     ${epoch}`,
-    ...counted.map(({ dataset, stream, owner, rows, sequences, lateRows, final }) => {
+    ...counted.map(({ dataset, stream, owner, rows, sequences, final }) => {
       const isOne = counted.filter((each) => each.dataset === dataset).length === 1;
       const of = `${dataset}${isOne ? '' : ` (${stream})`} of ${owner}`;
-      const late = lateRows > 0 ? `, ${lateRows} of them late` : '';
       const end = final ? ', all there is' : '';
-      return `counted   ${of}: ${rows} rows in ${sequences} batches${late}${end}`;
+      return `counted   ${of}: ${rows} rows in ${sequences} batches${end}`;
     }),
     `refused   ${refused.join(', ') || 'nothing'}`,
   ];

@@ -135,7 +135,7 @@ class TestWorker {
   }
 
   statement(nonce: string, startupProof: string, change: object = {}): Promise<string> {
-    const counted = { stream: 'A'.repeat(22), sequences: 2, rows: 40, lateRows: 0, final: false };
+    const counted = { stream: 'A'.repeat(22), sequences: 2, rows: 40, final: false };
     const facts = {
       ...{ v: 1, contract: this.contractId, nonce, epoch: 3 },
       token: createHash('sha256').update(startupProof).digest('hex'),

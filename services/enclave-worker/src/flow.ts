@@ -9,7 +9,7 @@ import { QuarantineOutbox } from './quarantine.ts';
 import { ReadPlaces } from './read-places.ts';
 import type { Part } from './suspects.ts';
 import { Tick, tickMsOf } from './tick.ts';
-import type { EntryOutcome, StreamProgress } from './vault/door.ts';
+import type { StreamProgress, ToldOutcome } from './vault/door.ts';
 import { type Watched, watchProgress } from './watchdog.ts';
 
 /** Where reading goes on. */
@@ -141,7 +141,7 @@ async function watch(state: FlowState, stop: AbortController, signal: AbortSigna
 }
 
 /** After these a window may be complete that was not before. */
-const CLOSING: ReadonlySet<EntryOutcome['kind']> = new Set(['manifest', 'opening', 'retraction']);
+const CLOSING: ReadonlySet<ToldOutcome['kind']> = new Set(['manifest', 'opening', 'retraction']);
 
 class FlowState {
   readonly #life: Life;
@@ -178,7 +178,7 @@ class FlowState {
     return this.#options.tally.suspects.partsOf(dataset, entries);
   }
 
-  async accept(dataset: string, part: Part): Promise<readonly EntryOutcome[]> {
+  async accept(dataset: string, part: Part): Promise<readonly ToldOutcome[]> {
     const { suspects } = this.#options.tally;
     const heads = part.entries.map(({ value: _value, topic: _topic, ...head }) =>
       part.deaths === undefined ? head : { ...head, deaths: part.deaths },
@@ -200,7 +200,7 @@ class FlowState {
   /** @param since when the entries came, by the monotonic clock */
   async handle(
     entries: readonly LogEntry[],
-    outcomes: readonly EntryOutcome[],
+    outcomes: readonly ToldOutcome[],
     since: number,
   ): Promise<void> {
     const { tally, clock } = this.#options;
@@ -212,7 +212,7 @@ class FlowState {
     if (mayClose) await this.closeWindows(since);
   }
 
-  #report(entries: readonly LogEntry[], outcomes: readonly EntryOutcome[]): void {
+  #report(entries: readonly LogEntry[], outcomes: readonly ToldOutcome[]): void {
     for (const [index, { code, again, offset }] of outcomes.entries()) {
       if (code === undefined || again) continue;
       const { topic, partition } = entries[index] ?? {};

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { codeOf, dispositionOf } from '@strongroom/protocol/errors';
+import { codeOf, dispositionOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { WorkerOptions } from './life.ts';
 import { live } from './worker.ts';
 
@@ -42,12 +42,17 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerSummary> 
       const code = codeOf(error);
       tally.monitor.lifeEnds(code ?? 'ERR_INTERNAL');
       const isFinal = dispositionOf(error) !== 'retry' || code === 'ERR_INPUT_INCOMPLETE';
-      if (isFinal || fruitless >= FRUITLESS_LIVES_MAX || signal.aborted) throw error;
+      if (isFinal || fruitless >= FRUITLESS_LIVES_MAX || signal.aborted) throw outward(error);
       logger.warn('life-ended', { code: code ?? 'ERR_INTERNAL', attempt: fruitless });
       const pause = Math.min(PAUSE_MS * 2 ** fruitless, PAUSE_MS_MAX);
       await delay(pause, undefined, { signal }).catch(() => undefined);
     }
   }
+}
+
+/** Which request a vault was lost in, the run knows; nobody else needs to. */
+function outward(error: unknown): unknown {
+  return codeOf(error) === 'ERR_VAULT_LOST' ? new StrongroomError('ERR_VAULT_LOST') : error;
 }
 
 /** Windows that were told, and records that will cost no vault any more. */

@@ -2,7 +2,7 @@ import { RECORD_TYPES } from '@strongroom/protocol/record';
 import type { Metrics } from '@strongroom/runtime/metrics';
 import { Monitor } from './monitor.ts';
 import { Suspects } from './suspects.ts';
-import type { Closing, DoorRecord, EntryOutcome } from './vault/door.ts';
+import type { Closing, DoorRecord, ToldOutcome } from './vault/door.ts';
 
 /** What a run did, for the summary and for Prometheus: counts of what the vault reported. */
 export class Tally {
@@ -23,17 +23,14 @@ export class Tally {
     this.monitor = new Monitor(metrics);
   }
 
-  count(outcomes: readonly EntryOutcome[]): void {
+  count(outcomes: readonly ToldOutcome[]): void {
     for (const outcome of outcomes) {
       if (outcome.again) continue;
       this.#meters.rows.inc(outcome.rows);
-      for (const { query, rows, excluded } of outcome.late ?? []) {
-        this.#meters.lateRows.inc({ query }, rows);
-        this.#meters.excludedRows.inc({ query }, excluded);
-      }
+      for (const query of outcome.lateFor ?? []) this.#meters.lateBatches.inc({ query });
       if (outcome.kind === 'batch') this.#meters.batches.inc();
       if (outcome.code !== undefined) this.#refuse(outcome.code, 1);
-      if (outcome.lateRows > 0) this.#refuse('ERR_LATE_ROWS', outcome.lateRows);
+      if (outcome.lateFor) this.#refuse('ERR_LATE_ROWS', 1);
     }
   }
 
@@ -93,12 +90,9 @@ function createMeters(metrics: Metrics) {
   const name = (rest: string) => `strongroom_worker_${rest}`;
   return {
     rows: metrics.counter(name('rows_total'), 'Rows counted for the first time.'),
-    lateRows: metrics.counter(name('late_rows_total'), 'Rows that missed a window of the query.', [
-      'query',
-    ]),
-    excludedRows: metrics.counter(
-      name('excluded_rows_total'),
-      'Late rows that no window of the query counts.',
+    lateBatches: metrics.counter(
+      name('late_batches_total'),
+      'Batches with rows that missed a window of the query; owners are told how many.',
       ['query'],
     ),
     batches: metrics.counter(name('batches_total'), 'Sealed batches taken.'),

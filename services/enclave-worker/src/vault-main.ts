@@ -7,6 +7,8 @@ import { DoorKeeper } from './vault/door-keeper.ts';
  * has no network, no file but its code, and nowhere to print to. It ends when the pipe does.
  */
 const PIPE = 3;
+/** How much memory it took is told in steps: what one row adds is not seen in them. */
+const PEAK_KB = 16 * 1_024;
 const pipe = new Socket({ fd: PIPE, readable: true, writable: true });
 const keeper = new DoorKeeper();
 const reader = new FrameReader();
@@ -16,7 +18,7 @@ pipe.on('data', (piece: Uint8Array) => {
   for (const frame of reader.push(piece)) {
     last = last.then(async () => {
       const { message, blobs, fatal } = await keeper.serve(frame.message, frame.blobs);
-      const peakBytes = process.resourceUsage().maxRSS * 1_024;
+      const peakBytes = Math.ceil(process.resourceUsage().maxRSS / PEAK_KB) * PEAK_KB * 1_024;
       for (const part of encodeFrame({ ...toObject(message), peakBytes }, blobs)) pipe.write(part);
       if (fatal) pipe.end();
     });

@@ -1,8 +1,16 @@
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { AMENDMENTS_SHOWN_MAX } from '@strongroom/protocol/limits';
 import { z } from 'zod';
-import type { DoorEntry, DoorRecord, DoorVerb, DoorVerbs } from './door.ts';
+import type {
+  DoorEntry,
+  DoorRecord,
+  DoorVerb,
+  DoorVerbs,
+  EntryOutcome,
+  ToldOutcome,
+} from './door.ts';
 import type { Departure } from './leases.ts';
+import { mayLeave } from './outward-codes.ts';
 import { Vault } from './vault.ts';
 
 /**
@@ -24,6 +32,8 @@ export class DoorKeeper {
     } catch (error) {
       const code = codeOf(error);
       if (code === undefined) return failed('ERR_VAULT_LOST', { verb, served: true }, true);
+      // What rows may have caused is told in the one way in which a vault is lost.
+      if (!mayLeave(code, verb)) return failed('ERR_VAULT_LOST', {}, true);
       return failed(code, error instanceof StrongroomError ? error.facts : {}, false);
     }
   }
@@ -61,7 +71,7 @@ export class DoorKeeper {
       case 'accept': {
         const { dataset, entries, at } = request.request;
         const outcomes = await vault.accept(dataset, entriesOf(entries, blobs), at);
-        return { answer: { outcomes }, records: vault.takeQuarantined() };
+        return { answer: { outcomes: outcomes.map(toldOf) }, records: vault.takeQuarantined() };
       }
       case 'close': {
         const { closing, departure } = await vault.closeWindows();
@@ -152,6 +162,10 @@ function savedIn(
 
 function wordsIn({ statements, receipts }: DoorVerbs['depart']['request']) {
   return [statements, receipts] as const;
+}
+
+function toldOf({ lateRows: _rows, late, facts: _facts, ...outcome }: EntryOutcome): ToldOutcome {
+  return late ? { ...outcome, lateFor: late.map(({ query }) => query) } : outcome;
 }
 
 function departing(

@@ -69,7 +69,7 @@ export interface DoorVerbs {
    */
   accept: {
     request: { dataset: string; entries: readonly Omit<DoorEntry, 'value'>[]; at?: number };
-    answer: { outcomes: readonly EntryOutcome[] };
+    answer: { outcomes: readonly ToldOutcome[] };
   };
   /** Results of windows that are complete, and the checkpoint that covers them, as records. */
   close: { request: NoMembers; answer: Closing & Outgoing };
@@ -133,6 +133,15 @@ export interface EntryOutcome {
   readonly facts?: ErrorFacts;
   /** An earlier run has reported this record. */
   readonly again?: boolean;
+}
+
+/**
+ * What the worker, and whoever asks it, is told of an outcome: what follows from the record as it
+ * lies on the log. How many rows were late follows from the rows.
+ */
+export interface ToldOutcome extends Omit<EntryOutcome, 'lateRows' | 'late' | 'facts'> {
+  /** Queries for which some row was late; absent when there is none. */
+  readonly lateFor?: readonly QueryId[];
 }
 
 /** Rows that came after a window of one query had been closed that holds them. */

@@ -81,7 +81,7 @@ describe('what a vault says about itself', () => {
     expect(claims).toMatchObject({ nonce, contract: computation.contractId });
     expect(claims.keys).toEqual([start.keys[1]]);
     expect(startupProof).toBe(PROOF);
-    const nothing = { stream: null, sequences: 0, rows: 0, lateRows: 0, final: false };
+    const nothing = { stream: null, sequences: 0, rows: 0, final: false };
     expect(facts).toEqual({
       v: 1,
       contract: computation.contractId,
@@ -123,14 +123,14 @@ describe('what a vault says about itself', () => {
       {
         dataset: 'north',
         stream: north.stream,
-        ...{ sequences: 3, rows: 15, lateRows: 2, final: false },
+        ...{ sequences: 3, rows: 15, final: false },
       },
       expect.objectContaining({ dataset: 'south', rows: 0, final: true }),
     ]);
     expect(facts.refusals).toEqual({
       ERR_BATCH_REPLAYED: 1,
       ERR_RECORD_HEADERS: 1,
-      ERR_LATE_ROWS: 2,
+      ERR_LATE_ROWS: 1,
     });
 
     const text = new TextDecoder();

@@ -69,12 +69,11 @@ function streamOf(stream: DatasetStream): StatementStream {
     stream: state?.stream ?? null,
     sequences: state?.counted.sequence ?? 0,
     rows: state?.counted.rows ?? 0,
-    lateRows: state?.lateRows ?? 0,
     final: state?.final ?? false,
   };
 }
 
-/** Records, and late rows, that this vault refused, by code. */
+/** Records that this vault refused, or of which some row was late, by code. */
 export class Refusals {
   readonly #counts = new Map<ErrorCode, number>();
 
@@ -82,7 +81,7 @@ export class Refusals {
     for (const { code, lateRows, again } of outcomes) {
       if (again) continue;
       if (code !== undefined) this.#add(code, 1);
-      if (lateRows > 0) this.#add('ERR_LATE_ROWS', lateRows);
+      if (lateRows > 0) this.#add('ERR_LATE_ROWS', 1);
     }
   }
 
