@@ -87,7 +87,7 @@ describe.each(Object.entries(QUERIES))('%s', (name, sql) => {
 async function searchNeighbours(
   aggregator: Aggregator,
   query: Query,
-  options: fc.Parameters<unknown> = { numRuns: 40 },
+  options: fc.Parameters<unknown> = { numRuns: 30 },
 ): Promise<void> {
   const scenes = fc.record({
     visits: fc.array(visit, { maxLength: 24 }),
@@ -108,6 +108,9 @@ async function searchNeighbours(
   );
 }
 
+/** Ends with the first that is found; this seed comes to one soon in each. */
+const SEARCH = { numRuns: 1_000, endOnFailure: true, seed: 1 };
+
 describe('what is not tied by the contributor', () => {
   const statements = [
     'FROM visits LEFT JOIN stays ON visits.person = stays.person',
@@ -123,7 +126,7 @@ describe('what is not tied by the contributor', () => {
       const rowsSql = plan.rowsSql.replace(/\(?visits\.person = stays\.person\)?/, `(${untied})`);
       expect(rowsSql).toContain(untied);
       Object.assign(aggregator, { planOf: () => ({ ...plan, rowsSql }) });
-      const found = searchNeighbours(aggregator, query, { numRuns: 1_000, endOnFailure: true });
+      const found = searchNeighbours(aggregator, query, SEARCH);
       await expect(found).rejects.toMatchObject({
         cause: { message: expect.stringContaining('to be less than or equal to') },
       });
