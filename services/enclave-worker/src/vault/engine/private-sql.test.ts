@@ -71,7 +71,9 @@ const QUERIES = {
 const ROWS_PER_TABLE = 2;
 
 describe.each(Object.entries(QUERIES))('%s', (name, sql) => {
-  test('no contributor changes more than is declared, whatever its rows are', async () => {
+  test('no contributor changes more than is declared, whatever its rows are', {
+    timeout: 120_000,
+  }, async () => {
     const rowsPerTable = name.includes('bound') ? { rowsPerTable: ROWS_PER_TABLE } : {};
     const query = privateQuery(sql, rowsPerTable);
     const aggregator = await openPrivate(query);
