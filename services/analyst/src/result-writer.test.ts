@@ -236,6 +236,19 @@ describe('table', () => {
     expect(await readFile(file, 'utf8')).toContain('| 6 input rows came too late so far');
   });
 
+  test('says why a result was withheld', async () => {
+    const worker = await scene.worker();
+    const content = { rows: 0, suppressedGroups: 0, withheld: 'failed' } as const;
+    await scene.append(worker.tokenRecord, await worker.seal({ content }));
+    const results = await resultsOf();
+    await writeAll(results, 'table', join(folder, 'withheld.txt'));
+    const text = await readFile(join(folder, 'withheld.txt'), 'utf8');
+    expect(text).toContain('| WITHHELD: it could not be computed over these rows');
+    await writeAll(results, 'json', join(folder, 'withheld.jsonl'));
+    const line = await readFile(join(folder, 'withheld.jsonl'), 'utf8');
+    expect(JSON.parse(line)).toMatchObject({ withheld: 'failed', suppressedGroups: 0, rows: [] });
+  });
+
   test('says what it is, and lets no cell steer the terminal', async () => {
     const file = join(folder, 'results.txt');
     const evil = vectorFromArray(['\u001b[2J\nwindow: forged'], new Utf8());

@@ -90,6 +90,26 @@ describe('showResults', () => {
     expect(ended.logged).toContain('"code":"ERR_RECORD_HEADERS"');
   });
 
+  test('tells of a result that was withheld, where the format has room for words', async () => {
+    const worker = await publish([0]);
+    const content = { rows: 0, suppressedGroups: 0, withheld: 'too-large' } as const;
+    await scene.append(await worker.seal({ emission: 1, content }));
+    const told = await shown();
+    expect(told).toMatchObject({ written: ['daily.0', 'daily.1'], code: 'none' });
+    expect(told.logged).toContain('"reason":"too-large"');
+    const written: number[] = [];
+    const writer = {
+      hasWords: false,
+      write: async ({ seal }: { seal: { emission: number } }) => void written.push(seal.emission),
+      end: async () => undefined,
+      close: async () => undefined,
+      discard: async () => undefined,
+    };
+    const columns = await shown({ writer });
+    expect(columns.logged).toContain('result-withheld');
+    expect(written).toEqual([0]);
+  });
+
   test('discards an output with a gap', async () => {
     await publish([0, 2]);
     expect(await shown()).toMatchObject({

@@ -1,5 +1,9 @@
+import type { EvidenceAnswer } from '@strongroom/protocol/evidence-answer';
+import { ContractIdSchema } from '@strongroom/protocol/fields';
 import { systemClock } from '@strongroom/runtime/clock';
+import { createMetrics } from '@strongroom/runtime/metrics';
 import { expect, test } from 'vitest';
+import { EvidenceDesk } from './evidence-desk.ts';
 import { Tick, tickMsOf } from './tick.ts';
 
 const TICK_MS = 25;
@@ -23,6 +27,16 @@ test('what takes longer than a tick leaves at a later one', async () => {
   await new Tick(TICK_MS, since, systemClock).next();
   expect(passedSince(since)).toBeGreaterThanOrEqual(3 * TICK_MS);
   expect(passedSince(since)).toBeLessThan(3 * TICK_MS + SLACK_MS);
+});
+
+test('an answer to a challenge waits for one, however soon it was there', async () => {
+  const desk = new EvidenceDesk(systemClock, createMetrics('worker'));
+  const contractId = ContractIdSchema.parse('ab'.repeat(32));
+  const answer = async () => ({}) as EvidenceAnswer;
+  desk.open({ contractId, tickMs: TICK_MS, answer });
+  const since = systemClock.monotonic();
+  await desk.answer('http', { v: 1, contract: contractId, nonce: 'n' } as never);
+  expect(passedSince(since)).toBeGreaterThanOrEqual(TICK_MS);
 });
 
 test('is not waited for where the contract says so', async () => {
