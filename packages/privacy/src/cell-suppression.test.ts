@@ -125,10 +125,26 @@ describe('cells that are shown side by side', () => {
     const atoms = Array.from({ length: 10_000 }, (_none, at): Atom => {
       return { cells: [0, 1 + at], counts: [{ count: at % 100 === 0 ? 3 : 20 + (at % 7) }] };
     });
-    const began = performance.now();
+    const began = process.cpuUsage();
     const shown = show(atoms, 10);
     expect(shown.length).toBe(1 + 9_900);
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(process.cpuUsage(began).user / 1_000).toBeLessThan(5_000);
+  });
+
+  test('one that only whole numbers give away is withheld as well', () => {
+    // Everybody alone; from what is shown, halves could be moved, and no whole person.
+    const cells = [
+      [0, null, 20, 31],
+      [0, 10, 20, 30],
+      [0, 10, 21, 30],
+      [0, 10, 20, 31],
+      [null, 10, 21, 31],
+    ];
+    const table = { minimum: 2, atoms: cells.map((each, at) => ({ cells: each, people: [at] })) };
+    const shown = planOf(table);
+    expect(derives(table, shown)).toBeUndefined();
+    expect(determined(table, shown)).toBeUndefined();
+    expect(shown.size).toBeGreaterThan(0);
   });
 
   test('what would take too long shows less, and never more', () => {
@@ -137,10 +153,10 @@ describe('cells that are shown side by side', () => {
       const [i, j] = [at % 140, Math.floor(at / 140)];
       return { cells: [i, 200 + j, 400 + ((i * j) % 97)], counts: [{ count: (i + j) % 5 }] };
     });
-    const began = performance.now();
+    const began = process.cpuUsage();
     const shown = show(atoms, 50);
     expect(shown.length).toBeGreaterThan(90);
-    expect(performance.now() - began).toBeLessThan(20_000);
+    expect(process.cpuUsage(began).user / 1_000).toBeLessThan(20_000);
   });
 });
 

@@ -1,4 +1,5 @@
-import { CELL_ROUNDS_MAX, CELL_STEPS_MAX } from '@strongroom/protocol/limits';
+// More than 300 lines, because what may be shown side by side is decided here in one piece.
+import { CELL_ROUNDS_MAX, CELL_STEPS_MAX, CELL_WHOLE_ATOMS_MAX } from '@strongroom/protocol/limits';
 import { PRIMES, RowSpace } from './row-space.ts';
 
 /**
@@ -10,6 +11,8 @@ import { PRIMES, RowSpace } from './row-space.ts';
  *
  * Atoms without anybody are left out, as if a reader knew that they are empty. By the duality of
  * linear programs, what it could conclude from no count being negative is then a combination, too.
+ * That counts are whole as well can leave a reader one possibility alone where fractions would
+ * leave it many: of few atoms, another possibility is looked for.
  */
 export interface Atom {
   /** The cell of each query that it is in; null where the query leaves it out. */
@@ -67,6 +70,7 @@ interface Counter {
   readonly cells: ReadonlyMap<number, Cell>;
   /** Sets of atoms that hold some, and too few. */
   readonly small: readonly (readonly number[])[];
+  readonly counts: readonly number[];
 }
 
 interface Cell {
@@ -82,7 +86,8 @@ function counterOf(all: readonly Atom[], counter: number, minimum: number): Coun
     const small = smallSet(set, (at) => atoms[at]?.counts[counter], minimum);
     if (small) found.set(small.join(), small);
   }
-  return { atoms, cells, small: [...found.values()] };
+  const counts = atoms.map((atom) => atom.counts[counter]?.count ?? 0);
+  return { atoms, cells, small: [...found.values()], counts };
 }
 
 function cellsOf(atoms: readonly Atom[]): Map<number, Cell> {
@@ -164,20 +169,47 @@ function cellsToWithhold(
   sizes: ReadonlyMap<number, number>,
 ): ReadonlySet<number> | undefined {
   const withheld = new Set<number>();
-  for (const { atoms, cells, small } of counters) {
-    if (small.length === 0) continue;
-    const known = spacesOf(cells, shown);
+  const withhold = (tellers: readonly number[]) => {
+    if (tellers.some((cell) => withheld.has(cell))) return;
+    const [smallest] = tellers.toSorted(
+      (one, other) => (sizes.get(one) ?? 0) - (sizes.get(other) ?? 0) || one - other,
+    );
+    if (smallest !== undefined) withheld.add(smallest);
+  };
+  for (const counter of counters) {
+    if (counter.small.length === 0) continue;
+    const known = spacesOf(counter.cells, shown);
     if (!known) return undefined;
-    for (const tellers of combinationsIn(known, small, atoms.length)) {
+    for (const tellers of combinationsIn(known, counter.small, counter.atoms.length)) {
       if (isTooLong(known)) return undefined;
-      if (tellers.some((cell) => withheld.has(cell))) continue;
-      const [smallest] = tellers.toSorted(
-        (one, other) => (sizes.get(one) ?? 0) - (sizes.get(other) ?? 0) || one - other,
-      );
-      if (smallest !== undefined) withheld.add(smallest);
+      withhold(tellers);
+    }
+    if (withheld.size > 0 || counter.atoms.length > CELL_WHOLE_ATOMS_MAX) continue;
+    for (const set of withoutAlternative(counter, known[0])) {
+      withhold(set.flatMap((at) => cellsAround(counter.atoms[at], shown)));
     }
   }
   return withheld;
+}
+
+/**
+ * Small sets of which no other whole number was found that fits all that is shown: every other one
+ * that was tried makes the count of some atom negative.
+ */
+function withoutAlternative({ small, counts }: Counter, space: RowSpace | undefined) {
+  let left = small;
+  for (const values of space?.wholeNullVectors(counts.length) ?? []) {
+    if (left.length === 0) break;
+    const isPossible = (sign: number) =>
+      counts.every((count, at) => count + sign * (values[at] ?? 0) >= 0);
+    if (!isPossible(1) && !isPossible(-1)) continue;
+    left = left.filter((set) => set.reduce((sum, at) => sum + (values[at] ?? 0), 0) === 0);
+  }
+  return left;
+}
+
+function cellsAround(atom: Atom | undefined, shown: ReadonlySet<number>): number[] {
+  return atom?.cells.flatMap((cell) => (cell !== null && shown.has(cell) ? [cell] : [])) ?? [];
 }
 
 function spacesOf(

@@ -44,14 +44,40 @@ export class RowSpace {
     for (let column = 0; column < columnCount; column++) {
       values[column] = 1 + (random() % (this.prime - 1));
     }
+    return this.#solve(values);
+  }
+
+  /** Sets the columns that rows begin with, so that every row is zero. */
+  #solve(values: Float64Array): Float64Array {
     for (const { entries, pivot } of this.#rows.toReversed()) {
       let sum = 0;
       for (const [column, value] of entries) {
+        this.steps += 1;
         if (column !== pivot) sum = (sum + value * (values[column] ?? 0)) % this.prime;
       }
       values[pivot] = (this.prime - sum) % this.prime;
     }
     return values;
+  }
+
+  /**
+   * Whole numbers, small and at least one of them not zero, at which every row is zero: what can be
+   * added to the columns and changes no sum. One for each column that no row begins with.
+   */
+  *wholeNullVectors(columnCount: number): Iterable<Float64Array> {
+    for (let free = 0; free < columnCount; free++) {
+      if (this.#pivots.has(free)) continue;
+      const values = new Float64Array(columnCount);
+      values[free] = 1;
+      this.#solve(values);
+      // Where the rows ask for halves or thirds of it, so many times as much is whole.
+      for (const times of [1, 2, 3]) yield values.map((value) => this.#signed(value * times));
+    }
+  }
+
+  #signed(value: number): number {
+    const rest = value % this.prime;
+    return rest > this.prime / 2 ? rest - this.prime : rest;
   }
 
   /** Names of the rows that give this sum of columns together; undefined when none do. */

@@ -159,6 +159,8 @@ export const CELL_QUERIES_MAX = 6;
 export const SUM_CONDITIONS_MAX = 4;
 /** Sets of rows that these queries tell apart in one window. */
 export const CELL_ATOMS_MAX = 100_000;
+/** Up to so many it is also looked for what follows from counts being whole numbers. */
+export const CELL_WHOLE_ATOMS_MAX = 256;
 /** Entries touched while it is worked out what follows from the cells: a second or two. */
 export const CELL_STEPS_MAX = 5_000_000;
 /** Each takes at least one cell away. */
