@@ -80,7 +80,7 @@ export const LAYERS: readonly Layer[] = [
     files: /^services\/producer\/src\//,
     workspace: [
       /^(protocol|record-log|runtime)\//,
-      /^sealing\/(seal|sign|identity|verify|amendment|stream-check|join-key)$/,
+      /^sealing\/(seal|compress|sign|identity|verify|amendment|stream-check|join-key)$/,
     ],
     forbidden: [/^kafkajs/],
     why: 'the producer can seal and cannot open',

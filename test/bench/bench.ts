@@ -7,6 +7,7 @@ import { benchPipeline } from './pipeline.ts';
 import { benchScan } from './scan.ts';
 import { benchSealing } from './sealing.ts';
 import { benchWindows } from './windows.ts';
+import { benchWire } from './wire.ts';
 
 /** Two things in one run and their ratio, one line each. */
 
@@ -22,8 +23,9 @@ const { values } = parseArgs({
 if (values.help) {
   process.stdout.write(`npm run bench -- [--rows N] [--only NAME] [--json]
 
-  --only NAME  attestation, sealing, key-release, windows, scan or pipeline
-  --rows N  of the 3,000,000 flights in the pipeline; of the 10,000,000 orders in the scan
+  --only NAME  attestation, sealing, key-release, windows, wire, scan or pipeline
+  --rows N  of the 3,000,000 flights in the pipeline; of the 10,000,000 orders in the scan;
+            of the 1,000,000 orders and flights on the wire
   --json    one JSON line a comparison: {name, ours, baseline, ratio, unit}
 `);
 } else {
@@ -33,6 +35,7 @@ if (values.help) {
   if (wanted('sealing')) show(await benchSealing());
   if (wanted('key-release')) show(await benchKeyRelease());
   if (wanted('windows')) show(await benchWindows());
+  if (wanted('wire')) show(await benchWire(rows));
   if (wanted('scan')) show(await benchScan(rows));
   if (wanted('pipeline')) show(await benchPipeline(rows));
 }

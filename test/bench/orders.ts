@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { type Contract, parseContract } from '@strongroom/protocol/contract';
+import { type ColumnContract, type Contract, parseContract } from '@strongroom/protocol/contract';
 import type { Shipment } from '../deployment/pipeline.ts';
 import {
   type DeploymentPlan,
@@ -20,7 +20,7 @@ const ANALYST = 'office';
 const HOUR_MS = 3_600_000;
 export const ORDER_HOURS = 24;
 
-const columns = [
+export const ORDER_COLUMNS: readonly ColumnContract[] = [
   { name: 'id', type: 'int64', nullable: false },
   { name: 'qty', type: 'int64', nullable: false },
   { name: 'price', type: 'float64', nullable: true },
@@ -46,7 +46,13 @@ function ordersContract(parts: PublicParts): Contract {
     version: 1,
     parties: partiesOf(ORDERS_PLAN, parts),
     datasets: [
-      { id: 'orders', ...ownedBy(parts, OWNER), relation: 'orders', columns, eventTime: 'at' },
+      {
+        id: 'orders',
+        ...ownedBy(parts, OWNER),
+        relation: 'orders',
+        columns: ORDER_COLUMNS,
+        eventTime: 'at',
+      },
     ],
     queries: [
       {
@@ -82,6 +88,6 @@ export async function writeOrders(folder: string, rows: number): Promise<Shipmen
     connection.closeSync();
     instance.closeSync();
   }
-  const mapping = columns.map(({ name }) => `${name}=${name}`).join(',');
+  const mapping = ORDER_COLUMNS.map(({ name }) => `${name}=${name}`).join(',');
   return { dataset: 'orders', owner: OWNER, source, columns: mapping };
 }

@@ -1,5 +1,10 @@
 import { createCipheriv, createDecipheriv, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { type Contract, datasetOf, parseContract } from '@strongroom/protocol/contract';
+import {
+  type ColumnContract,
+  type Contract,
+  datasetOf,
+  parseContract,
+} from '@strongroom/protocol/contract';
 import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
 import { CIPHERTEXT_BYTES_MAX } from '@strongroom/protocol/limits';
 import { systemClock } from '@strongroom/runtime/clock';
@@ -127,7 +132,10 @@ function median(values: number[]): number {
   return [...values].sort((left, right) => left - right)[values.length >> 1] ?? 0;
 }
 
-async function benchContract() {
+const VALUE: ColumnContract = { name: 'value', type: 'int64', nullable: false };
+
+/** A contract about one dataset `bench` of these columns. */
+export async function benchContract(columns: readonly ColumnContract[] = [VALUE], time?: string) {
   const made = await createIdentity('owner', { reading: false });
   const reader = await createIdentity('reader', { reading: true });
   const wrapping = generateKeyPairSync('rsa', { modulusLength: 3072 });
@@ -151,7 +159,8 @@ async function benchContract() {
     datasets: [
       {
         ...{ id: 'bench', owner: 'owner', relation: 'bench', keyId: 'wrapping', wrappingKey },
-        columns: [{ name: 'value', type: 'int64', nullable: false }],
+        columns,
+        ...(time === undefined ? {} : { eventTime: time }),
       },
     ],
     queries: [

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { vectorOf } from './sealed-batch-cases.ts';
 import { cipherCases } from './sealed-batch-cases-cipher.ts';
+import { compressionCases } from './sealed-batch-cases-compression.ts';
 import { epochCases } from './sealed-batch-cases-epoch.ts';
 import { goodCases } from './sealed-batch-cases-good.ts';
 import { sealCases } from './sealed-batch-cases-seal.ts';
@@ -12,7 +13,10 @@ import { VECTORS } from './sealed-batch-vector.ts';
  * node --conditions=strongroom:source test/conformance/make-sealed-batch-vectors.ts
  */
 
-const groups = [goodCases(), sealCases(), cipherCases(), streamCases(), epochCases()];
+const groups = [
+  ...[goodCases(), sealCases(), cipherCases(), compressionCases()],
+  ...[streamCases(), epochCases()],
+];
 const vectors = (await Promise.all(groups)).flat().map(vectorOf);
 const names = new Set(vectors.map((vector) => vector.name));
 if (names.size !== vectors.length) throw new Error('two vectors have one name');

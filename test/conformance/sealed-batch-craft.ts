@@ -21,6 +21,8 @@ export type Members = Record<string, unknown>;
 
 export interface Crafting {
   readonly plaintext?: Uint8Array;
+  /** What is encrypted for the plaintext, which the seal then calls compressed. */
+  readonly frame?: Uint8Array;
   readonly secret?: Uint8Array;
   /** The data key, when not the one that follows from the secret. */
   readonly dataKey?: Uint8Array;
@@ -103,12 +105,13 @@ export async function craftBatch(world: World, crafting: Crafting = {}): Promise
   const secret = crafting.secret ?? seed(`secret ${stream}`);
   const info = `strongroom/batch-key/v1 ${streamName(at)} ${at.sequence}`;
   const dataKey = crafting.dataKey ?? hkdf(secret, info);
-  const { ciphertext, tag } = gcm(dataKey, plaintext);
+  const { ciphertext, tag } = gcm(dataKey, crafting.frame ?? plaintext);
   const members: Members = without({
     v: 1,
     ...right,
     eventTime: extract.dataset.eventTime === undefined ? null : { min: 1_000, max: 2_000 },
     rows: 3,
+    ...(crafting.frame && { compression: 'zstd' }),
     plaintextBytes: plaintext.length,
     ciphertextSha256: hex(ciphertext),
     commitment: base64url(hkdf(dataKey, COMMITMENT)),

@@ -3,6 +3,7 @@ import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { compactVerify } from 'jose';
+import { unfold } from './sealed-batch-second-frame.ts';
 import {
   canonicalText,
   decode,
@@ -23,8 +24,9 @@ import {
 
 /**
  * A second reader, written from schemas/sealed-batch/README.md with noble's ciphers and hashes and
- * jose's signatures. It shares no line with packages/sealing or packages/protocol and is slow and
- * plain on purpose: where the two disagree, one of them or the page is wrong.
+ * jose's signatures, and fzstd's decoder. It shares no line with packages/sealing or
+ * packages/protocol and is slow and plain on purpose: where the two disagree, one of them or the
+ * page is wrong.
  */
 
 class Refusal extends Error {}
@@ -74,10 +76,15 @@ async function readBatch(
   demand(secret !== undefined, 'ERR_SEGMENT_UNWRAP');
   const info = ascii(`strongroom/batch-key/v1 ${nameOf(seal)} ${seal['sequence']}`);
   const dataKey = hkdf(sha256, secret, undefined, info, 32);
-  const plaintext = open(dataKey, value, seal, jws);
-  demand(plaintext?.length === seal['plaintextBytes'], 'ERR_BATCH_UNOPENABLE');
+  const opened = open(dataKey, value, seal, jws);
+  demand(opened !== undefined, 'ERR_BATCH_UNOPENABLE');
+  const length = Number(seal['plaintextBytes']);
+  const isFrame = seal['compression'] !== undefined;
+  demand(isFrame || opened.length === length, 'ERR_BATCH_UNOPENABLE');
+  const plaintext = isFrame ? unfold(opened, length) : opened;
+  demand(plaintext !== undefined, 'ERR_BATCH_COMPRESSION');
   stream.take(seal, jws);
-  return bytesToHex(sha256(plaintext ?? new Uint8Array(0)));
+  return bytesToHex(sha256(plaintext));
 }
 
 function open(

@@ -119,7 +119,8 @@ export const isOpening = (value: Members) =>
   fits(value, OPENING) && Number(value['epoch']) > memberOf(value['continues'], 'epoch');
 export const isRetraction = (value: Members) =>
   fits(value, RETRACTION) && Number(value['sequence']) > memberOf(value['retracts'], 'sequence');
-export const isBatchSeal = (value: Members) => fits(value, BATCH_SEAL);
+export const isBatchSeal = (value: Members) =>
+  fits(value, BATCH_SEAL) || fits(value, { ...BATCH_SEAL, compression: (name) => name === 'zstd' });
 export const isManifest = (value: Members) => fits(value, MANIFEST);
 
 function fits(value: Members, shape: Record<string, Check>): boolean {

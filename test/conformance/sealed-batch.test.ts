@@ -33,6 +33,7 @@ describe('the vectors of schemas/sealed-batch', () => {
       'algorithm',
       'chain',
       'commitment',
+      'compression',
       'context',
       'hash',
       'header',

@@ -24,7 +24,7 @@ const column = (name: string, type: ColumnContract['type'], nullable = false): C
   nullable,
 });
 
-const FLIGHT_COLUMNS = [
+export const FLIGHT_COLUMNS = [
   column('flight_time', 'timestamp-us'),
   column('delay', 'int32'),
   column('distance', 'int32'),

@@ -232,6 +232,10 @@ export const ERRORS = {
     'the batch is expected to open with the key and commitment of its seal',
     'Treat the record as tampered with; ask its owner to publish it again.',
   ),
+  ERR_BATCH_COMPRESSION: quarantine(
+    'a compressed batch is expected to be one zstd frame of exactly the length that its seal says',
+    'The writer of this batch does not follow schemas/sealed-batch; ask its owner.',
+  ),
   ERR_BATCH_CONTENT: quarantine(
     'the batch is expected to hold the Arrow columns of the contract and the declared rows',
     'Have the owner check its producer; the rows of this batch were not counted.',

@@ -15,7 +15,7 @@ export const TAG_BYTES = 16;
  * some four times as much to say as the other.
  */
 export const PADDED_SIZES = [4_096, 16_384, 65_536, 262_144, CIPHERTEXT_BYTES_MAX] as const;
-/** What one batch may unfold to when its Arrow buffers were compressed before sealing. */
+/** What one batch may unfold to when it was compressed before sealing; a seal says how much. */
 export const PLAINTEXT_BYTES_MAX = 16 * 1024 * 1024;
 
 export const ROWS_PER_BATCH_MAX = 1_048_576;

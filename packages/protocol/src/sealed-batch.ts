@@ -35,7 +35,8 @@ const CHAIN_MEMBERS = {
 /**
  * What lies on a dataset's topic. The format is specified in schemas/sealed-batch/README.md.
  *
- *   record.value   = ciphertext ‖ tag           AES-256-GCM over one Arrow IPC stream, tag 16 bytes
+ *   record.value   = ciphertext ‖ tag           AES-256-GCM over one Arrow IPC stream, or over the
+ *                                               zstd frame of it, tag 16 bytes
  *   header `seal`  = compact JWS                 protected {alg, kid, typ}, payload = BatchSeal
  *   AAD            = the ASCII bytes of the JWS
  *   data key       = HKDF-SHA-256(segment secret, info = batchKeyInfo(seal))
@@ -51,6 +52,8 @@ export const BatchSealSchema = z.strictObject({
     .refine((range) => range.min <= range.max)
     .nullable(),
   rows: z.int().min(1).max(ROWS_PER_BATCH_MAX),
+  /** What was encrypted is one frame that unfolds to `plaintextBytes`; absent for the plaintext. */
+  compression: z.exactOptional(z.literal('zstd')),
   ...SEALED_PARTS,
 });
 export type BatchSeal = z.infer<typeof BatchSealSchema>;

@@ -3,7 +3,8 @@ import type { ContractId } from '@strongroom/protocol/fields';
 import { SEAL_BYTES_MAX } from '@strongroom/protocol/limits';
 import { batchRecordShape } from '@strongroom/protocol/record';
 import { type BatchSeal, batchKeyInfo, segmentContext } from '@strongroom/protocol/sealed-batch';
-import { checkCiphertext, openBytes } from './open-bytes.ts';
+import { decompress } from './decompress.ts';
+import { checkCiphertext, openBytes, openFrame } from './open-bytes.ts';
 import {
   checkRecordShape,
   type ReadRecord,
@@ -50,7 +51,8 @@ export interface OpenedBatch {
  * place and the ciphertext's hash were verified. Whether the batch is the next of its stream is
  * `StreamCheck`'s question.
  * @throws ERR_SEAL_*, ERR_RECORD_HEADERS, ERR_CIPHERTEXT_HASH, ERR_SEGMENT_UNWRAP,
- *   ERR_BATCH_UNOPENABLE (commitment, tag or length; it does not say which), ERR_LIMIT_EXCEEDED
+ *   ERR_BATCH_UNOPENABLE (commitment, tag or length; it does not say which),
+ *   ERR_BATCH_COMPRESSION, ERR_LIMIT_EXCEEDED
  */
 export async function openBatch(
   record: ReadRecord,
@@ -66,6 +68,10 @@ export async function openBatch(
     context: segmentContext(seal),
     info: batchKeyInfo(seal),
   });
-  const plaintext = openBytes(dataKey, { ciphertext, tag, jws, seal }, 'ERR_BATCH_UNOPENABLE');
+  const sealed = { ciphertext, tag, jws, seal };
+  const plaintext =
+    seal.compression === undefined
+      ? openBytes(dataKey, sealed, 'ERR_BATCH_UNOPENABLE')
+      : decompress(openFrame(dataKey, sealed, 'ERR_BATCH_UNOPENABLE'), seal.plaintextBytes);
   return { seal, jws, plaintext };
 }

@@ -123,6 +123,27 @@ describe('a stream of sealed batches', () => {
     expect(parseBatchRecord(largest.record).ciphertext.length).toBe(900_000);
   });
 
+  test('compresses when told to, and where it saves something', async () => {
+    const sealer = sealerOf(small);
+    const rows = Buffer.alloc(2_000_000, 'the same row again\n');
+    const { seal, record } = await sealer.seal(rows, FACTS, 1);
+    expect(seal).toMatchObject({ compression: 'zstd', plaintextBytes: rows.length });
+    expect(record.value.length).toBeLessThan(10_000);
+    const opened = await openBatch(record, openerOf(small));
+    expect(Buffer.compare(opened.plaintext, rows)).toBe(0);
+    const random = await sealer.seal(randomBytes(5_000), FACTS, 1);
+    expect(random.seal).not.toHaveProperty('compression');
+    expect(random.record.value.length).toBe(5_016);
+  });
+
+  test.each([
+    ['random bytes over the limit', () => randomBytes(900_001)],
+    ['more than any reader unfolds', () => Buffer.alloc(16 * 1024 * 1024 + 1)],
+  ])('does not compress %s', async (_name, plaintext) => {
+    const sealing = sealerOf(small).seal(plaintext(), FACTS, 1);
+    await expect(sealing.catch(codeOf)).resolves.toBe('ERR_BATCH_TOO_LARGE');
+  });
+
   test('ends after a failure, so that no number is used twice', async () => {
     const sealer = sealerOf(small);
     await expect(sealer.seal(Buffer.from('x'), { ...FACTS, rows: 0 })).rejects.toThrow();

@@ -7,7 +7,6 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { type ContractId, type StreamId, StreamIdSchema } from '@strongroom/protocol/fields';
 import {
   BATCHES_PER_SEGMENT_MAX,
-  CIPHERTEXT_BYTES_MAX,
   SEAL_BYTES_MAX,
   SEGMENT_AGE_MS_MAX,
 } from '@strongroom/protocol/limits';
@@ -37,6 +36,7 @@ import {
   segmentContext,
   streamGenesis,
 } from '@strongroom/protocol/sealed-batch';
+import { type Packed, pack } from './compress.ts';
 import { sha256Hex } from './digest.ts';
 import { type EncryptedBytes, encryptBytes, type SealedRecord, signAndTag } from './seal-bytes.ts';
 import { createSegment, type Segment } from './segment.ts';
@@ -89,9 +89,10 @@ export interface StreamSealerOptions {
 export interface StreamSealer {
   /**
    * @param plaintext one Arrow IPC stream; must not change before the promise settles
+   * @param level of compression; without one, and where it saves nothing, the plaintext travels
    * @throws ERR_BATCH_TOO_LARGE
    */
-  seal(plaintext: Uint8Array, facts: BatchFacts): Promise<SealedBatch>;
+  seal(plaintext: Uint8Array, facts: BatchFacts, level?: number): Promise<SealedBatch>;
   /** Takes a batch back that was sealed before, in any epoch of the stream. */
   retract(retracts: Retraction['retracts']): Promise<SealedRecord>;
   /** A manifest of all batches whose `seal` was called before. */
@@ -163,17 +164,15 @@ class OrderedSealer implements StreamSealer {
     return this.#point;
   }
 
-  async seal(plaintext: Uint8Array, facts: BatchFacts): Promise<SealedBatch> {
-    if (plaintext.length > CIPHERTEXT_BYTES_MAX) {
-      const at = { bytes: plaintext.length, limit: CIPHERTEXT_BYTES_MAX };
-      throw new StrongroomError('ERR_BATCH_TOO_LARGE', at);
-    }
+  async seal(plaintext: Uint8Array, facts: BatchFacts, level?: number): Promise<SealedBatch> {
+    const packed = pack(plaintext, level);
     const segment = this.#currentSegment();
     const sequence = this.#nextSequence;
     const info = batchKeyInfo({ ...this.#position, sequence });
-    const encrypted = encryptBytes(plaintext, segment.secret, info);
+    const encrypted = encryptBytes(packed.bytes, segment.secret, info);
     this.#nextSequence += 1;
-    return this.#inOrder(() => this.#finish(encrypted, segment, facts));
+    const members = { ...facts, ...packed.members };
+    return this.#inOrder(() => this.#finish(encrypted, segment, members));
   }
 
   async manifest(facts: ManifestFacts): Promise<SealedRecord> {
@@ -232,7 +231,7 @@ class OrderedSealer implements StreamSealer {
   async #finish(
     encrypted: EncryptedBytes,
     segment: Segment,
-    facts: BatchFacts,
+    members: BatchFacts & Packed['members'],
   ): Promise<SealedBatch> {
     const { sequence, head, rows } = this.#point;
     const { seal, jws, value } = await signAndTag(encrypted, {
@@ -246,9 +245,8 @@ class OrderedSealer implements StreamSealer {
           ...this.#position,
           sequence,
           previous: head,
-          eventTime: facts.eventTime,
-          rows: facts.rows,
           ...parts,
+          ...members,
         }),
     });
     if (jws.length > SEAL_BYTES_MAX) throw new StrongroomError('ERR_BATCH_TOO_LARGE');

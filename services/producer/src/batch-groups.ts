@@ -2,6 +2,7 @@ import type { LogRecord } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { StreamSealer } from '@strongroom/sealing/seal';
 import type { ArrowBatch } from './arrow-batch.ts';
+import type { CompressionChoice } from './compression-choice.ts';
 import type { SealedGroup } from './group-file.ts';
 import type { StreamState } from './stream-state.ts';
 import { advance, type WatermarkRule } from './watermark.ts';
@@ -14,6 +15,7 @@ const GROUP_MS_MAX = 1_000;
 export interface GroupOptions {
   readonly source: AsyncIterable<ArrowBatch>;
   readonly sealer: StreamSealer;
+  readonly compression: CompressionChoice;
   /** Where the stream stands before the first group. */
   readonly state: StreamState;
   /** SHA-256 of what the source is known by. */
@@ -60,7 +62,7 @@ export async function* sealGroups(options: GroupOptions): AsyncGenerator<SealedG
 /** Takes batches until the group is full, the source has ended, or there is no time to wait. */
 async function sealBatches(batches: ImpatientReader, state: StreamState, options: GroupOptions) {
   const sealed: ReturnType<StreamSealer['seal']>[] = [];
-  const { clock, sealer, rule } = options;
+  const { clock, sealer, rule, compression } = options;
   const until = clock.monotonic() + GROUP_MS_MAX;
   let times = { newestEventTime: state.newestEventTime, watermark: state.watermark };
   let cursor = state.source?.cursor ?? 0;
@@ -73,7 +75,8 @@ async function sealBatches(batches: ImpatientReader, state: StreamState, options
       break;
     }
     times = advance(times, next, rule);
-    const sealing = sealer.seal(next.bytes, { rows: next.rows, eventTime: next.eventTime });
+    const facts = { rows: next.rows, eventTime: next.eventTime };
+    const sealing = sealer.seal(next.bytes, facts, compression.levelFor(next.bytes));
     // Awaited with the others of the group; a failure must not count as unhandled before.
     sealing.catch(() => undefined);
     sealed.push(sealing);

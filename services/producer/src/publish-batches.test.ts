@@ -66,12 +66,31 @@ describe('a source', () => {
     expect(statSync(join(bench.stateFolder, 'state.json')).mode & 0o777).toBe(0o600);
   });
 
+  test('is compressed when asked for, to the same rows in fewer bytes', async () => {
+    const [plain, packed] = [newBench(), newBench()];
+    const before = await plain.publish(source);
+    const report = await packed.publish(source, { compression: { how: 'zstd', level: 1 } });
+    expect(before.compression).toMatchObject({ how: 'none', chosen: 'none' });
+    expect(report.compression).toMatchObject({ how: 'zstd', chosen: 'zstd', level: 1 });
+    expect(report.bytes).toBeLessThan(0.7 * before.bytes);
+    const received = await receive(packed);
+    expect(received.rows).toEqual(expectedRows(0, ROWS));
+    expect(received.final).toBe(true);
+  });
+
   test('is published once: a second run has nothing to do', async () => {
     const bench = newBench();
     await bench.publish(source);
     const before = bench.entries().length;
     const again = await bench.publish(source);
-    expect(again).toMatchObject({ rows: 0, bytes: 0, totalRows: ROWS, resumed: true, final: true });
+    expect(again).toMatchObject({
+      compression: null,
+      rows: 0,
+      bytes: 0,
+      totalRows: ROWS,
+      resumed: true,
+      final: true,
+    });
     expect(bench.entries()).toHaveLength(before);
   });
 

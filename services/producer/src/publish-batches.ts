@@ -11,6 +11,7 @@ import { sealGroups } from './batch-groups.ts';
 import { type BatchSource, openSource } from './batch-source.ts';
 import { demandForms } from './canonical-texts.ts';
 import { checkSource, type SourceRequest, sourceOptions } from './check-source.ts';
+import { CompressionChoice, type CompressionRequest } from './compression-choice.ts';
 import { createDatasetTopic } from './dataset-topic.ts';
 import { agreementFor, checkVersion } from './newest-version.ts';
 import { Outbox } from './outbox.ts';
@@ -29,6 +30,8 @@ export interface PublishRequest extends SourceRequest, StreamRequest {
   readonly checkFirst: boolean;
   /** The state folder is lost: go on where the log says. */
   readonly recover?: boolean;
+  /** What is compressed before it is sealed: nothing if nothing is said. */
+  readonly compression?: CompressionRequest;
   readonly onProgress?: (progress: Progress) => void;
 }
 
@@ -182,8 +185,10 @@ async function sendRest(
   destination: Destination,
 ): Promise<void> {
   const { request, state } = run;
+  const compression = new CompressionChoice(request.compression);
   const groups = sealGroups({
     source,
+    compression,
     sealer: sealerOf(run),
     state: { ...state, source: { fingerprint, cursor, complete: false } },
     fingerprint,
@@ -195,6 +200,7 @@ async function sendRest(
   });
   await sendGroups(groups, destination);
   destination.tally.unformed(source.unformed);
+  destination.tally.compressed(compression.report());
 }
 
 /** A sealer of its own for every run: its first segment has a fresh secret. */

@@ -88,6 +88,7 @@ async function publish(
       final: settings.final,
       checkFirst: settings.check,
       recover: settings.recover,
+      compression: { how: settings.compression, level: settings.compressionLevel },
       stateFolder,
       log,
       namespace: settings.namespace,

@@ -1,5 +1,6 @@
 import process from 'node:process';
 import type { Clock } from '@strongroom/runtime/clock';
+import type { CompressionReport } from './compression-choice.ts';
 import type { SealedGroup } from './group-file.ts';
 import type { StreamState } from './stream-state.ts';
 
@@ -14,6 +15,8 @@ export interface PublishReport {
   readonly unformed: number;
   /** Bytes of the values of all records that this run sent, those of earlier runs included. */
   readonly bytes: number;
+  /** Whether batches were compressed before they were sealed, and why; null without a batch. */
+  readonly compression: CompressionReport | null;
   readonly seconds: number;
   /** An earlier run had begun the stream. */
   readonly resumed: boolean;
@@ -51,6 +54,7 @@ export class Tally {
   #unformed = 0;
   #rowsExpected: number | undefined;
   #absentColumns: readonly string[] = [];
+  #compression: CompressionReport | null = null;
 
   /** @param start where the stream stands before the run reads a row */
   constructor(clock: Clock, start: StreamState, onProgress?: (progress: Progress) => void) {
@@ -71,6 +75,10 @@ export class Tally {
 
   unformed(values: number): void {
     this.#unformed = values;
+  }
+
+  compressed(compression: CompressionReport | null): void {
+    this.#compression = compression;
   }
 
   /** @param again an earlier run had sealed the group */
@@ -99,6 +107,7 @@ export class Tally {
       batches: point.sequence - this.#start.point.sequence,
       unformed: this.#unformed,
       bytes: this.#bytes,
+      compression: this.#compression,
       seconds: Math.round(this.#seconds * 1_000) / 1_000,
       resumed,
       resentRecords: this.#resentRecords,

@@ -58,6 +58,7 @@ describe('a producer whose state folder is lost', () => {
     ['records-sent', 2, { batchRows: 77 }],
     ['group-written', 2, {}],
     ['group-removed', 1, { batchBytes: 4_096, batchRows: 5_000 }],
+    ['group-removed', 1, { compression: { how: 'zstd', level: 1 } }],
   ] as const)('goes on behind what the log has (%s, %d)', async (step, count, more) => {
     for (const of of [agreed, named]) {
       const bench = newBench(of);

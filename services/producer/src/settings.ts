@@ -1,9 +1,11 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { CIPHERTEXT_BYTES_MAX, ROWS_PER_BATCH_MAX } from '@strongroom/protocol/limits';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
+import { COMPRESSION_LEVEL_MAX } from '@strongroom/sealing/compress';
 import { Command, CommanderError, Option } from 'commander';
 import { z } from 'zod';
 import { WITHOUT_FORM } from './canonical-texts.ts';
+import { COMPRESSIONS } from './compression-choice.ts';
 import { SOURCE_FORMATS } from './row-reader.ts';
 
 /** What the command line says; the files that it names are read when the work begins. */
@@ -31,6 +33,8 @@ const OptionsSchema = z
     namespace: z.exactOptional(text),
     batchRows: z.exactOptional(whole(1, ROWS_PER_BATCH_MAX)),
     batchBytes: z.exactOptional(whole(BATCH_BYTES_MIN, CIPHERTEXT_BYTES_MAX)),
+    compression: z.enum(COMPRESSIONS),
+    compressionLevel: whole(1, COMPRESSION_LEVEL_MAX),
     limitRows: z.exactOptional(whole(0, Number.MAX_SAFE_INTEGER)),
     watermarkLag: whole(0, Number.MAX_SAFE_INTEGER),
     final: z.boolean(),
@@ -103,6 +107,15 @@ function createProgram(publish: (options: unknown) => void): Command {
     .option('--namespace <name>', 'prefix of the topics')
     .option('--batch-rows <number>', 'rows of one batch at most (8192)')
     .option('--batch-bytes <number>', 'bytes of one batch at most (900000)')
+    .addOption(
+      new Option(
+        '--compression <how>',
+        'zstd before sealing; auto: if the first batches gain by it',
+      )
+        .choices(COMPRESSIONS)
+        .default('none'),
+    )
+    .option('--compression-level <number>', 'of zstd, 1 to 12', '1')
     .option('--watermark-lag <ms>', 'how far event times may be out of order', '0')
     .option('--no-final', 'more rows will follow: do not end the dataset')
     .option(

@@ -12,7 +12,8 @@ export function showReport(report: PublishReport, json: boolean): string {
   return [
     `${dataset}: ${count(rows, 'row')} in ${count(batches, 'batch', 'batches')} published`,
     ` (${megabytes(bytes)}, ${seconds.toFixed(1)} s, ${grouped(speed)} rows/s)${again};`,
-    ` ${count(totalRows, 'row')} in all, ${end}${unformed(report)}${lacking(report)}\n`,
+    ` ${count(totalRows, 'row')} in all, ${end}`,
+    `${unformed(report)}${lacking(report)}${compressed(report)}\n`,
   ].join('');
 }
 
@@ -36,6 +37,12 @@ function lacking({ absentColumns }: Pick<PublishReport, 'absentColumns'>): strin
 
 function unformed({ unformed: values }: Pick<PublishReport, 'unformed'>): string {
   return values === 0 ? '' : `; ${count(values, 'value')} without a canonical form left out`;
+}
+
+function compressed({ compression }: Pick<PublishReport, 'compression'>): string {
+  if (compression === null || compression.how === 'none') return '';
+  const { chosen, why } = compression;
+  return `; compression ${chosen}: ${why}`;
 }
 
 const grouped = (value: number) => value.toLocaleString('en-US');
