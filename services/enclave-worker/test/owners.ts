@@ -253,7 +253,12 @@ export class TestStream {
     });
   }
 
-  async seal(rows: readonly Row[], facts: { rows?: number } = {}): Promise<SealedRecord> {
+  /** @param facts what the seal says, true or not */
+  async seal(
+    rows: readonly Row[],
+    facts: { rows?: number; compression?: 'zstd' } = {},
+    level?: number,
+  ): Promise<SealedRecord> {
     const dataset = datasetOf(this.#computation.contract, this.#dataset);
     const plaintext = encodeColumns(
       dataset.columns.map((contract) => ({
@@ -264,11 +269,8 @@ export class TestStream {
     const times = rows.map((row) => Math.floor(Number(row[dataset.eventTime ?? '']) / 1_000));
     const eventTime =
       dataset.eventTime === undefined ? null : { min: Math.min(...times), max: Math.max(...times) };
-    const { record } = await this.sealer.seal(plaintext, {
-      rows: rows.length,
-      eventTime,
-      ...facts,
-    });
+    const said = { rows: rows.length, eventTime, ...facts };
+    const { record } = await this.sealer.seal(plaintext, said, level);
     return record;
   }
 

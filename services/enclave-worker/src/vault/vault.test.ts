@@ -364,6 +364,21 @@ describe('bad records', () => {
     expect(codes(await session.run())).toEqual(['ERR_BATCH_CONTENT']);
   });
 
+  test('compressed batches are counted, and what is only called compressed is not', async () => {
+    const session = await new Session(computation).start();
+    const stream = new TestStream(computation, 'east');
+    const [plain, packed, lying] = [
+      await stream.seal(east.slice(0, 40)),
+      await stream.seal(east.slice(0, 40), {}, 1),
+      await stream.seal(east.slice(0, 40), { compression: 'zstd' }),
+    ];
+    expect(packed.value.length).toBeLessThan(plain.value.length);
+    session.publish('east', plain, packed, lying);
+    const outcomes = await session.run(1);
+    const found = outcomes.map(({ code }) => code ?? 'ok');
+    expect(found).toEqual(['ok', 'ok', 'ERR_BATCH_COMPRESSION']);
+  });
+
   test('batches in another order wait for the missing one', async () => {
     const session = await new Session(computation).start();
     await publishAll(session, { east, west });
