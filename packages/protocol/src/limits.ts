@@ -71,6 +71,13 @@ export const EVIDENCE_RETENTION_MS = 24 * 3_600_000;
 export const EVIDENCE_RETENTION_BYTES = 64 * 1024 * 1024;
 export const CHECKPOINT_BYTES_MAX = 512 * 1024;
 export const CHECKPOINT_SIZES = [4_096, 16_384, 65_536, 262_144, CHECKPOINT_BYTES_MAX] as const;
+/**
+ * A step begins no other window once it holds so much: a backlog leaves in few steps, since each
+ * of them waits for a tick and for what the owners and the log have to say.
+ */
+export const STEP_BYTES = 4 * 1024 * 1024;
+/** Nor once it holds so many windows, so that no request to the vault takes long. */
+export const STEP_WINDOWS_MAX = 64;
 /** A prepared step holds all that leaves with it; it takes as many records as it needs. */
 export const PREPARED_PIECE_BYTES_MAX = 960_000;
 /** What a restart reads of prepared steps; the newest is all that counts. */

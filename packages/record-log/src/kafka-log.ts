@@ -27,7 +27,7 @@ import {
   type Position,
   readEntries,
 } from './read-entries.ts';
-import { assertOneRequest, splitIntoRequests } from './record-requests.ts';
+import { splitByTopic, splitIntoRequests } from './record-requests.ts';
 import { untilHeardOf } from './until-heard-of.ts';
 
 /**
@@ -506,7 +506,7 @@ async function openWriter(
   }
   return {
     async commit(topic, records, beside = []) {
-      for (const part of [{ records }, ...beside]) assertOneRequest(part.records);
+      const requests = splitByTopic([{ topic, records }, ...beside]);
       const begun = next;
       next = undefined;
       if (begun === undefined) throw new LogError('ERR_LOG_FAILED', { reason: 'CLOSED_OR_BUSY' });
@@ -514,11 +514,13 @@ async function openWriter(
         const topics = [topic, ...beside.map((part) => part.topic)];
         await control.ask((cluster) => cluster.addMultipleTargetTopics(topics));
         const transaction = await sweep(begun, topics);
-        const sent = await sendIn(transaction, { topic, records });
-        for (const part of beside) await sendIn(transaction, part);
+        let baseOffset: string | undefined;
+        for (const request of requests) {
+          const sent = await sendIn(transaction, request);
+          if (request.topic === topic) baseOffset ??= sent?.baseOffset;
+        }
         await transaction.commit();
-        const following = await publisher.transaction();
-        return { following, baseOffset: sent?.baseOffset };
+        return { following: await publisher.transaction(), baseOffset };
       };
       try {
         const { following, baseOffset } = await within(COMMIT_MS_MAX, run());

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LogRecord } from './log.ts';
-import { assertOneRequest, REQUEST_BYTES_MAX, splitIntoRequests } from './record-requests.ts';
+import { REQUEST_BYTES_MAX, splitByTopic, splitIntoRequests } from './record-requests.ts';
 
 const record = (bytes: number): LogRecord => ({
   key: 'k',
@@ -32,8 +32,19 @@ describe('splitIntoRequests', () => {
     expect(() => splitIntoRequests([record(REQUEST_BYTES_MAX)])).toThrow(tooLarge);
   });
 
-  it('does not split a transaction', () => {
-    expect(() => assertOneRequest([500_000, 500_000].map(record))).not.toThrow();
-    expect(() => assertOneRequest([600_000, 600_000].map(record))).toThrow(tooLarge);
+  it('keeps the topics of a transaction apart, and their order', () => {
+    const parts = [
+      { topic: 'a', records: [600_000, 600_000, 1].map(record) },
+      { topic: 'b', records: [] },
+      { topic: 'c', records: [1, 1].map(record) },
+    ];
+    const split = splitByTopic(parts);
+    expect(split.map(({ topic, records }) => [topic, records.length])).toEqual([
+      ['a', 1],
+      ['a', 2],
+      ['c', 2],
+    ]);
+    const large = { topic: 'd', records: [record(REQUEST_BYTES_MAX)] };
+    expect(() => splitByTopic([...parts, large])).toThrow(tooLarge);
   });
 });

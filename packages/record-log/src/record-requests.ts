@@ -1,4 +1,4 @@
-import type { LogRecord } from './log.ts';
+import type { LogRecord, TopicRecords } from './log.ts';
 import { LogError } from './log-error.ts';
 
 /**
@@ -37,10 +37,11 @@ export function splitIntoRequests(records: readonly LogRecord[]): LogRecord[][] 
   return requests;
 }
 
-/** A transaction of ours is one request. Throws ERR_LIMIT_EXCEEDED. */
-export function assertOneRequest(records: readonly LogRecord[]): void {
-  const bytes = records.reduce((sum, record) => sum + recordBytes(record), REQUEST_OVERHEAD_BYTES);
-  assertFits(bytes);
+/** The requests of one transaction, topic after topic. Throws as `splitIntoRequests` does. */
+export function splitByTopic(parts: readonly TopicRecords[]): TopicRecords[] {
+  return parts.flatMap(({ topic, records }) =>
+    splitIntoRequests(records).map((request) => ({ topic, records: request })),
+  );
 }
 
 function assertFits(bytes: number): void {

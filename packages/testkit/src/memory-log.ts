@@ -8,7 +8,7 @@ import type {
   TransactionalWriter,
 } from '@strongroom/record-log/log';
 import { LogError } from '@strongroom/record-log/log-error';
-import { assertOneRequest, splitIntoRequests } from '@strongroom/record-log/record-requests';
+import { splitByTopic, splitIntoRequests } from '@strongroom/record-log/record-requests';
 
 /**
  * The port of record-log in memory, with Kafka's habits: marks of transactions take offsets, an
@@ -185,7 +185,8 @@ function createWriter(
   return {
     async commit(topic, records, beside = []) {
       const parts = [{ topic, records }, ...beside];
-      for (const part of parts) assertOneRequest(part.records);
+      // For what it refuses.
+      splitByTopic(parts);
       if (closed) throw new LogError('ERR_LOG_FAILED', { reason: 'CLOSED_OR_BUSY' });
       closed = true;
       if (store.writers.get(transactionalId) !== mine) {

@@ -22,7 +22,7 @@ import {
   type Position,
   readEntries,
 } from '@strongroom/record-log/read-entries';
-import { assertOneRequest, splitIntoRequests } from '@strongroom/record-log/record-requests';
+import { splitByTopic, splitIntoRequests } from '@strongroom/record-log/record-requests';
 
 /**
  * The port through @platformatic/kafka, for comparison only (ADR 0004 and docs/record-log.md): the
@@ -296,20 +296,20 @@ async function openWriter(
   }
   return {
     async commit(topic, records, beside: readonly TopicRecords[] = []) {
-      for (const part of [{ records }, ...beside]) assertOneRequest(part.records);
+      const requests = splitByTopic([{ topic, records }, ...beside]);
       const transaction = next;
       next = undefined;
       if (transaction === undefined) {
         throw new LogError('ERR_LOG_FAILED', { reason: 'CLOSED_OR_BUSY' });
       }
       try {
-        const first = await transaction.send({ messages: messagesOf(topic, records, 0) });
-        for (const part of beside) {
-          await transaction.send({ messages: messagesOf(part.topic, part.records, 0) });
+        const sent = [];
+        for (const part of requests) {
+          sent.push(await transaction.send({ messages: messagesOf(part.topic, part.records, 0) }));
         }
         await transaction.commit();
         next = await begin();
-        const firstOffset = Number(first.offsets?.[0]?.offset);
+        const firstOffset = Number(sent[0]?.offsets?.[0]?.offset);
         await untilReadable(control, topic, firstOffset + records.length);
         return { firstOffset };
       } catch (error) {

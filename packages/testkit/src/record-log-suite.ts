@@ -332,15 +332,23 @@ function fencingSuite(log: () => RecordLog, newTopic: NewTopic): void {
     await Promise.all([older, newer, other].map((writer) => writer.close()));
   });
 
-  it('refuses a transaction that is too large, and stays usable', async () => {
-    const topic = await newTopic();
+  it('commits more than one request carries, in its order; or nothing of it', async () => {
+    const [topic, other] = [await newTopic(), await newTopic()];
     const writer = await log().transaction(`writer-${topic}`);
-    const half = { ...record('half'), value: new Uint8Array(600_000) };
-    await expect(writer.commit(topic, [half, half])).rejects.toMatchObject({
+    const half = (fill: number) => ({
+      ...record('half'),
+      value: new Uint8Array(600_000).fill(fill),
+    });
+    const large = { ...record('large'), value: new Uint8Array(1_100_000) };
+    await expect(writer.commit(topic, [half(0), large])).rejects.toMatchObject({
       code: 'ERR_LIMIT_EXCEEDED',
     });
-    await writer.commit(topic, [half]);
-    expect(await readAll(log(), topic)).toHaveLength(1);
+    const beside = [{ topic: other, records: [half(4), half(5)] }];
+    const { firstOffset } = await writer.commit(topic, [1, 2, 3].map(half), beside);
+    expect(firstOffset).toBe(0);
+    const read = await readAll(log(), topic);
+    expect(read.map(({ value }) => value[599_999])).toEqual([1, 2, 3]);
+    expect((await readAll(log(), other)).map(({ value }) => value[0])).toEqual([4, 5]);
     await writer.close();
   });
 

@@ -3,6 +3,7 @@ import type { Checkpoint, QueryTotals } from '@strongroom/protocol/checkpoint';
 import { type Contract, type Dataset, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
 import type { DatasetId, StreamId } from '@strongroom/protocol/fields';
+import { STEP_BYTES, STEP_WINDOWS_MAX } from '@strongroom/protocol/limits';
 import type { CountedInput, ExactInput } from '@strongroom/protocol/sealed-aggregate';
 import { type Disclosable, disclose, withhold } from './disclose.ts';
 import type { DoorRecord, QueryProgress } from './door.ts';
@@ -106,12 +107,11 @@ export class Computation {
     });
   }
 
-  /** Seals the results of windows that are complete, until `bytesMax` bytes came together. */
+  /** Seals the results of windows that are complete, as many as a step takes. */
   async close(
     checkpoint: number,
     proof: ResultProof,
     seeds: NoiseSeeds,
-    bytesMax: number,
   ): Promise<{ records: DoorRecord[]; emitted: Emitted[]; more: boolean }> {
     const records: DoorRecord[] = [];
     const emitted: Emitted[] = [];
@@ -119,7 +119,8 @@ export class Computation {
       const windows = this.#closable(query);
       await this.#aggregator.prepare(query, windows);
       for (const window of windows) {
-        if (bytesOf(records) >= bytesMax) return { records, emitted, more: true };
+        const isFull = bytesOf(records) >= STEP_BYTES || emitted.length >= STEP_WINDOWS_MAX;
+        if (isFull) return { records, emitted, more: true };
         const result = await this.#emit(query, window, checkpoint, proof, seeds);
         records.push(...result.records);
         emitted.push(result.emitted);

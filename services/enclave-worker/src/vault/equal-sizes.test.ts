@@ -1,6 +1,11 @@
 import type { Query } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { CIPHERTEXT_BYTES_MAX, PADDED_SIZES, TAG_BYTES } from '@strongroom/protocol/limits';
+import {
+  CIPHERTEXT_BYTES_MAX,
+  PADDED_SIZES,
+  STEP_BYTES,
+  TAG_BYTES,
+} from '@strongroom/protocol/limits';
 import { RECORD_TYPES } from '@strongroom/protocol/record';
 import { claimedAggregate } from '@strongroom/sealing/open';
 import { afterEach, describe, expect, test, vi } from 'vitest';
@@ -115,6 +120,28 @@ describe('what leaves is as large, whatever one row says', () => {
       expect(Object.keys(seal).filter((name) => /row|group|late/i.test(name))).toEqual([]);
       expect(JSON.stringify(seal)).not.toMatch(/"(rows|lateRows|retractedRows)"/);
     }
+  }, 60_000);
+
+  test('a backlog of windows leaves in as few steps as their sizes allow', async () => {
+    const resultBytes = 250_000;
+    const computation = await agree({ resultBytes });
+    const scene = await new StreamScene(computation).start();
+    const hours = Array.from({ length: 20 }, (_none, hour) => hour);
+    const rows = hours.map((hour) => ({ at: BigInt(hour * HOUR_MS) * 1_000n, place: 'JFK' }));
+    const [north, south] = ['north', 'south'].map((id) => new TestStream(computation, id));
+    if (!north || !south) expect.fail('both publish');
+    scene.append('north', 0, await north.seal(rows), await north.manifest(20 * HOUR_MS, true));
+    scene.append('south', 0, await south.manifest(20 * HOUR_MS, true));
+    await scene.run();
+    const types = scene.committed.map(({ headers }) => headers['ce_type']);
+    const steps = types
+      .join(' ')
+      .split(RECORD_TYPES.checkpoint)
+      .map((text) => {
+        return text.split(RECORD_TYPES.aggregate).length - 1;
+      });
+    const inOne = Math.ceil(STEP_BYTES / (resultBytes + TAG_BYTES + 3_000));
+    expect(steps.filter((results) => results > 0)).toEqual([inOne, 20 - inOne]);
   }, 60_000);
 
   test('more groups show as another of few sizes, or not at all', async () => {

@@ -208,7 +208,6 @@ export class Vault {
       this.#steps.sequence,
       this.#proof(),
       new NoiseSeeds(this.#keys.noiseSecret(), this.#contractId),
-      CLOSING_BYTES,
     );
     await this.#computation.forget();
     const streams = streamsIn(this.#streams).map((stream) => stream.report());
@@ -303,6 +302,3 @@ export class Vault {
     return { key: shape.key, headers: shape.headers, value: new TextEncoder().encode(text) };
   }
 }
-
-/** One transaction is one request: it stays well under a record's limit. */
-const CLOSING_BYTES = 256 * 1024;
