@@ -108,7 +108,7 @@ async function closeWindows(): Promise<void> {
 process.stdout.write('ready\n');
 const topics = contract.datasets.map(({ id }) => datasetTopic(contractId, id, values.namespace));
 const from = topics.map((topic) => ({ topic, offset: 0 }));
-for await (const entries of log.read(from)) {
+for await (const entries of log.read(from, { views: true })) {
   const topic = entries[0]?.topic ?? '';
   await accept(topic.slice(topic.lastIndexOf('.') + 1), entries);
   await closeWindows();

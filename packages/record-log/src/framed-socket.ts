@@ -10,37 +10,57 @@ const LENGTH_BYTES = 4;
 /** A correlation id is in every answer. */
 const ANSWER_BYTES_MIN = 4;
 
-/** A connection that ends at the first answer of an impossible length, before anybody sees it. */
+/**
+ * A connection that gives whole answers, each read straight into memory of its length: a fetch in
+ * pieces would be copied to be put together. It ends at the first answer of an impossible length,
+ * before anybody sees it.
+ */
 export class FramedSocket extends Socket {
-  readonly #isSound = createFrameCheck();
+  constructor() {
+    const answers = new AnswerReader();
+    super({
+      onread: { buffer: () => answers.room(), callback: (bytes: number) => this.#take(bytes) },
+    });
+    this.#answers = answers;
+  }
 
-  override push(chunk: Buffer | null, encoding?: BufferEncoding): boolean {
-    if (chunk === null || this.#isSound(chunk)) return super.push(chunk, encoding);
-    this.destroy(new Error('answer of an impossible length'));
-    return false;
+  readonly #answers: AnswerReader;
+
+  /** @returns whether to go on reading */
+  #take(bytes: number): boolean {
+    const answer = this.#answers.filled(bytes);
+    if (answer === 'impossible') {
+      this.destroy(new Error('answer of an impossible length'));
+      return false;
+    }
+    return answer === undefined || this.push(answer);
   }
 }
 
-/** Follows the lengths in a stream of answers; false: one is impossible. */
-export function createFrameCheck(): (chunk: Buffer) => boolean {
-  /** Bytes of a length that has not come whole. */
-  let length: number[] = [];
-  let left = 0;
-  return (chunk) => {
-    for (let at = 0; at < chunk.length; ) {
-      if (left > 0) {
-        const taken = Math.min(left, chunk.length - at);
-        left -= taken;
-        at += taken;
-        continue;
-      }
-      length.push(chunk.readUInt8(at));
-      at += 1;
-      if (length.length < LENGTH_BYTES) continue;
-      left = Buffer.from(length).readInt32BE();
-      length = [];
-      if (left < ANSWER_BYTES_MIN || left > ANSWER_BYTES_MAX) return false;
-    }
-    return true;
-  };
+/** Gives the memory for what comes next of a stream of answers, and each answer that is whole. */
+export class AnswerReader {
+  #answer = Buffer.alloc(LENGTH_BYTES);
+  #filled = 0;
+
+  /** Where the next bytes belong; never empty. */
+  room(): Buffer {
+    return this.#answer.subarray(this.#filled);
+  }
+
+  /**
+   * Says that so many bytes were written there.
+   * @returns the answer that they complete, with its length in front
+   */
+  filled(bytes: number): Buffer | 'impossible' | undefined {
+    this.#filled += bytes;
+    if (this.#filled < this.#answer.length) return undefined;
+    const answer = this.#answer;
+    const isWhole = answer.length > LENGTH_BYTES;
+    const length = isWhole ? 0 : answer.readInt32BE();
+    if (!isWhole && (length < ANSWER_BYTES_MIN || length > ANSWER_BYTES_MAX)) return 'impossible';
+    // It is given away only when it is full, so nothing is seen of what lay there before.
+    this.#answer = Buffer.allocUnsafeSlow(LENGTH_BYTES + length);
+    this.#filled = isWhole ? 0 : answer.copy(this.#answer);
+    return isWhole ? answer : undefined;
+  }
 }

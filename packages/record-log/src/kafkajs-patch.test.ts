@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import Connection from 'kafkajs/src/network/connection.js';
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
 import Decoder from 'kafkajs/src/protocol/decoder.js';
 import crc32C from 'kafkajs/src/protocol/recordBatch/crc32C/index.js';
@@ -119,5 +120,23 @@ describe('a queue of requests', () => {
     const queue = new RequestQueue({ logger, requestTimeout: 1_000, isConnected: () => true });
     queue.scheduleCheckPendingRequests();
     expect(queue.throttleCheckTimeoutId).toBeNull();
+  });
+});
+
+describe('a connection', () => {
+  it('hands on an answer that came in one piece, and keeps nothing of it', () => {
+    const logger = { namespace: () => ({ debug: () => undefined, error: () => undefined }) };
+    const socketFactory = () => expect.fail('nothing is connected');
+    const to = { host: '127.0.0.1', port: 1, logger, socketFactory };
+    const connection = new Connection(to);
+    const payloads: Buffer[] = [];
+    connection.requestQueue.fulfillRequest = ({ payload }) => payloads.push(payload);
+    for (let round = 0; round < 2; round++) {
+      const answer = Buffer.alloc(1_000);
+      answer.writeInt32BE(answer.length - 4);
+      connection.processData(answer);
+      expect(payloads.at(-1)?.buffer).toBe(answer.buffer);
+      expect(connection.chunks).toEqual([]);
+    }
   });
 });

@@ -25,6 +25,21 @@ declare module 'kafkajs/src/protocol/recordBatch/v0/decoder.js' {
   export default decode;
 }
 
+declare module 'kafkajs/src/network/connection.js' {
+  class Connection {
+    constructor(options: {
+      readonly host: string;
+      readonly port: number;
+      readonly logger: object;
+      readonly socketFactory: () => never;
+    });
+    readonly chunks: readonly Buffer[];
+    readonly requestQueue: { fulfillRequest(answer: { readonly payload: Buffer }): void };
+    processData(chunk: Buffer): void;
+  }
+  export default Connection;
+}
+
 declare module 'kafkajs/src/network/requestQueue/index.js' {
   class RequestQueue {
     constructor(options: {

@@ -32,6 +32,11 @@ export interface ReadOptions {
   readonly untilEnd?: boolean;
   /** Bytes that may be read ahead of the consumer; default 16 MiB. */
   readonly maxBytes?: number;
+  /**
+   * Values are views of all that came in one answer of the log, and whoever keeps one keeps them
+   * all: for a reader that hands them on and forgets them. Otherwise each is a copy of its own.
+   */
+  readonly views?: boolean;
 }
 
 export interface TopicToCreate {

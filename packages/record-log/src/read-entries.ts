@@ -49,7 +49,7 @@ export async function* readEntries(
   from: readonly ReadFrom[],
   options: ReadOptions = {},
 ): AsyncGenerator<LogEntry[]> {
-  const { signal, untilEnd = false, maxBytes = READ_AHEAD_BYTES } = options;
+  const { signal, untilEnd = false, maxBytes = READ_AHEAD_BYTES, views = false } = options;
   const source = createSource(open, Math.ceil(maxBytes / ROUNDS_AHEAD), signal);
   try {
     const positions = await startPositions(source, from);
@@ -58,7 +58,7 @@ export async function* readEntries(
     while (positions.some(isOpen)) {
       const fetched = await unlessAborted(round, signal);
       if (fetched === undefined) return;
-      const taken = positions.map((at) => takeEntries(at, fetched, untilEnd));
+      const taken = positions.map((at) => takeEntries(at, fetched, { untilEnd, views }));
       round = source.fetch(positions.filter(isOpen));
       for (const entries of taken) {
         if (signal?.aborted) return;
@@ -95,7 +95,7 @@ async function startPositions(source: Source, from: readonly ReadFrom[]): Promis
 function takeEntries(
   at: Target,
   fetched: readonly FetchedPartition[],
-  untilEnd: boolean,
+  { untilEnd, views }: { readonly untilEnd: boolean; readonly views: boolean },
 ): LogEntry[] {
   const { topic, partition } = at;
   const found = fetched.find((one) => one.topic === topic && one.partition === partition);
@@ -103,21 +103,29 @@ function takeEntries(
   const committed = committedRecords(found.records, found.aborted, at.offset);
   at.offset = positionAfter(found.records, at.offset);
   return committed
-    .map((record) => entryOf(record, topic, partition))
+    .map((record) => entryOf(record, topic, partition, views))
     .filter(({ offset }) => !untilEnd || offset < at.end);
 }
 
-/** The value is copied: the fetched bytes are one large buffer that a kept value would hold. */
-function entryOf(record: FetchedRecord, topic: string, partition: number): LogEntry {
+/** A value that somebody may keep is copied: it would hold the whole buffer that was fetched. */
+function entryOf(
+  record: FetchedRecord,
+  topic: string,
+  partition: number,
+  views: boolean,
+): LogEntry {
+  const fetched = record.value ?? NO_BYTES;
   return {
     topic,
     partition,
     offset: Number(record.offset),
     key: record.key === null ? null : textOf(record.key),
-    value: new Uint8Array(record.value ?? []),
+    value: views ? fetched : new Uint8Array(fetched),
     headers: headersOf(record),
   };
 }
+
+const NO_BYTES = new Uint8Array();
 
 interface Source {
   endOffset(topic: string, partition: number): Promise<number>;

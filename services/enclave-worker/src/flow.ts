@@ -80,7 +80,7 @@ async function readAll(
     while (!signal.aborted) {
       const ending = AbortSignal.any([signal, places.begin()]);
       try {
-        for await (const entries of life.log.read(places.from, { signal: ending })) {
+        for await (const entries of life.log.read(places.from, { signal: ending, views: true })) {
           const dataset = places.pass(entries);
           if (dataset !== undefined) await queue.add(dataset, entries);
           if (ending.aborted) break;

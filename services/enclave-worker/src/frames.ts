@@ -21,63 +21,66 @@ export function encodeFrame(message: unknown, blobs: readonly Uint8Array[]): Uin
   const json = new TextEncoder().encode(JSON.stringify({ message, blobs: sizes }));
   const bytes = sizes.reduce((sum, size) => sum + size, 4 + json.length);
   if (bytes > FRAME_BYTES_MAX) throw tooLarge();
-  const head = new Uint8Array(8);
+  const head = new Uint8Array(HEAD_BYTES);
   const view = new DataView(head.buffer);
   view.setUint32(0, bytes, true);
   view.setUint32(4, json.length, true);
   return [head, json, ...blobs];
 }
 
-/** Puts the pieces of a stream together to frames. */
+/**
+ * Puts a stream together to frames. Whoever reads straight into `room` copies nothing; a frame has
+ * memory of its own, and its blobs are views of it.
+ */
 export class FrameReader {
-  #pieces: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #head = new Uint8Array(HEAD_BYTES);
+  #body: Uint8Array | undefined;
+  #filled = 0;
 
   /** @returns the frames that this piece completes */
   push(piece: Uint8Array): Frame[] {
-    this.#pieces.push(piece);
-    this.#bytes += piece.length;
     const frames: Frame[] = [];
-    for (let frame = this.#next(); frame; frame = this.#next()) frames.push(frame);
+    for (let at = 0; at < piece.length; ) {
+      const taken = piece.subarray(at, at + this.room().length);
+      this.room().set(taken);
+      at += taken.length;
+      const frame = this.filled(taken.length);
+      if (frame) frames.push(frame);
+    }
     return frames;
   }
 
-  #next(): Frame | undefined {
-    if (this.#bytes < 8) return undefined;
-    const head = this.#peek(8);
-    const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
-    const bytes = view.getUint32(0, true);
-    const jsonBytes = view.getUint32(4, true);
-    if (bytes > FRAME_BYTES_MAX || jsonBytes + 4 > bytes) throw tooLarge();
-    if (this.#bytes < 4 + bytes) return undefined;
-    return decodeBody(this.#take(4 + bytes).subarray(8), jsonBytes);
+  /** Where the next bytes of the stream belong; never empty. */
+  room(): Uint8Array {
+    return (this.#body ?? this.#head).subarray(this.#filled);
   }
 
-  /** The first bytes, without taking them. */
-  #peek(bytes: number): Uint8Array {
-    const [first] = this.#pieces;
-    if (first && first.length >= bytes) return first.subarray(0, bytes);
-    this.#join();
-    return this.#peekJoined(bytes);
+  /**
+   * Says that so many bytes were written there.
+   * @returns the frame that they complete
+   */
+  filled(bytes: number): Frame | undefined {
+    this.#filled += bytes;
+    if (this.room().length > 0) return undefined;
+    const { bodyBytes, jsonBytes } = readHead(this.#head);
+    const body = this.#body;
+    this.#filled = 0;
+    // A frame is given only when all of it has come, so nothing is seen of what lay there before.
+    this.#body = body ? undefined : Buffer.allocUnsafeSlow(bodyBytes);
+    return body && decodeBody(body, jsonBytes);
   }
+}
 
-  #peekJoined(bytes: number): Uint8Array {
-    return this.#pieces[0]?.subarray(0, bytes) ?? new Uint8Array(0);
-  }
+const HEAD_BYTES = 8;
 
-  #take(bytes: number): Uint8Array {
-    if ((this.#pieces[0]?.length ?? 0) < bytes) this.#join();
-    const taken = this.#peekJoined(bytes);
-    const rest = this.#pieces[0]?.subarray(bytes);
-    if (rest && rest.length > 0) this.#pieces[0] = rest;
-    else this.#pieces.shift();
-    this.#bytes -= bytes;
-    return taken;
-  }
-
-  #join(): void {
-    if (this.#pieces.length > 1) this.#pieces = [Buffer.concat(this.#pieces)];
-  }
+/** @throws ERR_LIMIT_EXCEEDED before there is memory for the frame */
+function readHead(head: Uint8Array): { bodyBytes: number; jsonBytes: number } {
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  const bytes = view.getUint32(0, true);
+  const jsonBytes = view.getUint32(4, true);
+  // Of no JSON there is no message.
+  if (bytes > FRAME_BYTES_MAX || jsonBytes + 4 > bytes || jsonBytes === 0) throw tooLarge();
+  return { bodyBytes: bytes - 4, jsonBytes };
 }
 
 function decodeBody(body: Uint8Array, jsonBytes: number): Frame {

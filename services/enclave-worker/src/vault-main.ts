@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { encodeFrame, FrameReader } from './frames.ts';
+import { encodeFrame, type Frame, FrameReader } from './frames.ts';
 import { DoorKeeper } from './vault/door-keeper.ts';
 
 /**
@@ -9,21 +9,32 @@ import { DoorKeeper } from './vault/door-keeper.ts';
 const PIPE = 3;
 /** How much memory it took is told in steps: what one row adds is not seen in them. */
 const PEAK_KB = 16 * 1_024;
-const pipe = new Socket({ fd: PIPE, readable: true, writable: true });
 const keeper = new DoorKeeper();
 const reader = new FrameReader();
 let last = Promise.resolve();
 
-pipe.on('data', (piece: Uint8Array) => {
-  for (const frame of reader.push(piece)) {
-    last = last.then(async () => {
-      const { message, blobs, fatal } = await keeper.serve(frame.message, frame.blobs);
-      const peakBytes = Math.ceil(process.resourceUsage().maxRSS / PEAK_KB) * PEAK_KB * 1_024;
-      for (const part of encodeFrame({ ...toObject(message), peakBytes }, blobs)) pipe.write(part);
-      if (fatal) pipe.end();
-    });
-  }
+const pipe = new Socket({
+  fd: PIPE,
+  readable: true,
+  writable: true,
+  // Sealed batches are read to where they stay.
+  onread: { buffer: () => reader.room(), callback: take },
 });
+
+/** @returns that reading goes on */
+function take(bytes: number): true {
+  const frame = reader.filled(bytes);
+  if (frame) last = last.then(() => serve(frame));
+  return true;
+}
+
+async function serve(frame: Frame): Promise<void> {
+  const { message, blobs, fatal } = await keeper.serve(frame.message, frame.blobs);
+  const peakBytes = Math.ceil(process.resourceUsage().maxRSS / PEAK_KB) * PEAK_KB * 1_024;
+  for (const part of encodeFrame({ ...toObject(message), peakBytes }, blobs)) pipe.write(part);
+  if (fatal) pipe.end();
+}
+
 pipe.on('error', () => pipe.destroy());
 
 function toObject(message: unknown): object {
