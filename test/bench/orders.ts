@@ -17,7 +17,7 @@ import {
 
 const OWNER = 'shop';
 const ANALYST = 'office';
-const HOUR_MS = 3_600_000;
+export const ORDER_HOUR_MS = 3_600_000;
 export const ORDER_HOURS = 24;
 
 export const ORDER_COLUMNS: readonly ColumnContract[] = [
@@ -59,7 +59,7 @@ function ordersContract(parts: PublicParts): Contract {
         id: 'by-category',
         sql: SQL,
         relations: ['orders'],
-        window: { kind: 'tumbling', sizeMs: HOUR_MS },
+        window: { kind: 'tumbling', sizeMs: ORDER_HOUR_MS },
         latenessMs: 0,
         readers: [ANALYST],
         disclosure: { minimumGroupRows: 1, groupRowsColumn: 'orders' },
@@ -81,8 +81,8 @@ export async function writeOrders(folder: string, rows: number): Promise<Shipmen
         CASE WHEN i % 100 <> 0 THEN (hash(i + 1) % 100000)::DOUBLE / 100 END AS price,
         'region-' || (hash(i + 2) % 20) AS region,
         'category-' || (hash(i + 3) % 200) AS category,
-        epoch_ms((1700000000000 // ${HOUR_MS}) * ${HOUR_MS}
-          + (i * ${ORDER_HOURS * HOUR_MS} // ${rows})::BIGINT)::TIMESTAMP_MS AS at
+        epoch_ms((1700000000000 // ${ORDER_HOUR_MS}) * ${ORDER_HOUR_MS}
+          + (i * ${ORDER_HOURS * ORDER_HOUR_MS} // ${rows})::BIGINT)::TIMESTAMP_MS AS at
       FROM range(${rows}) r(i) ORDER BY i) TO '${source}' (FORMAT parquet)`);
   } finally {
     connection.closeSync();

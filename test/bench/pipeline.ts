@@ -11,7 +11,7 @@ import {
   workerSummary,
 } from '../deployment/pipeline.ts';
 import { say } from '../deployment/terminal.ts';
-import type { Measured } from './measured.ts';
+import { type Measured, median } from './measured.ts';
 import { publishTwin, readyTwin, readyWorker, twinSummary, withKafka } from './worlds.ts';
 
 /**
@@ -88,8 +88,4 @@ function compare(rows: number, bytes: number, seconds: { ours: number[]; twin: n
     unit,
   });
   return [measured('rows/s', rows), measured('MB/s', bytes / 1e6)];
-}
-
-function median(values: number[]): number {
-  return [...values].sort((left, right) => left - right)[values.length >> 1] ?? 0;
 }

@@ -22,6 +22,9 @@ import { TWIN_HEADERS } from './twin-headers.ts';
  * seal, no attestation, no vault process, no checkpoint. Results go to Kafka in plain.
  */
 
+/** No more than one step of ours: a request cannot carry a whole backlog of windows. */
+const COMMIT_BYTES = 256 << 10;
+
 const { values } = parseArgs({
   options: {
     contract: { type: 'string', default: '' },
@@ -92,15 +95,21 @@ async function closeWindows(): Promise<void> {
   for (const query of contract.queries) {
     for (let open = closable(query); open.length > 0; open = closable(query)) {
       await aggregator.prepare(query, open);
-      const records: LogRecord[] = [];
+      let records: LogRecord[] = [];
+      let bytes = 0;
       for (const window of open) {
         const value = disclose(await aggregator.aggregate(query, window)).encode();
         records.push({ key: query.id, value, headers: {} });
         windows += 1;
+        bytes += value.length;
         if (window === null) done.add(query.id);
         else closed.set(query.id, window.end);
+        if (bytes < COMMIT_BYTES) continue;
+        await writer.commit(results, records);
+        records = [];
+        bytes = 0;
       }
-      await writer.commit(results, records);
+      if (records.length > 0) await writer.commit(results, records);
     }
   }
 }

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { LogError } from './log-error.ts';
 
 /**
- * Kafka's jars, as Maven resolves them from deploy/kafka/pom.xml, in a cache folder that is named
- * by the hash of that file. Whatever settings, mirrors and credentials Maven has are used.
+ * Jars as Maven resolves them from a pom.xml, Kafka's from deploy/kafka, in a cache folder that is
+ * named by the hash of that file. Whatever settings, mirrors and credentials Maven has are used.
  */
 
 /** Kafka 4's broker needs it. */
@@ -42,19 +42,34 @@ export function javaVersion(text: string): number {
   return Number(first === '1' ? second : (first ?? 0));
 }
 
-/** The folder with the jars; filled at the first use. Rejects with ERR_KAFKA_UNAVAILABLE. */
+/** The folder with Kafka's jars; filled at the first use. Rejects with ERR_KAFKA_UNAVAILABLE. */
 export async function kafkaJars(onProgress: (line: string) => void): Promise<string> {
-  const pom = await readFile(kafkaSettingsPath('pom.xml'));
+  const what = 'Apache Kafka with Maven (some 45 MB, only the first time)';
+  return await mavenJars({ name: 'kafka', pom: kafkaSettingsPath('pom.xml'), what }, onProgress);
+}
+
+export interface JarSet {
+  /** Of the cache folder, before the hash. */
+  readonly name: string;
+  /** The path of its pom.xml. */
+  readonly pom: string;
+  /** Told while Maven resolves it. */
+  readonly what: string;
+}
+
+/** The folder with a set's jars; filled at the first use. Rejects with ERR_KAFKA_UNAVAILABLE. */
+export async function mavenJars(set: JarSet, onProgress: (line: string) => void): Promise<string> {
+  const pom = await readFile(set.pom);
   const version = createHash('sha256').update(pom).digest('hex').slice(0, 16);
   const cache = cacheFolder();
-  const folder = join(cache, `kafka-${version}`);
+  const folder = join(cache, `${set.name}-${version}`);
   if (await exists(folder)) return folder;
 
   await mkdir(cache, { recursive: true });
   // Whole or not at all: another process may be filling its own at the same time.
-  const filling = join(cache, `.kafka-${randomUUID()}`);
+  const filling = join(cache, `.${set.name}-${randomUUID()}`);
   try {
-    await downloadJars(filling, onProgress);
+    await downloadJars(set, filling, onProgress);
     await rename(filling, folder);
   } catch (error) {
     await rm(filling, { recursive: true, force: true });
@@ -72,10 +87,14 @@ export function cacheFolder(): string {
 
 const FILES_PER_LINE = 10;
 
-async function downloadJars(folder: string, onProgress: (line: string) => void): Promise<void> {
-  onProgress('resolving Apache Kafka with Maven (some 45 MB, only the first time)');
+async function downloadJars(
+  { pom, what }: JarSet,
+  folder: string,
+  onProgress: (line: string) => void,
+): Promise<void> {
+  onProgress(`resolving ${what}`);
   let files = 0;
-  const ended = await run('mvn', mavenArguments(folder), (line) => {
+  const ended = await run('mvn', mavenArguments(pom, folder), (line) => {
     if (!line.includes('Downloaded from')) return;
     files += 1;
     if (files % FILES_PER_LINE === 0) onProgress(`Maven has downloaded ${files} files`);
@@ -86,15 +105,9 @@ async function downloadJars(folder: string, onProgress: (line: string) => void):
   }
 }
 
-function mavenArguments(folder: string): string[] {
+function mavenArguments(pom: string, folder: string): string[] {
   const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime'];
-  return [
-    '--batch-mode',
-    '--file',
-    kafkaSettingsPath('pom.xml'),
-    ...goal,
-    `-DoutputDirectory=${folder}`,
-  ];
+  return ['--batch-mode', '--file', pom, ...goal, `-DoutputDirectory=${folder}`];
 }
 
 /** The exit code; undefined when there is no such program. Every line of its output is shown. */
