@@ -120,12 +120,17 @@ function entryOf(
     partition,
     offset: Number(record.offset),
     key: record.key === null ? null : textOf(record.key),
-    value: views ? fetched : new Uint8Array(fetched),
+    value: views ? plainView(fetched) : new Uint8Array(fetched),
     headers: headersOf(record),
   };
 }
 
 const NO_BYTES = new Uint8Array();
+
+/** No Buffer, whose `slice` copies nothing. */
+function plainView({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
 
 interface Source {
   endOffset(topic: string, partition: number): Promise<number>;

@@ -230,6 +230,19 @@ function failureSuite(log: () => RecordLog, newTopic: NewTopic): void {
     await expect(readAll(log(), topic)).rejects.toMatchObject(failed);
   });
 
+  it('gives the same values as views, of which a slice is a copy all the same', async () => {
+    const topic = await newTopic();
+    await log().append(topic, ['a', 'b', 'c'].map(record));
+    const copies = await readAll(log(), topic);
+    const options = { untilEnd: true, views: true };
+    for await (const entries of log().read([{ topic, offset: 0 }], options)) {
+      for (const { value, offset } of entries) {
+        expect(value).toEqual(copies[offset]?.value);
+        expect(value.slice().buffer).not.toBe(value.buffer);
+      }
+    }
+  });
+
   it('begins where its first record lies', async () => {
     const topic = await newTopic();
     await log().append(topic, [record('a'), record('b')]);

@@ -170,6 +170,7 @@ describe('damaged streams', () => {
     const buffer = new Uint8Array(good.length + 3);
     buffer.set(good, 3);
     expect(outcome(buffer.subarray(3))).toBe('ok');
+    expect(outcome(Buffer.from(buffer.buffer).subarray(3))).toBe('ok');
   });
 });
 

@@ -77,7 +77,8 @@ const BAD_UTF8 = 'ERR_ENCODING_INVALID_ENCODED_DATA';
 
 /** Arrow aligns its buffers to 8 bytes within the stream; typed arrays need it within memory. */
 function aligned(bytes: Uint8Array): Uint8Array {
-  return bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
+  // A Buffer's own `slice` would be a view of the same bytes.
+  return bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes);
 }
 
 function checkColumns(fields: readonly ArrowField[], columns: readonly ColumnContract[]): void {
