@@ -135,6 +135,11 @@ public final class StreamsBench {
       return new Totals(orders + 1, qty + order.qty(), sum, priced ? prices + 1 : prices);
     }
 
+    String afterKey(String key) {
+      String group = key.replace(BETWEEN, ",");
+      return group + "," + orders + "," + qty + "," + price + "," + prices;
+    }
+
     static Serde<Totals> serde() {
       return Serdes.serdeFrom(
           (topic, totals) ->
@@ -157,6 +162,7 @@ public final class StreamsBench {
   static void aggregate(Work work, Path csv, long rows, Path results) throws Exception {
     Format format = work.format();
     AtomicLong seen = new AtomicLong();
+    AtomicLong began = new AtomicLong();
     CountDownLatch complete = new CountDownLatch(1);
     StreamsBuilder builder = new StreamsBuilder();
     Serde<Order> orders =
@@ -171,6 +177,7 @@ public final class StreamsBench {
             () -> Totals.NONE,
             (key, order, totals) -> {
               Totals sum = totals.plus(order);
+              if (began.get() == 0) began.compareAndSet(0, System.nanoTime());
               if (seen.incrementAndGet() == rows) complete.countDown();
               return sum;
             },
@@ -185,19 +192,23 @@ public final class StreamsBench {
             Runtime.getRuntime().halt(1);
             return STOP;
           });
-      // As with ours, all rows are on the log when the clock starts, and the reader is ready: each
-      // thread has its partition. Tasks get ready only while they are not paused.
+      // All rows are on the log and each thread has its partition when the clock starts, with the
+      // first row that is counted. Tasks get ready only while they are not paused.
       streams.start();
       while (!isReady(streams, work.partitions())) Thread.sleep(20);
       streams.pause();
       long bytes = fill(work, csv);
-      long began = System.nanoTime();
+      long resumed = System.nanoTime();
       streams.resume();
       complete.await();
+      double counted = (System.nanoTime() - began.get()) / 1e9;
       long groups = writeState(streams, results, rows);
-      double seconds = (System.nanoTime() - began) / 1e9;
+      double seconds = (System.nanoTime() - began.get()) / 1e9;
+      double waited = (began.get() - resumed) / 1e9;
       System.out.println(
-          "{\"seconds\": " + seconds + ", \"groups\": " + groups + ", \"bytes\": " + bytes + "}");
+          "{\"waited\": " + waited + ", \"seconds\": " + seconds
+              + ", \"counted\": " + counted + ", \"groups\": " + groups
+              + ", \"bytes\": " + bytes + "}");
     }
   }
 
@@ -236,28 +247,23 @@ public final class StreamsBench {
         streams.store(
             StoreQueryParameters.fromNameAndType(
                 STORE, QueryableStoreTypes.<String, Totals>windowStore()));
-    // The last row is counted just before it is put into the store.
-    for (long orders = 0; orders < rows; ) {
-      orders = 0;
-      try (var all = store.all()) {
-        while (all.hasNext()) orders += all.next().value.orders();
+    // The last row is counted just before it is put into the store: then all is read again.
+    while (true) {
+      long orders = 0;
+      long groups = 0;
+      try (var all = store.all();
+          PrintWriter out = new PrintWriter(Files.newBufferedWriter(results))) {
+        while (all.hasNext()) {
+          var each = all.next();
+          Totals sum = each.value;
+          out.println(each.key.window().start() + "," + sum.afterKey(each.key.key()));
+          orders += sum.orders();
+          groups += 1;
+        }
       }
-      if (orders < rows) Thread.sleep(5);
+      if (orders == rows) return groups;
+      Thread.sleep(5);
     }
-    long groups = 0;
-    try (var all = store.all();
-        PrintWriter out = new PrintWriter(Files.newBufferedWriter(results))) {
-      while (all.hasNext()) {
-        var each = all.next();
-        Totals sum = each.value;
-        String[] key = each.key.key().split("\\|");
-        out.println(
-            each.key.window().start() + "," + key[0] + "," + key[1] + "," + sum.orders() + ","
-                + sum.qty() + "," + sum.price() + "," + sum.prices());
-        groups += 1;
-      }
-    }
-    return groups;
   }
 
   // ---- formats
