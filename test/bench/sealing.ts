@@ -11,7 +11,7 @@ import { systemClock } from '@strongroom/runtime/clock';
 import { createIdentity, parseIdentity } from '@strongroom/sealing/identity';
 import { createUnwrapper, openBatch } from '@strongroom/sealing/open';
 import { createStreamSealer, newStreamId, streamStart } from '@strongroom/sealing/seal';
-import type { Measured } from './measured.ts';
+import { type Measured, median } from './measured.ts';
 
 /**
  * Sealing and opening a stream of batches against AES-256-GCM alone over the same bytes, in turn.
@@ -126,10 +126,6 @@ function measured(name: string, ours: number[], baseline: number[]): Measured {
     ratio: Number((left / right).toFixed(2)),
     unit: 'MB/s',
   };
-}
-
-function median(values: number[]): number {
-  return [...values].sort((left, right) => left - right)[values.length >> 1] ?? 0;
 }
 
 const VALUE: ColumnContract = { name: 'value', type: 'int64', nullable: false };

@@ -1,20 +1,12 @@
+import { upperKolmogorov } from '../../packages/privacy/test/statistics.ts';
+
 /**
  * How probable it is that two samples of one distribution differ at least as much, in the largest
- * distance of their distribution functions: Kolmogorov's series, for finite samples as Stephens
- * (1970) has it.
+ * distance of their distribution functions.
  */
 export function pValueOfKolmogorovSmirnov(one: readonly number[], other: readonly number[]) {
-  const root = Math.sqrt((one.length * other.length) / (one.length + other.length));
-  return kolmogorov((root + 0.12 + 0.11 / root) * distance(one, other));
-}
-
-/** Q(λ) = 2 Σ (-1)^(k - 1) e^(-2 k² λ²). */
-export function kolmogorov(lambda: number): number {
-  let sum = 0;
-  for (let k = 1; k <= 100; k += 1) {
-    sum += (k % 2 === 1 ? 2 : -2) * Math.exp(-2 * k * k * lambda * lambda);
-  }
-  return lambda < 0.2 ? 1 : Math.min(1, Math.max(0, sum));
+  const draws = (one.length * other.length) / (one.length + other.length);
+  return upperKolmogorov(distance(one, other), draws);
 }
 
 function distance(one: readonly number[], other: readonly number[]): number {

@@ -6,11 +6,12 @@ import type { LogRecord, RecordLog } from '@strongroom/record-log/log';
 import { createMemoryLog } from '@strongroom/testkit/memory-log';
 import { seededRandom } from '@strongroom/testkit/seeded-random';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { kolmogorov } from '../../packages/privacy/test/statistics.ts';
 import { runWorker } from '../../services/enclave-worker/src/lives.ts';
 import { agreeOn, type Computation, type Row } from '../../services/enclave-worker/test/owners.ts';
 import { startServices, type TestServices } from '../../services/enclave-worker/test/services.ts';
 import { World } from '../../services/enclave-worker/test/world.ts';
-import { kolmogorov, pValueOfKolmogorovSmirnov } from './kolmogorov-smirnov.ts';
+import { pValueOfKolmogorovSmirnov } from './kolmogorov-smirnov.ts';
 
 /**
  * Two datasets that differ in what one row of a window says, told by two workers side by side. The

@@ -149,7 +149,7 @@ export const TIME_PARTS: ReadonlySet<string> = new Set([
   'epoch',
 ]);
 
-export const NUMBER_TYPES: ReadonlySet<string> = new Set([
+export const NUMBERS = [
   'TINYINT',
   'SMALLINT',
   'INTEGER',
@@ -162,7 +162,8 @@ export const NUMBER_TYPES: ReadonlySet<string> = new Set([
   'FLOAT',
   'DOUBLE',
   'DECIMAL',
-]);
+] as const;
+export const NUMBER_TYPES: ReadonlySet<string> = new Set(NUMBERS);
 
 /** Types that a cast may name. */
 export const CAST_TYPES: ReadonlySet<string> = new Set([

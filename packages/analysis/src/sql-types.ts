@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type DuckDBType, DuckDBTypeId } from '@duckdb/node-api';
 import { type ColumnContract, type ColumnType, digitsOf } from '@strongroom/protocol/contract';
-import { NUMBER_TYPES } from './sql-lists.ts';
+import { NUMBER_TYPES, NUMBERS } from './sql-lists.ts';
 import { nodeOf, textOf } from './sql-tree.ts';
 
 /** What the engine's types can and cannot do without failing, as measured over their extremes. */
@@ -50,18 +50,7 @@ export function typeFrom(value: unknown): TypeName {
 /** Types of result columns that have an exact Arrow form, as the engine's binding calls them. */
 export const RESULT_TYPES = [
   'BOOLEAN',
-  'TINYINT',
-  'SMALLINT',
-  'INTEGER',
-  'BIGINT',
-  'HUGEINT',
-  'UTINYINT',
-  'USMALLINT',
-  'UINTEGER',
-  'UBIGINT',
-  'FLOAT',
-  'DOUBLE',
-  'DECIMAL',
+  ...NUMBERS,
   'VARCHAR',
   'DATE',
   'TIMESTAMP',

@@ -1,4 +1,3 @@
-// More than 300 lines, because what may be shown side by side is decided here in one piece.
 import { CELL_ROUNDS_MAX, CELL_STEPS_MAX, CELL_WHOLE_ATOMS_MAX } from '@strongroom/protocol/limits';
 import { PRIMES, RowSpace } from './row-space.ts';
 

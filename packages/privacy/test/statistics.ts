@@ -100,15 +100,23 @@ function cumulativeOf(draws: readonly bigint[], density: Density): Map<number, n
   return found;
 }
 
-/** With Stephens' correction for a finite number of draws (1970). */
-function upperKolmogorov(distance: number, draws: number): number {
+/**
+ * How probable a distance of two distribution functions at least as large is, with Stephens'
+ * correction for a finite number of draws (1970).
+ * @param draws of two samples n m / (n + m)
+ */
+export function upperKolmogorov(distance: number, draws: number): number {
   const root = Math.sqrt(draws);
-  const scaled = (root + 0.12 + 0.11 / root) * distance;
+  return kolmogorov((root + 0.12 + 0.11 / root) * distance);
+}
+
+/** Q(λ) = 2 Σ (-1)^(k - 1) e^(-2 k² λ²). */
+export function kolmogorov(lambda: number): number {
   // Below this the series converges slowly, and the probability is 1 to nine digits.
-  if (scaled < 0.25) return 1;
+  if (lambda < 0.25) return 1;
   let sum = 0;
-  for (let n = 1; n <= 100; n++) {
-    sum += (n % 2 === 1 ? 2 : -2) * Math.exp(-2 * n * n * scaled * scaled);
+  for (let k = 1; k <= 100; k++) {
+    sum += (k % 2 === 1 ? 2 : -2) * Math.exp(-2 * k * k * lambda * lambda);
   }
   return sum;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { canonicalBytes, parseCanonical } from './canonical-json.ts';
 import { StrongroomError } from './errors.ts';
 import { ContractIdSchema, CountSchema, Sha256HexSchema } from './fields.ts';
+import { joinJson, splitJson } from './json-with-values.ts';
 
 /**
  * A step of the computation as its bytes will leave: results, entries of ledgers, and the
@@ -55,32 +55,25 @@ export function encodePreparedStep(step: PreparedStep): Uint8Array<ArrayBuffer> 
     headers: Object.entries(headers),
     bytes: value.length,
   }));
-  const json = canonicalBytes({ v: 1, ...step, records });
-  const total = step.records.reduce((sum, { value }) => sum + value.length, 4 + json.length);
-  const bytes = new Uint8Array(total);
-  new DataView(bytes.buffer).setUint32(0, json.length);
-  bytes.set(json, 4);
-  let at = 4 + json.length;
-  for (const { value } of step.records) {
-    bytes.set(value, at);
-    at += value.length;
-  }
-  return bytes;
+  return joinJson(
+    { v: 1, ...step, records },
+    step.records.map(({ value }) => value),
+  );
 }
 
 /** @throws ERR_CHECKPOINT_INVALID, whatever is wrong */
 export function decodePreparedStep(bytes: Uint8Array): PreparedStep {
   try {
-    const jsonEnd = 4 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
-    const parsed = PreparedStepSchema.parse(parseCanonical(bytes.subarray(4, jsonEnd)));
+    const { document, rest } = splitJson(bytes);
+    const parsed = PreparedStepSchema.parse(document);
     const { contract, from, to } = parsed;
-    let at = jsonEnd;
+    let at = 0;
     const records = parsed.records.map(({ key, headers, bytes: length }) => {
-      const value = bytes.slice(at, at + length);
+      const value = rest.slice(at, at + length);
       at += length;
       return { key, headers: Object.fromEntries(headers), value };
     });
-    if (at === bytes.length) return { contract, from, to, records };
+    if (at === rest.length) return { contract, from, to, records };
   } catch {
     // One code for all that is wrong with it.
   }

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { canonicalBytes, parseCanonical } from './canonical-json.ts';
 import type { Query } from './contract.ts';
 import { StrongroomError } from './errors.ts';
 import {
@@ -12,6 +11,7 @@ import {
   Sha256HexSchema,
   StreamIdSchema,
 } from './fields.ts';
+import { joinJson, splitJson } from './json-with-values.ts';
 import { AGGREGATE_ROWS_MAX, AGGREGATE_SEAL_BYTES_MAX, PADDED_SIZES } from './limits.ts';
 import { aggregateRecordShape } from './record.ts';
 import { type OnceFormat, SEALED_PARTS } from './sealed-once.ts';
@@ -98,18 +98,11 @@ export const AggregateContentSchema = z.strictObject({
 });
 export type AggregateContent = z.infer<typeof AggregateContentSchema>;
 
-const LENGTH_BYTES = 4;
-
 export function encodeAggregateContent(
   content: Omit<AggregateContent, 'v'>,
   arrow: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  const json = canonicalBytes({ v: 1, ...content });
-  const bytes = new Uint8Array(LENGTH_BYTES + json.length + arrow.length);
-  new DataView(bytes.buffer).setUint32(0, json.length);
-  bytes.set(json, LENGTH_BYTES);
-  bytes.set(arrow, LENGTH_BYTES + json.length);
-  return bytes;
+  return joinJson({ v: 1, ...content }, [arrow]);
 }
 
 /** @throws ERR_AGGREGATE_MALFORMED, whatever is wrong */
@@ -118,11 +111,8 @@ export function decodeAggregateContent(
   { inputs }: Pick<AggregateSeal, 'inputs'>,
 ): { readonly content: AggregateContent; readonly arrow: Uint8Array } {
   try {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const jsonEnd = LENGTH_BYTES + view.getUint32(0);
-    const json = parseCanonical(bytes.subarray(LENGTH_BYTES, jsonEnd));
-    const content = AggregateContentSchema.parse(json);
-    const arrow = bytes.subarray(jsonEnd);
+    const { document, rest: arrow } = splitJson(bytes);
+    const content = AggregateContentSchema.parse(document);
     const isWithheld = content.withheld !== undefined;
     const isEmpty = arrow.length === 0 && content.rows === 0;
     const isWhole = isWithheld ? isEmpty : arrow.length > 0;
