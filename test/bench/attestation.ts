@@ -8,7 +8,7 @@ import { parsePemCertificates } from '@strongroom/attestation/x509/pem';
 import type { Evidence } from '@strongroom/protocol/evidence';
 import { systemClock } from '@strongroom/runtime/clock';
 import { evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
-import type { Measured } from './measured.ts';
+import { type Measured, median } from './measured.ts';
 
 /**
  * One report with its chain, verified and appraised. The baseline of verification is what nobody
@@ -28,7 +28,7 @@ export async function benchAttestation(): Promise<Measured[]> {
   const evidence = await evidenceOf(guest, CLAIMS);
   const bare = bareSignatures(evidence);
   const verified = verifyEvidence(evidence, { roots, clock: systemClock });
-  const times = { verify: [0], bare: [0], appraise: [0] };
+  const times = { verify: [] as number[], bare: [] as number[], appraise: [] as number[] };
   for (let round = 0; round < ROUNDS; round += 1) {
     times.bare.push(timed(bare));
     times.verify.push(timed(() => verifyEvidence(evidence, { roots, clock: systemClock })));
@@ -94,8 +94,4 @@ function measured(name: string, ours: number, baseline: number): Measured {
     ratio: Number((baseline / ours).toFixed(2)),
     unit: 'ms',
   };
-}
-
-function median(values: number[]): number {
-  return values.slice(1).sort((left, right) => left - right)[values.length >> 1] ?? 0;
 }

@@ -27,7 +27,8 @@ export function isCodedError(thrown: unknown): thrown is CodedError {
   );
 }
 
-/** Exit codes after sysexits: 69 may succeed later, 77 needs a person. */
+/** Exit codes after sysexits: 65 is damaged, 69 may succeed later, 77 needs a person. */
+const DAMAGED = 65;
 const UNAVAILABLE = 69;
 const REFUSED = 77;
 
@@ -47,6 +48,11 @@ export const RUNTIME_ERRORS = {
     expected: 'the disk is expected to have room for what is about to be published',
     remedy:
       'Free space and start again: nothing was half published, and no row is skipped or repeated.',
+  },
+  ERR_JSON_MALFORMED: {
+    exitCode: DAMAGED,
+    expected: 'the document is expected to be valid JSON without repeated members',
+    remedy: 'Regenerate the document with the tool that made it.',
   },
   ERR_PORT_UNAVAILABLE: {
     exitCode: UNAVAILABLE,

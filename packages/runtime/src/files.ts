@@ -32,6 +32,16 @@ export async function readTextFile(path: string): Promise<string> {
   return Buffer.from(await readBinaryFile(path)).toString('utf8');
 }
 
+/** What a JSON file holds, of any shape. Throws ERR_FILE_UNREADABLE, ERR_JSON_MALFORMED. */
+export async function readJsonFile(path: string): Promise<unknown> {
+  const text = await readTextFile(path);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new RuntimeError('ERR_JSON_MALFORMED', { path });
+  }
+}
+
 /** Bytes of a file. Throws ERR_FILE_UNREADABLE. */
 export async function readBinaryFile(path: string): Promise<Uint8Array> {
   try {

@@ -10,14 +10,14 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { systemClock } from '@strongroom/runtime/clock';
 import { failCommand } from '@strongroom/runtime/command';
-import { readTextFile } from '@strongroom/runtime/files';
+import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger, LOG_LEVELS } from '@strongroom/runtime/logger';
 import { parseIdentity } from '@strongroom/sealing/identity';
+import { verifyContract } from '@strongroom/sealing/verify';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { queriesOf } from './read-aggregates.ts';
 import { createResultWriter, FORMATS, type Format } from './result-writer.ts';
 import { showResults } from './show-results.ts';
-import { readSignedContract } from './signed-contract-file.ts';
 
 /** Reads the roots of a simulated platform; only `main.insecure` has one. */
 export type SimulatedRoots = (path: string) => RootSet;
@@ -103,7 +103,7 @@ async function read(options: Options, roots: RootSet): Promise<void> {
   onStopSignal(() => stopping.abort());
   const brokers = brokerList(options.brokers);
   const lists = readRevocationSettings(options);
-  const { contract, contractId } = await readSignedContract(options.contract);
+  const { contract, contractId } = await verifyContract(await readJsonFile(options.contract));
   const identity = parseIdentity(await readTextFile(options.identity));
   const logger = createLogger('analyst', { level: options.logLevel });
   if (contract.enclave.platform === 'simulated') {

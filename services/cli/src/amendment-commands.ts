@@ -2,14 +2,13 @@ import { consentersOf, newColumnsOf } from '@strongroom/protocol/amendment';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { type Contract, contractBytes, SignedContractSchema } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
+import { readJsonFile, readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
 import { demandFollowing, verifyChain } from '@strongroom/sealing/amendment';
 import { readContract } from '@strongroom/sealing/verify';
 import type { Command } from 'commander';
 import { changeLines, changesBetween } from './amendment-diff.ts';
 import { predecessorIn, stateOf } from './amendment-state.ts';
 import { contractFromDraft } from './contract-draft.ts';
-import { readJsonFile } from './json.ts';
 import { leafCommand, printResult } from './leaf-command.ts';
 import { uploadContract } from './upload-contract.ts';
 

@@ -2,7 +2,7 @@ import { type AuditEntry, AuditEntrySchema } from '@strongroom/protocol/audit';
 import { partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { IssuerKeySchema } from '@strongroom/protocol/public-key';
-import { readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
+import { readJsonFile, readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
 import { printable } from '@strongroom/runtime/printable';
 import type { AuditAuthor } from '@strongroom/sealing/audit';
 import { verifyContract } from '@strongroom/sealing/verify';
@@ -11,7 +11,6 @@ import { type AuditCopy, downloadAuditCopy, exportLines, readAuditCopy } from '.
 import { proveEntry, proveGrowth } from './audit-proofs.ts';
 import { addReceiptsCommand } from './audit-receipts.ts';
 import { type Remembered, verifyAuditCopy } from './audit-verdict.ts';
-import { readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
 
 /** `strongroom audit …`: what an owner's service wrote down, and whether it still says so. */

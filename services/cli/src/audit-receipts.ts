@@ -2,10 +2,10 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { aggregatesTopic, RECORD_TYPES } from '@strongroom/protocol/record';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { RecordLog } from '@strongroom/record-log/log';
+import { readJsonFile } from '@strongroom/runtime/files';
 import { verifyContractReceipt } from '@strongroom/sealing/audit';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
-import { readJsonFile } from './json.ts';
 import { leafCommand, printNotice, printResult } from './leaf-command.ts';
 
 interface ReceiptsOptions {

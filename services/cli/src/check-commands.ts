@@ -1,14 +1,14 @@
 import type { QueryExplanation } from '@strongroom/analysis/explain';
 import { type Contract, datasetOf, partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
+import { readJsonFile, readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
 import { readContract } from '@strongroom/sealing/verify';
 import type { Command } from 'commander';
 import { checkQueries } from './check-queries.ts';
 import { checkText } from './check-text.ts';
 import { importCleanRooms } from './clean-rooms-rules.ts';
 import { contractFromDraft } from './contract-draft.ts';
-import { isObject, readJsonFile } from './json.ts';
+import { isObject } from './json.ts';
 import { leafCommand, nounCommand, printNotice, printResult } from './leaf-command.ts';
 
 /** `strongroom contract check` and `rules import`: what queries may and can reveal. */

@@ -1,7 +1,7 @@
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { type Contract, contractBytes, SignedContractSchema } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
+import { readJsonFile, readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
 import { printable } from '@strongroom/runtime/printable';
 import { demandFollowing, verifyChain } from '@strongroom/sealing/amendment';
 import { type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
@@ -18,7 +18,6 @@ import { confirmByTyping } from './confirm.ts';
 import { contractFromDraft } from './contract-draft.ts';
 import { CONTRACT_EXAMPLE } from './contract-example.ts';
 import { contractText } from './contract-text.ts';
-import { readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printNotice, printResult } from './leaf-command.ts';
 
 /** `strongroom contract …`: write it, sign it, check it, read it. */

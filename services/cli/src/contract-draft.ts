@@ -1,7 +1,8 @@
 import { dirname, resolve } from 'node:path';
 import { type Contract, parseContract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { isObject, readJsonFile } from './json.ts';
+import { readJsonFile } from '@strongroom/runtime/files';
+import { isObject } from './json.ts';
 import { publicKeyOf, publicKeysOf } from './public-key-file.ts';
 
 /**

@@ -12,12 +12,12 @@ import {
 } from '@strongroom/protocol/evidence-answer';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { systemClock } from '@strongroom/runtime/clock';
+import { readJsonFile } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
 import { askOverHttp, askOverLog, type Reply } from './ask-worker.ts';
 import { rootsFor } from './evidence-platform.ts';
 import { evidenceFacts, evidenceLines } from './evidence-text.ts';
-import { readJsonFile } from './json.ts';
 import { codeOfRefusal, type Judgement, judgeAnswer, type Question } from './judge-answer.ts';
 import { leafCommand, printResult } from './leaf-command.ts';
 import { brokerList, seconds } from './option-values.ts';

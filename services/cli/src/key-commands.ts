@@ -8,11 +8,10 @@ import {
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { SignedContractSchema } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { readTextFile } from '@strongroom/runtime/files';
+import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
 import { addJoinKeyCommand } from './join-key-command.ts';
-import { readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
 import { addSplitCommand, readShareFile } from './split-command.ts';
 import { uploadContract } from './upload-contract.ts';

@@ -1,8 +1,8 @@
 import { SignedContractSchema } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { LeaseStatementSchema } from '@strongroom/protocol/lease';
+import { readJsonFile } from '@strongroom/runtime/files';
 import type { Command } from 'commander';
-import { readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
 import { type LeaseOptions, leaseServiceOf } from './lease-service.ts';
 import { askService } from './owner-service.ts';

@@ -1,8 +1,8 @@
 import { type Contract, partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
+import { readJsonFile } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { readJsonFile } from './json.ts';
 import type { VaultOptions } from './vault-client.ts';
 
 /** The contract, whose owner's lease it is about, and the token for that owner's service. */

@@ -1,11 +1,11 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { DatasetIdSchema } from '@strongroom/protocol/fields';
 import { type Budget, BudgetSchema, PrivacyLossSchema } from '@strongroom/protocol/ledger';
+import { readJsonFile } from '@strongroom/runtime/files';
 import { printable } from '@strongroom/runtime/printable';
 import { verifyContract } from '@strongroom/sealing/verify';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
 import { askService } from './owner-service.ts';
 import type { VaultOptions } from './vault-client.ts';

@@ -6,13 +6,12 @@ import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { RecordLog } from '@strongroom/record-log/log';
 import { type Clock, systemClock } from '@strongroom/runtime/clock';
-import { readTextFile } from '@strongroom/runtime/files';
+import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import type { SecretReader } from '@strongroom/sealing/open-use';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
 import { rootsFor } from './evidence-platform.ts';
-import { readJsonFile } from './json.ts';
 
 /** Options and connection of commands that read what was sealed to an owner. */
 

@@ -8,10 +8,9 @@ import {
   tokenLines,
 } from '@strongroom/attestation/release-policy';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
+import { readJsonFile, readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
-import { readJsonFile } from './json.ts';
 import { leafCommand, nounCommand, printNotice, printResult } from './leaf-command.ts';
 import { type ClaimsOptions, diffFiles, readClaims } from './policy-files.ts';
 

@@ -15,9 +15,9 @@ import {
 } from '@strongroom/protocol/attestation-proof';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { readTextFile } from '@strongroom/runtime/files';
+import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { readContract } from '@strongroom/sealing/verify';
-import { isObject, readJsonFile } from './json.ts';
+import { isObject } from './json.ts';
 
 export interface ClaimsOptions {
   readonly token?: string;

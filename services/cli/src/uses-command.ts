@@ -1,6 +1,6 @@
+import { readJsonFile } from '@strongroom/runtime/files';
 import { compareUses, type UseComparison } from '@strongroom/sealing/use-chain';
 import type { Command } from 'commander';
-import { readJsonFile } from './json.ts';
 import { leafCommand, printNotice, printResult } from './leaf-command.ts';
 import { addOwnerLogOptions, asOwner, type OwnerLogOptions, trustOf } from './owner-log.ts';
 import { type ReadUses, readUses } from './read-uses.ts';

@@ -2,14 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { systemClock } from '@strongroom/runtime/clock';
-import { readTextFile } from '@strongroom/runtime/files';
+import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger, LOG_LEVELS } from '@strongroom/runtime/logger';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { Command, CommanderError, Option } from 'commander';
 import { z } from 'zod';
 import type { StreamRequest } from './agreement.ts';
-import { readJsonFile } from './json-file.ts';
 import { retractBatch, sendHeartbeat } from './stream-words.ts';
 
 /** `retract` and `heartbeat`: what an owner says on its stream without a row. */
