@@ -15,8 +15,8 @@ const records = [
 ];
 const step = { contract, from: 'aa'.repeat(32), to: 'bb'.repeat(32), records };
 
-async function sealed() {
-  const { value, headers } = await sealPrepared(step, { epoch: 3, checkpoint: 7 }, stateKey);
+function sealed() {
+  const { value, headers } = sealPrepared(step, { epoch: 3, checkpoint: 7 }, stateKey);
   return { value, seal: headers[SEAL_HEADER] ?? '' };
 }
 
@@ -28,11 +28,11 @@ const codeFrom = (promise: Promise<unknown>) =>
 
 describe('a prepared step', () => {
   test('opens to the same bytes', async () => {
-    expect(await openPrepared(await sealed(), stateKey, contract)).toEqual(step);
+    expect(await openPrepared(sealed(), stateKey, contract)).toEqual(step);
   });
 
-  test('is a compact JWE with its ciphertext aside', async () => {
-    const { seal, value } = await sealed();
+  test('is a compact JWE with its ciphertext aside', () => {
+    const { seal, value } = sealed();
     const [head = '', wrapped, iv = '', detached, tag = ''] = seal.split('.');
     expect([wrapped, detached]).toEqual(['', '']);
     expect(JSON.parse(Buffer.from(head, 'base64url').toString())).toEqual({
@@ -47,7 +47,7 @@ describe('a prepared step', () => {
   });
 
   test('of which one bit changed, or of another key or contract, does not open', async () => {
-    const { seal, value } = await sealed();
+    const { seal, value } = sealed();
     const flipped = value.slice();
     flipped[100] = (flipped[100] ?? 0) ^ 1;
     const other = ContractIdSchema.parse('c1'.repeat(32));

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url';
+import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import {
@@ -9,24 +9,21 @@ import {
   type PreparedStep,
 } from '@strongroom/protocol/prepared-step';
 import { preparedRecordShape, SEAL_HEADER } from '@strongroom/protocol/record';
-import { FlattenedEncrypt, flattenedDecrypt } from 'jose';
+import { sealDetachedJwe } from '@strongroom/sealing/detached-jwe';
+import { flattenedDecrypt } from 'jose';
 import type { DoorRecord, SealedStep } from './door.ts';
 
 /** Seals and opens steps that are prepared: a JWE whose ciphertext is detached. */
 
 /** @param at where it stands: the number of its checkpoint, and the epoch that prepared it */
-export async function sealPrepared(
+export function sealPrepared(
   step: PreparedStep,
   at: { readonly epoch: number; readonly checkpoint: number },
   stateKey: KeyObject,
-): Promise<DoorRecord> {
-  const jwe = await new FlattenedEncrypt(encodePreparedStep(step))
-    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', typ: PREPARED_JWE_TYPE })
-    .encrypt(stateKey);
+): DoorRecord {
+  const sealed = sealDetachedJwe(encodePreparedStep(step), PREPARED_JWE_TYPE, stateKey);
   const { key, headers } = preparedRecordShape({ contract: step.contract, ...at });
-  const seal = `${jwe.protected}..${jwe.iv}..${jwe.tag}`;
-  const value = decodeBase64url(jwe.ciphertext) ?? new Uint8Array(0);
-  return { key, value, headers: { ...headers, [SEAL_HEADER]: seal } };
+  return { key, value: sealed.ciphertext, headers: { ...headers, [SEAL_HEADER]: sealed.seal } };
 }
 
 /** @throws ERR_CHECKPOINT_INVALID, whatever is wrong */

@@ -58,7 +58,7 @@ export class Steps {
     const all = [...records, { ...shape, value: new TextEncoder().encode(jwe) }];
     const step = { from, to: this.#chain.head };
     const at = { epoch, checkpoint: sequence };
-    const prepared = await sealPrepared({ contract, ...step, records: all }, at, stateKey);
+    const prepared = sealPrepared({ contract, ...step, records: all }, at, stateKey);
     return { ...(await this.#leases.hold(step, all, epoch)), prepared };
   }
 
