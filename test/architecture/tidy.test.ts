@@ -10,6 +10,16 @@ const files = typescriptFiles();
 const show = (found: readonly Violation[]) =>
   found.map(({ path, line, message }) => `${path}:${line} ${message}`);
 
+/** Folders and files; another one is a decision, and belongs in README or ARCHITECTURE too. */
+const TOP_LEVEL: ReadonlySet<string> = new Set([
+  ...['packages', 'services', 'test', 'docs', 'schemas', 'deploy', 'examples', 'scripts', '.ci'],
+  ...['README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'GLOSSARY.md', 'CHANGELOG.md'],
+  ...['CONTRIBUTING.md', 'LICENSE', 'docker-compose.yml', 'package.json', 'biome.json'],
+  ...['pnpm-lock.yaml', 'pnpm-workspace.yaml', 'tsconfig.json', 'tsconfig.base.json'],
+  ...['tsconfig.tests.json', 'vitest.config.ts', 'knip.json', '.npmrc', '.gitignore'],
+  '.dockerignore',
+]);
+
 describe('tidy', () => {
   test('TypeScript follows the rules of the house', () => {
     expect(show(files.flatMap(tidyCode))).toEqual([]);
@@ -23,6 +33,14 @@ describe('tidy', () => {
     const vague = /(^|\/)(utils?|helpers?|common|misc|types)(\.ts$|\/)/;
     const named = repositoryPaths().filter((path) => vague.test(path) || /[A-Z].*\.ts$/.test(path));
     expect(named).toEqual([]);
+  });
+
+  test('the top level holds what its plan shows, and no folder what a tool left behind', () => {
+    const left = /\.(log|cpuprofile|heapprofile|heapsnapshot|tmp|orig|rej|tgz)$/;
+    const stray = repositoryPaths().filter(
+      (path) => !TOP_LEVEL.has(path.split('/')[0] ?? '') || left.test(path),
+    );
+    expect(stray).toEqual([]);
   });
 
   test('every source file is loaded by something other than a test', () => {
