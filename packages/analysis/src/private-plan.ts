@@ -174,7 +174,7 @@ class Planner {
     };
     const items = [
       { ...contributor, alias: 'contributor' },
-      ...this.#dimensions.map((each, at) => ({ ...each.expression, alias: `dimension ${at}` })),
+      ...this.#dimensions.map((each, at) => ({ ...each.expression, alias: dimensionName(at) })),
       ...this.#measures.map((each, at) => ({ ...each.expression, alias: `measure ${at}` })),
     ];
     return { ...top, select_list: items, group_expressions: [], group_sets: [], having: null };
@@ -365,6 +365,21 @@ type Unnamed<Named> = Named extends unknown ? Omit<Named, 'name'> : never;
 export function widthOf(statistic: Statistic, measures: readonly Measure[]): number {
   if (statistic.kind !== 'bins') return 1;
   return (measures[statistic.measure]?.edges.length ?? 1) - 1;
+}
+
+/** The column of a plan's dimension, wherever its rows or its statistics are a table. */
+export function dimensionName(at: number): string {
+  return `dimension ${at}`;
+}
+
+/** The columns of a statistic's integers, where a plan's statistics are a table. */
+export function statisticNames(
+  statistic: Statistic,
+  at: number,
+  measures: readonly Measure[],
+): string[] {
+  const width = widthOf(statistic, measures);
+  return Array.from({ length: width }, (_none, index) => `statistic ${at} ${index}`);
 }
 
 /** The middle of a measure's bounds. */

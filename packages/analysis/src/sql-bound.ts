@@ -98,7 +98,8 @@ async function checkBound(
   return bound.types;
 }
 
-function declarationOf(contract: Contract, query: Query, relation: string): string {
+/** A relation's columns as a table. */
+export function declarationOf(contract: Contract, query: Query, relation: string): string {
   const columns = (datasetsOf(contract, relation)[0]?.columns ?? []).map(
     (column) => `"${column.name}" ${sqlTypeOf(column)}`,
   );

@@ -62,6 +62,7 @@ function total(value: unknown, level: Level): unknown {
   if (DEVIATIONS.has(name)) {
     return { ...within, children: listOf(within['children']).map(whereSmall) };
   }
+  if (name === 'avg') return meanOf(within);
   return level === ROWS && FALLIBLE.has(name) ? tried(within) : within;
 }
 
@@ -118,6 +119,18 @@ function asText(node: TreeNode): TreeNode {
   return { ...doubleFrom(String(value)), alias: node['alias'] };
 }
 
+/**
+ * sum(x)::DOUBLE / count(x): of exact numbers, the engine's own `avg` divides in whatever a `long
+ * double` is on the machine, and a sum and a count can be put together from parts.
+ */
+function meanOf(node: TreeNode): TreeNode {
+  const of = { ...node, alias: '' };
+  const sum = { ...DOUBLE_CAST, child: { ...of, function_name: 'sum' }, try_cast: false };
+  const quotient = { ...CALL, function_name: '/', is_operator: true };
+  const children = [sum, { ...of, function_name: 'count' }];
+  return { ...quotient, alias: node['alias'], children };
+}
+
 /** CASE WHEN abs(x::DOUBLE) < 1e140 THEN x::DOUBLE END; also NaN is not smaller. */
 function whereSmall(value: unknown): TreeNode {
   const number = { ...DOUBLE_CAST, child: value, try_cast: true };
@@ -157,11 +170,10 @@ const DOUBLE_CAST = {
   cast_type: { id: 'DOUBLE', type_info: null },
 };
 
-const ABS = {
+const CALL = {
   ...COMMON,
   class: 'FUNCTION',
   type: 'FUNCTION',
-  function_name: 'abs',
   schema: '',
   filter: null,
   order_bys: { type: 'ORDER_MODIFIER', orders: [] },
@@ -170,3 +182,5 @@ const ABS = {
   export_state: false,
   catalog: '',
 };
+
+const ABS = { ...CALL, function_name: 'abs' };

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import {
   type Dimension,
+  dimensionName,
   type Measure,
   middleOf,
   type PrivatePlan,
   type Statistic,
-  widthOf,
+  statisticNames,
 } from '@strongroom/analysis/private-plan';
 import type { DomainValue } from '@strongroom/protocol/analysis-rules';
 import { JOINED_ROWS_DEFAULT } from '@strongroom/protocol/limits';
@@ -29,7 +30,7 @@ import { duckdbType } from './row-group.ts';
  */
 export function statisticsSql(plan: PrivatePlan, orderKey: string): string {
   const { dimensions, measures, statistics, privacy } = plan;
-  const groups = dimensions.map((_dimension, at) => dimensionName(at));
+  const groups = dimensions.map((_dimension, at) => dimensionOf(at));
   const values = measures.map((_measure, at) => measureName(at));
   const counted = statistics.flatMap((each, at) => sumsOf(each, at, measures));
   const grouped = groups.length > 0 ? `GROUP BY ${groups.join(', ')}` : '';
@@ -78,19 +79,19 @@ function boundedTable(
 
 /** All groups of a public domain, those without rows too; else those that there are. */
 function wholeDomain({ dimensions, measures, statistics }: PrivatePlan): string {
-  const groups = dimensions.map((_dimension, at) => dimensionName(at));
+  const groups = dimensions.map((_dimension, at) => dimensionOf(at));
   const isWhole = dimensions.every(({ values }) => values !== null);
   if (!isWhole || groups.length === 0) {
     return `SELECT * FROM counted ${groups.length > 0 ? `ORDER BY ${groups.join(', ')}` : ''}`;
   }
   const domain = dimensions.map((dimension, at) => {
     const rows = literalsOf(dimension).map((value) => `(${value})`);
-    return `(VALUES ${rows.join(', ')}) "domain ${at}"(${dimensionName(at)})`;
+    return `(VALUES ${rows.join(', ')}) "domain ${at}"(${dimensionOf(at)})`;
   });
   const ofDomain = groups.map((name, at) => `"domain ${at}".${name}`);
   const pairs = groups.map((name, at) => `c.${name} IS NOT DISTINCT FROM ${ofDomain[at]}`);
   const numbers = statistics
-    .flatMap((each, at) => namesOf(each, at, measures))
+    .flatMap((each, at) => namesIn(each, at, measures))
     .map((name) => `coalesce(c.${name}, 0) AS ${name}`);
   return `SELECT ${[...ofDomain, ...numbers].join(', ')}
   FROM ${domain.join(' CROSS JOIN ')} LEFT JOIN counted c ON ${pairs.join(' AND ')}
@@ -100,7 +101,7 @@ function wholeDomain({ dimensions, measures, statistics }: PrivatePlan): string 
 /** Groups outside of the domain do not count, and take no other group's place. */
 function inDomain(dimension: Dimension, at: number): string[] {
   if (dimension.values === null) return [];
-  const name = dimensionName(at);
+  const name = dimensionOf(at);
   const listed = `${name} IN (${literalsOf(dimension).join(', ')})`;
   return [dimension.values.includes(null) ? `(${name} IS NULL OR ${listed})` : listed];
 }
@@ -152,7 +153,7 @@ function decimalUnits(name: string, { scale, digits, low, high }: Measure): stri
 
 /** The integers of a statistic, each as an aggregate of the rows that count. */
 function sumsOf(statistic: Statistic, at: number, measures: readonly Measure[]): string[] {
-  const names = namesOf(statistic, at, measures);
+  const names = namesIn(statistic, at, measures);
   return expressionsOf(statistic, measures).map(
     (sum, index) => `coalesce(${sum}, 0)::HUGEINT AS ${names[index]}`,
   );
@@ -184,15 +185,18 @@ function hashOf(orderKey: string, what: string, columns: readonly string[]): str
   return `sha256(concat_ws(chr(31), '${orderKey}', '${what}', ${parts.join(', ')}))`;
 }
 
-function dimensionName(at: number): string {
-  return `"dimension ${at}"`;
+function dimensionOf(at: number): string {
+  return quoted(dimensionName(at));
+}
+
+function namesIn(statistic: Statistic, at: number, measures: readonly Measure[]): string[] {
+  return statisticNames(statistic, at, measures).map(quoted);
+}
+
+function quoted(name: string): string {
+  return `"${name}"`;
 }
 
 function measureName(at: number): string {
   return `"measure ${at}"`;
-}
-
-function namesOf(statistic: Statistic, at: number, measures: readonly Measure[]): string[] {
-  const width = widthOf(statistic, measures);
-  return Array.from({ length: width }, (_none, index) => `"statistic ${at} ${index}"`);
 }

@@ -1,0 +1,92 @@
+import { type GroupNames, NotMergeable, OWN_NAME } from './partial-names.ts';
+import { quoted } from './rule-scope.ts';
+import { listOf, nodeOf, shapeOf, type TreeNode, textOf } from './sql-tree.ts';
+
+export interface Named {
+  readonly name: string;
+  readonly node: TreeNode;
+}
+
+/** A function over rows, as what a part keeps of it. */
+export interface Fold extends Named {
+  readonly role: 'sum' | 'count' | 'min' | 'max';
+  /** SQL that puts together what the parts gave. */
+  readonly merge: string;
+}
+
+/** Those of a query, each kind once. */
+export class Folds {
+  readonly #names: GroupNames;
+  readonly #contributors: 'key' | 'apart' | undefined;
+  readonly #contributor: string | undefined;
+  readonly #found = new Map<string, Fold>();
+  needsContributor = false;
+
+  constructor(
+    names: GroupNames,
+    contributors: 'key' | 'apart' | undefined,
+    contributor: string | undefined,
+  ) {
+    this.#names = names;
+    this.#contributors = contributors;
+    this.#contributor = contributor;
+  }
+
+  get found(): readonly Fold[] {
+    return [...this.#found.values()];
+  }
+
+  /** What stands in its place until the merge is written. */
+  placeOf(node: TreeNode): TreeNode {
+    const inner = this.#names.expand({ ...node, alias: '' });
+    const shape = shapeOf(inner);
+    const known = this.#found.get(shape) ?? this.#foldOf(inner, this.#found.size);
+    this.#found.set(shape, known);
+    return { ...columnRef(known.name), alias: node['alias'] };
+  }
+
+  #foldOf(node: TreeNode, at: number): Fold {
+    const kind = textOf(node['function_name']);
+    const isDistinct = node['distinct'] === true;
+    const foldAs = (role: Fold['role'], merge: (name: string) => string, folded = node): Fold => {
+      const name = `${OWN_NAME}${role} ${at}`;
+      return { name, role, node: folded, merge: merge(quoted(name)) };
+    };
+    if (kind === 'min' || kind === 'max') return foldAs(kind, (name) => `${kind}(${name})`);
+    if (kind !== 'sum' && kind !== 'count' && kind !== 'count_star') {
+      throw new NotMergeable('function');
+    }
+    const isAdded = !isDistinct || this.#contributors === 'apart';
+    if (isDistinct && !(this.#contributors && this.#isContributor(node))) {
+      throw new NotMergeable('distinct');
+    }
+    if (kind === 'sum') return foldAs('sum', (name) => `sum(${name})`);
+    if (isAdded) return foldAs('count', (name) => `coalesce(sum(${name}), 0)::BIGINT`);
+    this.needsContributor = true;
+    const met = (name: string) =>
+      `count(DISTINCT ${quoted(CONTRIBUTOR)}) FILTER (WHERE ${name} > 0)`;
+    return foldAs('count', met, { ...node, distinct: false });
+  }
+
+  #isContributor(node: TreeNode): boolean {
+    const [argument] = listOf(node['children']).map(nodeOf);
+    const path = argument?.['class'] === 'COLUMN_REF' ? listOf(argument['column_names']) : [];
+    return path.length === 1 && path[0] === this.#contributor;
+  }
+}
+
+export const CONTRIBUTOR = `${OWN_NAME}contributor`;
+
+export function keyName(at: number): string {
+  return `${OWN_NAME}key ${at}`;
+}
+
+export function columnRef(name: string): TreeNode {
+  return {
+    class: 'COLUMN_REF',
+    type: 'COLUMN_REF',
+    alias: '',
+    query_location: -1,
+    column_names: [name],
+  };
+}
