@@ -104,7 +104,10 @@ describe('each wall alone', () => {
     const settings = async () => String((await engine.read('FROM duckdb_settings()')).getRows());
     const before = await settings();
     const results = await tryAll(async (sql) => {
-      const outcome = await runFor(connection, () => engine.readUntil(sql, ROWS_READ));
+      const outcome = await runFor(connection, async () => {
+        const { chunks } = await engine.readUntil(sql, ROWS_READ);
+        return chunks.flatMap((chunk) => chunk.getRows());
+      });
       expect(await settings(), sql).toBe(before);
       return outcome;
     }, QUICK);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import {
   type DuckDBConnection,
+  type DuckDBDataChunk,
   DuckDBInstance,
+  type DuckDBResult,
   type DuckDBResultReader,
   type DuckDBType,
   StatementType,
@@ -41,12 +43,12 @@ export class LockedEngine {
    * Reads the first rows of a contract's SELECT, at least `rows` of them if there are so many. What
    * is no SELECT is refused here too: PRAGMA and CALL change some settings that no lock holds.
    */
-  async readUntil(sql: string, rows: number, facts: ErrorFacts = {}): Promise<DuckDBResultReader> {
+  async readUntil(sql: string, rows: number, facts: ErrorFacts = {}): Promise<ResultChunks> {
     return withoutText(facts, async () => {
       if (!this.#selects.has(sql)) await this.#demandSelect(sql);
       if (this.#selects.size >= QUERIES_MAX) this.#selects.clear();
       this.#selects.add(sql);
-      return this.connection.streamAndReadUntil(sql, rows);
+      return readChunks(await this.connection.stream(sql), rows);
     });
   }
 
@@ -113,6 +115,26 @@ export class LockedEngine {
   close(): void {
     this.connection.closeSync();
   }
+}
+
+/** The first rows of a result, in the engine's memory. */
+export interface ResultChunks {
+  readonly names: readonly string[];
+  readonly types: readonly DuckDBType[];
+  readonly chunks: readonly DuckDBDataChunk[];
+  readonly rows: number;
+}
+
+async function readChunks(result: DuckDBResult, least: number): Promise<ResultChunks> {
+  const chunks: DuckDBDataChunk[] = [];
+  let rows = 0;
+  while (rows < least) {
+    const chunk = await result.fetchChunk();
+    if (!chunk || chunk.rowCount === 0) break;
+    chunks.push(chunk);
+    rows += chunk.rowCount;
+  }
+  return { names: result.columnNames(), types: result.columnTypes(), chunks, rows };
 }
 
 interface BoundPlan {

@@ -1,4 +1,4 @@
-import { type DuckDBConnection, DuckDBInstance, type DuckDBResultReader } from '@duckdb/node-api';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 
 /** What became of a statement, and what an attacker would have of it. */
 export interface Outcome {
@@ -30,7 +30,9 @@ export class UnlockedEngine {
       for (const statement of [...LIMITS, ...scene]) {
         await connection.run(statement).catch(() => undefined);
       }
-      return await runFor(connection, () => connection.streamAndReadUntil(sql, ROWS_READ));
+      return await runFor(connection, async () =>
+        (await connection.streamAndReadUntil(sql, ROWS_READ)).getRows(),
+      );
     } finally {
       connection.closeSync();
     }
@@ -42,7 +44,7 @@ const LIMITS = ["SET GLOBAL memory_limit = '200MB'", 'SET GLOBAL threads = 1'];
 /** Lets a statement run on a connection for some time. */
 export async function runFor(
   connection: DuckDBConnection,
-  run: () => Promise<DuckDBResultReader>,
+  run: () => Promise<readonly unknown[]>,
 ): Promise<Outcome> {
   let isStopped = false;
   const timer = setInterval(() => {
@@ -50,8 +52,8 @@ export async function runFor(
     connection.interrupt();
   }, STATEMENT_MS);
   try {
-    const reader = await run();
-    return { kind: 'ran', text: textOf(reader.getRows().slice(0, ROWS_READ)) };
+    const rows = await run();
+    return { kind: 'ran', text: textOf(rows.slice(0, ROWS_READ)) };
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     return { kind: isStopped ? 'stopped' : 'refused', text };

@@ -6,7 +6,7 @@ import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
 import type { WithheldReason } from '@strongroom/protocol/sealed-aggregate';
 import type { Aggregate } from './engine/aggregate.ts';
 import { groupKey, type ToldApart } from './engine/atoms.ts';
-import { encodeResult, type TypedColumn } from './engine/result-types.ts';
+import { type ArrowColumn, encodeColumn, encodeResult } from './engine/result-types.ts';
 import { type NoisyStatistics, privateColumns } from './private-result.ts';
 
 /**
@@ -20,11 +20,11 @@ export class Disclosable {
   readonly suppressedGroups: number;
   /** Why it holds nothing. */
   readonly withheld: WithheldReason | undefined;
-  readonly #columns: readonly TypedColumn[];
+  readonly #columns: readonly ArrowColumn[];
 
   private constructor(
     query: Query,
-    columns: readonly TypedColumn[],
+    columns: readonly ArrowColumn[],
     rows: number,
     suppressed: number,
     withheld?: WithheldReason,
@@ -56,11 +56,7 @@ export class Disclosable {
     if (kept.length > controls.maximumGroups) kept.length = 0;
     if (kept.length > AGGREGATE_ROWS_MAX) return Disclosable.withhold(query, 'too-large');
     const shown = columns.slice(0, controls.firstIndex ?? columns.length);
-    const disclosed = shown.map(({ name, type, values }) => ({
-      name,
-      type,
-      values: kept.map((row) => values[row] ?? null),
-    }));
+    const disclosed = shown.map((column) => column.take(kept));
     return new Disclosable(query, disclosed, kept.length, counts.length - kept.length);
   }
 
@@ -70,7 +66,7 @@ export class Disclosable {
    */
   static discloseNoisy(noisy: NoisyStatistics): Disclosable {
     const { columns, rows } = privateColumns(noisy);
-    return new Disclosable(noisy.plan.query, columns, rows, 0);
+    return new Disclosable(noisy.plan.query, columns.map(encodeColumn), rows, 0);
   }
 
   /** A result that cannot be made leaves all the same: that none came would tell of its rows. */

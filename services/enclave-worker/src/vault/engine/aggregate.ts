@@ -1,5 +1,4 @@
-import assert from 'node:assert/strict';
-import type { DuckDBResultReader, DuckDBType } from '@duckdb/node-api';
+import type { DuckDBType } from '@duckdb/node-api';
 import type { Controls } from '@strongroom/analysis/control-columns';
 import {
   type NeedsRows,
@@ -24,6 +23,7 @@ import { contributorOf } from '@strongroom/protocol/privacy';
 import { atomsSql, readAtoms, type ToldApart } from './atoms.ts';
 import { Engine } from './engine.ts';
 import { statisticsSql } from './private-sql.ts';
+import { ResultColumn } from './result-columns.ts';
 import type { TypedColumn } from './result-types.ts';
 import { type KeyBounds, RowStore, type StoredBatch } from './row-store.ts';
 import { isSessionQuery } from './sessions.ts';
@@ -32,7 +32,7 @@ import type { TimeWindow } from './window.ts';
 /** The groups of one query in one window: not yet fit to leave. */
 export interface Aggregate {
   readonly query: Query;
-  readonly columns: readonly TypedColumn[];
+  readonly columns: readonly ResultColumn[];
   /** Which column holds the number of rows of each group. */
   readonly groupRowsIndex: number;
   /** What the owners' rules demand of each group, and the columns that count for them. */
@@ -142,24 +142,19 @@ export class Aggregator {
       throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
     }
     const bounds = { orderKey, keys: checked.boundedKeys };
-    const reader = await this.#readWindow(
-      query,
-      window,
-      checked.sql,
-      { AGGREGATE_ROWS_MAX },
-      bounds,
-    );
+    const limit = { AGGREGATE_ROWS_MAX };
+    const result = await this.#readWindow(query, window, checked.sql, limit, bounds);
     const { groupRowsIndex, controls, shared } = checked;
-    const aggregate = { query, columns: columnsOf(reader), groupRowsIndex, controls };
+    const aggregate = { query, columns: ResultColumn.allOf(result), groupRowsIndex, controls };
     return shared ? { ...aggregate, toldApart: await this.#tellApart(query, shared) } : aggregate;
   }
 
   /** Of the window that is shown. */
   async #tellApart(query: Query, shared: SharedRows): Promise<ToldApart | null> {
     const sql = atomsSql(shared, this.#contract);
-    const reader = await this.#engine.readUntil(sql, CELL_ATOMS_MAX + 1, { query: query.id });
-    if (reader.currentRowCount > CELL_ATOMS_MAX) return null;
-    return readAtoms(reader, shared, this.#contract, query);
+    const result = await this.#engine.readUntil(sql, CELL_ATOMS_MAX + 1, { query: query.id });
+    if (result.rows > CELL_ATOMS_MAX) return null;
+    return readAtoms(result.chunks, shared, this.#contract, query);
   }
 
   /**
@@ -171,10 +166,10 @@ export class Aggregator {
     const plan = this.planOf(query);
     if (!plan) throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
     const sql = statisticsSql(plan, orderKey);
-    const reader = await this.#readWindow(query, window, sql, { PRIVATE_GROUPS_MAX });
-    const columns = columnsOf(reader);
+    const result = await this.#readWindow(query, window, sql, { PRIVATE_GROUPS_MAX });
+    const columns = ResultColumn.allOf(result);
     const numbers = columns.slice(plan.dimensions.length);
-    const groups = Array.from({ length: reader.currentRowCount }, (_none, row) =>
+    const groups = Array.from({ length: result.rows }, (_none, row) =>
       numbers.map(({ values }) => BigInt(String(values[row]))),
     );
     return { plan, dimensions: columns.slice(0, plan.dimensions.length), groups };
@@ -191,8 +186,8 @@ export class Aggregator {
     const facts = { query: query.id };
     const [[limit, maximum] = ['', 0]] = Object.entries(limits);
     await this.#rows.showWindow(query, window, bounds);
-    const reader = await this.#engine.readUntil(sql, maximum + 1, facts);
-    if (reader.currentRowCount <= maximum) return reader;
+    const result = await this.#engine.readUntil(sql, maximum + 1, facts);
+    if (result.rows <= maximum) return result;
     throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit, ...facts });
   }
 
@@ -211,16 +206,6 @@ export class Aggregator {
 
 /** A query that may run; with noise by its plan, never as its text says. */
 type Runnable = CheckedQuery & { readonly plan?: PrivatePlan; readonly shared?: SharedRows };
-
-function columnsOf(reader: DuckDBResultReader): TypedColumn[] {
-  const types = reader.columnTypes();
-  const values = reader.getColumns();
-  return reader.columnNames().map((name, index) => {
-    const type = types[index];
-    assert(type, 'every result column has a type');
-    return { name, type, values: values[index] ?? [] };
-  });
-}
 
 function columnNamesOf(
   queries: readonly CheckedQuery[],

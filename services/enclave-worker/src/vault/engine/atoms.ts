@@ -1,4 +1,4 @@
-import { DuckDBListValue, type DuckDBResultReader, type DuckDBValue } from '@duckdb/node-api';
+import { type DuckDBDataChunk, DuckDBListValue, type DuckDBValue } from '@duckdb/node-api';
 import { domainText } from '@strongroom/analysis/rules';
 import type { RowCounter, SharedRows } from '@strongroom/analysis/shared-rows';
 import type { Atom, Count } from '@strongroom/privacy/cell-suppression';
@@ -75,7 +75,7 @@ function countItems({ contributor, owner, minimum }: RowCounter): string[] {
 }
 
 export function readAtoms(
-  reader: DuckDBResultReader,
+  chunks: readonly DuckDBDataChunk[],
   shared: SharedRows,
   contract: Contract,
   { id }: Query,
@@ -83,7 +83,7 @@ export function readAtoms(
   const query = shared.queries.findIndex((each) => each.id === id);
   const paneWidth = paneKeys(shared, contract).length;
   const panes = new Map<string, OpenPane>();
-  for (const row of reader.getRows()) {
+  for (const row of chunks.flatMap((chunk) => chunk.getRows())) {
     const key = groupKey(row.slice(0, paneWidth));
     const pane = panes.get(key) ?? { atoms: [], cells: new Map(), groups: new Map() };
     panes.set(key, pane);

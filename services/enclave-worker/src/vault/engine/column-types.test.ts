@@ -32,9 +32,11 @@ async function answer(
   const arrowBatch = readArrowBatch(encodeColumns(columns), dataset, rows);
   await aggregator.append(dataset.id, [{ arrowBatch, stream: 0, batchNumber: 0 }], -Infinity);
   const { columns: found } = await aggregator.aggregate(query, window);
-  aggregator.close();
   const column = eventTimeColumnOf(dataset);
-  const table = tableFromIPC(encodeResult(found, found[0]?.values.length ?? 0));
+  const all = Array.from(found[0]?.values ?? [], (_value, row) => row);
+  const taken = found.map((each) => each.take(all));
+  aggregator.close();
+  const table = tableFromIPC(encodeResult(taken, all.length));
   return { table, times: column && eventTimeRange(arrowBatch, column) };
 }
 

@@ -45,14 +45,16 @@ export interface TypedColumn {
   readonly values: readonly DuckDBValue[];
 }
 
+/** Its own memory: nothing else that the engine knows is in it. */
+export interface ArrowColumn {
+  readonly name: string;
+  readonly data: Data;
+}
+
 /** One Arrow IPC stream of one record batch. */
-export function encodeResult(columns: readonly TypedColumn[], rows: number): Uint8Array {
-  const data = columns.map(encodeColumn);
-  const fields = columns.map(({ name }, index) => {
-    const column = data[index];
-    assert(column, 'every column was encoded');
-    return new Field(name, column.type, true);
-  });
+export function encodeResult(columns: readonly ArrowColumn[], rows: number): Uint8Array {
+  const data = columns.map((column) => column.data);
+  const fields = columns.map(({ name, data: { type } }) => new Field(name, type, true));
   const arrowSchema = new Schema(fields);
   const struct = makeData({
     type: new Struct(fields),
@@ -63,10 +65,11 @@ export function encodeResult(columns: readonly TypedColumn[], rows: number): Uin
   return tableToIPC(new Table(arrowSchema, [new RecordBatch(arrowSchema, struct)]), 'stream');
 }
 
-function encodeColumn({ type, values }: TypedColumn): Data {
-  const name = resultTypeOf(type);
-  assert(name, 'the gate lets only types with an Arrow form through');
-  return ENCODERS[name](values, type);
+/** Value by value: for columns that were made of values, and to compare others with. */
+export function encodeColumn({ name, type, values }: TypedColumn): ArrowColumn {
+  const resultType = resultTypeOf(type);
+  assert(resultType, 'the gate lets only types with an Arrow form through');
+  return { name, data: ENCODERS[resultType](values, type) };
 }
 
 type Encoder = (values: readonly DuckDBValue[], type: DuckDBType) => Data;
@@ -153,7 +156,7 @@ function bigints(make: (data: bigint[], rest: Common) => Data): Encoder {
 
 function numberOf(value: DuckDBValue): number {
   if (value === null) return 0;
-  if (typeof value === 'number') return value;
+  if (typeof value === 'number') return Number.isNaN(value) ? Number.NaN : value;
   if (value instanceof DuckDBDateValue) return value.days;
   assert.fail('a value of another type than its column');
 }
@@ -168,7 +171,6 @@ function bigintOf(value: DuckDBValue): bigint {
   assert.fail('a value of another type than its column');
 }
 
-/** By hand: apache-arrow's builder generates code, which the vault's process forbids. */
 /** By hand: Arrow's builders make their code from strings, which the vault's process forbids. */
 function texts(values: readonly DuckDBValue[]): Data {
   const parts = values.map((value) => Buffer.from(typeof value === 'string' ? value : ''));
