@@ -20,10 +20,8 @@ import {
 import type { MemoryLog } from '@strongroom/testkit/memory-log';
 import { type SeededRandom, seededRandom } from '@strongroom/testkit/seeded-random';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type PublishRequest,
-  publishBatches,
-} from '../../services/producer/src/publish-batches.ts';
+import { publishBatches } from '../../services/producer/src/publish-batches.ts';
+import type { PublishRequest } from '../../services/producer/src/publish-source.ts';
 import { openInput } from '../../services/producer/src/source-input.ts';
 import {
   createScene,

@@ -13,7 +13,7 @@ import {
 import { arrowKindOf, vectorOf } from './arrow-vector.ts';
 import { type ColumnMapping, placeColumns } from './column-mapping.ts';
 import { malformedSource, type RowReader, type RowWindow } from './row-reader.ts';
-import { fileBytes, type SourceInput } from './source-input.ts';
+import { bytesOf, type SourceInput } from './source-input.ts';
 import type { SourceRows } from './source-vector.ts';
 
 /** What data frames write when they compress Arrow; LZ4, their other choice, Node cannot read. */
@@ -43,7 +43,7 @@ export async function openArrow(
   // Only a file's footer tells where all of its parts are: some writers leave out the stream's
   // head.
   const file = input.type === 'file' && isFile ? await open(input.path) : undefined;
-  const bytes = input.type === 'file' ? fileBytes(input.path) : input.bytes;
+  const bytes = bytesOf(input);
   const opened =
     file === undefined
       ? RecordBatchReader.from(arrowStream(bytes, isFile))

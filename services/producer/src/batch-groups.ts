@@ -52,7 +52,12 @@ export async function* sealGroups(options: GroupOptions): AsyncGenerator<SealedG
       group: state.group + 1,
       point: options.sealer.point(),
       final,
-      source: { fingerprint, cursor, complete: ended && cursor < options.limitRows },
+      source: {
+        ...state.source,
+        fingerprint,
+        cursor,
+        complete: ended && cursor < options.limitRows,
+      },
     };
     yield { state, records };
     if (ended || options.signal.aborted) return;

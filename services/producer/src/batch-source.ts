@@ -12,7 +12,7 @@ import { openNdjson } from './ndjson-source.ts';
 import { openParquet } from './parquet-source.ts';
 import type { RowReader, RowWindow, SourceFormat } from './row-reader.ts';
 import type { KnownSource } from './source-format.ts';
-import type { SourceInput } from './source-input.ts';
+import { bytesOf, type SourceInput } from './source-input.ts';
 
 export interface SourceOptions extends FormOptions {
   readonly dataset: Dataset;
@@ -83,10 +83,9 @@ async function openReader(
   switch (format) {
     case 'parquet':
       if (input.type === 'file') return openParquet(input.path, dataset, columns, window);
-      // Its table of contents stands at its end.
       throw new StrongroomError('ERR_USAGE', {
         argument: '--source',
-        problem: 'Parquet is read from a file, not from standard input or a pipe',
+        problem: 'Parquet is read from a plain file: its table of contents stands at its end',
       });
     case 'arrow':
       return openArrow(input, start, dataset, columns, window);
@@ -103,7 +102,7 @@ async function withPath(
   openPath: (path: string) => Promise<RowReader>,
 ): Promise<RowReader> {
   if (input.type === 'file') return openPath(input.path);
-  const pipe = await openEnginePipe(input.bytes);
+  const pipe = await openEnginePipe(bytesOf(input));
   const reader = await openPath(pipe.path).catch(async (error: unknown) => {
     await pipe.close();
     throw error;

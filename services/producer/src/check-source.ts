@@ -1,11 +1,10 @@
 import type { Dataset } from '@strongroom/protocol/contract';
-import { agreementOf } from './agreement.ts';
 import { openSource, type SourceOptions } from './batch-source.ts';
-import { demandForms, type FormOptions } from './canonical-texts.ts';
+import type { FormOptions } from './canonical-texts.ts';
 import { parseColumnMapping } from './column-mapping.ts';
 import type { SourceFormat } from './row-reader.ts';
-import { identifySource, type KnownSource } from './source-format.ts';
-import type { SourceInput } from './source-input.ts';
+import type { KnownSource } from './source-format.ts';
+import type { CollectionInput, SourceInput } from './source-input.ts';
 import { advance, type EventTimes, type WatermarkRule } from './watermark.ts';
 
 /** Which rows are published as which dataset, and how they are cut. */
@@ -15,7 +14,7 @@ export interface SourceRequest extends FormOptions {
   readonly amendments?: readonly unknown[];
   readonly datasetId: string;
   /** Not yet read. */
-  readonly input: SourceInput;
+  readonly input: SourceInput | CollectionInput;
   readonly format: SourceFormat | 'auto';
   /** `--columns` as it was written. */
   readonly columns?: string | undefined;
@@ -40,21 +39,8 @@ export interface SourceSummary {
   readonly eventTime: { readonly min: number; readonly max: number } | null;
   /** Columns that an amendment added and the source lacks: null in every row. */
   readonly absentColumns: readonly string[];
-}
-
-/**
- * `--dry-run`: reads the whole source as publishing would, and publishes nothing.
- * @throws ERR_CONTRACT_*, ERR_DATASET_UNKNOWN, and what `checkSource` throws
- */
-export async function checkOnly(
-  request: SourceRequest,
-): Promise<SourceSummary & { readonly dataset: string; readonly format: SourceFormat }> {
-  const { dataset } = await agreementOf(request);
-  demandForms(dataset, request);
-  const source = await identifySource(request.input, request.format);
-  const nothingSent = { newestEventTime: null, watermark: null };
-  const summary = await checkSource(request, dataset, source, nothingSent);
-  return { dataset: dataset.id, format: source.format, ...summary };
+  /** What the next rows must not be older than. */
+  readonly times: EventTimes;
 }
 
 /**
@@ -70,14 +56,15 @@ export async function checkSource(
   { newestEventTime, watermark }: EventTimes,
 ): Promise<SourceSummary> {
   const opened = await openSource(sourceOptions(request, dataset, source, 0));
-  let times: EventTimes = { newestEventTime, watermark };
   const { absentColumns } = opened;
-  const nothing = { rows: 0, batches: 0, bytes: 0, unformed: 0, eventTime: null };
-  let summary: SourceSummary = { ...nothing, absentColumns };
+  let summary: SourceSummary = {
+    ...{ rows: 0, batches: 0, bytes: 0, unformed: 0, eventTime: null, absentColumns },
+    times: { newestEventTime, watermark },
+  };
   try {
     for await (const arrowBatch of opened) {
       if (request.signal.aborted) break;
-      times = advance(times, arrowBatch, request.rule);
+      const times = advance(summary.times, arrowBatch, request.rule);
       const { rows, bytes, eventTime } = arrowBatch;
       summary = {
         ...summary,
@@ -86,6 +73,7 @@ export async function checkSource(
         bytes: summary.bytes + bytes.length,
         unformed: opened.unformed,
         eventTime: union(summary.eventTime, eventTime),
+        times,
       };
     }
     return summary;
@@ -118,7 +106,7 @@ export function sourceOptions(
 
 type Range = SourceSummary['eventTime'];
 
-function union(left: Range, right: Range): Range {
+export function union(left: Range, right: Range): Range {
   if (left === null || right === null) return left ?? right;
   return { min: Math.min(left.min, right.min), max: Math.max(left.max, right.max) };
 }

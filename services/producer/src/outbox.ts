@@ -14,6 +14,8 @@ import { corruptState, decodeState, encodeState, type StreamState } from './stre
 const STATE_FILE = 'state.json';
 /** The newest version of the contract that this producer was shown (newest-version.ts). */
 export const SUCCESSOR_FILE = 'successor.json';
+/** Items of a collection that are in the stream to their ends (finished-items.ts). */
+export const FINISHED_FILE = 'finished.ndjson';
 const GROUP_FILE = /^group-(\d{12})\.sealed$/;
 const PRIVATE_FILE = 0o600;
 
@@ -175,7 +177,7 @@ function follows(before: StreamState, after: StreamState): boolean {
   );
 }
 
-const OUR_FILE = /^\.?(lock|state\.json|successor\.json|group-\d+\.sealed)(\.|$)/;
+const OUR_FILE = /^\.?(lock|state\.json|successor\.json|finished\.ndjson|group-\d+\.sealed)(\.|$)/;
 
 /** @throws ERR_STATE_CORRUPT for a folder that holds other files, ERR_FILE_UNWRITABLE */
 export async function prepareFolder(folder: string): Promise<void> {

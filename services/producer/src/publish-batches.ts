@@ -1,39 +1,21 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { createStreamSealer, type StreamSealer } from '@strongroom/sealing/seal';
-import {
-  type Agreement,
-  type ChosenStream,
-  checkOwner,
-  chooseStream,
-  type StreamRequest,
-} from './agreement.ts';
-import { sealGroups } from './batch-groups.ts';
-import { type BatchSource, openSource } from './batch-source.ts';
+import { checkOwner, chooseStream } from './agreement.ts';
+import { openSource } from './batch-source.ts';
 import { demandForms } from './canonical-texts.ts';
-import { checkSource, type SourceRequest, sourceOptions } from './check-source.ts';
-import { CompressionChoice, type CompressionRequest } from './compression-choice.ts';
+import { sourceOptions } from './check-source.ts';
 import { createDatasetTopic } from './dataset-topic.ts';
 import { agreementFor, checkVersion } from './newest-version.ts';
 import { Outbox } from './outbox.ts';
-import { type Progress, type PublishReport, Tally } from './publish-report.ts';
+import { publishCollection } from './publish-collection.ts';
+import { type PublishReport, Tally } from './publish-report.ts';
+import { type PublishRequest, publishSource, type Run, sendRest } from './publish-source.ts';
 import { isOnLog, readStreamBack } from './read-back.ts';
 import { openingGroup, passPublished, stateOf } from './recover-stream.ts';
 import { type Destination, sendGroups, sendPending } from './send-groups.ts';
 import { identifySource, type KnownSource } from './source-format.ts';
-import { planSource, type SourcePlan } from './source-plan.ts';
-import { newStream, type StreamState } from './stream-state.ts';
-
-export interface PublishRequest extends SourceRequest, StreamRequest {
-  /** Whether the end of the source is the end of the dataset. */
-  readonly final: boolean;
-  /** Read a file once to its end before its first row is published. */
-  readonly checkFirst: boolean;
-  /** The state folder is lost: go on where the log says. */
-  readonly recover?: boolean;
-  /** What is compressed before it is sealed: nothing if nothing is said. */
-  readonly compression?: CompressionRequest;
-  readonly onProgress?: (progress: Progress) => void;
-}
+import type { SourceInput } from './source-input.ts';
+import { planSource } from './source-plan.ts';
+import { newStream } from './stream-state.ts';
 
 /**
  * Publishes the rows of a source as one stream of sealed batches, each row once: what an earlier
@@ -53,10 +35,16 @@ export async function publishBatches(request: PublishRequest): Promise<PublishRe
   try {
     const state = outbox.state ?? newStream(agreement, chosen.id);
     await checkVersion(request.stateFolder, state, agreement, chosen.id);
-    const run = { request, agreement, chosen, outbox, state, resumed: outbox.state !== undefined };
+    const resumed = outbox.state !== undefined;
+    const run: Run = { request, agreement, chosen, outbox, state, resumed };
     const destination = await openTopic(run);
     await sendPending(destination);
-    const source = await lookAtSource(request);
+    const { input } = request;
+    if (input.type === 'collection') {
+      await publishCollection(run, input, destination);
+      return destination.tally.report(run.resumed);
+    }
+    const source = await lookAtSource(input, request);
     if (source === 'stopped') return destination.tally.report(run.resumed);
     if (request.recover && !run.resumed) return await recover(run, source, destination);
     const { columns, final } = request;
@@ -66,18 +54,6 @@ export async function publishBatches(request: PublishRequest): Promise<PublishRe
   } finally {
     await outbox.close();
   }
-}
-
-/** One run of a producer. */
-interface Run {
-  readonly request: PublishRequest;
-  readonly agreement: Agreement;
-  readonly chosen: ChosenStream;
-  readonly outbox: Outbox;
-  /** Where the stream stands before this run reads a row. */
-  readonly state: StreamState;
-  /** An earlier run has begun the stream. */
-  readonly resumed: boolean;
 }
 
 async function openTopic({ request, agreement, chosen, outbox, state, resumed }: Run) {
@@ -138,11 +114,10 @@ async function recover(
 }
 
 /** Standard input may be silent for ever: being told to stop ends the waiting. */
-async function lookAtSource({
-  input,
-  format,
-  signal,
-}: PublishRequest): Promise<KnownSource | 'stopped'> {
+async function lookAtSource(
+  input: SourceInput,
+  { format, signal }: PublishRequest,
+): Promise<KnownSource | 'stopped'> {
   const cancel = () => input.type === 'stream' && input.cancel();
   signal.addEventListener('abort', cancel, { once: true });
   try {
@@ -153,66 +128,4 @@ async function lookAtSource({
   } finally {
     signal.removeEventListener('abort', cancel);
   }
-}
-
-async function publishSource(
-  run: Run,
-  source: KnownSource,
-  { fingerprint, cursor }: SourcePlan,
-  destination: Destination,
-): Promise<void> {
-  const { request, agreement, outbox, state } = run;
-  if (request.checkFirst && cursor === 0 && source.input.type === 'file') {
-    const summary = await checkSource(request, agreement.dataset, source, state);
-    destination.tally.expect(summary.rows);
-  }
-  if (request.signal.aborted) return;
-  if (!run.resumed) await outbox.begin(state);
-  const opened = await openSource(sourceOptions(request, agreement.dataset, source, cursor));
-  destination.tally.lacks(opened.absentColumns);
-  try {
-    await sendRest(run, opened, cursor, fingerprint, destination);
-  } finally {
-    await opened.close();
-  }
-}
-
-async function sendRest(
-  run: Run,
-  source: BatchSource,
-  cursor: number,
-  fingerprint: string,
-  destination: Destination,
-): Promise<void> {
-  const { request, state } = run;
-  const compression = new CompressionChoice(request.compression);
-  const groups = sealGroups({
-    source,
-    compression,
-    sealer: sealerOf(run),
-    state: { ...state, source: { fingerprint, cursor, complete: false } },
-    fingerprint,
-    rule: request.rule,
-    final: request.final,
-    limitRows: request.limitRows ?? Number.POSITIVE_INFINITY,
-    signal: request.signal,
-    clock: request.clock,
-  });
-  await sendGroups(groups, destination);
-  destination.tally.unformed(source.unformed);
-  destination.tally.compressed(compression.report());
-}
-
-/** A sealer of its own for every run: its first segment has a fresh secret. */
-function sealerOf({ request, agreement, state }: Run): StreamSealer {
-  return createStreamSealer({
-    contractId: agreement.contractId,
-    dataset: agreement.dataset,
-    stream: state.stream,
-    epoch: state.epoch,
-    point: state.point,
-    signer: request.identity.signer,
-    kid: request.identity.party,
-    clock: request.clock,
-  });
 }

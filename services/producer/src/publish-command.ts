@@ -10,7 +10,9 @@ import { createProgress, type Progress as ProgressBar } from '@strongroom/runtim
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
 import { type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
 import { parseJoinKey } from '@strongroom/sealing/join-key';
-import { checkOnly, type SourceRequest } from './check-source.ts';
+import { checkOnly } from './check-only.ts';
+import type { SourceRequest } from './check-source.ts';
+import { isFolder, openFolder } from './folder-source.ts';
 import { publishBatches } from './publish-batches.ts';
 import type { Progress } from './publish-report.ts';
 import type { Settings } from './settings.ts';
@@ -25,7 +27,8 @@ export async function runPublish(settings: Settings, context: Context): Promise<
   const amendments = await Promise.all((settings.amendment ?? []).map(readJsonFile));
   const keyFiles = await Promise.all((settings.joinKey ?? []).map(readTextFile));
   const joinKeys = keyFiles.map(parseJoinKey);
-  const input = await openInput(settings.source);
+  const { source } = settings;
+  const input = (await isFolder(source)) ? openFolder(source) : await openInput(source);
   try {
     const files = { signedContract, amendments, joinKeys };
     const request = sourceRequest(settings, files, input, context.signal);

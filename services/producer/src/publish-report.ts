@@ -70,11 +70,11 @@ export class Tally {
   }
 
   lacks(columns: readonly string[]): void {
-    this.#absentColumns = columns;
+    this.#absentColumns = [...new Set([...this.#absentColumns, ...columns])];
   }
 
   unformed(values: number): void {
-    this.#unformed = values;
+    this.#unformed += values;
   }
 
   compressed(compression: CompressionReport | null): void {

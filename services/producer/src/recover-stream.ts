@@ -4,7 +4,7 @@ import type { Agreement } from './agreement.ts';
 import type { ArrowBatch } from './arrow-batch.ts';
 import type { BatchSource } from './batch-source.ts';
 import type { SealedGroup } from './group-file.ts';
-import type { PublishRequest } from './publish-batches.ts';
+import type { PublishRequest } from './publish-source.ts';
 import type { StreamOnLog } from './read-back.ts';
 import type { StreamState } from './stream-state.ts';
 

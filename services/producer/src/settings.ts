@@ -88,7 +88,10 @@ function createProgram(publish: (options: unknown) => void): Command {
     .requiredOption('--dataset <id>', 'the dataset of the contract that the rows belong to')
     .option('--stream <name>', 'which stream of the dataset, where the contract names several')
     .option('--identity <file>', "identity file of the dataset's owner")
-    .requiredOption('--source <path>', 'CSV, Parquet, NDJSON or Arrow file; - for standard input')
+    .requiredOption(
+      '--source <path>',
+      'file, folder or pattern of CSV, Parquet, NDJSON or Arrow; - for standard input',
+    )
     .addOption(new Option('--format <format>').choices(['auto', ...SOURCE_FORMATS]).default('auto'))
     .option(
       '--columns <list>',

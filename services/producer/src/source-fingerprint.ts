@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import { canonicalBytes, type Json } from '@strongroom/protocol/canonical-json';
 import type { Dataset } from '@strongroom/protocol/contract';
 import { type ColumnMapping, sourceNames } from './column-mapping.ts';
 import type { KnownSource } from './source-format.ts';
@@ -9,8 +9,9 @@ const SAMPLE_BYTES = 1024 * 1024;
 
 /**
  * By what a source is known again when its publication goes on: its size, its first and its last
- * MiB, its format and the columns that are read from it. Its name and place may change. A stream
- * has neither size nor end; there it is the caller's word that the same rows come again.
+ * MiB, its format and the columns that are read from it. Its name and place may change. What is no
+ * file says itself what it is known by. A stream has neither size nor end; there it is the caller's
+ * word that the same rows come again.
  * @returns SHA-256 in hex
  * @throws ERR_FILE_UNREADABLE
  */
@@ -23,8 +24,9 @@ export async function fingerprintSource(
   return hash('sha256', canonicalBytes({ ...read, bytes: await sampleOf(input) }));
 }
 
-async function sampleOf(input: SourceInput) {
+export async function sampleOf(input: SourceInput): Promise<Json> {
   if (input.type === 'stream') return null;
+  if (input.type === 'replayable') return input.knownBy();
   const { path, size } = input;
   const first = await readRange(path, 0, Math.min(size, SAMPLE_BYTES));
   const last = await readRange(path, Math.max(0, size - SAMPLE_BYTES), SAMPLE_BYTES);

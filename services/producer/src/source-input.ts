@@ -1,16 +1,26 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import type { Json } from '@strongroom/protocol/canonical-json';
 import { StrongroomError } from '@strongroom/protocol/errors';
 
-/** Where a source's bytes come from. */
-export type SourceInput = FileInput | StreamInput;
+/** Where the bytes of one source come from. */
+export type SourceInput = FileInput | ReplayableInput | StreamInput;
 
 /** A regular file: it has an end, may be read twice and in any order. */
-interface FileInput {
+export interface FileInput {
   readonly type: 'file';
   readonly path: string;
   readonly size: number;
+}
+
+/** A packed file, an object of a store, a query: may be read again, but only from its start. */
+export interface ReplayableInput {
+  readonly type: 'replayable';
+  /** Reads it once more. */
+  bytes(): AsyncIterable<Uint8Array>;
+  /** By what it is known again, beside its format and columns. */
+  knownBy(): Promise<Json>;
 }
 
 /** Standard input, a named pipe, a terminal: read once, from the start. */
@@ -20,6 +30,21 @@ export interface StreamInput {
   readonly bytes: AsyncIterable<Uint8Array>;
   /** Ends a read that waits for bytes that may never come: it rejects. */
   cancel(): void;
+}
+
+/** Files of a folder or objects of a store that are published one after the other, each once. */
+export interface CollectionInput {
+  readonly type: 'collection';
+  /** All that are there now, in an order that stays: by name, letter by letter. */
+  items(): Promise<readonly CollectionItem[]>;
+}
+
+export interface CollectionItem {
+  /** Within the collection: what it is remembered by. */
+  readonly name: string;
+  /** Another one says that the item may have changed; the same, that it has not. */
+  readonly version: string;
+  open(): Promise<SourceInput>;
 }
 
 /** What `--source` says for standard input. */
@@ -42,8 +67,13 @@ export function streamInput(stream: Readable, name: string): StreamInput {
   return { type: 'stream', bytes: streamOf(stream, name), cancel: () => stream.destroy() };
 }
 
-/** The bytes of a file from its start. @throws ERR_FILE_UNREADABLE */
-export function fileBytes(path: string): AsyncIterable<Uint8Array> {
+/** All bytes of a source from its start; of a stream, once. @throws ERR_FILE_UNREADABLE */
+export function bytesOf(input: SourceInput): AsyncIterable<Uint8Array> {
+  if (input.type === 'file') return fileBytes(input.path);
+  return input.type === 'stream' ? input.bytes : input.bytes();
+}
+
+function fileBytes(path: string): AsyncIterable<Uint8Array> {
   return streamOf(createReadStream(path, { highWaterMark: READ_BYTES }), path);
 }
 

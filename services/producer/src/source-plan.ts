@@ -40,7 +40,7 @@ export async function planSource(
   }
   if (before === null) return { fingerprint, cursor: 0, published: false };
   if (before.complete) {
-    const known = same && source.input.type === 'file';
+    const known = same && source.input.type !== 'stream';
     return { fingerprint, cursor: known ? before.cursor : 0, published: known && !final };
   }
   if (!same) throw changed(dataset, 'another source is published only in part');

@@ -42,8 +42,12 @@ export const StreamStateSchema = z.strictObject({
       cursor: CountSchema,
       /** All of it is in the stream. */
       complete: z.boolean(),
+      /** Which item of a collection it is. */
+      item: z.exactOptional(z.strictObject({ name: z.string(), version: z.string() })),
     })
     .nullable(),
+  /** How far the list of finished items goes that stands beside (finished-items.ts). */
+  finished: z.exactOptional(z.strictObject({ count: CountSchema, head: Sha256HexSchema })),
 });
 export type StreamState = z.infer<typeof StreamStateSchema>;
 

@@ -1,4 +1,4 @@
-import type { checkOnly } from './check-source.ts';
+import type { CheckedSource } from './check-only.ts';
 import type { PublishReport } from './publish-report.ts';
 
 /** What a run says on stdout at its end: a JSON line, or a sentence for people. */
@@ -17,13 +17,15 @@ export function showReport(report: PublishReport, json: boolean): string {
   ].join('');
 }
 
-export function showSummary(summary: Awaited<ReturnType<typeof checkOnly>>, json: boolean): string {
+export function showSummary(summary: CheckedSource, json: boolean): string {
   if (json) return `${JSON.stringify(summary)}\n`;
-  const { dataset, format, rows, batches, bytes, eventTime } = summary;
+  const { dataset, format, items, rows, batches, bytes, eventTime } = summary;
+  const what =
+    items === undefined ? `the ${format} source agrees` : `${count(items, 'file')} agree`;
   const times =
     eventTime === null ? '' : `, event times ${iso(eventTime.min)} to ${iso(eventTime.max)}`;
   return [
-    `${dataset}: the ${format} source agrees with the contract; ${count(rows, 'row')} in`,
+    `${dataset}: ${what} with the contract; ${count(rows, 'row')} in`,
     ` ${count(batches, 'batch', 'batches')} (${megabytes(bytes)}${times}) would be published`,
     `${unformed(summary)}${lacking(summary)}\n`,
   ].join('');

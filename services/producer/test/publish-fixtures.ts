@@ -18,8 +18,9 @@ import {
 } from '@strongroom/sealing/verify';
 import { createMemoryLog, createMemoryStore, type MemoryLog } from '@strongroom/testkit/memory-log';
 import type { ArrowBatch } from '../src/arrow-batch.ts';
-import { type PublishRequest, publishBatches } from '../src/publish-batches.ts';
+import { publishBatches } from '../src/publish-batches.ts';
 import type { PublishReport } from '../src/publish-report.ts';
+import type { PublishRequest } from '../src/publish-source.ts';
 import { openInput } from '../src/source-input.ts';
 import { rowsOf } from './source-fixtures.ts';
 
