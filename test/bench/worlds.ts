@@ -62,11 +62,15 @@ export async function readyWorker(deployment: Deployment): Promise<RunningProces
   return worker;
 }
 
+/** It collects its garbage as seldom as a vault does. */
+const VAULT_HEAP = ['--initial-old-space-size=192'];
+
 /** The worker's twin, as soon as it begins to read. */
 export async function readyTwin(deployment: Deployment): Promise<RunningProcess> {
   const { processes, folders } = deployment;
   const name = `worker-${deployment.namespace}`;
-  const worker = processes.start(name, 'test/bench/twin-worker.ts', twinArguments(deployment));
+  const main = 'test/bench/twin-worker.ts';
+  const worker = processes.start(name, main, twinArguments(deployment), VAULT_HEAP);
   const output = path.join(folders.logs, `${name}.stdout.log`);
   await until(worker, async () => (await readFile(output, 'utf8')).includes('ready'));
   return worker;

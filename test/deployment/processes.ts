@@ -43,8 +43,14 @@ export class Processes {
   }
 
   /** `main` is a path from the project root; stdout and stderr are kept in the log folder too. */
-  start(name: string, main: string, args: readonly string[]): RunningProcess {
-    const child = spawn(process.execPath, ['--conditions=strongroom:source', main, ...args], {
+  start(
+    name: string,
+    main: string,
+    args: readonly string[],
+    nodeFlags: readonly string[] = [],
+  ): RunningProcess {
+    const flags = ['--conditions=strongroom:source', ...nodeFlags];
+    const child = spawn(process.execPath, [...flags, main, ...args], {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NODE_NO_WARNINGS: '1', ...this.#env },
