@@ -87,7 +87,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     files:
-      /^services\/(analyst|attestation|key-release|enclave-worker)\/src\/(main|main\.sidecar|print-measurement)\.insecure\.ts$/,
+      /^services\/(analyst|attestation|key-release|enclave-worker)\/src\/(main|main\.sidecar|simulated|print-measurement)\.insecure\.ts$/,
     workspace: [/^(protocol|attestation|record-log|runtime)\//],
     forbidden: [/^kafkajs/],
     why: 'only *.insecure.ts entries load the simulator',
@@ -122,10 +122,10 @@ export const LAYERS: readonly Layer[] = [
     why: 'the vault has no file, network, clock, logger or log client',
   },
   {
-    files: /^services\/enclave-worker\/src\/vault-main\.ts$/,
+    files: /^services\/enclave-worker\/src\/vault-(main|pipe)\.ts$/,
     workspace: [/^protocol\//],
     forbidden: [/^kafkajs/],
-    why: 'vault-main wires the pipe to the door of the vault',
+    why: 'vault-main and vault-pipe wire the pipe to the door of the vault',
   },
   {
     files: /^services\/enclave-worker\/src\//,

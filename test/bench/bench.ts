@@ -7,6 +7,7 @@ import { isMet, type Measured } from './measured.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchScan, SCAN_PARTS } from './scan.ts';
 import { benchSealing } from './sealing.ts';
+import { benchStart } from './start.ts';
 import { benchWindows } from './windows.ts';
 import { benchWire } from './wire.ts';
 
@@ -25,7 +26,8 @@ if (values.help) {
   process.stdout.write(`npm run bench -- [--rows N] [--only NAMES] [--json]
 
   --only NAMES  some of these, with commas between them:
-              attestation, sealing, key-release, windows, wire, pipeline,
+              attestation, sealing, key-release, start (of the worker, to its first key),
+              windows, wire, pipeline,
               and worker and vault against scan (their plaintext twin), streams (Kafka Streams,
               JSON and Avro), envelope (RSA and AES for each row), consumer (Kafka's own speed
               test), machine (AES, memcpy)
@@ -43,6 +45,7 @@ async function bench(only: ReadonlySet<string>, rows: number | undefined): Promi
   if (wanted('attestation')) show(await benchAttestation());
   if (wanted('sealing')) show(await benchSealing());
   if (wanted('key-release')) show(await benchKeyRelease());
+  if (wanted('start')) show(await benchStart());
   if (wanted('windows')) show(await benchWindows());
   if (wanted('wire')) show(await benchWire(rows));
   const parts = new Set(SCAN_PARTS.filter(wanted));

@@ -8,7 +8,7 @@ import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { failCommand } from '@strongroom/runtime/command';
 import { findKafka } from '@strongroom/testkit/find-kafka';
 import { prepareFolders, setUp } from '../deployment/organisations.ts';
-import type { Deployment, WorkerSummary } from '../deployment/pipeline.ts';
+import type { Deployment } from '../deployment/pipeline.ts';
 import { Processes } from '../deployment/processes.ts';
 import { heading, say, step } from '../deployment/terminal.ts';
 import { type Comparison, compareWithPlaintext, type ShownAggregate } from './compare.ts';
@@ -68,9 +68,8 @@ function endCleanlyOn(signals: readonly ('SIGINT' | 'SIGTERM' | 'SIGHUP')[], cle
 }
 
 async function compute(deployment: Deployment, sources: Sources) {
-  const { worker, evidence, truncated } = await step(
-    'Seal, publish, attest, release, compute',
-    () => runMainJob(deployment, sources),
+  const { truncated, ...job } = await step('Seal, publish, attest, release, compute', () =>
+    runMainJob(deployment, sources),
   );
   const shown = await step('The authority verifies and opens its results', () =>
     readAggregates(deployment),
@@ -81,15 +80,13 @@ async function compute(deployment: Deployment, sources: Sources) {
   );
   await showOperatorsView(deployment.log, deployment.agreement);
   const refusals = await step('Six who must be refused', () =>
-    showRefusals(deployment, { seenByWorker: worker.refusals, truncated }),
+    showRefusals(deployment, { seenByWorker: job.worker.refusals, truncated }),
   );
-  return { worker, evidence, shown, comparison, refusals };
+  return { ...job, shown, comparison, refusals };
 }
 
-interface Outcome {
+interface Outcome extends Omit<MainJob, 'truncated'> {
   readonly sources: Sources;
-  readonly worker: WorkerSummary;
-  readonly evidence: MainJob['evidence'];
   readonly shown: readonly ShownAggregate[];
   readonly comparison: Comparison;
   readonly refusals: readonly Refusal[];
@@ -110,8 +107,13 @@ function summaryOf(outcome: Outcome) {
     comparedGroups: comparison.comparedGroups,
     refusals: refusals.map((each) => each.found),
     peakRssMb: peaks,
-    seconds: Number(((performance.now() - began) / 1000).toFixed(1)),
+    secondsToFirstAggregate: inSeconds(outcome.firstAggregateAt - performance.timeOrigin - began),
+    seconds: inSeconds(performance.now() - began),
   };
+}
+
+function inSeconds(milliseconds: number): number {
+  return Number((milliseconds / 1000).toFixed(1));
 }
 
 /** What must be true at the end; a demo that cannot fail would show nothing. */
@@ -138,6 +140,7 @@ function report(outcome: Outcome, json: boolean): void {
   heading('Outcome');
   say(`${summary.rowsCounted} of ${summary.rowsIn} rows counted in ${summary.windows} windows`);
   say(`${summary.aggregates} aggregates, ${summary.comparedGroups} groups compared with plaintext`);
+  say(`the first of them ${summary.secondsToFirstAggregate} s after the demo's start`);
   for (const [name, megabytes] of Object.entries(summary.peakRssMb)) {
     say(`peak ${String(megabytes).padStart(5)} MB  ${name}`);
   }

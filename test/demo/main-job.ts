@@ -1,4 +1,5 @@
 import { DatasetIdSchema } from '@strongroom/protocol/fields';
+import { firstLogged } from '../deployment/log-times.ts';
 import {
   askForEvidence,
   type Deployment,
@@ -26,6 +27,8 @@ export interface MainJob {
   /** The verdict of somebody who asked the worker while it computed. */
   readonly evidence: 'accepted' | 'refused';
   readonly truncated: Refusal;
+  /** In milliseconds since 1970. */
+  readonly firstAggregateAt: number;
 }
 
 /** From the owners' files to sealed results on the log; the operator cheats on the way. */
@@ -50,7 +53,9 @@ export async function runMainJob(deployment: Deployment, sources: Sources): Prom
   // The last owner's last word comes after the question: until then the worker computes.
   const evidence = await showEvidence(deployment);
   await ship(registry);
-  return { worker: await workerSummary(worker), evidence, truncated };
+  const summary = await workerSummary(worker);
+  const firstAggregateAt = firstLogged(await worker.done).get('windows-closed') ?? Number.NaN;
+  return { worker: summary, evidence, truncated, firstAggregateAt };
 }
 
 /** One who trusts nobody asks the worker, through the operator's log, what and where it is. */

@@ -15,6 +15,7 @@ import { addEvidenceRoute } from './evidence-route.ts';
 import { runWorker, type WorkerSummary } from './lives.ts';
 import type { Settings } from './settings.ts';
 import { Tally } from './tally.ts';
+import type { VaultAhead } from './vault-launch.ts';
 import { startVault, vaultMbMax } from './vault-process.ts';
 
 export interface PlatformChoice {
@@ -29,16 +30,23 @@ export interface WorkerPorts {
   readonly connectLog: typeof connectKafkaLog;
 }
 
-const PORTS: WorkerPorts = { startVault, connectLog: connectKafkaLog };
+/** @param ahead a vault's process that was started before; the first life takes it */
+export function portsOf(ahead?: VaultAhead): WorkerPorts {
+  return {
+    startVault: (options) => startVault({ ...options, ...ahead?.take() }),
+    connectLog: connectKafkaLog,
+  };
+}
 
 /** Wires the worker to this machine: files, Kafka, HTTP, the terminal. */
 export async function startWorker(
   settings: Settings,
   choice: PlatformChoice,
   context: ServiceContext,
-  ports: WorkerPorts = PORTS,
+  ports: WorkerPorts = portsOf(),
 ): Promise<void> {
   const logger = createLogger('enclave-worker', { level: settings.logLevel });
+  logger.info('worker-starting');
   const metrics = createMetrics('worker');
   const tally = new Tally(metrics);
   const evidence = new EvidenceDesk(systemClock, metrics);

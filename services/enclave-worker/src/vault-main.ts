@@ -1,42 +1,9 @@
-import { Socket } from 'node:net';
-import { encodeFrame, type Frame, FrameReader } from './frames.ts';
-import { DoorKeeper } from './vault/door-keeper.ts';
+import { createTransportKey } from './vault/transport-key.ts';
 
 /**
- * The vault's process: frames on file descriptor 3, one request after the other, nothing else. It
- * has no network, no file but its code, and nowhere to print to. It ends when the pipe does.
+ * The vault's process. Its key is made on a thread of its own while this one loads all else, which
+ * takes as long.
  */
-const PIPE = 3;
-/** How much memory it took is told in steps: what one row adds is not seen in them. */
-const PEAK_KB = 16 * 1_024;
-const keeper = new DoorKeeper();
-const reader = new FrameReader();
-let last = Promise.resolve();
-
-const pipe = new Socket({
-  fd: PIPE,
-  readable: true,
-  writable: true,
-  // Sealed batches are read to where they stay.
-  onread: { buffer: () => reader.room(), callback: take },
-});
-
-/** @returns that reading goes on */
-function take(bytes: number): true {
-  const frame = reader.filled(bytes);
-  if (frame) last = last.then(() => serve(frame));
-  return true;
-}
-
-async function serve(frame: Frame): Promise<void> {
-  const { message, blobs, fatal } = await keeper.serve(frame.message, frame.blobs);
-  const peakBytes = Math.ceil(process.resourceUsage().maxRSS / PEAK_KB) * PEAK_KB * 1_024;
-  for (const part of encodeFrame({ ...toObject(message), peakBytes }, blobs)) pipe.write(part);
-  if (fatal) pipe.end();
-}
-
-pipe.on('error', () => pipe.destroy());
-
-function toObject(message: unknown): object {
-  return typeof message === 'object' && message !== null ? message : {};
-}
+const transportKey = createTransportKey();
+const { serveDoor } = await import('./vault-pipe.ts');
+serveDoor(transportKey);

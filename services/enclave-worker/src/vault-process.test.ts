@@ -1,11 +1,13 @@
+import { once } from 'node:events';
 import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf } from '@strongroom/protocol/errors';
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { createLogger } from '@strongroom/runtime/logger';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { agreeOn } from '../test/owners.ts';
+import { hasEnded, launchVault, VaultAhead } from './vault-launch.ts';
 import { startVault } from './vault-process.ts';
-import { findWrapper, foldersWithin } from './vault-walls.ts';
+import { findWrapping, foldersWithin } from './vault-walls.ts';
 
 const logger = createLogger('test', { level: 'silent' });
 const COLUMNS = [{ name: 'a', type: 'int32', nullable: false }] as const;
@@ -36,6 +38,58 @@ test('a request that takes too long costs the vault its life, and only that', as
   const lost = vault.request('claims', {}).catch((error: unknown) => codeOf(error));
   expect(await lost).toBe('ERR_VAULT_LOST');
   expect(await vault.request('claims', {}).catch(codeOf)).toBe('ERR_VAULT_LOST');
+  await vault.close();
+});
+
+describe('a process that was started ahead', () => {
+  test('is taken once', async () => {
+    const ahead = new VaultAhead();
+    const taken = ahead.take();
+    expect(ahead.take()).toEqual({});
+    const vault = await startVault({ logger, deadlineMs: 20_000, ...taken });
+    expect(vault.pid).toBe((await taken.launched)?.child.pid);
+    expect(await vault.request('claims', {}).catch(codeOf)).toBe('ERR_VAULT_LOST');
+    await ahead.discard();
+    expect(() => process.kill(vault.pid, 0)).not.toThrow();
+    await vault.close();
+  });
+
+  test('is ended where nobody takes it', async () => {
+    const launched = launchVault();
+    await new VaultAhead(launched).discard();
+    const { child } = await launched;
+    if (!hasEnded(child)) await once(child, 'exit');
+    expect(child.signalCode).toBe('SIGKILL');
+  });
+
+  test('and that ended before it was taken is a vault that was lost', async () => {
+    const launched = launchVault({ entry: ['--version'] });
+    const { child } = await launched;
+    if (!hasEnded(child)) await once(child, 'exit');
+    const vault = await startVault({ logger, deadlineMs: 20_000, launched });
+    expect(await vault.request('claims', {}).catch(codeOf)).toBe('ERR_VAULT_LOST');
+  });
+
+  test('and could not be started is a vault that was lost', async () => {
+    const ahead = new VaultAhead(Promise.reject(new StrongroomError('ERR_VAULT_LOST')));
+    await expect(startVault({ logger, deadlineMs: 1, ...ahead.take() })).rejects.toThrow();
+    await ahead.discard();
+  });
+});
+
+test('no two vaults of a process have the same transport key', async () => {
+  const { signed } = await agreeOn(
+    [{ id: 'a', relation: 't', columns: COLUMNS }],
+    [QUERY as never],
+  );
+  const vault = await startVault({ logger, deadlineMs: 20_000 });
+  const keys = new Set<string>();
+  for (let opened = 0; opened < 2; opened += 1) {
+    await vault.request('open', { contract: signed, memoryMb: 128 });
+    const { runtimeClaims } = (await vault.request('claims', {})).answer;
+    keys.add(JSON.parse(Buffer.from(runtimeClaims, 'base64url').toString()).keys[0].n);
+  }
+  expect(keys.size).toBe(2);
   await vault.close();
 });
 
@@ -85,7 +139,7 @@ test.runIf(process.platform === 'linux')('it is known whether folders can be mad
   expect(await foldersWithin([])).toBe('can be made');
   expect(await foldersWithin(['false'])).toBe('not known');
   expect(await foldersWithin(['/no/such/program'])).toBe('not known');
-  const wrapper = await findWrapper({ logger }, [import.meta.dirname]);
+  const { wrapper } = await findWrapping([import.meta.dirname]);
   const hasRoot = wrapper.includes('-nm') || wrapper.includes('-rnm');
   if (hasRoot) expect(await foldersWithin(wrapper)).toBe('none can be made');
 });

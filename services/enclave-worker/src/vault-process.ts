@@ -1,12 +1,18 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { type ErrorFacts, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { Logger } from '@strongroom/runtime/logger';
 import { encodeFrame, type Frame, FrameReader } from './frames.ts';
 import type { DoorRecord, DoorVerb, DoorVerbs } from './vault/door.ts';
-import { findWrapper, forbidOpening, type VaultWalls } from './vault-walls.ts';
+import {
+  HEAP_MB_MAX,
+  hasEnded,
+  type LaunchedVault,
+  type LaunchOptions,
+  launchVault,
+} from './vault-launch.ts';
+import { forbidOpening, tellWalls } from './vault-walls.ts';
 
 /**
  * The vault as the worker sees it: a child process behind one pipe. It can be killed at any time;
@@ -30,73 +36,29 @@ interface VaultAnswer<Verb extends DoorVerb> {
   readonly records: readonly DoorRecord[];
 }
 
-export interface VaultOptions {
+export interface VaultOptions extends LaunchOptions {
   readonly logger: Logger;
   /** What the process may take of memory before it is ended, in MiB; absent: what there is. */
   readonly residentMbMax?: number;
   /** How long one request may take before the vault counts as lost, in milliseconds. */
   readonly deadlineMs: number;
-  /** The module that it runs and its arguments; a test starts one that dies where it is told to. */
-  readonly entry?: readonly string[];
-  /** What the kernel takes from it; a test may leave it more, and shows what then holds. */
-  readonly walls?: VaultWalls;
+  /** A process that was started before, and is nobody else's. */
+  readonly launched?: Promise<LaunchedVault>;
 }
 
 /** @throws ERR_VAULT_LOST when it cannot be started */
 export async function startVault(options: VaultOptions): Promise<VaultDoor> {
-  const wrapper = await findWrapper(options, READABLE);
-  const [command = process.execPath, ...args] = [
-    ...wrapper,
-    process.execPath,
-    ...nodeArguments(options),
-  ];
-  const child = spawn(command, args, {
-    env: {},
-    cwd: '/',
-    // Whatever an engine or a crash prints is printed nowhere.
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-  });
-  const pipe = child.stdio[3];
-  if (!(pipe instanceof Duplex)) throw new StrongroomError('ERR_VAULT_LOST');
+  const { child, pipe, wrapping } = await (options.launched ?? launchVault(options));
+  tellWalls(wrapping, options.logger);
   return new PipedVault(child, pipe, options);
 }
 
-/** The folder that holds packages, services and node_modules. */
-const INSTALLATION = resolve(import.meta.dirname, '../../..');
-/** All that the vault may read: its code. */
-const READABLE = ['node_modules', 'packages', 'services', 'package.json'].map((name) =>
-  join(INSTALLATION, name),
-);
-const EXTENSION = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
-const VAULT_MAIN = join(import.meta.dirname, `vault-main.${EXTENSION}`);
-/** JavaScript's own heap; rows and keys live outside it. */
-const HEAP_MB_MAX = 384;
-/**
- * How much of it may fill before the collector marks what lives. Node begins with so little that
- * the large buffers of batches, which lie beside the heap, make it mark some five times as often.
- */
-const HEAP_MB_AT_START = 192;
 /** Code, buffers of requests and opened rows. */
 const BESIDE_MB = 512;
 
 /** What a whole vault may take whose engine has so much, in MiB. */
 export function vaultMbMax(engineMb: number): number {
   return engineMb + HEAP_MB_MAX + BESIDE_MB;
-}
-
-function nodeArguments({ entry = [VAULT_MAIN] }: VaultOptions): string[] {
-  return [
-    ...process.execArgv.filter((argument) => argument.startsWith('--conditions=')),
-    '--permission',
-    ...READABLE.map((path) => `--allow-fs-read=${path}`),
-    '--allow-addons',
-    '--disable-sigusr1',
-    '--disallow-code-generation-from-strings',
-    '--no-warnings',
-    `--max-old-space-size=${HEAP_MB_MAX}`,
-    `--initial-old-space-size=${HEAP_MB_AT_START}`,
-    ...entry,
-  ];
 }
 
 interface Waiting {
@@ -127,6 +89,8 @@ class PipedVault implements VaultDoor {
     pipe.on('close', () => this.#lose());
     child.on('error', () => this.#lose());
     child.on('exit', () => this.#lose());
+    // One that waited for this may have ended meanwhile.
+    if (pipe.destroyed || hasEnded(child)) this.#lose();
   }
 
   get pid(): number {
@@ -153,7 +117,7 @@ class PipedVault implements VaultDoor {
 
   async close(): Promise<void> {
     const exited = new Promise<void>((done) => this.#child.once('exit', () => done()));
-    const hasExited = this.#child.exitCode !== null || this.#child.signalCode !== null;
+    const hasExited = hasEnded(this.#child);
     this.#pipe.end();
     const patience = setTimeout(() => this.#child.kill('SIGKILL'), CLOSE_MS);
     if (!hasExited) await exited;

@@ -11,19 +11,22 @@ import type { Logger } from '@strongroom/runtime/logger';
  * that holds nothing but code, read only, and a network with nothing in it.
  */
 
-/** A command line that the vault's own is put behind. */
-export async function findWrapper(
-  { logger, walls = 'all' }: WallOptions,
+/** What the vault's own command line is put behind. */
+export async function findWrapping(
   code: readonly string[],
-): Promise<readonly string[]> {
-  if (walls !== 'all') return walls === 'limits' ? LIMITED : [];
+  walls: VaultWalls = 'all',
+): Promise<Wrapping> {
+  if (walls !== 'all') return { wrapper: walls === 'limits' ? LIMITED : [] };
   // A host does not change while it runs; a vault that died has its successor the sooner.
   found ??= tryWrappers(code);
-  const { state, wrapper, folders } = await found;
-  const isWhole = folders === NO_FOLDERS;
-  if (isWhole) logger.info('vault-isolation', { state, folders });
+  return await found;
+}
+
+/** Says what the host takes away. */
+export function tellWalls({ state, folders }: Wrapping, logger: Logger): void {
+  if (folders === undefined) return;
+  if (folders === NO_FOLDERS) logger.info('vault-isolation', { state, folders });
   else logger.warn('vault-isolation', { state, folders });
-  return wrapper;
 }
 
 /** Limits: no namespace. None: for a vault that has to tell a test where it is. */
@@ -34,11 +37,11 @@ interface WallOptions {
   readonly walls?: VaultWalls;
 }
 
-interface Wrapping {
-  readonly state: string;
+export interface Wrapping {
   readonly wrapper: readonly string[];
+  readonly state?: string;
   /** Whether the vault could make folders, whose names may say something. */
-  readonly folders: string;
+  readonly folders?: string;
 }
 
 let found: Promise<Wrapping> | undefined;

@@ -54,6 +54,7 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
     const writer = await log.transaction(`strongroom-worker.${options.namespace}.${contractId}`);
     const restored = await restore(vault, log, checkpointsTopic(contractId, options.namespace));
     const { epoch } = restored.answer;
+    options.logger.info('checkpoint-restored', { epoch });
     const life = {
       contract,
       contractId,
@@ -82,8 +83,12 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
 }
 
 /** Side by side; where one fails the other is closed. */
-async function openBoth({ startVault, connectLog }: WorkerOptions) {
-  const opening = [startVault(), connectLog()] as const;
+async function openBoth({ startVault, connectLog, logger }: WorkerOptions) {
+  const connecting = connectLog().then((log) => {
+    logger.info('log-connected');
+    return log;
+  });
+  const opening = [startVault(), connecting] as const;
   try {
     const [vault, log] = await Promise.all(opening);
     return { vault, log };

@@ -11,6 +11,7 @@ import type {
 } from './door.ts';
 import type { Departure } from './leases.ts';
 import { mayLeave } from './outward-codes.ts';
+import type { TransportKey } from './transport-key.ts';
 import { Vault } from './vault.ts';
 
 /**
@@ -19,6 +20,14 @@ import { Vault } from './vault.ts';
  */
 export class DoorKeeper {
   #vault: Vault | undefined;
+  #transportKey: Promise<TransportKey> | undefined;
+
+  /** @param transportKey for the first vault that is opened, begun before that is asked for */
+  constructor(transportKey?: Promise<TransportKey>) {
+    this.#transportKey = transportKey;
+    // Whoever opens the vault is told.
+    transportKey?.catch(() => undefined);
+  }
 
   /** Answers a request; never throws. An unexpected failure tells its verb and nothing else. */
   async serve(message: unknown, blobs: readonly Uint8Array[]): Promise<Served> {
@@ -41,7 +50,8 @@ export class DoorKeeper {
   async #serve(request: DoorRequest, blobs: readonly Uint8Array[]): Promise<Result> {
     if (request.verb === 'open') {
       const { contract, ...options } = request.request;
-      this.#vault = await Vault.open(contract, options);
+      const transportKey = this.#takeTransportKey();
+      this.#vault = await Vault.open(contract, { ...options, ...transportKey });
       return { answer: { contractId: this.#vault.contractId } };
     }
     const vault = this.#vault;
@@ -85,6 +95,13 @@ export class DoorKeeper {
       case 'evidence':
         return { answer: await vault.evidence(request.request.nonce) };
     }
+  }
+
+  /** No two vaults have the same one. */
+  #takeTransportKey(): { transportKey?: Promise<TransportKey> } {
+    const transportKey = this.#transportKey;
+    this.#transportKey = undefined;
+    return transportKey === undefined ? {} : { transportKey };
   }
 }
 

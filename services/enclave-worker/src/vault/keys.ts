@@ -17,10 +17,10 @@ import { unwrapReleased } from '@strongroom/sealing/wrap';
 import { z } from 'zod';
 import { openIssuerJws } from './issuer-jws.ts';
 import { type JoinedKey, ShareDesk } from './share-desk.ts';
+import type { TransportKey } from './transport-key.ts';
 
 /** The algorithm that releases are asked for; the answer must name it. */
 const RELEASE_ALGORITHM = 'RSA_AES_KEY_WRAP_256';
-const TRANSPORT_KEY_BITS = 3072;
 const STATE_SHARE_BYTES = 32;
 
 /**
@@ -49,10 +49,11 @@ export class VaultKeys {
     this.signer = signer;
   }
 
-  static async create(contract: Contract, contractId: ContractId): Promise<VaultKeys> {
-    const transport = await promisify(generateKeyPair)('rsa', {
-      modulusLength: TRANSPORT_KEY_BITS,
-    });
+  static async create(
+    contract: Contract,
+    contractId: ContractId,
+    transport: TransportKey,
+  ): Promise<VaultKeys> {
     const aggregates = await promisify(generateKeyPair)('ed25519');
     const claims = RuntimeClaimsSchema.parse({
       contract: contractId,

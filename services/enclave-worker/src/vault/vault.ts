@@ -31,7 +31,14 @@ import { answerChallenge, Refusals } from './statement.ts';
 import { Steps } from './steps.ts';
 import { countedIn, signStopNotice } from './stop-notice.ts';
 import { type StreamSet, streamSetsOf, streamsIn } from './stream-set.ts';
+import { createTransportKey, type TransportKey } from './transport-key.ts';
 import { Uses } from './uses.ts';
+
+interface OpenOptions {
+  readonly amendments?: readonly unknown[];
+  readonly memoryMb?: number;
+  readonly transportKey?: Promise<TransportKey>;
+}
 
 /**
  * The vault: everything that sees plaintext or keys, behind verbs that take and give sealed bytes,
@@ -74,16 +81,21 @@ export class Vault {
 
   /**
    * A vault that is shown an amendment does not open the version before.
+   * @param options.transportKey one that was begun before, and that no other vault has
    * @throws ERR_CONTRACT_*, ERR_AMENDMENT_REFUSED, ERR_JSON_*, ERR_QUERY_REFUSED, ERR_ENGINE_OPEN
    */
   static async open(
     signed: unknown,
-    { amendments = [], ...options }: { amendments?: readonly unknown[]; memoryMb?: number } = {},
+    { amendments = [], transportKey, ...options }: OpenOptions = {},
   ): Promise<Vault> {
     await demandUnamended(signed, amendments);
     const { contract, contractId } = await verifyContract(signed);
-    const aggregator = await Aggregator.open(contract, options);
-    const keys = await VaultKeys.create(contract, contractId);
+    const opening = [
+      Aggregator.open(contract, options),
+      transportKey ?? createTransportKey(),
+    ] as const;
+    const [aggregator, transport] = await Promise.all(opening);
+    const keys = await VaultKeys.create(contract, contractId, transport);
     return new Vault(contract, contractId, keys, aggregator);
   }
 
