@@ -25,7 +25,9 @@ for folder in packages/* services/*; do
   if [ -d "$folder/node_modules" ]; then
     cp -R "$here/$folder/dist" "$folder/dist"
     [ ! -d "$here/$folder/bin" ] || cp -R "$here/$folder/bin" "$folder/bin"
-    [ ! -f "$here/$folder/tcb.json" ] || cp "$here/$folder/tcb.json" "$folder/tcb.json"
+    for file in tcb.json service-options.json; do
+      [ ! -f "$here/$folder/$file" ] || cp "$here/$folder/$file" "$folder/$file"
+    done
   else
     rm -r "$folder"
   fi

@@ -40,6 +40,7 @@ export function addAuditCommands(program: Command): void {
       'verify <file>',
       'find what was changed, left out or cut off; exit code 0 only if nothing was',
       'strongroom audit verify west.audit --contract contract.json --since west.last-month.audit',
+      { exits: { 77: 'something was changed, left out or cut off' } },
     ),
   )
     .option('--since <file>', 'an earlier export, or a signed head that was kept')

@@ -18,6 +18,7 @@ export function addCheckCommands(contract: Command): void {
     'check',
     'say what each query can and cannot reveal, or why it is refused (exit code 0 or 77)',
     'strongroom contract check contract.json --party north',
+    { exits: { 77: 'a query is refused' } },
   )
     .argument('<file>', 'contract file, or a draft of one')
     .option('--party <id>', 'only what is said about this owner’s rows')
@@ -28,6 +29,7 @@ export function addCheckCommands(contract: Command): void {
     'import',
     'print rules made from those of AWS Clean Rooms (exit code 77 if something would be weaker)',
     'strongroom contract rules import analysis-rule.json --contract draft.json --dataset sales',
+    { exits: { 77: 'a demand cannot be kept, without --accept-weaker' } },
   )
     .argument('<file>', 'analysis rule: aggregation, list or custom, as JSON')
     .option('--contract <file>', 'contract or draft that has the dataset')

@@ -31,6 +31,7 @@ export function addEvidenceCommand(program: Command): void {
     'evidence',
     'ask the running worker for fresh evidence and judge it; exit code 0 only if it is as agreed',
     'strongroom evidence --contract contract.json --brokers localhost:9092',
+    { exits: { 69: 'no worker answered', 77: 'it is not as agreed' } },
   )
     .requiredOption('--contract <file>', 'signed contract')
     .option('--nonce <base64url>', '32 bytes, never used before; random ones by default')

@@ -21,11 +21,18 @@ export function addKafkaCommands(program: Command): void {
     'status',
     'say where it runs; exit code 69 when it does not',
     'export KAFKA_BROKERS=$(strongroom kafka status --json | jq -r .brokers)',
+    { 69: 'it does not run' },
   ).action(status);
 }
 
-function folderCommand(parent: Command, verb: string, text: string, example: string): Command {
-  return leafCommand(parent, verb, text, example).option(
+function folderCommand(
+  parent: Command,
+  verb: string,
+  text: string,
+  example: string,
+  exits: Readonly<Record<number, string>> = {},
+): Command {
+  return leafCommand(parent, verb, text, example, { exits }).option(
     '--folder <dir>',
     'its data, settings and log',
     FOLDER_DEFAULT,

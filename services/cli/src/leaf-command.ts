@@ -1,18 +1,45 @@
 import process from 'node:process';
 import type { Command } from 'commander';
+import { exitsWith } from './exit-codes.ts';
 
-/** A command that does something: it has an example in its help and knows `--json`. */
+/** What is known of a command beside what commander keeps: for its help and for docs/cli.md. */
+export interface LeafFacts {
+  /** Command lines as one would type them. */
+  readonly example: string;
+  /** Exit codes that only this command has, or what a common one means here. */
+  readonly exits: Readonly<Record<number, string>>;
+  /** Why it has no `--json`; most have. */
+  readonly withoutJson?: string;
+  /** The program of a service reads its options: `service-options.ts` lists them. */
+  readonly ownProgram?: boolean;
+}
+
+const FACTS = new WeakMap<Command, LeafFacts>();
+
+/** A command that does something: its help has an example and its exit codes; it knows `--json`. */
 export function leafCommand(
   parent: Command,
   nameAndArguments: string,
   description: string,
   example: string,
+  own: Omit<Partial<LeafFacts>, 'example'> = {},
 ): Command {
-  return parent
-    .command(nameAndArguments)
-    .description(description)
-    .option('--json', 'print JSON')
-    .addHelpText('after', `\nExample:\n  ${example}`);
+  const leaf = parent.command(nameAndArguments).description(description);
+  const facts = { exits: {}, ...own, example };
+  FACTS.set(leaf, facts);
+  if (!facts.ownProgram && facts.withoutJson === undefined) leaf.option('--json', 'print JSON');
+  return leaf.addHelpText('after', () => helpTail(facts));
+}
+
+/** @returns undefined for a noun */
+export function factsOf(leaf: Command): LeafFacts | undefined {
+  return FACTS.get(leaf);
+}
+
+/** What every help ends with, also that of a service. */
+export function helpTail({ example, exits }: LeafFacts): string {
+  const codes = exitsWith(exits).map(([code, meaning]) => `  ${String(code).padEnd(4)}${meaning}`);
+  return ['', 'Examples:', `  ${example}`, '', 'Exit codes:', ...codes].join('\n');
 }
 
 /** A noun: it only groups its verbs. */

@@ -13,7 +13,7 @@ import { readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { leafCommand, nounCommand, printNotice, printResult } from './leaf-command.ts';
-import { programOf, startService } from './start-service.ts';
+import { programOf } from './start-service.ts';
 
 /** `strongroom platform …`: a platform without hardware, for a machine that has none. */
 export function addPlatformCommands(program: Command): void {
@@ -34,19 +34,6 @@ export function addPlatformCommands(program: Command): void {
   )
     .requiredOption('--dir <folder>', 'folder of the simulated platform')
     .action(printRoots);
-  // Its own program reads the arguments: its help, its errors and its signals are its own.
-  platform
-    .enablePositionalOptions()
-    .command('serve-sidecar')
-    .description("serve the routes of Azure's key release sidecar; --help lists its options")
-    .helpOption(false)
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .passThroughOptions()
-    .argument('[arguments...]')
-    .action((args: string[]) =>
-      startService('attestation', 'main.sidecar.insecure', ['start', ...args]),
-    );
 }
 
 interface FolderOptions {

@@ -31,6 +31,7 @@ export function addPolicyCommands(program: Command): void {
     'explain',
     'say what a policy demands and why a token meets it or not (exit code 0 or 77)',
     'strongroom policy explain --policy policy.json --token token.jwt',
+    { exits: { 77: 'the key would not be released' } },
   )
     .requiredOption('--policy <file>', 'release policy')
     .addOption(
@@ -47,6 +48,7 @@ export function addPolicyCommands(program: Command): void {
     'diff',
     'say what changes when a policy, or the policy of a contract, follows another',
     'strongroom policy diff old.json new.json --refuse-weaker',
+    { exits: { 77: 'weaker or other than before, with --refuse-weaker' } },
   )
     .argument('<old>', 'policy or contract; signatures are not needed')
     .argument('<new>', 'policy or contract')

@@ -1,42 +1,61 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ERRORS } from '@strongroom/protocol/errors';
+import { ERRORS, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { inside, outside, strongroom, strongroomInside } from '../test/run-strongroom.ts';
-import { wordsByPath } from './completion.ts';
+import { EXIT_MEANINGS } from './exit-codes.ts';
+import { factsOf } from './leaf-command.ts';
 import { createProgram } from './program.ts';
+import { readServiceOptions } from './service-options.ts';
+import { VERBS } from './verbs.ts';
 
-function leavesOf(command: Command): Command[] {
-  return command.commands.length === 0 ? [command] : command.commands.flatMap(leavesOf);
+function leavesOf(command: Command, path = ''): [string, Command][] {
+  if (command.commands.length === 0) return [[path, command]];
+  return command.commands.flatMap((each) => leavesOf(each, `${path} ${each.name()}`.trim()));
 }
 
-/** Services bring their own help and options; `completion` prints shell code only. */
-const OWN_HELP = ['publish', 'retract', 'heartbeat', 'start', 'read', 'serve-sidecar', 'rewrap'];
-const NO_DATA = ['bash', 'zsh'];
+function helpOf(command: Command): string {
+  let help = '';
+  const writeOut = (text: string) => {
+    help += text;
+  };
+  command.configureOutput({ writeOut }).outputHelp();
+  return help;
+}
 
 describe('every command', () => {
-  const leaves = leavesOf(createProgram()).filter(
-    (leaf) => !OWN_HELP.includes(leaf.name()) || leaf.parent?.name() === 'kafka',
-  );
+  const leaves = leavesOf(createProgram());
+  const services = readServiceOptions();
 
-  test.each(leaves.map((leaf) => [`${leaf.parent?.name()} ${leaf.name()}`, leaf]))(
-    '%s has a description, an example and --json',
-    (_name, leaf) => {
-      let help = '';
-      leaf.configureOutput({
-        writeOut: (text) => {
-          help += text;
-        },
-      });
-      leaf.outputHelp();
-      expect(leaf.description()).not.toBe('');
-      expect(help).toContain('Example:\n  ');
-      const options = leaf.options.map((option) => option.long);
-      if (!NO_DATA.includes(leaf.name())) expect(options).toContain('--json');
-    },
-  );
+  test.each(leaves)('%s', (path, leaf) => {
+    const facts = factsOf(leaf);
+    expect(leaf.description()).not.toBe('');
+    expect(Object.keys(VERBS)).toContain(leaf.name());
+    expect(facts?.example).toContain(`strongroom ${path}`);
+    const help = helpOf(leaf);
+    expect(help).toContain(`Examples:\n  ${facts?.example}`);
+    for (const code of Object.keys({ ...EXIT_MEANINGS, ...facts?.exits })) {
+      expect(help).toMatch(new RegExp(`^  ${code} +\\S`, 'm'));
+    }
+    // Either it knows --json, or it says why it does not.
+    const own = services[path]?.map(({ flags }) => flags) ?? [];
+    const options = facts?.ownProgram ? own : leaf.options.map((option) => option.long);
+    expect(options.includes('--json')).toBe(facts?.withoutJson === undefined);
+  });
+
+  test('every verb that is explained has a command', () => {
+    const used = new Set(leaves.map(([, leaf]) => leaf.name()));
+    expect(Object.keys(VERBS).filter((verb) => !used.has(verb))).toEqual([]);
+  });
+
+  test('every exit code of an error has a meaning', () => {
+    const exits = Object.keys(ERRORS).map(
+      (code) => new StrongroomError(code as ErrorCode).exitCode,
+    );
+    expect(Object.keys(EXIT_MEANINGS)).toEqual(expect.arrayContaining(exits.map(String)));
+  });
 });
 
 describe('the real command', () => {
@@ -69,6 +88,8 @@ describe('the real command', () => {
     const help = await strongroom('analyst', 'read', '--help');
     expect(help.exitCode).toBe(0);
     expect(help.stdout).toContain('Usage: strongroom analyst read');
+    expect(help.stdout.match(/^Examples?:$/gm)).toEqual(['Examples:']);
+    expect(help.stdout).toContain('Exit codes:');
     const badFormat = await outside('analyst', 'read', '--format', 'xml');
     expect(badFormat).toMatchObject({ code: 'ERR_USAGE', exitCode: 2 });
     const failed = await outside(
@@ -124,16 +145,4 @@ describe('the real command', () => {
       await rm(folder, { recursive: true, force: true });
     }
   });
-});
-
-test('completion knows every command and option', () => {
-  const words = new Map(wordsByPath(createProgram()).map((each) => [each.path, each.words]));
-  expect(words.get('contract')).toEqual([
-    ...['new', 'sign', 'verify', 'show', 'propose', 'diff', 'review', 'approve', 'id'],
-    ...['check', 'rules'],
-  ]);
-  expect(words.get('contract sign')).toEqual([
-    ...['--json', '--contract', '--identity', '--previous', '--yes'],
-  ]);
-  expect(words.get('')).toContain('errors');
 });

@@ -1,44 +1,60 @@
+import process from 'node:process';
 import type { Command } from 'commander';
-import { nounCommand } from './leaf-command.ts';
-import { type ServiceFolder, startService } from './start-service.ts';
+import { factsOf, helpTail, leafCommand, nounCommand } from './leaf-command.ts';
+import { helpOfService, type ServiceFolder, startService } from './start-service.ts';
 
+/** A verb whose own program reads the arguments: its options, errors and signals are its own. */
 interface ServiceVerb {
   readonly noun: string;
   readonly verb: string;
   readonly folder: ServiceFolder;
   readonly nounText: string;
   readonly verbText: string;
+  readonly example: string;
   /** It runs on hardware and on the simulated platform; the latter has an entry of its own. */
   readonly simulable: boolean;
   /** Its entry file, when it is not the service itself. */
   readonly entry?: string;
+  /** What its program calls the verb, when it is another one. */
+  readonly own?: string;
   /** Arguments that make it this service. */
   readonly always?: readonly string[];
+  readonly withoutJson?: string;
 }
+
+const LOGS_ONLY = 'a service prints no data; its log on stderr is JSON';
+
+const ROWS = "an owner's rows";
+const STREAM =
+  '--contract contract.json --dataset flights-west \\\n' +
+  '    --identity west.identity.json --state ./flights-west --brokers localhost:9092';
 
 const VERBS: readonly ServiceVerb[] = [
   {
     noun: 'producer',
     verb: 'publish',
     folder: 'producer',
-    nounText: "an owner's rows",
+    nounText: ROWS,
     verbText: 'seal the rows of a file and publish them',
+    example: `strongroom producer publish --source flights.parquet ${STREAM}`,
     simulable: false,
   },
   {
     noun: 'producer',
     verb: 'retract',
     folder: 'producer',
-    nounText: "an owner's rows",
+    nounText: ROWS,
     verbText: 'take a published batch back',
+    example: `strongroom producer retract --batch 17 ${STREAM}`,
     simulable: false,
   },
   {
     noun: 'producer',
     verb: 'heartbeat',
     folder: 'producer',
-    nounText: "an owner's rows",
+    nounText: ROWS,
     verbText: 'say that there is nothing new, so that windows close',
+    example: `strongroom producer heartbeat --every 60 --wall-clock-lag 300000 ${STREAM}`,
     simulable: false,
   },
   {
@@ -47,6 +63,9 @@ const VERBS: readonly ServiceVerb[] = [
     folder: 'enclave-worker',
     nounText: 'the enclave worker',
     verbText: 'prove what runs, fetch the keys, compute',
+    example:
+      'strongroom worker start --contract contract.json --brokers localhost:9092 \\\n' +
+      '    --access-token-file access-token',
     simulable: true,
   },
   {
@@ -55,7 +74,12 @@ const VERBS: readonly ServiceVerb[] = [
     folder: 'key-release',
     nounText: "an owner's key release service",
     verbText: 'hold keys and release them to attested code only',
+    example:
+      'strongroom key-release start --owner north --data ./keys --access access.json \\\n' +
+      '    --authorities authorities.json --master-key-file master-key \\\n' +
+      '    --tls-cert tls.crt --tls-key tls.key',
     simulable: true,
+    withoutJson: LOGS_ONLY,
   },
   {
     noun: 'key-release',
@@ -63,8 +87,12 @@ const VERBS: readonly ServiceVerb[] = [
     folder: 'key-release',
     nounText: "an owner's key release service",
     verbText: 'wrap all keys under a new master key, while the service does not run',
+    example:
+      'strongroom key-release rewrap --owner north --data ./keys \\\n' +
+      '    --master-key-file master-key --new-master-key-file next-master-key',
     simulable: false,
     entry: 'main.rewrap',
+    withoutJson: 'it has no data to print; its log on stderr is JSON',
   },
   {
     noun: 'ledger',
@@ -72,8 +100,12 @@ const VERBS: readonly ServiceVerb[] = [
     folder: 'key-release',
     nounText: "privacy budgets of an owner's datasets",
     verbText: 'keep the ledger and its audit log alone, where the keys are in a vault of Azure',
+    example:
+      'strongroom ledger start --owner north --data ./ledger --authorities authorities.json \\\n' +
+      '    --access access.json --master-key-file master-key --tls-cert tls.crt --tls-key tls.key',
     simulable: true,
     always: ['--without-keys'],
+    withoutJson: LOGS_ONLY,
   },
   {
     noun: 'attestation',
@@ -81,7 +113,11 @@ const VERBS: readonly ServiceVerb[] = [
     folder: 'attestation',
     nounText: 'an attestation service',
     verbText: 'verify evidence and sign tokens',
+    example:
+      'strongroom attestation start --data ./attestation \\\n' +
+      '    --issuer https://attest.north.example --tls-cert tls.crt --tls-key tls.key',
     simulable: true,
+    withoutJson: LOGS_ONLY,
   },
   {
     noun: 'analyst',
@@ -89,38 +125,100 @@ const VERBS: readonly ServiceVerb[] = [
     folder: 'analyst',
     nounText: 'results',
     verbText: 'verify the proof of results, open them, show them',
+    example:
+      'strongroom analyst read --contract contract.json --identity authority.identity.json \\\n' +
+      '    --brokers localhost:9092 --query daily-delay --proof',
     simulable: true,
+  },
+  {
+    noun: 'platform',
+    verb: 'serve-sidecar',
+    folder: 'attestation',
+    nounText: 'the simulated platform (NOT HARDWARE)',
+    verbText: "serve the routes of Azure's key release sidecar",
+    example:
+      'strongroom platform serve-sidecar --platform-dir .strongroom/platform --host-data HEX',
+    simulable: false,
+    entry: 'main.sidecar.insecure',
+    own: 'start',
+    withoutJson: LOGS_ONLY,
   },
 ];
 
-/**
- * Starting a service: its own program gets the same arguments and is from then on the command, so
- * that its help, its errors and its signals are its own.
- */
+const ENDED_BY_SIGNAL = { 1: 'a signal ended it' };
+
+/** Starting a service: its own program gets the same arguments and is from then on the command. */
 export function addServiceCommands(program: Command): void {
   for (const service of VERBS) {
-    const simulated = service.simulable ? ' (--simulated: on the platform without hardware)' : '';
     const noun =
       program.commands.find((each) => each.name() === service.noun) ??
       nounCommand(program, service.noun, service.nounText);
-    noun
-      .enablePositionalOptions()
-      .command(service.verb)
-      .description(`${service.verbText}${simulated}; --help lists its options`)
+    const simulated = service.simulable ? ' (--simulated: on the platform without hardware)' : '';
+    const text = `${service.verbText}${simulated}`;
+    const reason = service.withoutJson === undefined ? {} : { withoutJson: service.withoutJson };
+    const facts = { exits: ENDED_BY_SIGNAL, ownProgram: true, ...reason };
+    const leaf = leafCommand(
+      noun.enablePositionalOptions(),
+      service.verb,
+      text,
+      service.example,
+      facts,
+    )
       .helpOption(false)
       .allowUnknownOption()
       .allowExcessArguments()
       .passThroughOptions()
-      .argument('[arguments...]')
-      .action((args: string[]) => start(service, args));
+      .argument('[arguments...]');
+    leaf.action((args: string[]) =>
+      asksForHelp(args) ? showHelp(service, leaf, args) : start(service, args),
+    );
   }
 }
 
 const SIMULATED = '--simulated';
 
+const asksForHelp = (args: readonly string[]) => args.includes('--help') || args.includes('-h');
+
+/** By the words of a command, for docs/cli.md and completion. */
+export async function readServiceHelp(path: string): Promise<string> {
+  const service = VERBS.find(({ noun, verb }) => path === `${noun} ${verb}`);
+  if (!service) return '';
+  const { folder, entry, first } = runOf(service, []);
+  const simulated = service.simulable ? `${SIMULATED_HELP}\n` : '';
+  const help = await helpOfService(folder, entry, first);
+  return help.replace(/^Options:\n/m, (line) => `${line}${simulated}`);
+}
+
+const SIMULATED_HELP = '  --simulated  run on the platform without hardware, which proves nothing';
+
+/** The service's own help, under the name by which it was called, and what every help ends with. */
+async function showHelp(
+  service: ServiceVerb,
+  leaf: Command,
+  args: readonly string[],
+): Promise<void> {
+  const { folder, entry, first } = runOf(service, args);
+  const help = await helpOfService(folder, entry, first);
+  const named = help.replace(
+    /^Usage: .*\[options\]/,
+    `Usage: strongroom ${service.noun} ${service.verb} [options]`,
+  );
+  const facts = factsOf(leaf);
+  const [own = ''] = named.split(/\nExamples?:\n/);
+  process.stdout.write(`${own.trimEnd()}\n${facts ? helpTail(facts) : ''}\n`);
+}
+
 async function start(service: ServiceVerb, args: readonly string[]): Promise<void> {
+  const { folder, entry, first, rest } = runOf(service, args);
+  await startService(folder, entry, [first, ...(service.always ?? []), ...rest]);
+}
+
+function runOf(service: ServiceVerb, args: readonly string[]) {
   const simulated = service.simulable && args.includes(SIMULATED);
-  const own = simulated ? args.filter((arg) => arg !== SIMULATED) : args;
-  const entry = simulated ? 'main.insecure' : (service.entry ?? 'main');
-  await startService(service.folder, entry, [service.verb, ...(service.always ?? []), ...own]);
+  return {
+    folder: service.folder,
+    entry: simulated ? 'main.insecure' : (service.entry ?? 'main'),
+    first: service.own ?? service.verb,
+    rest: simulated ? args.filter((arg) => arg !== SIMULATED) : args,
+  };
 }

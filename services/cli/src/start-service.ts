@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { StrongroomError } from '@strongroom/protocol/errors';
 
 /** Services lie beside this one; the folder is all that the command knows of them. */
@@ -31,6 +32,16 @@ export async function startService(
     process.execve(process.execPath, [process.execPath, ...command], process.env);
   }
   process.exitCode = await runChild(command);
+}
+
+/** What a service's program prints when it is asked for help. */
+export async function helpOfService(
+  folder: ServiceFolder,
+  entry: string,
+  verb: string,
+): Promise<string> {
+  const args = [...programOf(folder, entry), verb, '--help'];
+  return (await promisify(execFile)(process.execPath, args)).stdout;
 }
 
 /** Arguments of node that run a service's entry file, from sources or from what was built. */

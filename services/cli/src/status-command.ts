@@ -19,6 +19,7 @@ export function addStatusCommand(program: Command): void {
     'what a computation is doing and what it waits for; exit code 1 when somebody should look',
     'strongroom status --contract contract.json --brokers localhost:9092 \\\n' +
       '    --worker http://127.0.0.1:8490',
+    { exits: { 1: 'stalled or failing: somebody should look' } },
   )
     .requiredOption('--contract <file>', 'signed contract')
     .addOption(new Option('--brokers <list>', 'HOST:PORT,…').env('KAFKA_BROKERS'))

@@ -15,6 +15,7 @@ export function addUsesCommand(program: Command): void {
     "verify and print an owner's ledger of uses; exit code 0 only if it is one whole chain",
     'strongroom uses --contract contract.json --identity north.identity.json \\\n' +
       '    --brokers localhost:9092 --compare south.uses.json',
+    { exits: { 77: 'it is not one whole chain, or two histories part' } },
   );
   addOwnerLogOptions(uses)
     .option('--heads', 'print what another owner can compare: signed seals, and nothing sealed')
