@@ -2,7 +2,9 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { say } from '../deployment/terminal.ts';
 import { benchAttestation } from './attestation.ts';
+import { benchGrowth } from './growth.ts';
 import { benchKeyRelease } from './key-release.ts';
+import { benchLatency } from './latency.ts';
 import { isMet, type Measured } from './measured.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchScan, SCAN_PARTS } from './scan.ts';
@@ -18,6 +20,7 @@ const { values } = parseArgs({
     rows: { type: 'string' },
     only: { type: 'string' },
     json: { type: 'boolean', default: false },
+    svg: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -27,12 +30,14 @@ if (values.help) {
 
   --only NAMES  some of these, with commas between them:
               attestation, sealing, key-release, start (of the worker, to its first key),
-              windows, wire, pipeline,
+              windows, wire, pipeline, latency, growth,
               and worker and vault against scan (their plaintext twin), streams (Kafka Streams,
               JSON and Avro), envelope (RSA and AES for each row), consumer (Kafka's own speed
               test), machine (AES, memcpy)
   --rows N    of the 3,000,000 flights in the pipeline; of the 1,000,000 orders and flights on
-              the wire; of the 5,000,000 orders in the others
+              the wire; of the 5,000,000 orders in the others; of growth the most, 10,000,000,
+              up to 100,000,000
+  --svg FILE  of growth: where its curves are drawn
   --json      one JSON line a comparison: {name, ours, baseline, ratio, unit, goal, met}
 `);
 } else {
@@ -50,6 +55,8 @@ async function bench(only: ReadonlySet<string>, rows: number | undefined): Promi
   if (wanted('wire')) show(await benchWire(rows));
   const parts = new Set(SCAN_PARTS.filter(wanted));
   if (parts.size > 0) show(await benchScan(parts, rows));
+  if (wanted('growth')) show(await benchGrowth(rows, values.svg));
+  if (wanted('latency')) show(await benchLatency());
   if (wanted('pipeline')) show(await benchPipeline(rows));
   sayLoad();
 }

@@ -30,6 +30,12 @@ export function median(values: readonly number[]): number {
   return [...values].sort((left, right) => left - right)[values.length >> 1] ?? 0;
 }
 
+/** The value that `share` of all values are not above: 0.5 is the median. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((left, right) => left - right);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+}
+
 /** Three digits that say something, or all of a large number's before the point. */
 function short(value: number): number {
   return value >= 100 ? Math.round(value) : Number(value.toPrecision(3));

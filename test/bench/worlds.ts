@@ -47,8 +47,12 @@ export async function withKafka<Result>(
 }
 
 /** Our worker, as soon as it begins to read. */
-export async function readyWorker(deployment: Deployment): Promise<RunningProcess> {
-  const port = await freePort();
+export async function readyWorker(
+  deployment: Deployment,
+  /** Where it tells its health and its metrics. */
+  at?: number,
+): Promise<RunningProcess> {
+  const port = at ?? (await freePort());
   const worker = startWorker(deployment, `worker-${deployment.namespace}`, [
     ...['--until-complete', '--port', `${port}`],
   ]);
