@@ -2,8 +2,10 @@ import { defineConfig } from 'vitest/config';
 
 // One condition for node, tsc and vitest: workspace packages resolve to their sources.
 const conditions = ['strongroom:source', 'node', 'import', 'default'];
+// Vitest hands these on to Node, where `import` would hold for require() as well.
+const forNode = conditions.filter((condition) => condition !== 'import');
 const shared = {
-  ssr: { resolve: { conditions, externalConditions: conditions } },
+  ssr: { resolve: { conditions: forNode, externalConditions: conditions } },
   resolve: { conditions },
   // Where a globalSetup file is loaded: inside of vitest's own process.
   environments: { __vitest__: { resolve: { conditions, externalConditions: conditions } } },

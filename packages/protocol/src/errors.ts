@@ -137,6 +137,14 @@ export const ERRORS = {
     'the source is expected to be the one that an earlier run began with',
     'Restore the source file, or begin a new stream with a new state folder.',
   ),
+  ERR_SOURCE_UNREACHABLE: retry(
+    'the database, store, topic or registry of the source is expected to answer',
+    'Check the address and the network, and run the command again; it goes on where it was.',
+  ),
+  ERR_SOURCE_REFUSED: halt(
+    'the database, store or registry is expected to let this producer read the source',
+    "Check user, password, rights and the query; the code in the facts is the other side's own.",
+  ),
   ERR_STREAM_BEGUN: halt(
     'a stream is expected to be begun once',
     'Use the state folder that began it, or, when that is lost, publish with --recover.',

@@ -1,3 +1,4 @@
+import type { Json } from '@strongroom/protocol/canonical-json';
 import type { LogRecord } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { StreamSealer } from '@strongroom/sealing/seal';
@@ -20,6 +21,8 @@ export interface GroupOptions {
   readonly state: StreamState;
   /** SHA-256 of what the source is known by. */
   readonly fingerprint: string;
+  /** Where a growing source stands behind so many rows. */
+  readonly positionAt?: ((rows: number) => Json) | undefined;
   readonly rule: WatermarkRule;
   /** Whether the end of the source is the end of the stream. */
   readonly final: boolean;
@@ -57,6 +60,7 @@ export async function* sealGroups(options: GroupOptions): AsyncGenerator<SealedG
         fingerprint,
         cursor,
         complete: ended && cursor < options.limitRows,
+        ...(options.positionAt === undefined ? {} : { position: options.positionAt(cursor) }),
       },
     };
     yield { state, records };

@@ -1,6 +1,12 @@
 import type { Dataset } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { checkSource, type SourceRequest, type SourceSummary, union } from './check-source.ts';
+import {
+  checkSource,
+  nothingFound,
+  type SourceRequest,
+  type SourceSummary,
+  union,
+} from './check-source.ts';
 import { identifySource, type KnownSource } from './source-format.ts';
 import type { CollectionItem } from './source-input.ts';
 import type { EventTimes } from './watermark.ts';
@@ -13,10 +19,7 @@ export async function checkItems(
   before: EventTimes,
 ): Promise<SourceSummary> {
   const { newestEventTime, watermark } = before;
-  let sum: SourceSummary = {
-    ...{ rows: 0, batches: 0, bytes: 0, unformed: 0, eventTime: null, absentColumns: [] },
-    times: { newestEventTime, watermark },
-  };
+  let sum = nothingFound({ newestEventTime, watermark });
   for (const item of items) {
     const source = await identifyItem(item, request);
     const one = await checkSource(request, dataset, source, sum.times);
@@ -48,5 +51,5 @@ export async function identifyItem(
 export function refuseUnfit({ limitRows, recover }: SourceRequest & { recover?: boolean }): void {
   if (limitRows === undefined && recover !== true) return;
   const argument = recover ? '--recover' : '--limit-rows';
-  throw new StrongroomError('ERR_USAGE', { argument, problem: 'not with several files' });
+  throw new StrongroomError('ERR_USAGE', { argument, problem: 'for a single file or stream only' });
 }

@@ -1,7 +1,13 @@
 import { agreementOf } from './agreement.ts';
 import { demandForms } from './canonical-texts.ts';
 import { checkItems, refuseUnfit } from './check-collection.ts';
-import { checkSource, type SourceRequest, type SourceSummary } from './check-source.ts';
+import {
+  checkSource,
+  nothingFound,
+  type SourceRequest,
+  type SourceSummary,
+} from './check-source.ts';
+import { wantedColumns } from './column-mapping.ts';
 import type { SourceFormat } from './row-reader.ts';
 import { identifySource } from './source-format.ts';
 
@@ -26,6 +32,15 @@ export async function checkOnly(request: SourceRequest): Promise<CheckedSource> 
     const items = await input.items();
     const summary = await checkItems(request, dataset, items, nothingSent);
     return { dataset: dataset.id, format, items: items.length, ...summary };
+  }
+  if (input.type === 'growing') {
+    refuseUnfit(request);
+    const portion = await input.next(undefined, wantedColumns(dataset, request.columns));
+    if (portion) {
+      const summary = await checkSource(request, dataset, portion, nothingSent);
+      return { dataset: dataset.id, format: portion.format, ...summary };
+    }
+    return { dataset: dataset.id, format, ...nothingFound(nothingSent) };
   }
   const source = await identifySource(input, format);
   const summary = await checkSource(request, dataset, source, nothingSent);

@@ -1,10 +1,10 @@
 import type { Dataset } from '@strongroom/protocol/contract';
 import { openSource, type SourceOptions } from './batch-source.ts';
 import type { FormOptions } from './canonical-texts.ts';
-import { parseColumnMapping } from './column-mapping.ts';
+import { wantedColumns } from './column-mapping.ts';
 import type { SourceFormat } from './row-reader.ts';
 import type { KnownSource } from './source-format.ts';
-import type { CollectionInput, SourceInput } from './source-input.ts';
+import type { CollectionInput, GrowingInput, SourceInput } from './source-input.ts';
 import { advance, type EventTimes, type WatermarkRule } from './watermark.ts';
 
 /** Which rows are published as which dataset, and how they are cut. */
@@ -14,7 +14,7 @@ export interface SourceRequest extends FormOptions {
   readonly amendments?: readonly unknown[];
   readonly datasetId: string;
   /** Not yet read. */
-  readonly input: SourceInput | CollectionInput;
+  readonly input: SourceInput | CollectionInput | GrowingInput;
   readonly format: SourceFormat | 'auto';
   /** `--columns` as it was written. */
   readonly columns?: string | undefined;
@@ -58,8 +58,8 @@ export async function checkSource(
   const opened = await openSource(sourceOptions(request, dataset, source, 0));
   const { absentColumns } = opened;
   let summary: SourceSummary = {
-    ...{ rows: 0, batches: 0, bytes: 0, unformed: 0, eventTime: null, absentColumns },
-    times: { newestEventTime, watermark },
+    ...nothingFound({ newestEventTime, watermark }),
+    absentColumns,
   };
   try {
     for await (const arrowBatch of opened) {
@@ -90,7 +90,7 @@ export function sourceOptions(
   skipRows: number,
 ): SourceOptions {
   const { limitRows, batchRows, batchBytes, columns, joinKeys, withoutForm } = request;
-  const mapping = columns === undefined ? undefined : parseColumnMapping(columns, dataset);
+  const { mapping } = wantedColumns(dataset, columns);
   const forms = { joinKeys, withoutForm };
   return {
     dataset,
@@ -102,6 +102,12 @@ export function sourceOptions(
     batchBytes,
     ...forms,
   };
+}
+
+/** The summary of a source without a row. */
+export function nothingFound(times: EventTimes): SourceSummary {
+  const counts = { rows: 0, batches: 0, bytes: 0, unformed: 0 };
+  return { ...counts, eventTime: null, absentColumns: [], times };
 }
 
 type Range = SourceSummary['eventTime'];

@@ -36,6 +36,12 @@ export function parseColumnMapping(text: string, dataset: Dataset): ColumnMappin
   return mapping;
 }
 
+/** @param columns `--columns` as it was written. @throws ERR_USAGE, ERR_COLUMN_UNKNOWN */
+export function wantedColumns(dataset: Dataset, columns: string | undefined) {
+  const mapping = columns === undefined ? undefined : parseColumnMapping(columns, dataset);
+  return { dataset, mapping };
+}
+
 /** The source's name of every column of the contract, in the contract's order. */
 export function sourceNames(dataset: Dataset, mapping: ColumnMapping | undefined): string[] {
   return dataset.columns.map(({ name }) => mapping?.get(name) ?? name);

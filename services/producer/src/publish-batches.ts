@@ -7,6 +7,7 @@ import { createDatasetTopic } from './dataset-topic.ts';
 import { agreementFor, checkVersion } from './newest-version.ts';
 import { Outbox } from './outbox.ts';
 import { publishCollection } from './publish-collection.ts';
+import { publishGrowing } from './publish-growing.ts';
 import { type PublishReport, Tally } from './publish-report.ts';
 import { type PublishRequest, publishSource, type Run, sendRest } from './publish-source.ts';
 import { isOnLog, readStreamBack } from './read-back.ts';
@@ -42,6 +43,10 @@ export async function publishBatches(request: PublishRequest): Promise<PublishRe
     const { input } = request;
     if (input.type === 'collection') {
       await publishCollection(run, input, destination);
+      return destination.tally.report(run.resumed);
+    }
+    if (input.type === 'growing') {
+      await publishGrowing(run, input, destination);
       return destination.tally.report(run.resumed);
     }
     const source = await lookAtSource(input, request);

@@ -1,9 +1,9 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { checkItems, identifyItem, refuseUnfit } from './check-collection.ts';
-import { parseColumnMapping } from './column-mapping.ts';
+import { wantedColumns } from './column-mapping.ts';
 import { FinishedItems } from './finished-items.ts';
-import { publishSource, type Run, sharedOf } from './publish-source.ts';
-import { type Destination, sendGroups } from './send-groups.ts';
+import { endStream, publishSource, type Run, sharedOf } from './publish-source.ts';
+import type { Destination } from './send-groups.ts';
 import { fingerprintSource } from './source-fingerprint.ts';
 import type { KnownSource } from './source-format.ts';
 import type { CollectionInput, CollectionItem } from './source-input.ts';
@@ -108,27 +108,8 @@ function isRepeated(
 
 async function fingerprintItem({ request, agreement }: Run, source: KnownSource): Promise<string> {
   const { dataset } = agreement;
-  const { columns } = request;
-  const mapping = columns === undefined ? undefined : parseColumnMapping(columns, dataset);
+  const { mapping } = wantedColumns(dataset, request.columns);
   return fingerprintSource(source, dataset, mapping);
-}
-
-/** Nothing was new, and nothing will be: the last word of the stream alone. */
-async function endStream(
-  run: Run,
-  { sealer }: NonNullable<Run['shared']>,
-  destination: Destination,
-): Promise<void> {
-  const { outbox } = run;
-  if (outbox.state === undefined) await outbox.begin(run.state);
-  const state = outbox.state ?? run.state;
-  const { watermark } = state;
-  const records = [await sealer.manifest({ watermark, final: true })];
-  const point = sealer.point();
-  await sendGroups(
-    [{ state: { ...state, group: state.group + 1, point, final: true }, records }],
-    destination,
-  );
 }
 
 function changed(

@@ -12,11 +12,10 @@ import { type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity'
 import { parseJoinKey } from '@strongroom/sealing/join-key';
 import { checkOnly } from './check-only.ts';
 import type { SourceRequest } from './check-source.ts';
-import { isFolder, openFolder } from './folder-source.ts';
+import { openRequested } from './open-requested.ts';
 import { publishBatches } from './publish-batches.ts';
 import type { Progress } from './publish-report.ts';
 import type { Settings } from './settings.ts';
-import { openInput } from './source-input.ts';
 import { showReport, showSummary } from './summary-text.ts';
 
 type Context = Pick<ServiceContext, 'signal' | 'onShutdown'>;
@@ -27,8 +26,7 @@ export async function runPublish(settings: Settings, context: Context): Promise<
   const amendments = await Promise.all((settings.amendment ?? []).map(readJsonFile));
   const keyFiles = await Promise.all((settings.joinKey ?? []).map(readTextFile));
   const joinKeys = keyFiles.map(parseJoinKey);
-  const { source } = settings;
-  const input = (await isFolder(source)) ? openFolder(source) : await openInput(source);
+  const input = await openRequested(settings);
   try {
     const files = { signedContract, amendments, joinKeys };
     const request = sourceRequest(settings, files, input, context.signal);
@@ -43,6 +41,7 @@ export async function runPublish(settings: Settings, context: Context): Promise<
   } finally {
     // Standard input that nobody reads on would keep the process alive.
     if (input.type === 'stream') input.cancel();
+    if (input.type === 'growing') await input.close();
   }
 }
 

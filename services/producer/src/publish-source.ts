@@ -8,6 +8,7 @@ import type { Outbox } from './outbox.ts';
 import type { Progress } from './publish-report.ts';
 import { type Destination, sendGroups } from './send-groups.ts';
 import type { KnownSource } from './source-format.ts';
+import type { Portion } from './source-input.ts';
 import type { SourcePlan } from './source-plan.ts';
 import type { StreamState } from './stream-state.ts';
 
@@ -37,6 +38,8 @@ export interface Run {
   readonly shared?: { readonly sealer: StreamSealer; readonly compression: CompressionChoice };
   /** Which item of a collection is published. */
   readonly item?: { readonly name: string; readonly version: string };
+  /** Which part of a growing source is. */
+  readonly portion?: Pick<Portion, 'position' | 'positionAt'>;
 }
 
 /** Checks one source, where that is wanted and possible, and publishes what is left of it. */
@@ -70,15 +73,19 @@ export async function sendRest(
   fingerprint: string,
   destination: Destination,
 ): Promise<void> {
-  const { request, state, item } = run;
+  const { request, state, item, portion } = run;
   const { sealer, compression } = run.shared ?? sharedOf(run);
-  const position = item === undefined ? {} : { item };
+  const place = {
+    ...(item === undefined ? {} : { item }),
+    ...(portion === undefined ? {} : { position: portion.position }),
+  };
   const groups = sealGroups({
     source,
     compression,
     sealer,
-    state: { ...state, source: { fingerprint, cursor, complete: false, ...position } },
+    state: { ...state, source: { fingerprint, cursor, complete: false, ...place } },
     fingerprint,
+    positionAt: portion?.positionAt,
     rule: request.rule,
     final: request.final,
     limitRows: request.limitRows ?? Number.POSITIVE_INFINITY,
@@ -88,6 +95,24 @@ export async function sendRest(
   await sendGroups(groups, destination);
   destination.tally.unformed(source.unformed);
   destination.tally.compressed(compression.report());
+}
+
+/** Nothing was new, and nothing will be: the last word of the stream alone. */
+export async function endStream(
+  run: Run,
+  { sealer }: NonNullable<Run['shared']>,
+  destination: Destination,
+): Promise<void> {
+  const { outbox } = run;
+  if (outbox.state === undefined) await outbox.begin(run.state);
+  const state = outbox.state ?? run.state;
+  const { watermark } = state;
+  const records = [await sealer.manifest({ watermark, final: true })];
+  const point = sealer.point();
+  await sendGroups(
+    [{ state: { ...state, group: state.group + 1, point, final: true }, records }],
+    destination,
+  );
 }
 
 /** A sealer of its own for every run: its first segment has a fresh secret. */

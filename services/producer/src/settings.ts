@@ -23,6 +23,10 @@ const OptionsSchema = z
     dataset: text,
     stream: z.exactOptional(text),
     source: text,
+    table: z.exactOptional(text),
+    query: z.exactOptional(text),
+    increment: z.exactOptional(text),
+    passwordFile: z.exactOptional(text),
     format: z.enum(['auto', ...SOURCE_FORMATS]),
     columns: z.exactOptional(text),
     joinKey: z.exactOptional(z.array(text)),
@@ -89,9 +93,13 @@ function createProgram(publish: (options: unknown) => void): Command {
     .option('--stream <name>', 'which stream of the dataset, where the contract names several')
     .option('--identity <file>', "identity file of the dataset's owner")
     .requiredOption(
-      '--source <path>',
-      'file, folder or pattern of CSV, Parquet, NDJSON or Arrow; - for standard input',
+      '--source <what>',
+      'file, folder, pattern, - (standard input) or postgres://user@host/database',
     )
+    .option('--table <name>', 'of a database: all rows of a table')
+    .option('--query <file>', 'of a database: what the SELECT in this file gives')
+    .option('--increment <column>', 'of a database: rows are new above its highest value so far')
+    .option('--password-file <file>', 'of a database; else PGPASSFILE or ~/.pgpass')
     .addOption(new Option('--format <format>').choices(['auto', ...SOURCE_FORMATS]).default('auto'))
     .option(
       '--columns <list>',

@@ -2,7 +2,9 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { Json } from '@strongroom/protocol/canonical-json';
+import type { Dataset } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import type { ColumnMapping } from './column-mapping.ts';
 
 /** Where the bytes of one source come from. */
 export type SourceInput = FileInput | ReplayableInput | StreamInput;
@@ -45,6 +47,49 @@ export interface CollectionItem {
   /** Another one says that the item may have changed; the same, that it has not. */
   readonly version: string;
   open(): Promise<SourceInput>;
+}
+
+/** A query, a topic: what it gives grows, and each run publishes what came since the last one. */
+export interface GrowingInput {
+  readonly type: 'growing';
+  /** By what it is known again, whatever it gives. */
+  readonly knownBy: Json;
+  /** Whether more is waited for, until the run is told to stop. */
+  readonly follow: boolean;
+  /**
+   * What is to be published next; undefined when there is nothing new.
+   * @param before where an earlier portion has left off; undefined at the beginning
+   */
+  next(before: Standing | undefined, wanted: WantedColumns): Promise<Portion | undefined>;
+  close(): Promise<void>;
+}
+
+/** Where a stream stands in a source that grows. */
+export interface Standing {
+  readonly position: Json;
+  /** Rows of the portion that are in the stream. */
+  readonly cursor: number;
+  /** All of the portion is. */
+  readonly complete: boolean;
+}
+
+export interface WantedColumns {
+  readonly dataset: Dataset;
+  readonly mapping: ColumnMapping | undefined;
+}
+
+/** A part of what grows that has an end, and can be read again. */
+export interface Portion {
+  readonly input: ReplayableInput;
+  readonly format: 'csv' | 'ndjson';
+  /** The first bytes, as in KnownSource. */
+  readonly start: Uint8Array;
+  /** Rows of it that are in the stream already, and are read again to be left out. */
+  readonly cursor: number;
+  /** What the state keeps while it is published, and after. */
+  readonly position: Json;
+  /** Where the position moves row by row: the one behind so many rows of the portion. */
+  readonly positionAt?: (rows: number) => Json;
 }
 
 /** What `--source` says for standard input. */

@@ -1,6 +1,6 @@
 import type { Dataset } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { type ColumnMapping, parseColumnMapping } from './column-mapping.ts';
+import { wantedColumns } from './column-mapping.ts';
 import { fingerprintSource } from './source-fingerprint.ts';
 import type { KnownSource } from './source-format.ts';
 import type { StreamState } from './stream-state.ts';
@@ -29,8 +29,7 @@ export async function planSource(
   state: StreamState,
   final: boolean,
 ): Promise<SourcePlan> {
-  const mapping: ColumnMapping | undefined =
-    columns === undefined ? undefined : parseColumnMapping(columns, dataset);
+  const { mapping } = wantedColumns(dataset, columns);
   const fingerprint = await fingerprintSource(source, dataset, mapping);
   const before = state.source;
   const same = before?.fingerprint === fingerprint;

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { canonicalBytes } from '@strongroom/protocol/canonical-json';
+import { canonicalBytes, type Json } from '@strongroom/protocol/canonical-json';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import {
   type ContractId,
@@ -14,6 +14,8 @@ import {
 } from '@strongroom/protocol/fields';
 import { newStreamId, streamStart } from '@strongroom/sealing/seal';
 import { z } from 'zod';
+
+const JsonSchema: z.ZodType<Json> = z.json();
 
 /**
  * What a producer has to know to go on: where its stream stands, and how far its source was read.
@@ -44,6 +46,8 @@ export const StreamStateSchema = z.strictObject({
       complete: z.boolean(),
       /** Which item of a collection it is. */
       item: z.exactOptional(z.strictObject({ name: z.string(), version: z.string() })),
+      /** Where it stands in a source that grows, in that source's own terms. */
+      position: z.exactOptional(JsonSchema),
     })
     .nullable(),
   /** How far the list of finished items goes that stands beside (finished-items.ts). */
