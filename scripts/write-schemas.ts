@@ -25,6 +25,7 @@ import {
 } from '@strongroom/protocol/evidence-answer';
 import { LeaseStatementSchema, LeaseStepSchema } from '@strongroom/protocol/lease';
 import { DebitSchema } from '@strongroom/protocol/ledger';
+import { PartialSchema } from '@strongroom/protocol/partial';
 import { PreparedStepSchema } from '@strongroom/protocol/prepared-step';
 import { QuarantineEntrySchema, QuarantineSealSchema } from '@strongroom/protocol/quarantine-entry';
 import { AggregateContentSchema, AggregateSealSchema } from '@strongroom/protocol/sealed-aggregate';
@@ -85,6 +86,10 @@ const DOCUMENTS = {
   ],
   'stop-notice': [StopNoticeSchema, 'Payload of the JWS that is the last word of a vault.'],
   checkpoint: [CheckpointSchema, 'Plaintext of the checkpoint; only the vault sees it.'],
+  partial: [
+    PartialSchema,
+    'The JSON at the head of what a slice tells; an Arrow IPC stream and zero bytes may follow.',
+  ],
   'prepared-step': [PreparedStepSchema, 'The JSON at the head of a prepared step; values follow.'],
 } as const;
 

@@ -9,6 +9,7 @@ import { besides, querySetOf } from './query-sets.ts';
 import type { Judgement } from './rule-judge.ts';
 import { rulesOf } from './rules.ts';
 import { planSharedRows } from './shared-rows.ts';
+import { planSlices } from './slice-plan.ts';
 import { checkQuery } from './sql-gate.ts';
 
 /** What a query can reveal about the rows of each owner, or why no vault would run it. */
@@ -79,6 +80,7 @@ export async function explainQuery(
     // A query with noise runs by its plan, never as its text says.
     if (query.privacy) await planPrivateQuery(engine, contract, query);
     await planSharedRows(engine, contract, query);
+    await planSlices(engine, contract, checked);
     return { ...told, refusals: [], owners: ownersTold(contract, query, checked) };
   } catch (error) {
     if (!(error instanceof StrongroomError) || error.code === 'ERR_VAULT_MEMORY') throw error;

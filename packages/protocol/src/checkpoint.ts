@@ -8,7 +8,8 @@ import {
   Sha256HexSchema,
   StreamIdSchema,
 } from './fields.ts';
-import { CONTINUAL_NUMBERS_MAX, RETRACTIONS_OPEN_MAX } from './limits.ts';
+import { CONTINUAL_NUMBERS_MAX, RETRACTIONS_OPEN_MAX, SLICES_MAX } from './limits.ts';
+import { SliceSchema, StandingSchema } from './partial.ts';
 import { UsePointSchema } from './use-entry.ts';
 
 /**
@@ -87,6 +88,28 @@ export const QueryTotalsSchema = z.strictObject({
 });
 export type QueryTotals = z.infer<typeof QueryTotalsSchema>;
 
+/** A point of a slice's chain of partials. */
+export const SlicePointSchema = z.strictObject({
+  /** The next sequence number to expect. */
+  sequence: CountSchema,
+  /** SHA-256 of the plaintext before it; of the contract id before the first. */
+  head: Sha256HexSchema,
+  /** Hint: the log's offset to seek to. */
+  offset: CountSchema,
+});
+export type SlicePoint = z.infer<typeof SlicePointSchema>;
+
+/** How far one slice was heard, by the vault that tells results. */
+export const SliceStateSchema = z.strictObject({
+  slice: SliceSchema,
+  counted: SlicePointSchema,
+  /** Where to read again from, for windows that other slices have not told yet. */
+  rebuild: SlicePointSchema,
+  /** As the slice has told it last. */
+  queries: z.array(StandingSchema),
+});
+export type SliceState = z.infer<typeof SliceStateSchema>;
+
 export const CheckpointSchema = z.strictObject({
   v: z.literal(1),
   contract: ContractIdSchema,
@@ -112,6 +135,10 @@ export const CheckpointSchema = z.strictObject({
   ),
   /** How far the owners' ledgers of uses go; absent where there are none. */
   uses: z.exactOptional(z.array(UsePointSchema)),
+  /** Of a slice's vault: whose it is, and where its chain of partials stands. */
+  teller: z.exactOptional(SlicePointSchema.omit({ offset: true }).extend({ slice: SliceSchema })),
+  /** In a contract with slices, of the vault that tells results. */
+  slices: z.exactOptional(z.array(SliceStateSchema).max(SLICES_MAX)),
 });
 export type Checkpoint = z.infer<typeof CheckpointSchema>;
 

@@ -18,6 +18,14 @@ const release = {
   stateShareKeyId: 'state-share',
 };
 
+/** Two streams of each dataset, in partitions 0 and 1. */
+// biome-ignore lint/suspicious/noExplicitAny: a draft, as those of the tables below
+function sliced(draft: any, slices: number) {
+  const streams = [0, 1].map((partition) => ({ id: `gate-${partition}`, partition }));
+  for (const each of draft.datasets) each.streams = streams;
+  return Object.assign(draft, { slices });
+}
+
 function example(): Record<string, unknown> {
   const columns = [
     { name: 'at', type: 'timestamp-us', nullable: false },
@@ -369,6 +377,28 @@ describe('contract', () => {
         for (const { columns } of c.datasets) Object.assign(columns[1], { since: 2 });
       },
       'datasets.flights-west.columns.place.since',
+    ],
+    ['one slice', (c) => Object.assign(c, { slices: 1 }), 'slices'],
+    ['slices without named streams', (c) => Object.assign(c, { slices: 2 }), 'slices'],
+    ['a slice without a stream', (c) => sliced(c, 3), 'slices'],
+    [
+      'slices with leases',
+      (c) => {
+        sliced(c, 2);
+        const statementKey = c.parties[0].keyRelease.releaseKey;
+        c.parties[0].keyRelease.lease = { url: 'https://vault.west.example', statementKey };
+      },
+      'slices',
+    ],
+    [
+      'slices with sessions',
+      (c) => {
+        sliced(c, 2);
+        for (const { columns } of c.datasets) Object.assign(columns[1], { nullable: false });
+        const more = { key: 'place', gapMs: 1, maximumMs: 1_000 };
+        c.queries[0].window = { kind: 'session', sizeMs: 1_000, ...more };
+      },
+      'slices',
     ],
     ['amendment without predecessor', (c) => Object.assign(c, { version: 2 }), 'previous'],
     ['upper case in an id', (c) => Object.assign(c.queries[0], { id: 'Daily' }), 'queries.0.id'],

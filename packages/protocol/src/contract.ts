@@ -38,6 +38,7 @@ import {
   QUERIES_MAX,
   RESULT_BYTES_MIN,
   RESULT_TICK_MS_MAX,
+  SLICES_MAX,
   SQL_CHARACTERS_MAX,
   STREAMS_MAX,
   STREAMS_PER_DATASET_MAX,
@@ -45,6 +46,7 @@ import {
 import { PrivacySchema, privacyProblemIn } from './privacy.ts';
 import { IssuerKeySchema, SigningKeySchema, WrappingKeySchema } from './public-key.ts';
 import { RESERVED_DATASET_IDS } from './record.ts';
+import { sliceProblemIn } from './slices.ts';
 import { WindowSchema, windowProblemIn } from './windows.ts';
 
 /**
@@ -249,6 +251,11 @@ export const ContractSchema = z.strictObject({
    * nobody sees how long they took; 0: at once. Default: RESULT_TICK_MS_DEFAULT.
    */
   tickMs: z.exactOptional(z.int().min(0).max(RESULT_TICK_MS_MAX)),
+  /**
+   * So many workers count, each the partitions of one slice, and one more tells the results
+   * (slices.ts). Absent: one worker does all.
+   */
+  slices: z.exactOptional(z.int().min(2).max(SLICES_MAX)),
   enclave: EnclaveSchema,
 });
 export type Contract = z.infer<typeof ContractSchema>;
@@ -325,6 +332,8 @@ function checkReferences(contract: Contract): void {
   const streams = contract.datasets.reduce((sum, dataset) => sum + streamsOf(dataset).length, 0);
   if (streams > STREAMS_MAX) throw malformed('datasets', `more than ${STREAMS_MAX} streams`);
   for (const query of contract.queries) checkQuery(contract, query);
+  const unsliced = sliceProblemIn(contract);
+  if (unsliced !== undefined) throw malformed('slices', unsliced);
   const contradiction = contradictionIn(contract.enclave) ?? guardProblemIn(contract.enclave);
   if (contradiction !== undefined) throw malformed('enclave', contradiction);
   if ((contract.version === 1) !== (contract.previous === undefined)) {

@@ -591,6 +591,28 @@ export const ERRORS = {
     'The log was tampered with, or an owner changed its share; ask the owners.',
   ),
 
+  // Slices
+  ERR_SLICE_UNKNOWN: halt(
+    'a worker is expected to be started for a slice that the contract has, or for none',
+    'Give --slice a number below the slices of the contract, or leave it out.',
+  ),
+  ERR_QUERY_NOT_SLICED: halt(
+    'in a contract with slices every query is expected to be a merge of what each slice counts',
+    'Change the query as the reason says, or leave slices out of the contract.',
+  ),
+  ERR_PARTIAL_INVALID: quarantine(
+    'a partial is expected to open with the key of its slice',
+    'Somebody else wrote it, or the log changed it; nothing of it is counted.',
+  ),
+  ERR_PARTIAL_REPLAYED: quarantine(
+    'every partial of a slice is expected once',
+    'Nothing: it had been counted already and was not counted again.',
+  ),
+  ERR_PARTIAL_FORKED: halt(
+    'the partials of a slice are expected to be one chain',
+    'The log was rolled back under a slice; ask who operates it.',
+  ),
+
   // Leases
   ERR_LEASE_HELD: retry(
     'no other worker is expected to hold the lease of this contract',

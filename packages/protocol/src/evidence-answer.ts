@@ -70,8 +70,11 @@ export const EvidenceStatementSchema = z.strictObject({
   epoch: CountSchema,
   /** SHA-256 of the value of the token record that this vault's results name. */
   token: Sha256HexSchema,
-  /** In the contract's order of datasets and of their streams. */
-  streams: z.array(StatementStreamSchema).min(1).max(STREAMS_MAX),
+  /**
+   * In the contract's order of datasets and of their streams; those of its slice, where the worker
+   * has one, and none where it merges what slices have counted.
+   */
+  streams: z.array(StatementStreamSchema).max(STREAMS_MAX),
   /** Records, and late rows, that this vault refused since it began, by error code. */
   refusals: z.record(z.string().regex(/^ERR_[A-Z_]+$/), CountSchema),
 });

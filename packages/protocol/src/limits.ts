@@ -104,6 +104,12 @@ export const STREAMS_PER_DATASET_MAX = 64;
 export const STREAMS_MAX = 256;
 /** Of one dataset's topic. */
 export const PARTITIONS_MAX = 64;
+/** Each has a partition of every dataset at least. */
+export const SLICES_MAX = 64;
+/** Partials of one slice that may wait for one that comes late. */
+export const PARTIALS_HELD_MAX = 256;
+/** What all slices have told of windows that one of them has not told yet. */
+export const PARTIALS_BYTES_MAX = 256 * 1024 * 1024;
 /** Batches of one stream that are taken back, with a window open: checkpoints name them. */
 export const RETRACTIONS_OPEN_MAX = 64;
 /** Batches of one stream that may wait for one that comes late: the log chooses their order. */
@@ -254,6 +260,7 @@ assert(
   2 * PROOF_BYTES_MAX + STATEMENT_BYTES_MAX + 3 * CERTIFICATE_CHAIN_CHARACTERS_MAX <
     EVIDENCE_ANSWER_BYTES_MAX,
 );
+assert(SLICES_MAX <= PARTITIONS_MAX);
 assert(ROWS_PER_BATCH_DEFAULT <= ROWS_PER_BATCH_MAX);
 assert(SEQUENCE_MAX < Number.MAX_SAFE_INTEGER);
 assert(Math.ceil(POLICY_BYTES_MAX / 3) * 4 + 4_096 <= HTTP_BODY_BYTES_MAX);

@@ -1,4 +1,5 @@
 import type { ContractId, DatasetId, PartyId } from './fields.ts';
+import { partialsName } from './slices.ts';
 
 /**
  * How objects travel as Kafka records: CloudEvents 1.0 in binary content mode (Kafka protocol
@@ -27,6 +28,7 @@ export const RECORD_TYPES = {
   evidence: 'strongroom.evidence.v1',
   evidenceRefusal: 'strongroom.evidence-refusal.v1',
   use: 'strongroom.use.v1',
+  partial: 'strongroom.partial.v1',
 } as const;
 export type RecordType = (typeof RECORD_TYPES)[keyof typeof RECORD_TYPES];
 
@@ -112,6 +114,18 @@ export function preparedRecordShape(
   };
 }
 
+/** What one slice says to the vault that tells results. */
+export function partialRecordShape(at: {
+  readonly contract: string;
+  readonly slice: number;
+  readonly epoch: number;
+  readonly sequence: number;
+}): RecordShape {
+  const source = `/contracts/${at.contract}/slices/${at.slice}`;
+  const id = `${at.epoch}.${at.sequence}`;
+  return cloudEvent(`${at.slice}`, RECORD_TYPES.partial, source, id, BINARY_CONTENT_TYPE);
+}
+
 /** An entry for one owner, on a topic of its own. */
 interface OwnersEntry {
   readonly contract: string;
@@ -187,9 +201,18 @@ export function aggregatesTopic(contract: ContractId, namespace = ''): string {
   return `${prefix(namespace)}${contract}.aggregates`;
 }
 
-/** Checkpoints and prepared steps; only the newest count, so the log may let go of older ones. */
-export function checkpointsTopic(contract: ContractId, namespace = ''): string {
-  return `${prefix(namespace)}${contract}.checkpoints`;
+/**
+ * Checkpoints and prepared steps; only the newest count, so the log may let go of older ones.
+ * @param slice whose, in a contract with slices; absent: of the worker that tells results
+ */
+export function checkpointsTopic(contract: ContractId, namespace = '', slice?: number): string {
+  const of = slice === undefined ? '' : `.${slice}`;
+  return `${prefix(namespace)}${contract}.checkpoints${of}`;
+}
+
+/** What one slice has counted, sealed for the worker that tells results. */
+export function partialsTopic(contract: ContractId, slice: number, namespace = ''): string {
+  return `${prefix(namespace)}${contract}.${partialsName(slice)}`;
 }
 
 /** Records that were refused on the topics of one owner's datasets, sealed to it. */
@@ -218,6 +241,7 @@ export const RESERVED_DATASET_IDS: readonly string[] = [
   'checkpoints',
   'challenges',
   'evidence',
+  'partials',
 ];
 
 function prefix(namespace: string): string {

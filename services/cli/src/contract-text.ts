@@ -31,6 +31,7 @@ export function contractText(
     ...section('What leaves the enclave, and to whom', [
       ...contract.queries.flatMap(queryLines),
       tickText(contract),
+      ...slicesText(contract),
     ]),
     ...section('Enclave', enclaveLines(contract)),
   ]
@@ -41,6 +42,13 @@ export function contractText(
 function tickText({ tickMs = RESULT_TICK_MS_DEFAULT }: Contract): string {
   if (tickMs === 0) return 'results leave at once: HOW LONG THEY TOOK IS SEEN';
   return `results leave at multiples of ${tickMs} ms after what completed them`;
+}
+
+function slicesText({ slices }: Contract): string[] {
+  if (slices === undefined) return [];
+  return [
+    `rows are counted by ${slices} workers, each its slice of the partitions; one more merges`,
+  ];
 }
 
 function section(title: string, lines: readonly string[]): string[] {

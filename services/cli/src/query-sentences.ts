@@ -37,6 +37,7 @@ export const QUERY_SENTENCES: readonly SentenceRule[] = [
   ['queries/*/disclosure/resultBytes', resultSize],
   ['queries/*/disclosure/differences', differences],
   ['tickMs', tick],
+  ['slices', (at) => changing(`rows are counted by another number of workers: ${fromTo(at)}`)],
   ['queries/*/privacy', noise],
   ['queries/*/privacy/**', noiseMember],
 ];

@@ -8,6 +8,7 @@ import type { VaultDoor } from './vault-process.ts';
 
 export interface KeyErrand {
   readonly contract: Contract;
+  readonly slice?: number | undefined;
   readonly vault: VaultDoor;
   readonly request: KeyRequestOptions;
   readonly logger: WorkerOptions['logger'];
@@ -20,12 +21,15 @@ export interface KeyErrand {
  *   without shares what `requestKey` and the vault throw
  */
 export async function collectKeys(errand: KeyErrand): Promise<OwnerReceipt[]> {
+  const { contract, slice } = errand;
+  // A vault that merges what slices have counted opens no batch.
+  const datasets = contract.slices !== undefined && slice === undefined ? [] : contract.datasets;
   const answers = await Promise.all(
-    wantedKeys(errand.contract).map((wanted) =>
+    wantedKeys(contract, datasets).map((wanted) =>
       wanted.shareOf ? bringShare(wanted, errand) : bringKey(wanted, errand),
     ),
   );
-  for (const dataset of errand.contract.datasets) demandShares(dataset, answers);
+  for (const dataset of datasets) demandShares(dataset, answers);
   return answers.flatMap((answer) => answer.receipts ?? []);
 }
 

@@ -42,7 +42,8 @@ export function evidenceTopics(at: Pick<Life, 'contractId'>, namespace: string):
 }
 
 /**
- * Answers challenges for as long as `work` lasts.
+ * Answers challenges for as long as `work` lasts; those on the log where results are told, since
+ * one challenge has one answer there: the worker of a slice is asked by HTTP.
  * @param from where the challenges began when this life did; earlier ones are somebody else's
  */
 export async function answeringChallenges<Result>(
@@ -53,7 +54,8 @@ export async function answeringChallenges<Result>(
 ): Promise<Result> {
   const stop = new AbortController();
   options.evidence.open(answererOf(life, options));
-  const serving = new LogDesk(life, options, stop.signal).serve(from);
+  const isAsked = life.slice === undefined;
+  const serving = isAsked && new LogDesk(life, options, stop.signal).serve(from);
   try {
     return await work();
   } finally {

@@ -5,6 +5,7 @@ import type { ContractId } from '@strongroom/protocol/fields';
 import {
   aggregatesTopic,
   checkpointsTopic,
+  partialsTopic,
   quarantineTopic,
   RECORD_TYPES,
   type RecordType,
@@ -29,6 +30,8 @@ export interface WorkerOptions {
   /** Versions after it, as far as this worker was shown any: the vault verifies them. */
   readonly amendments?: readonly unknown[];
   readonly namespace: string;
+  /** In a contract with slices: which this worker counts. Absent: it tells the results. */
+  readonly slice?: number;
   readonly platformFor: (contractId: ContractId) => Promise<Platform>;
   /** Attestation services that the contract names; all of them when there is none here. */
   readonly authorities: readonly string[];
@@ -54,6 +57,7 @@ export interface WorkerOptions {
 export interface Life {
   readonly contract: Contract;
   readonly contractId: ContractId;
+  readonly slice: number | undefined;
   readonly vault: VaultDoor;
   readonly log: RecordLog;
   readonly writer: TransactionalWriter;
@@ -104,27 +108,28 @@ async function asHolder<Result>({ leases }: Life, act: () => Promise<Result>): P
 }
 
 /** In transactions of its own: a worker that was fenced cannot prepare another step any more. */
-async function prepare({ writer, contractId }: Life, step: DoorRecord, namespace: string) {
-  const topic = checkpointsTopic(contractId, namespace);
+async function prepare({ writer, contractId, slice }: Life, step: DoorRecord, namespace: string) {
+  const topic = checkpointsTopic(contractId, namespace, slice);
   for (const piece of inPieces(step, contractId)) await writer.commit(topic, [piece]);
 }
 
 /**
  * One transaction over the topics where each record belongs: checkpoints to their own, entries of
  * ledgers of uses to their owners', with the proofs that they name, what was refused to their
- * quarantines, and the rest to the results.
+ * quarantines, what a slice has counted to its partials, and the rest to the results.
  */
 export async function write(
-  { writer, contract, contractId }: Life,
+  { writer, contract, contractId, slice }: Life,
   departing: readonly DoorRecord[],
   namespace: string,
 ): Promise<void> {
   const isOf = (record: DoorRecord, type: RecordType) => record.headers['ce_type'] === type;
+  const { use, checkpoint, quarantine, partial } = RECORD_TYPES;
   const isElsewhere = (record: DoorRecord) =>
-    [RECORD_TYPES.use, RECORD_TYPES.checkpoint, RECORD_TYPES.quarantine].some((type) =>
-      isOf(record, type),
-    );
-  const results = departing.filter((record) => !isElsewhere(record));
+    [use, checkpoint, quarantine, partial].some((type) => isOf(record, type));
+  // No result names the proof of a slice.
+  const results = departing.filter((record) => slice === undefined && !isElsewhere(record));
+  const partials = departing.filter((record) => isOf(record, partial));
   const checkpoints = departing.filter((record) => isOf(record, RECORD_TYPES.checkpoint));
   const proofs = departing.filter((record) => isOf(record, RECORD_TYPES.token));
   const uses = ownersWithUses(contract).map(({ id }) => {
@@ -137,7 +142,8 @@ export async function write(
   }));
   const parts = [
     { topic: aggregatesTopic(contractId, namespace), records: results },
-    { topic: checkpointsTopic(contractId, namespace), records: checkpoints },
+    { topic: partialsTopic(contractId, slice ?? 0, namespace), records: partials },
+    { topic: checkpointsTopic(contractId, namespace, slice), records: checkpoints },
     ...uses,
     ...quarantines,
   ];

@@ -30,20 +30,24 @@ export interface KeyRequestOptions {
 /**
  * Every key that the computation needs: one for each dataset, or its shares, and a state share of
  * each owner.
+ * @param opened datasets whose batches this worker opens
  */
-export function wantedKeys(contract: Contract): WantedKey[] {
-  const shares = contract.datasets.flatMap((dataset) =>
+export function wantedKeys(
+  contract: Contract,
+  opened: readonly Dataset[] = contract.datasets,
+): WantedKey[] {
+  const shares = opened.flatMap((dataset) =>
     (dataset.keyShares?.holders ?? []).map(({ party, keyId }) => ({
       owner: party,
       keyId,
       shareOf: dataset,
     })),
   );
-  return [...wholeKeys(contract), ...shares];
+  return [...wholeKeys(contract, opened), ...shares];
 }
 
-function wholeKeys(contract: Contract): WantedKey[] {
-  const whole = contract.datasets.filter(({ keyShares }) => keyShares === undefined);
+function wholeKeys(contract: Contract, opened: readonly Dataset[]): WantedKey[] {
+  const whole = opened.filter(({ keyShares }) => keyShares === undefined);
   return ownersOf(contract).flatMap((owner) => {
     const datasets = whole.filter((dataset) => dataset.owner === owner.id);
     const names = new Set(datasets.map((dataset) => dataset.keyId));

@@ -3,6 +3,7 @@ import {
   type HardwarePlatform,
 } from '@strongroom/attestation/platforms/open-platform';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import { SLICES_MAX } from '@strongroom/protocol/limits';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
 import { Command, CommanderError, Option } from 'commander';
 import { z } from 'zod';
@@ -20,6 +21,8 @@ export interface Settings {
   readonly amendment: readonly string[];
   readonly brokers: readonly string[];
   readonly namespace: string;
+  /** Of a contract with slices: which is counted here; absent where results are told. */
+  readonly slice?: number;
   /** Only these authorities of the contract; all of them when empty. */
   readonly attestation: readonly string[];
   /** Access tokens for key release: a file for every owner, or one for those without their own. */
@@ -54,6 +57,13 @@ const OptionsSchema = z.strictObject({
   amendment: z.array(text),
   brokers: z.string().regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'HOST:PORT, or several with commas'),
   namespace: z.string().regex(/^[a-z0-9-]{0,64}$/),
+  slice: z.exactOptional(
+    z.coerce
+      .number()
+      .int()
+      .min(0)
+      .max(SLICES_MAX - 1),
+  ),
   attestation: z.array(z.url({ protocol: /^https?$/ })),
   accessTokenFile: z.array(text),
   clientCertificateFile: z.array(text),
@@ -120,6 +130,10 @@ function createProgram(
     )
     .requiredOption('--brokers <list>', 'Kafka bootstrap servers; env KAFKA_BROKERS', brokers)
     .option('--namespace <name>', 'first part of every topic', '')
+    .option(
+      '--slice <number>',
+      'of a contract with slices: count this one; without, merge them and tell results',
+    )
     .option(
       '--attestation <url>',
       'ask only this attestation service of the contract; may be repeated',

@@ -68,6 +68,7 @@ export async function startWorker(
       ...(await readInputs(settings)),
       ...choice,
       namespace: settings.namespace,
+      ...(settings.slice === undefined ? {} : { slice: settings.slice }),
       memoryMb: settings.memoryMb,
       untilComplete: settings.untilComplete,
       stallMs: settings.stallMs,

@@ -8,7 +8,7 @@ import {
   SignedContractSchema,
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { type ContractId, ContractIdSchema, type DatasetId } from '@strongroom/protocol/fields';
+import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
 import { QUARANTINE_RETENTION_BYTES } from '@strongroom/protocol/limits';
 import {
   aggregatesTopic,
@@ -16,9 +16,11 @@ import {
   checkpointsTopic,
   DATASET_TOPIC_CONFIG,
   datasetTopic,
+  partialsTopic,
   quarantineTopic,
   usesTopic,
 } from '@strongroom/protocol/record';
+import { partialsName } from '@strongroom/protocol/slices';
 import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import type { RecordLog } from '@strongroom/record-log/log';
 import { readCheckpoints } from './checkpoints.ts';
@@ -45,19 +47,21 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
     const { contract, contractId } = await openContract(vault, options);
     leases = new LeaseErrands({ ...options, contract, contractId, vault });
     // A worker that takes over from another one is waited for: what can be is done meanwhile.
-    const topics = createTopics(log, contract, contractId, options.namespace);
+    const topics = createTopics(log, contract, contractId, options);
     topics.catch(() => undefined);
     const receipts = await prove(vault, contract, contractId, leases, options);
     await topics;
     const challengesFrom = await log.endOffset(challengesTopic(contractId, options.namespace));
     // Fences an older worker, so that what is read next is the last that it wrote.
-    const writer = await log.transaction(`strongroom-worker.${options.namespace}.${contractId}`);
-    const restored = await restore(vault, log, checkpointsTopic(contractId, options.namespace));
+    const { namespace, slice } = options;
+    const writer = await log.transaction(writerName(contractId, options));
+    const restored = await restore(vault, log, checkpointsTopic(contractId, namespace, slice));
     const { epoch } = restored.answer;
     options.logger.info('checkpoint-restored', { epoch });
     const life = {
       contract,
       contractId,
+      slice,
       vault,
       log,
       writer,
@@ -80,6 +84,11 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
     options.tally.memory(vault.peakBytes);
     await Promise.allSettled([leases?.end(), vault.close(), log.close()]);
   }
+}
+
+/** Whoever writes under it next fences who did before. */
+function writerName(contractId: ContractId, { namespace, slice }: WorkerOptions): string {
+  return `strongroom-worker.${namespace}.${contractId}${slice === undefined ? '' : `.${slice}`}`;
 }
 
 /** Side by side; where one fails the other is closed. */
@@ -121,11 +130,12 @@ async function giveNotice(life: Life, revoked: Revoked, { namespace, logger }: W
 
 async function openContract(
   vault: VaultDoor,
-  { signedContract, amendments, memoryMb, logger }: WorkerOptions,
+  { signedContract, amendments, memoryMb, slice, logger }: WorkerOptions,
 ): Promise<{ contract: Contract; contractId: ContractId }> {
   const { answer } = await vault.request('open', {
     contract: signedContract,
     ...(amendments === undefined ? {} : { amendments }),
+    ...(slice === undefined ? {} : { slice }),
     memoryMb,
   });
   const { payload } = SignedContractSchema.parse(signedContract);
@@ -155,30 +165,36 @@ async function prove(
   const network = options.ca === undefined ? {} : { ca: options.ca };
   await leases.acquire(target, holder);
   const request = { target, nonce, credentialFor: options.credentialFor, ...network };
-  return await collectKeys({ contract, vault, request, logger: options.logger });
+  const { slice, logger } = options;
+  return await collectKeys({ contract, slice, vault, request, logger });
 }
 
 async function createTopics(
   log: RecordLog,
   contract: Contract,
   contractId: ContractId,
-  namespace: string,
+  { namespace, slice }: WorkerOptions,
 ): Promise<void> {
   const kept = { config: { 'retention.ms': '-1' } };
   await log.createTopics([
+    ...partialsTopics(contract, contractId, namespace).map((topic) => ({ topic, ...kept })),
     ...contract.datasets.map((dataset) => ({
       topic: datasetTopic(contractId, dataset.id, namespace),
       partitions: partitionsOf(dataset),
       config: DATASET_TOPIC_CONFIG,
     })),
     { topic: aggregatesTopic(contractId, namespace), ...kept },
-    { topic: checkpointsTopic(contractId, namespace), config: CHECKPOINTS_CONFIG },
+    { topic: checkpointsTopic(contractId, namespace, slice), config: CHECKPOINTS_CONFIG },
     ...ownersWithUses(contract).flatMap(({ id }) => [
       { topic: usesTopic(contractId, id, namespace), ...kept },
       { topic: quarantineTopic(contractId, id, namespace), config: QUARANTINE_CONFIG },
     ]),
     ...evidenceTopics({ contractId }, namespace),
   ]);
+}
+
+function partialsTopics({ slices = 0 }: Contract, id: ContractId, namespace: string): string[] {
+  return Array.from({ length: slices }, (_none, slice) => partialsTopic(id, slice, namespace));
 }
 
 /** For people, who may be on holiday; and of a size that a flood cannot exceed. */
@@ -226,13 +242,20 @@ async function announce(
   logger.info('epoch-claimed', { epoch: life.epoch });
 }
 
+/** A topic is named as the vault names what lies on it: a dataset, or the partials of a slice. */
 function flowFrom(restored: Restored, life: Life, { namespace }: WorkerOptions): Flow {
-  const ids = new Map<string, DatasetId>(life.contract.datasets.map(({ id }) => [id, id]));
+  const { contract, contractId } = life;
+  const topics = new Map<string, string>([
+    ...contract.datasets.map(({ id }) => [id, datasetTopic(contractId, id, namespace)] as const),
+    ...partialsTopics(contract, contractId, namespace).map(
+      (topic, slice) => [partialsName(slice), topic] as const,
+    ),
+  ]);
   return {
     done: restored.done,
     from: restored.from.flatMap((at) => {
-      const id = ids.get(at.dataset);
-      return id ? [{ ...at, topic: datasetTopic(life.contractId, id, namespace) }] : [];
+      const topic = topics.get(at.dataset);
+      return topic ? [{ ...at, topic }] : [];
     }),
   };
 }

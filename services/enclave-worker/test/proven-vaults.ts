@@ -38,9 +38,9 @@ export class ProvenVaults {
   }
 
   /** A vault with the owners' keys and a proof, that has not begun yet. */
-  async open(): Promise<Vault> {
+  async open(options: Parameters<typeof Vault.open>[1] = {}): Promise<Vault> {
     const { contract, signed } = this.#computation;
-    const vault = await Vault.open(signed);
+    const vault = await Vault.open(signed, options);
     const { runtimeClaims, nonce } = vault.claims();
     const bytes = decodeBase64url(runtimeClaims) ?? new Uint8Array(0);
     const [transport, aggregates] = RuntimeClaimsSchema.parse(parseCanonical(bytes)).keys;

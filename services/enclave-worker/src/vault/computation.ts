@@ -1,36 +1,38 @@
 import { leavesLateRowsOut, querySetOf } from '@strongroom/analysis/query-sets';
-import type { Checkpoint, QueryTotals } from '@strongroom/protocol/checkpoint';
+import type { Checkpoint } from '@strongroom/protocol/checkpoint';
 import { type Contract, type Dataset, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
 import type { DatasetId, StreamId } from '@strongroom/protocol/fields';
-import { STEP_BYTES, STEP_WINDOWS_MAX } from '@strongroom/protocol/limits';
-import type { CountedInput, ExactInput } from '@strongroom/protocol/sealed-aggregate';
+import type { Standing } from '@strongroom/protocol/partial';
+import type { ExactInput, WithheldReason } from '@strongroom/protocol/sealed-aggregate';
+import { Closings, type Progress } from './closings.ts';
 import { type Disclosable, disclose, withhold } from './disclose.ts';
 import type { DoorRecord, QueryProgress } from './door.ts';
+import { type Emission, emit } from './emit.ts';
 import type { Aggregator } from './engine/aggregate.ts';
 import {
-  allWindowsClosed,
   frontierOf,
+  type InputProgress,
+  lastEndUntil,
   neededFrom,
   type TimeWindow,
   windowRuleOf,
-  windowsToClose,
 } from './engine/window.ts';
 import type { OpenedBatch } from './held-elements.ts';
-import type { TimeRange } from './kept-batches.ts';
+import { type TimeRange, union } from './kept-batches.ts';
 import { type Judgement, LateRows, type OpenQuery } from './late-rows.ts';
 import type { NoiseSeeds } from './noise-seeds.ts';
 import { PrivateQueries } from './private-queries.ts';
-import { type ResultProof, sealAggregate } from './seal-aggregate.ts';
+import type { Sealing, SliceResult, SliceTeller } from './slices/slice-teller.ts';
 import type { StreamSet } from './stream-set.ts';
 import type { Emitted } from './uses.ts';
 
-/** Which windows of which queries were emitted, and what is needed for those that are open. */
+/** What rows are counted for: which windows were emitted, and what those need that are open. */
 export class Computation {
   readonly #contract: Contract;
   readonly #aggregator: Aggregator;
   readonly #streams: ReadonlyMap<DatasetId, StreamSet>;
-  readonly #progress: Map<string, Progress>;
+  readonly #closings: Closings;
   readonly #late = new LateRows();
   readonly #private: PrivateQueries;
 
@@ -43,35 +45,29 @@ export class Computation {
     this.#aggregator = aggregator;
     this.#streams = streams;
     this.#private = new PrivateQueries(contract, aggregator);
-    this.#progress = new Map(
-      contract.queries.map((query) => [query.id, { closedUntil: null, done: false, emissions: 0 }]),
-    );
+    this.#closings = new Closings(contract, (query) => this.#progressOf(query));
   }
 
-  restore(queries: Checkpoint['queries']): void {
-    for (const { query, late, ...progress } of queries) {
-      this.#progress.set(query, { ...progress });
-      if (late) this.#late.restore(query, late);
-    }
+  restore({ queries }: Pick<Checkpoint, 'queries'>): void {
+    this.#closings.restore(queries);
+    for (const { query, late } of queries) if (late) this.#late.restore(query, late);
   }
 
-  state(): Checkpoint['queries'] {
-    return this.#contract.queries.map(({ id }) => {
+  state(): Pick<Checkpoint, 'queries'> {
+    const queries = this.#contract.queries.map(({ id }) => {
       const late = this.#late.state(id, (at) => this.#isReadAgain(at));
       return { query: id, ...this.#of(id), ...(late.length > 0 ? { late } : {}) };
     });
+    return { queries };
   }
 
   /** As far as anybody may know it. */
   report(): QueryProgress[] {
-    return this.#contract.queries.map(({ id }) => {
-      const { emissions, done, closedUntil } = this.#of(id);
-      return { query: id, emissions, done, closedUntil };
-    });
+    return this.#closings.report();
   }
 
   get done(): boolean {
-    return [...this.#progress.values()].every((progress) => progress.done);
+    return this.#closings.done;
   }
 
   /** Event time below which no open window of any query needs a row of this dataset. */
@@ -109,27 +105,45 @@ export class Computation {
 
   /** Seals the results of windows that are complete, as many as a step takes. */
   async close(
-    checkpoint: number,
-    proof: ResultProof,
+    emission: Emission,
     seeds: NoiseSeeds,
   ): Promise<{ records: DoorRecord[]; emitted: Emitted[]; more: boolean }> {
-    const records: DoorRecord[] = [];
-    const emitted: Emitted[] = [];
+    return await this.#closings.close({
+      prepare: (query, windows) => this.#aggregator.prepare(query, windows),
+      close: async (query, window, progress) => {
+        const result = await this.#disclose(query, window, progress, seeds);
+        const inputs = await this.#countInputs(query, window);
+        return await emit(result, { window, inputs, emission: progress.emissions }, emission);
+      },
+    });
+  }
+
+  /** Of a slice: what it has counted in windows that are complete in it, and how far it is. */
+  async closeSlice(
+    teller: SliceTeller,
+    sealing: Sealing,
+  ): Promise<{ records: DoorRecord[]; emitted: Emitted[]; more: boolean }> {
+    const closed = await this.#closings.close({
+      prepare: (query, windows) => this.#aggregator.prepare(query, windows),
+      close: async (query, window, progress) => {
+        const result = await this.#countSlice(query, window);
+        const inputs = await this.#countInputs(query, window);
+        const closedUntil = window?.end ?? null;
+        const standing = { ...this.#standing(query, inputs), closedUntil, ended: window === null };
+        const { record, told } = teller.tellWindow(query, window, { result, standing }, sealing);
+        const { groups, withheld } = told;
+        const counts = { groups, suppressedGroups: 0, ...(withheld ? { withheld } : {}) };
+        const emitted = { query, window, emission: progress.emissions, inputs, ...counts };
+        return { records: [record], emitted };
+      },
+    });
+    const standings: DoorRecord[] = [];
     for (const query of this.#contract.queries) {
-      const windows = this.#closable(query);
-      await this.#aggregator.prepare(query, windows);
-      for (const window of windows) {
-        const isFull = bytesOf(records) >= STEP_BYTES || emitted.length >= STEP_WINDOWS_MAX;
-        if (isFull) return { records, emitted, more: true };
-        const result = await this.#emit(query, window, checkpoint, proof, seeds);
-        records.push(...result.records);
-        emitted.push(result.emitted);
-        // Should an owner's budget be used up, no debit of another window has been made in vain.
-        if (query.privacy) return { records, emitted, more: true };
-      }
-      this.#checkDone(query);
+      this.#passEmpty(query);
+      const standing = this.#standing(query, await this.#countInputs(query, NO_WINDOW));
+      standings.push(...teller.tellStanding(standing, sealing));
     }
-    return { records, emitted, more: this.#contract.queries.some((query) => this.#hasMore(query)) };
+    return { ...closed, records: [...closed.records, ...standings] };
   }
 
   /** Lets go of rows that no open window needs. */
@@ -142,89 +156,89 @@ export class Computation {
     }
   }
 
-  #closable(query: Query): (TimeWindow | null)[] {
-    const progress = this.#of(query.id);
-    if (progress.done) return [];
-    const inputs = this.#inputsOf(query).map((streams) => streams.progress());
+  /** A row that comes for an empty window that was told to be closed is as late as any other. */
+  #passEmpty(query: Query): void {
     const rule = windowRuleOf(query);
-    if (!rule) return frontierOf(inputs, 0) === Number.POSITIVE_INFINITY ? [null] : [];
-    return windowsToClose(inputs, rule, progress.closedUntil, WINDOWS_AT_ONCE);
-  }
-
-  #hasMore(query: Query): boolean {
-    return this.#closable(query).length > 0;
-  }
-
-  async #emit(
-    query: Query,
-    window: TimeWindow | null,
-    checkpoint: number,
-    proof: ResultProof,
-    seeds: NoiseSeeds,
-  ): Promise<{ records: DoorRecord[]; emitted: Emitted }> {
+    const frontier = frontierOf(this.#progressOf(query), rule?.latenessMs ?? 0);
+    if (!rule || !Number.isFinite(frontier) || this.#closings.hasMore(query)) return;
     const progress = this.#of(query.id);
-    const result = await this.#disclose(query, window, seeds);
-    const inputs = await this.#countInputs(query, window);
-    const place = { window, emission: progress.emissions };
-    const shown = query.privacy ? inputs.map(withoutRows) : inputs;
-    const at = { ...place, inputs: shown, checkpoint };
-    const { records, told } = await sealAggregate(result, at, proof);
-    progress.emissions += 1;
-    if (window === null) progress.done = true;
-    else progress.closedUntil = window.end;
-    const { rows: groups, suppressedGroups, withheld } = told;
-    const counts = { groups, suppressedGroups, ...(withheld ? { withheld } : {}) };
-    return { records, emitted: { query, ...place, inputs, ...counts } };
+    const passed = lastEndUntil(frontier, rule);
+    progress.closedUntil = Math.max(progress.closedUntil ?? passed, passed);
   }
 
-  /** What a row can make fail withholds a result and stops nothing: a stop, everybody sees. */
+  #standing(query: Query, inputs: readonly ExactInput[]): Standing {
+    const { closedUntil, done } = this.#of(query.id);
+    const eventTime = this.#progressOf(query)
+      .map((each) => each.eventTime)
+      .reduce(union, null);
+    return { query: query.id, closedUntil, ended: done, eventTime, inputs: [...inputs] };
+  }
+
   async #disclose(
     query: Query,
     window: TimeWindow | null,
+    progress: Progress,
     seeds: NoiseSeeds,
   ): Promise<Disclosable> {
     try {
-      return await this.#compute(query, window, seeds);
+      return await this.#compute(query, window, progress, seeds);
     } catch (error) {
-      // Totals without one of their windows would be wrong in silence.
-      if (query.privacy?.continual) throw error;
-      const code = codeOf(error);
-      if (code === 'ERR_LIMIT_EXCEEDED') return withhold(query, 'too-large');
-      if (code !== 'ERR_QUERY_FAILED' || !(await this.#aggregator.answers())) throw error;
-      return withhold(query, 'failed');
+      return withhold(query, await this.#reasonFor(query, error));
     }
   }
 
-  async #compute(query: Query, window: TimeWindow | null, seeds: NoiseSeeds): Promise<Disclosable> {
+  async #countSlice(query: Query, window: TimeWindow | null): Promise<SliceResult> {
+    try {
+      return await this.#aggregator.partial(query, window);
+    } catch (error) {
+      return { withheld: await this.#reasonFor(query, error) };
+    }
+  }
+
+  /** What a row can make fail withholds a result and stops nothing: a stop, everybody sees. */
+  async #reasonFor(query: Query, error: unknown): Promise<WithheldReason> {
+    // Totals without one of their windows would be wrong in silence.
+    if (query.privacy?.continual) throw error;
+    const code = codeOf(error);
+    if (code === 'ERR_LIMIT_EXCEEDED') return 'too-large';
+    if (code !== 'ERR_QUERY_FAILED' || !(await this.#aggregator.answers())) throw error;
+    return 'failed';
+  }
+
+  async #compute(
+    query: Query,
+    window: TimeWindow | null,
+    progress: Progress,
+    seeds: NoiseSeeds,
+  ): Promise<Disclosable> {
     if (!query.privacy) {
       const orderKey = seeds.orderKey(query, window);
       return disclose(await this.#aggregator.aggregate(query, window, orderKey));
     }
-    const progress = this.#of(query.id);
     const { result, totals } = await this.#private.result(query, window, seeds, progress.totals);
     if (totals) progress.totals = totals;
     return result;
   }
 
-  async #countInputs(query: Query, window: TimeWindow | null): Promise<ExactInput[]> {
+  /** @param window NO_WINDOW for how far the inputs were counted, and no rows */
+  async #countInputs(
+    query: Query,
+    window: TimeWindow | null | typeof NO_WINDOW,
+  ): Promise<ExactInput[]> {
     const inputs: ExactInput[] = [];
     for (const streams of this.#inputsOf(query)) {
       const { id } = streams.dataset;
-      const counted = streams.counted(await this.#aggregator.rows.countByStream(query, id, window));
+      const rows =
+        window === NO_WINDOW
+          ? new Map<number, number>()
+          : await this.#aggregator.rows.countByStream(query, id, window);
+      const counted = streams.counted(rows);
       for (const input of counted) {
         const lateRows = this.#late.count(query.id, id, input.stream);
         inputs.push({ ...input, lateRows });
       }
     }
     return inputs;
-  }
-
-  #checkDone(query: Query): void {
-    const progress = this.#of(query.id);
-    const rule = windowRuleOf(query);
-    if (!rule || progress.done) return;
-    const inputs = this.#inputsOf(query).map((streams) => streams.progress());
-    progress.done = allWindowsClosed(inputs, rule, progress.closedUntil);
   }
 
   #neededBy(dataset: DatasetId): number[] {
@@ -256,31 +270,14 @@ export class Computation {
       .flatMap((dataset) => this.#streams.get(dataset.id) ?? []);
   }
 
+  #progressOf(query: Query): InputProgress[] {
+    return this.#inputsOf(query).map((streams) => streams.progress());
+  }
+
   #of(query: string): Progress {
-    const progress = this.#progress.get(query) ?? { closedUntil: null, done: false, emissions: 0 };
-    this.#progress.set(query, progress);
-    return progress;
+    return this.#closings.of(query);
   }
 }
 
-/** What noise hides in the result is not written beside it. */
-function withoutRows(input: ExactInput): CountedInput {
-  return { ...input, rows: null, lateRows: null };
-}
-
-interface Progress {
-  closedUntil: number | null;
-  done: boolean;
-  emissions: number;
-  totals?: QueryTotals;
-}
-
 const EARLIEST = Number.NEGATIVE_INFINITY;
-const WINDOWS_AT_ONCE = 64;
-
-function bytesOf(records: readonly DoorRecord[]): number {
-  return records.reduce((sum, { value, headers }) => {
-    const headerBytes = Object.values(headers).reduce((total, text) => total + text.length, 0);
-    return sum + value.length + headerBytes;
-  }, 0);
-}
+const NO_WINDOW = 'no window';

@@ -135,6 +135,7 @@ const RequestSchema = z.discriminatedUnion('verb', [
     contract: z.unknown(),
     amendments: z.exactOptional(z.array(z.unknown()).max(AMENDMENTS_SHOWN_MAX)),
     memoryMb: z.int().min(64),
+    slice: z.exactOptional(z.int().min(0)),
   }),
   verbSchema('claims', { challenges: z.exactOptional(z.record(z.string(), z.string())) }),
   verbSchema('lease', StatementOfShape),

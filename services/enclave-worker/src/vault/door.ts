@@ -26,7 +26,12 @@ export interface DoorEntry extends DoorRecord {
 export interface DoorVerbs {
   /** Verifies the contract, checks its SQL, starts the engine, makes the keys. */
   open: {
-    request: { contract: unknown; amendments?: readonly unknown[]; memoryMb: number };
+    request: {
+      contract: unknown;
+      amendments?: readonly unknown[];
+      memoryMb: number;
+      slice?: number;
+    };
     answer: { contractId: string };
   };
   /** Canonical bytes of the runtime claims, base64url; their nonce; the key that names a holder. */

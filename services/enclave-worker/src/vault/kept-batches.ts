@@ -79,7 +79,8 @@ export class KeptBatches {
   }
 }
 
-function union(one: TimeRange | null, other: TimeRange | null): TimeRange | null {
+/** The least range that holds both. */
+export function union(one: TimeRange | null, other: TimeRange | null): TimeRange | null {
   if (!one || !other) return one ?? other;
   return { min: Math.min(one.min, other.min), max: Math.max(one.max, other.max) };
 }

@@ -11,6 +11,7 @@ import { type Contract, ownersOf, type Party, partyOf } from '@strongroom/protoc
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { type RuntimeClaims, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
+import { partialKeyInfo } from '@strongroom/protocol/partial';
 import { createUnwrapper, type SecretReader } from '@strongroom/sealing/open';
 import { createSigner, type Signer } from '@strongroom/sealing/sign';
 import { unwrapReleased } from '@strongroom/sealing/wrap';
@@ -30,6 +31,7 @@ const STATE_SHARE_BYTES = 32;
 export class VaultKeys {
   readonly signer: Signer;
   readonly #contract: Contract;
+  readonly #slice: number | undefined;
   readonly #transportKey: KeyObject;
   #claims: RuntimeClaims;
   readonly #unwrappers = new Map<DatasetId, SecretReader>();
@@ -41,18 +43,22 @@ export class VaultKeys {
     claims: RuntimeClaims,
     transportKey: KeyObject,
     signer: Signer,
+    slice: number | undefined,
   ) {
     this.#contract = contract;
+    this.#slice = slice;
     this.#shareDesk = new ShareDesk(contract);
     this.#claims = claims;
     this.#transportKey = transportKey;
     this.signer = signer;
   }
 
+  /** @param slice of which checkpoints are sealed for no other vault */
   static async create(
     contract: Contract,
     contractId: ContractId,
     transport: TransportKey,
+    slice?: number,
   ): Promise<VaultKeys> {
     const aggregates = await promisify(generateKeyPair)('ed25519');
     const claims = RuntimeClaimsSchema.parse({
@@ -73,7 +79,7 @@ export class VaultKeys {
       purpose: 'strongroom/worker/v1',
     });
     const signer = createSigner(aggregates.privateKey);
-    return new VaultKeys(contract, claims, transport.privateKey, signer);
+    return new VaultKeys(contract, claims, transport.privateKey, signer, slice);
   }
 
   get claims(): RuntimeClaims {
@@ -155,7 +161,17 @@ export class VaultKeys {
    * @throws ERR_KEY_NOT_RELEASED naming the owner whose share is missing
    */
   stateKey(): KeyObject {
-    return createSecretKey(this.#derived('strongroom/state/v1'));
+    const { contract } = this.claims;
+    const slice = this.#slice === undefined ? '' : ` ${this.#slice}`;
+    return createSecretKey(this.#derived(`strongroom/state/v1 ${contract}${slice}`));
+  }
+
+  /**
+   * The key of the partials of a slice.
+   * @throws ERR_KEY_NOT_RELEASED naming the owner whose share is missing
+   */
+  sliceKey(slice: number): KeyObject {
+    return createSecretKey(this.#derived(partialKeyInfo(this.claims.contract, slice)));
   }
 
   /**
@@ -163,16 +179,15 @@ export class VaultKeys {
    * @throws ERR_KEY_NOT_RELEASED naming the owner whose share is missing
    */
   noiseSecret(): Uint8Array {
-    return this.#derived('strongroom/noise/v1');
+    return this.#derived(`strongroom/noise/v1 ${this.claims.contract}`);
   }
 
-  #derived(use: string): Uint8Array {
+  #derived(info: string): Uint8Array {
     const shares = ownersOf(this.#contract).map((owner) => {
       const share = this.#stateShares.get(owner.id);
       if (!share) throw new StrongroomError('ERR_KEY_NOT_RELEASED', { party: owner.id });
       return share;
     });
-    const info = `${use} ${this.claims.contract}`;
     const derived = hkdfSync('sha256', Buffer.concat(shares), new Uint8Array(0), info, 32);
     return new Uint8Array(derived);
   }

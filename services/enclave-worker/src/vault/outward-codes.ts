@@ -12,6 +12,7 @@ const OUTWARD: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_CHECKPOINT_INVALID',
   'ERR_DATASET_UNKNOWN',
   'ERR_MANIFEST_MISMATCH',
+  'ERR_PARTIAL_FORKED',
   'ERR_STREAM_FORKED',
   'ERR_STREAM_TRUNCATED',
   // What owners and authorities have said.

@@ -186,7 +186,7 @@ describe('a statement', () => {
     ['another type', { typ: 'strongroom-aggregate+jws', kid: 'aggregates' }, {}],
     ['another key id', { typ: 'strongroom-statement+jws', kid: 'transport' }, {}],
     ['a member more', undefined, { more: 1 }],
-    ['no dataset', undefined, { streams: [] }],
+    ['a stream of no dataset', undefined, { streams: [{ stream: null }] }],
     ['a negative count', undefined, { epoch: -1 }],
     ['a code that is none', undefined, { refusals: { 'a row': 1 } }],
   ])('with %s is refused though its key signed it', async (_name, header, change) => {

@@ -4,6 +4,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, DatasetId, StreamId } from '@strongroom/protocol/fields';
 import { CIPHERTEXT_BYTES_MAX, HELD_BYTES_MAX } from '@strongroom/protocol/limits';
 import type { ExactInput } from '@strongroom/protocol/sealed-aggregate';
+import { streamsOfSlice } from '@strongroom/protocol/slices';
 import type { InputProgress } from './engine/window.ts';
 import { DatasetStream } from './stream.ts';
 
@@ -20,9 +21,15 @@ export class StreamSet {
   readonly #readAgain = new Map<number, number>();
   #batches = 0;
 
-  constructor(contractId: ContractId, dataset: Dataset, heldBytesMax: number) {
+  constructor(
+    contractId: ContractId,
+    dataset: Dataset,
+    /** In the contract's order. */
+    places: ReturnType<typeof streamsOf>,
+    heldBytesMax: number,
+  ) {
     this.dataset = dataset;
-    this.streams = streamsOf(dataset).map(
+    this.streams = places.map(
       (place, index) => new DatasetStream(contractId, dataset, { ...place, index, heldBytesMax }),
     );
   }
@@ -115,15 +122,23 @@ export class StreamSet {
   }
 }
 
-/** The sets of all datasets of a contract; what they may hold back is shared out evenly. */
+/**
+ * The sets of all datasets of a contract; what they may hold back is shared out evenly.
+ * @param slice of which alone; absent: all streams
+ */
 export function streamSetsOf(
   contract: Contract,
   contractId: ContractId,
+  slice?: number,
 ): ReadonlyMap<DatasetId, StreamSet> {
-  const count = contract.datasets.reduce((sum, each) => sum + streamsOf(each).length, 0);
+  const placesOf = (dataset: Dataset) => streamsOfSlice(streamsOf(dataset), contract, slice);
+  const count = contract.datasets.reduce((sum, each) => sum + placesOf(each).length, 0);
   const share = Math.max(CIPHERTEXT_BYTES_MAX, Math.floor(HELD_BYTES_MAX / count));
   return new Map(
-    contract.datasets.map((dataset) => [dataset.id, new StreamSet(contractId, dataset, share)]),
+    contract.datasets.map((dataset) => [
+      dataset.id,
+      new StreamSet(contractId, dataset, placesOf(dataset), share),
+    ]),
   );
 }
 

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import type { ContractId, DatasetId, PartyId } from '@strongroom/protocol/fields';
+import type { SlicePartial } from '@strongroom/protocol/partial';
 import type { WrappingKey } from '@strongroom/protocol/public-key';
 import type { ExactInput, WithheldReason } from '@strongroom/protocol/sealed-aggregate';
 import type { StopNotice } from '@strongroom/protocol/stop-notice';
@@ -78,6 +79,23 @@ export class Uses {
       const ledger = this.#ledgers.get(point.owner);
       if (ledger) ledger.point = point;
     }
+  }
+
+  /** Of a slice: what owners are to be told, by the vault that keeps their ledgers. */
+  take(): NonNullable<SlicePartial['facts']> {
+    const ledgers = [...this.#ledgers.values()];
+    const taken = ledgers.map(({ point: { owner }, facts }) => ({
+      owner,
+      facts: [...facts, ...this.#newsOf(owner)],
+    }));
+    this.#news.clear();
+    for (const ledger of ledgers) ledger.facts = [];
+    return taken.filter(({ facts }) => facts.length > 0);
+  }
+
+  /** What a slice has to tell the owners. */
+  heard(told: SlicePartial['facts'] = []): void {
+    for (const { owner, facts } of told) this.#ledgers.get(owner)?.facts.push(...facts);
   }
 
   /** What a checkpoint keeps; nothing where no owner has a ledger. */

@@ -7,6 +7,7 @@ import { type Contract, datasetOf, partyOf } from '@strongroom/protocol/contract
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
 import { plainRecordShape, RECORD_TYPES, type RecordType } from '@strongroom/protocol/record';
+import { streamsOfSlice } from '@strongroom/protocol/slices';
 import { demandUnamended } from '@strongroom/sealing/amendment';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { Computation } from './computation.ts';
@@ -19,6 +20,7 @@ import type {
   Restored,
   SealedStep,
   StatementAnswer,
+  StreamProgress,
 } from './door.ts';
 import { Aggregator } from './engine/aggregate.ts';
 import { takeEntries } from './intake.ts';
@@ -27,6 +29,9 @@ import { type Departure, Leases, type StatementOf } from './leases.ts';
 import { NoiseSeeds } from './noise-seeds.ts';
 import { Quarantine } from './quarantine.ts';
 import { proofHash, type ResultProof } from './seal-aggregate.ts';
+import { FinalComputation } from './slices/final-computation.ts';
+import { type Sealing, SliceTeller } from './slices/slice-teller.ts';
+import { takePartials } from './slices/take-partials.ts';
 import { answerChallenge, Refusals } from './statement.ts';
 import { Steps } from './steps.ts';
 import { countedIn, signStopNotice } from './stop-notice.ts';
@@ -38,6 +43,7 @@ interface OpenOptions {
   readonly amendments?: readonly unknown[];
   readonly memoryMb?: number;
   readonly transportKey?: Promise<TransportKey>;
+  readonly slice?: number;
 }
 
 /**
@@ -51,7 +57,11 @@ export class Vault {
   readonly #keys: VaultKeys;
   readonly #aggregator: Aggregator;
   readonly #streams: ReadonlyMap<DatasetId, StreamSet>;
+  readonly #slice: number | undefined;
+  /** Of rows; not in a vault that merges what slices have counted. */
   readonly #computation: Computation;
+  readonly #teller: SliceTeller | undefined;
+  readonly #final: FinalComputation | undefined;
   readonly #refusals = new Refusals();
   readonly #leases: Leases;
   readonly #uses: Uses;
@@ -66,12 +76,17 @@ export class Vault {
     contractId: ContractId,
     keys: VaultKeys,
     aggregator: Aggregator,
+    slice: number | undefined,
   ) {
     this.#contract = contract;
     this.#contractId = contractId;
     this.#keys = keys;
     this.#aggregator = aggregator;
-    this.#streams = streamSetsOf(contract, contractId);
+    this.#slice = slice;
+    const isFinal = contract.slices !== undefined && slice === undefined;
+    this.#streams = isFinal ? new Map() : streamSetsOf(contract, contractId, slice);
+    this.#teller = slice === undefined ? undefined : new SliceTeller(slice, contractId);
+    this.#final = isFinal ? new FinalComputation(contract, contractId, aggregator) : undefined;
     this.#computation = new Computation(contract, aggregator, this.#streams);
     this.#leases = new Leases(contract, contractId, keys.signer);
     this.#uses = new Uses(contract, contractId);
@@ -82,21 +97,24 @@ export class Vault {
   /**
    * A vault that is shown an amendment does not open the version before.
    * @param options.transportKey one that was begun before, and that no other vault has
-   * @throws ERR_CONTRACT_*, ERR_AMENDMENT_REFUSED, ERR_JSON_*, ERR_QUERY_REFUSED, ERR_ENGINE_OPEN
+   * @param options.slice which alone is counted; absent: results are told
+   * @throws ERR_SLICE_UNKNOWN, ERR_QUERY_NOT_SLICED, ERR_CONTRACT_*, ERR_AMENDMENT_REFUSED,
+   *   ERR_JSON_*, ERR_QUERY_REFUSED, ERR_ENGINE_OPEN
    */
   static async open(
     signed: unknown,
-    { amendments = [], transportKey, ...options }: OpenOptions = {},
+    { amendments = [], transportKey, slice, ...options }: OpenOptions = {},
   ): Promise<Vault> {
     await demandUnamended(signed, amendments);
     const { contract, contractId } = await verifyContract(signed);
+    demandSlice(contract, slice);
     const opening = [
       Aggregator.open(contract, options),
       transportKey ?? createTransportKey(),
     ] as const;
     const [aggregator, transport] = await Promise.all(opening);
-    const keys = await VaultKeys.create(contract, contractId, transport);
-    return new Vault(contract, contractId, keys, aggregator);
+    const keys = await VaultKeys.create(contract, contractId, transport, slice);
+    return new Vault(contract, contractId, keys, aggregator, slice);
   }
 
   get contractId(): ContractId {
@@ -146,22 +164,33 @@ export class Vault {
     jwes: readonly string[],
     prepared: readonly SealedStep[] = [],
   ): Promise<Restored & { readonly departure: Departure }> {
-    for (const { id } of this.#contract.datasets) this.#keys.unwrapperOf(id);
+    for (const dataset of this.#streams.keys()) this.#keys.unwrapperOf(dataset);
     const start = await this.#steps.resume(jwes, prepared, this.#keys.stateKey());
     if (start) this.#restoreFrom(start.checkpoint, start.before);
     this.#epoch = Math.max(this.#epoch, this.#leases.epoch);
-    const from = [...this.#streams].flatMap(([dataset, streams]) =>
-      streams.readFrom.map((at) => ({ dataset, ...at })),
-    );
     const departure = start?.departure ?? { records: [] };
-    return { epoch: this.#epoch, from, done: this.#computation.done, departure };
+    const { done } = this.#windows;
+    return { epoch: this.#epoch, from: this.#readFrom(), done, departure };
+  }
+
+  #readFrom(): Restored['from'] {
+    if (this.#final) return this.#final.inputs.readFrom;
+    return [...this.#streams].flatMap(([dataset, { readFrom }]) =>
+      streamsOfSlice(readFrom, this.#contract, this.#slice).map((at) => ({ dataset, ...at })),
+    );
+  }
+
+  /** What closes windows here. */
+  get #windows(): Computation | FinalComputation {
+    return this.#final ?? this.#computation;
   }
 
   #restoreFrom(checkpoint: Checkpoint, before?: Checkpoint): void {
     this.#epoch = checkpoint.epoch + 1;
-    this.#computation.restore(checkpoint.queries);
+    this.#windows.restore(checkpoint);
+    this.#teller?.restore(checkpoint);
     this.#uses.restore(checkpoint.uses, before?.uses);
-    this.#committedDone = this.#computation.done;
+    this.#committedDone = this.#windows.done;
     for (const state of checkpoint.streams) {
       const stream = this.#streams.get(state.dataset);
       if (!stream) throw new StrongroomError('ERR_CHECKPOINT_INVALID', { dataset: state.dataset });
@@ -183,6 +212,7 @@ export class Vault {
    * @throws what halts the computation: ERR_STREAM_FORKED, ERR_MANIFEST_MISMATCH, ERR_VAULT_MEMORY
    */
   async accept(datasetId: string, entries: readonly DoorEntry[], at = 0): Promise<EntryOutcome[]> {
+    if (this.#final) return await this.#hear(this.#final, datasetId, entries);
     const dataset = datasetOf(this.#contract, datasetId);
     const streams = this.#streams.get(dataset.id);
     if (!streams) throw new StrongroomError('ERR_DATASET_UNKNOWN', { dataset: datasetId });
@@ -205,6 +235,21 @@ export class Vault {
     return [...outcomes];
   }
 
+  /** Takes what a slice has told, in the log's order. */
+  async #hear(
+    { inputs }: FinalComputation,
+    name: string,
+    entries: readonly DoorEntry[],
+  ): Promise<EntryOutcome[]> {
+    const chain = inputs.named(name);
+    const sliceKey = this.#keys.sliceKey(chain.slice);
+    const { outcomes, heard } = await takePartials(entries, chain, sliceKey, this.#contractId);
+    this.#refusals.count(outcomes);
+    for (const { facts } of heard) this.#uses.heard(facts);
+    inputs.demandRoom();
+    return outcomes;
+  }
+
   /** Entries for owners about records that were refused; each may leave at once. */
   takeQuarantined(): DoorRecord[] {
     return this.#quarantine.take();
@@ -216,22 +261,36 @@ export class Vault {
    * @throws ERR_QUERY_FAILED, ERR_VAULT_MEMORY, ERR_LIMIT_EXCEEDED
    */
   async closeWindows(): Promise<{ closing: Closing; departure: Departure }> {
-    const { records, emitted, more } = await this.#computation.close(
-      this.#steps.sequence,
-      this.#proof(),
-      new NoiseSeeds(this.#keys.noiseSecret(), this.#contractId),
-    );
+    const { records, emitted, more } = await this.#closeAll();
     await this.#computation.forget();
-    const streams = streamsIn(this.#streams).map((stream) => stream.report());
-    const { done } = this.#computation;
+    const streams = this.#report();
+    const { done } = this.#windows;
     const windows = emitted.length;
-    this.#uses.emitted(emitted);
-    const queries = this.#computation.report();
-    const closing = { windows, aggregates: records.length, more, done, streams, queries };
-    const isNews = windows > 0 || done !== this.#committedDone;
+    if (!this.#teller) this.#uses.emitted(emitted);
+    const queries = this.#windows.report();
+    const aggregates = this.#teller ? 0 : records.length;
+    const closing = { windows, aggregates, more, done, streams, queries };
+    const isNews = records.length > 0 || done !== this.#committedDone;
     this.#committedDone = done;
     if (!isNews) return { closing, departure: { records: [] } };
     return { closing, departure: await this.#departWithCheckpoint(records) };
+  }
+
+  #report(): StreamProgress[] {
+    if (this.#final) return this.#final.inputs.report();
+    return streamsIn(this.#streams).map((stream) => stream.report());
+  }
+
+  async #closeAll() {
+    if (this.#teller) return await this.#computation.closeSlice(this.#teller, this.#sealing());
+    const emission = { proof: this.#proof(), checkpoint: this.#steps.sequence };
+    if (this.#final) return await this.#final.close(emission);
+    const seeds = new NoiseSeeds(this.#keys.noiseSecret(), this.#contractId);
+    return await this.#computation.close(emission, seeds);
+  }
+
+  #sealing(): Sealing {
+    return { epoch: this.#epoch, sliceKey: this.#keys.sliceKey(this.#slice ?? 0) };
   }
 
   /** A record with the present state, sealed. */
@@ -241,13 +300,15 @@ export class Vault {
 
   /** Records and the checkpoint that covers them belong into one transaction. */
   async #departWithCheckpoint(results: readonly DoorRecord[]): Promise<Departure> {
-    const uses = await this.#uses.seal(() => this.#proof(), this.#steps.sequence);
+    const uses = this.#teller
+      ? this.#teller.tellFacts(this.#uses.take(), this.#sealing())
+      : await this.#uses.seal(() => this.#proof(), this.#steps.sequence);
     const counts = await this.#quarantine.counts(() => this.#proof());
     const state = {
       epoch: this.#epoch,
       streams: streamsIn(this.#streams).flatMap((stream) => stream.state() ?? []),
-      queries: this.#computation.state(),
-      ...this.#uses.state(),
+      ...this.#windows.state(),
+      ...(this.#teller ? this.#teller.state() : this.#uses.state()),
     };
     return this.#steps.leave([...results, ...uses, ...counts], state, this.#keys.stateKey());
   }
@@ -273,6 +334,7 @@ export class Vault {
   /** @throws ERR_STREAM_TRUNCATED when owners' manifests name more than was there */
   finish(): void {
     for (const stream of streamsIn(this.#streams)) stream.checkWhole();
+    this.#final?.inputs.checkWhole();
   }
 
   /**
@@ -313,4 +375,10 @@ export class Vault {
     const shape = plainRecordShape(this.#contractId, type, id);
     return { key: shape.key, headers: shape.headers, value: new TextEncoder().encode(text) };
   }
+}
+
+/** @throws ERR_SLICE_UNKNOWN */
+function demandSlice({ slices = 0 }: Contract, slice: number | undefined): void {
+  if (slice === undefined || slice < slices) return;
+  throw new StrongroomError('ERR_SLICE_UNKNOWN', { slice, slices });
 }

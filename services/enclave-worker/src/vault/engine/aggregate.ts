@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { DuckDBType } from '@duckdb/node-api';
 import type { Controls } from '@strongroom/analysis/control-columns';
 import {
@@ -9,10 +10,11 @@ import {
 import { type PrivatePartials, planPrivatePartials } from '@strongroom/analysis/private-partials';
 import { type PrivatePlan, planPrivateQuery } from '@strongroom/analysis/private-plan';
 import { planSharedRows, type SharedRows } from '@strongroom/analysis/shared-rows';
+import { planSlices } from '@strongroom/analysis/slice-plan';
 import { type CheckedQuery, checkQuery } from '@strongroom/analysis/sql-gate';
 import { resultTypeOf } from '@strongroom/analysis/sql-types';
 import type { Contract, Query } from '@strongroom/protocol/contract';
-import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import { codeOf, type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
 import type { DatasetId } from '@strongroom/protocol/fields';
 import {
   AGGREGATE_ROWS_MAX,
@@ -24,9 +26,10 @@ import { atomsSql, readAtoms, type ToldApart } from './atoms.ts';
 import { Engine } from './engine.ts';
 import { statisticsSql } from './private-sql.ts';
 import { ResultColumn } from './result-columns.ts';
-import type { TypedColumn } from './result-types.ts';
+import type { ArrowColumn, TypedColumn } from './result-types.ts';
 import { type KeyBounds, RowStore, type StoredBatch } from './row-store.ts';
 import { isSessionQuery } from './sessions.ts';
+import { SlicedQuery } from './sliced-query.ts';
 import type { TimeWindow } from './window.ts';
 
 /** The groups of one query in one window: not yet fit to leave. */
@@ -84,7 +87,14 @@ export class Aggregator {
       const checked = await checkQuery(engine, contract, query);
       const plan = query.privacy && (await planPrivateQuery(engine, contract, query));
       const shared = await planSharedRows(engine, contract, query);
-      queries.set(query.id, { ...checked, ...(plan ? { plan } : {}), ...(shared && { shared }) });
+      const slices = await planSlices(engine, contract, checked);
+      const sliced = slices && (await SlicedQuery.open(engine, slices));
+      queries.set(query.id, {
+        ...checked,
+        ...(plan ? { plan } : {}),
+        ...(shared && { shared }),
+        ...(sliced && { sliced }),
+      });
     }
     const names = columnNamesOf([...queries.values()], contract);
     const rows = await RowStore.create(engine, contract, names);
@@ -149,6 +159,37 @@ export class Aggregator {
     return shared ? { ...aggregate, toldApart: await this.#tellApart(query, shared) } : aggregate;
   }
 
+  /** Of a contract with slices: what one of them counts. @throws as `aggregate` */
+  async partial(
+    query: Query,
+    window: TimeWindow | null,
+  ): Promise<{ columns: readonly ArrowColumn[]; groups: number }> {
+    const { partialSql } = this.#slicedOf(query).sliced;
+    const result = await this.#readWindow(query, window, partialSql, { AGGREGATE_ROWS_MAX });
+    const all = Array.from({ length: result.rows }, (_none, row) => row);
+    const columns = ResultColumn.allOf(result).map((column) => column.take(all));
+    return { columns, groups: result.rows };
+  }
+
+  /**
+   * Of a contract with slices: the groups over all rows, from what each slice has counted.
+   * @param arrows as `partial` gave them, encoded
+   * @throws as `aggregate`
+   */
+  async merge(query: Query, arrows: readonly Uint8Array[]): Promise<Aggregate> {
+    const { sliced, groupRowsIndex, controls } = this.#slicedOf(query);
+    const facts = { query: query.id };
+    await sliced.fill(arrows, facts);
+    const result = await this.#readUpTo(sliced.mergeSql, { AGGREGATE_ROWS_MAX }, facts);
+    return { query, columns: ResultColumn.allOf(result), groupRowsIndex, controls };
+  }
+
+  #slicedOf(query: Query): Runnable & { readonly sliced: SlicedQuery } {
+    const runnable = this.#queries.get(query.id);
+    assert(runnable?.sliced, 'a contract with slices has a plan of each query');
+    return { ...runnable, sliced: runnable.sliced };
+  }
+
   /** Of the window that is shown. */
   async #tellApart(query: Query, shared: SharedRows): Promise<ToldApart | null> {
     const sql = atomsSql(shared, this.#contract);
@@ -183,9 +224,12 @@ export class Aggregator {
     limits: Readonly<Record<string, number>>,
     bounds?: KeyBounds,
   ) {
-    const facts = { query: query.id };
-    const [[limit, maximum] = ['', 0]] = Object.entries(limits);
     await this.#rows.showWindow(query, window, bounds);
+    return await this.#readUpTo(sql, limits, { query: query.id });
+  }
+
+  async #readUpTo(sql: string, limits: Readonly<Record<string, number>>, facts: ErrorFacts) {
+    const [[limit, maximum] = ['', 0]] = Object.entries(limits);
     const result = await this.#engine.readUntil(sql, maximum + 1, facts);
     if (result.rows <= maximum) return result;
     throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit, ...facts });
@@ -205,7 +249,11 @@ export class Aggregator {
 }
 
 /** A query that may run; with noise by its plan, never as its text says. */
-type Runnable = CheckedQuery & { readonly plan?: PrivatePlan; readonly shared?: SharedRows };
+type Runnable = CheckedQuery & {
+  readonly plan?: PrivatePlan;
+  readonly shared?: SharedRows;
+  readonly sliced?: SlicedQuery;
+};
 
 function columnNamesOf(
   queries: readonly CheckedQuery[],

@@ -122,13 +122,18 @@ function makeFixedColumn(
   return { name: column.name, type: duckdbType(column), parts };
 }
 
-/** Arrow has 16 bytes for each, DuckDB as few as hold so many digits (its DecimalType). */
+/** Bytes of a DECIMAL of so many digits in DuckDB (its DecimalType). */
+export function decimalWidth(precision: number): number {
+  return precision <= 4 ? 2 : precision <= 9 ? 4 : precision <= 18 ? 8 : 16;
+}
+
+/** Arrow has 16 bytes for each, DuckDB as few as hold so many digits. */
 function narrowDecimals(
   { values, validity }: FixedColumn,
   rows: number,
   precision: number,
 ): { values: Uint8Array<ArrayBuffer>; width: number } {
-  const width = precision <= 4 ? 2 : precision <= 9 ? 4 : precision <= 18 ? 8 : 16;
+  const width = decimalWidth(precision);
   if (width === 16) return { values: plain(values), width };
   const narrow = new Uint8Array(rows * width);
   for (let row = 0; row < rows; row++) {

@@ -118,3 +118,8 @@ export function firstStart(time: number, { sizeMs, advanceMs, gapMs }: WindowRul
 export function lastEnd(time: number, { sizeMs, advanceMs, gapMs }: WindowRule): number {
   return Math.floor((time + gapMs) / advanceMs) * advanceMs + sizeMs;
 }
+
+/** End of the last window that ends at the time or before. */
+export function lastEndUntil(time: number, { sizeMs, advanceMs }: WindowRule): number {
+  return Math.floor((time - sizeMs) / advanceMs) * advanceMs + sizeMs;
+}
