@@ -8,6 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import type { Argument, Command, Option } from 'commander';
+import { CHECKS } from '../services/cli/src/doctor/checks.ts';
 import { EXIT_MEANINGS } from '../services/cli/src/exit-codes.ts';
 import { factsOf } from '../services/cli/src/leaf-command.ts';
 import { createProgram } from '../services/cli/src/program.ts';
@@ -75,8 +76,9 @@ function introduction(): string {
 - a bar shows how far long work is, at a terminal only: in a pipe there is none;
 - secrets are read from files and written to files that you alone can read; no option takes one.
 
-\`strongroom completion bash\`, \`zsh\` or \`fish\` is for your shell. Every [error code](errors.md)
-has its own page. This page is made by \`scripts/write-cli.ts\` from the commands themselves.
+\`strongroom doctor\` says what is wrong and how to mend it; \`strongroom completion\` is for your
+shell. Every [error code](errors.md) has its own page. This page is made by \`scripts/write-cli.ts\`
+from the commands themselves.
 
 **Exit codes.** A command that has others says so in its help and below.
 
@@ -107,7 +109,17 @@ function leafPart(path: string, leaf: Command, service: readonly ServiceOption[]
     ...(facts?.withoutJson === undefined ? [] : [`No \`--json\`: ${facts.withoutJson}.\n`]),
     ...args.map(([shown, text]) => `\`${shown}\`: ${text}\n`),
     ...(rows.length === 0 ? [] : ['| option | |\n|---|---|', `${rows.join('\n')}\n`]),
+    ...(path === 'doctor' ? [checksPart()] : []),
   ].join('\n');
+}
+
+function checksPart(): string {
+  const rows = Object.entries(CHECKS).map(
+    ([code, { group, looks, mend }]) => `| ${code} | ${group} | ${looks} | ${cell(mend)} |`,
+  );
+  return ['| code | group | looks whether | how to mend it |\n|---|---|---|---|', ...rows, ''].join(
+    '\n',
+  );
 }
 
 function ownOption(option: Option): ServiceOption {

@@ -150,6 +150,12 @@ export const LAYERS: readonly Layer[] = [
     why: 'the platform command makes the simulated platform',
   },
   {
+    files: /^services\/cli\/src\/doctor\/kafka-view\.ts$/,
+    workspace: [],
+    forbidden: [/^kafkajs/],
+    why: 'one file asks Kafka what it says of itself, and knows nothing of ours',
+  },
+  {
     files: /^services\/cli\/(src|bin)\//,
     workspace: [
       /^(protocol|record-log|runtime)\//,
@@ -161,7 +167,7 @@ export const LAYERS: readonly Layer[] = [
       // An owner's own ledger of uses and quarantine.
       /^sealing\/(open-use|use-chain|open-quarantine)$/,
     ],
-    forbidden: [/^kafkajs/],
+    forbidden: [/^kafkajs/, /^@platformatic/],
     why: 'the command handles contracts, identities and processes, never data',
   },
 ];

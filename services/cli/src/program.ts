@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { addAuditCommands } from './audit-commands.ts';
 import { addCompletionCommand } from './completion.ts';
 import { addContractCommands } from './contract-commands.ts';
+import { addDoctorCommand } from './doctor/doctor-command.ts';
 import { addErrorsCommands } from './errors-command.ts';
 import { addEvidenceCommand } from './evidence-command.ts';
 import { addIdentityCommands } from './identity-commands.ts';
@@ -56,6 +57,7 @@ export function createProgram(): Command {
   addServiceCommands(program);
   addEvidenceCommand(program);
   addStatusCommand(program);
+  addDoctorCommand(program);
   addUsesCommand(program);
   addQuarantineCommands(program);
   addErrorsCommands(program);

@@ -1,13 +1,13 @@
 import process from 'node:process';
-import { StrongroomError } from '@strongroom/protocol/errors';
-import { type WorkerStatus, WorkerStatusSchema } from '@strongroom/protocol/worker-status';
+import type { WorkerStatus } from '@strongroom/protocol/worker-status';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, Option } from 'commander';
-import { boundedText } from './ask-worker.ts';
+import { askWorkerStatus, statusUrl } from './ask-status.ts';
 import { leafCommand, printNotice, printResult } from './leaf-command.ts';
+import { brokerList } from './option-values.ts';
 import { readLogStatus } from './status-of-log.ts';
 import { needsSomebody, type Status, stateOf, statusText } from './status-text.ts';
 
@@ -46,7 +46,7 @@ async function showStatus(options: StatusOptions): Promise<void> {
   const { contract, contractId } = await verifyContract(await readJsonFile(options.contract));
   const worker = options.worker === undefined ? null : await askWorker(options.worker);
   const log = await connectKafkaLog({
-    brokers: brokersOf(options.brokers),
+    brokers: brokerList(options.brokers),
     clientId: 'strongroom-status',
   });
   try {
@@ -64,26 +64,9 @@ async function showStatus(options: StatusOptions): Promise<void> {
   }
 }
 
-const ANSWER_MS = 5_000;
-
 /** A worker that does not answer is told on stderr; the log is asked all the same. */
 async function askWorker(worker: string): Promise<WorkerStatus | null> {
-  const url = `${worker.replace(/\/$/, '')}/status`;
-  try {
-    const response = await fetch(url, {
-      signal: AbortSignal.timeout(ANSWER_MS),
-      redirect: 'error',
-    });
-    return WorkerStatusSchema.parse(JSON.parse(await boundedText(response)));
-  } catch {
-    printNotice(`no worker answers at ${url}`);
-    return null;
-  }
-}
-
-function brokersOf(list = ''): string[] {
-  const brokers = list.split(',');
-  if (brokers.every((each) => /^\S+:[0-9]{1,5}$/.test(each))) return brokers;
-  const problem = '--brokers or KAFKA_BROKERS: HOST:PORT, several with commas';
-  throw new StrongroomError('ERR_USAGE', { problem });
+  const status = await askWorkerStatus(worker);
+  if (!status) printNotice(`no worker answers at ${statusUrl(worker)}`);
+  return status ?? null;
 }
