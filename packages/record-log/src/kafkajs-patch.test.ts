@@ -47,7 +47,7 @@ function crcByBits(bytes: Buffer): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-describe('CRC-32C in steps of eight bytes', () => {
+describe('CRC-32C by native code', () => {
   it('is what it was, at every length and place', () => {
     expect(crc32C(Buffer.from('123456789'))).toBe(0xe3069283);
     const bytes = randomBytes(200);
@@ -59,7 +59,7 @@ describe('CRC-32C in steps of eight bytes', () => {
     }
   });
 
-  it('is faster than a byte in a step', () => {
+  it('is several times faster than JavaScript', () => {
     const table = Uint32Array.from({ length: 256 }, (_, byte) => crcByBits(Buffer.from([byte])));
     const byBytes: Crc = (bytes) => {
       let crc = -1;
@@ -79,7 +79,7 @@ describe('CRC-32C in steps of eight bytes', () => {
       return Math.min(...times);
     };
     fastest(byBytes);
-    expect(fastest(crc32C)).toBeLessThan(fastest(byBytes) / 1.5);
+    expect(fastest(crc32C)).toBeLessThan(fastest(byBytes) / 5);
   });
 });
 
