@@ -17,6 +17,7 @@ import type { RecordLog } from '@strongroom/record-log/log';
 import {
   END_TXN,
   type FaultyProxy,
+  FETCH,
   type Meeting,
   PRODUCE,
   startFaultyProxy,
@@ -209,11 +210,45 @@ async function startWriter(brokers: string, topic: string, id: string) {
   };
 }
 
-it('writes once over the leaders of two nodes when one is slow and the other fails', async () => {
-  const second = await startSecondNode(kafka, path.join(folder, 'second'));
-  const both = await startFaultyProxy(`${kafka.brokers},${second.brokers}`);
-  const twofold = await connect(both.brokers);
-  try {
+describe('two nodes', () => {
+  let second: Awaited<ReturnType<typeof startSecondNode>>;
+  let both: FaultyProxy;
+  let twofold: RecordLog;
+
+  beforeAll(async () => {
+    second = await startSecondNode(kafka, path.join(folder, 'second'));
+    both = await startFaultyProxy(`${kafka.brokers},${second.brokers}`);
+    twofold = await connect(both.brokers);
+  });
+  afterAll(async () => {
+    await twofold?.close();
+    await both?.close();
+    await second?.stop();
+  });
+
+  it('are read each for itself: a silent one holds up nothing of the other', async () => {
+    const [silent, talking] = await topicsOfTwoLeaders(twofold);
+    const speaks = Promise.withResolvers<void>();
+    const meet: Meeting = async ({ node }): Promise<Verdict> => {
+      both.meetNext(FETCH, 'before', meet);
+      if (node === 0) await speaks.promise;
+      return 'pass';
+    };
+    both.meetNext(FETCH, 'before', meet);
+    const stop = new AbortController();
+    const from = [silent, talking].map((topic) => ({ topic, offset: 0 }));
+    const seen: string[] = [];
+    for (const topic of [silent, talking]) await twofold.append(topic, [record(topic)]);
+    for await (const entries of twofold.read(from, { signal: stop.signal })) {
+      seen.push(...entries.map(({ topic }) => topic));
+      if (seen.length === 1) await twofold.append(talking, [record('more')]);
+      if (seen.length === 2) speaks.resolve();
+      if (seen.length === 3) stop.abort();
+    }
+    expect(seen).toEqual([talking, talking, silent]);
+  });
+
+  it('are written to once, when one is slow and the other fails', async () => {
     const [slow, failing] = await topicsOfTwoLeaders(twofold);
     let failed = false;
     const meet: Meeting = async ({ node }) => {
@@ -229,11 +264,7 @@ it('writes once over the leaders of two nodes when one is slow and the other fai
     expect(failed).toBe(true);
     const read = async (topic: string) => textsOf(await readAll(twofold, topic));
     await expect.poll(() => Promise.all([read(slow), read(failing)])).toEqual([['a'], ['b']]);
-  } finally {
-    await twofold.close();
-    await both.close();
-    await second.stop();
-  }
+  });
 });
 
 /** One that the first node leads, and one that the second does. */

@@ -13,6 +13,7 @@ import Cluster, { type FetchResponse } from 'kafkajs/src/cluster/index.js';
 import { within } from './deadline.ts';
 import { FramedSocket } from './framed-socket.ts';
 import { toLogError, toTransactionError } from './kafka-errors.ts';
+import { LeaderFetches } from './leader-fetches.ts';
 import type {
   LogRecord,
   RecordLog,
@@ -360,16 +361,15 @@ async function askOffset(
   throw new LogError('ERR_LOG_FAILED', { reason: NO_TOPIC, topic, partition });
 }
 
-/** One leader answers as soon as there is anything; of several, one may be idle and hold us up. */
+/** A leader answers as soon as there is anything. */
 const LONG_POLL_MS = 500;
-const SHORT_POLL_MS = 100;
 
 async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> {
   // A long poll holds its connection, so every reading has its own.
   const client = createClient(options, READING_RETRY);
   const cluster = createCluster(client);
   const close = () => client.disconnect([]);
-  let busy = false;
+  const fetches = new LeaderFetches();
   try {
     await cluster.connect();
   } catch (error) {
@@ -386,9 +386,7 @@ async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> 
     },
     async fetch(positions, maxBytes) {
       try {
-        const fetched = await within(FETCH_MS_MAX, fetchAll(cluster, positions, maxBytes, busy));
-        busy = fetched.some(({ records }) => records.length > 0);
-        return fetched;
+        return await within(FETCH_MS_MAX, fetchNext(cluster, fetches, positions, maxBytes));
       } catch (error) {
         throw toLogError(error);
       }
@@ -397,21 +395,16 @@ async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> 
   };
 }
 
-async function fetchAll(
+async function fetchNext(
   cluster: Cluster,
+  fetches: LeaderFetches,
   positions: readonly Position[],
   maxBytes: number,
-  busy: boolean,
 ): Promise<FetchedPartition[]> {
   await cluster.refreshMetadataIfNecessary();
   const leaders = positionsByLeader(cluster, positions);
-  const idleWait = leaders.size === 1 ? LONG_POLL_MS : SHORT_POLL_MS;
-  const wait = busy && leaders.size > 1 ? 0 : idleWait;
   const share = Math.ceil(maxBytes / leaders.size);
-  const answers = await Promise.all(
-    [...leaders].map(([nodeId, led]) => fetchFrom(cluster, nodeId, led, share, wait)),
-  );
-  return answers.flat();
+  return await fetches.next(leaders, (nodeId, led) => fetchFrom(cluster, nodeId, led, share));
 }
 
 function positionsByLeader(
@@ -437,12 +430,11 @@ async function fetchFrom(
   nodeId: string,
   positions: readonly Position[],
   maxBytes: number,
-  maxWaitTime: number,
 ) {
   const leader = await cluster.findBroker({ nodeId });
   const { responses } = await leader.fetch({
     isolationLevel: READ_COMMITTED,
-    maxWaitTime,
+    maxWaitTime: LONG_POLL_MS,
     minBytes: 1,
     maxBytes,
     topics: positions.map(({ topic, partition, offset }) => ({

@@ -32,10 +32,13 @@ export interface FetchedPartition {
   readonly end: number;
 }
 
-/** One connection to the log for one reading. Rejects with a `LogError`. */
+/** One connection to the log for one reading; calls do not overlap. Rejects with a `LogError`. */
 export interface PartitionFetcher {
   endOffset(topic: string, partition: number): Promise<number>;
-  /** What is there now, or after a short wait what has arrived, up to `maxBytes` in all. */
+  /**
+   * What is there now, or after a short wait what has arrived, up to `maxBytes` in all. It may be
+   * of some of the partitions only: what the others have comes with a later call.
+   */
   fetch(positions: readonly Position[], maxBytes: number): Promise<FetchedPartition[]>;
   close(): Promise<void>;
 }
@@ -251,7 +254,9 @@ function createStallCheck() {
         ({ at, records }) => positionAfter(records, at.offset) > at.offset,
       );
       const stalled = answers.some(({ at, records, end }) => at.offset < end || records.length > 0);
-      empty = !moved && stalled ? empty + 1 : 0;
+      // Of those that were not answered nothing is known.
+      if (moved || (!stalled && answers.length >= positions.length)) empty = 0;
+      else if (stalled) empty += 1;
       if (empty > EMPTY_ROUNDS_MAX) throw new LogError('ERR_LOG_FAILED', { reason: 'NO_PROGRESS' });
     },
   };
