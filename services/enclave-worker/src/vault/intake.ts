@@ -137,7 +137,9 @@ class Taking {
     const batchNumber = this.#context.streams.nextBatch();
     const { isNew, counts } = stream.takeBatch(seal, { ...element, batchNumber });
     const { late, lateBelow } = this.#context.judge(element, isNew);
-    if (counts) this.batches.push({ arrowBatch, stream: stream.index, batchNumber, lateBelow });
+    const { eventTime } = seal;
+    const stored = { arrowBatch, stream: stream.index, batchNumber, lateBelow, eventTime };
+    if (counts) this.batches.push(stored);
     // What is late for one query is late for every one that has closed more.
     const lateRows = Math.max(0, ...late.map(({ rows }) => rows));
     stream.addLateRows(lateRows);

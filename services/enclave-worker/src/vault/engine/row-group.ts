@@ -43,6 +43,11 @@ export interface RowGroup {
   readonly batchRows: readonly number[];
 }
 
+export interface LabelledRows extends RowGroup {
+  /** Of text columns that are an ENUM, in the order of their numbers. */
+  readonly labels: ReadonlyMap<string, readonly string[]>;
+}
+
 export interface GroupColumn {
   readonly name: string;
   readonly type: DuckDBType;
@@ -66,15 +71,21 @@ export function makeRowGroup(
   batches: readonly ArrowBatch[],
   /** Columns that no batch holds. */
   more: readonly GroupColumn[] = [],
-): RowGroup {
-  const held = columns.map((column, index) =>
-    column.type === 'utf8'
-      ? makeTextColumn(column.name, textColumns(batches, index))
-      : makeFixedColumn(column, batches, index),
-  );
+  /** By column: labels that come first, whether they are in the batches or not. */
+  known: ReadonlyMap<string, readonly string[]> = new Map(),
+): LabelledRows {
+  const labels = new Map<string, readonly string[]>();
+  const held = columns.map((column, index) => {
+    if (column.type !== 'utf8') return makeFixedColumn(column, batches, index);
+    const first = known.get(column.name) ?? [];
+    const { of, ...made } = makeTextColumn(column.name, textColumns(batches, index), first);
+    if (of) labels.set(column.name, of);
+    return made;
+  });
   return {
     batchRows: batches.map((arrowBatch) => arrowBatch.rows),
     columns: [...held, ...more],
+    labels,
   };
 }
 
@@ -162,8 +173,12 @@ function textColumns(batches: readonly ArrowBatch[], index: number): TextColumn[
   });
 }
 
-function makeTextColumn(name: string, columns: readonly TextColumn[]): GroupColumn {
-  const interned = new Map<string, number>();
+function makeTextColumn(
+  name: string,
+  columns: readonly TextColumn[],
+  known: readonly string[],
+): GroupColumn & { readonly of?: readonly string[] } {
+  const interned = new Map(known.map((label, index) => [label, index]));
   const mappings = columns.map((column) =>
     Int32Array.from(column.labels, (label) => {
       const index = interned.get(label) ?? interned.size;
@@ -186,8 +201,8 @@ function makeTextColumn(name: string, columns: readonly TextColumn[]): GroupColu
   // DuckDB wants at least one label.
   if (labels.length === 0) labels.push('');
   return labels.length <= ENUM8_LABELS_MAX
-    ? { name, type: ENUM8(labels), parts: parts(1) }
-    : { name, type: ENUM16(labels), parts: parts(2) };
+    ? { name, type: ENUM8(labels), parts: parts(1), of: labels }
+    : { name, type: ENUM16(labels), parts: parts(2), of: labels };
 }
 
 /**

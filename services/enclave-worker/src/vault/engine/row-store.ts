@@ -1,4 +1,3 @@
-// More than 300 lines, because one file alone knows the names of tables and of their own columns.
 import assert from 'node:assert/strict';
 import { BOOLEAN, UINTEGER, UTINYINT } from '@duckdb/node-api';
 import { leavesLateRowsOut, querySetOf } from '@strongroom/analysis/query-sets';
@@ -8,10 +7,10 @@ import type { ColumnContract, Contract, Dataset, Query } from '@strongroom/proto
 import { datasetOf, datasetsOf } from '@strongroom/protocol/contract';
 import type { DatasetId, QueryId } from '@strongroom/protocol/fields';
 import type { ArrowBatch } from './arrow-batch.ts';
-import { ArrowTableFunction } from './arrow-table-function.ts';
 import type { Engine } from './engine.ts';
 import { eventTimeColumnOf, flagsBelow, timeLiteral } from './event-time.ts';
-import { duckdbType, type GroupColumn, makeRowGroup } from './row-group.ts';
+import type { GroupColumn } from './row-group.ts';
+import { quote, RowTable } from './row-table.ts';
 import {
   isSessionQuery,
   SESSION_SELECTION,
@@ -24,7 +23,7 @@ import type { TimeWindow } from './window.ts';
 
 /**
  * The rows of open windows: one table a dataset, and for a query a view of each relation over the
- * tables of its datasets, cut to the window. The only place that knows these tables' names.
+ * tables of its datasets, cut to the window. The only place that knows the columns of our own.
  */
 export class RowStore {
   readonly #engine: Engine;
@@ -47,41 +46,26 @@ export class RowStore {
     for (const dataset of contract.datasets) {
       const flagged = flaggedQueriesOf(contract, dataset);
       const columns = keptColumns(dataset, columnNames, flagged.filter(isSessionQuery));
-      await engine.run(`CREATE TABLE ${tableName(dataset.id)} (${declarations(columns, flagged)})`);
-      tables.set(dataset.id, { columns, flagged, rows: 0 });
+      const own = ownColumns(flagged);
+      const time = eventTimeColumnOf(dataset);
+      const rows = new RowTable(engine, { dataset, columns, own, time });
+      tables.set(dataset.id, { columns, flagged, rows });
     }
     return new RowStore(engine, contract, tables);
   }
 
   /** Adds the batches' rows; those with an event time below `keepFrom` are needed by no query. */
   async append(id: DatasetId, batches: readonly StoredBatch[], keepFrom: number): Promise<void> {
-    const table = this.#table(id);
+    const { flagged, rows } = this.#table(id);
     const dataset = datasetOf(this.#contract, id);
-    const time = eventTimeColumnOf(dataset);
-    const filter =
-      time && keepFrom > Number.NEGATIVE_INFINITY
-        ? `WHERE ${quote(time.name)} >= ${timeLiteral(time, keepFrom)}`
-        : '';
-    await this.#engine.insert(
-      `INSERT INTO ${tableName(id)} SELECT ${names(table.columns)}, ${ownNames(table.flagged)}
-       FROM ${ArrowTableFunction.functionName}() ${filter}`,
-      makeRowGroup(
-        dataset.columns,
-        batches.map(({ arrowBatch }) => arrowBatch),
-        [
-          streamColumn(batches),
-          numberColumn(batches),
-          ...table.flagged.map((query) => lateColumn(batches, dataset, query)),
-        ],
-      ),
-      { dataset: id },
-    );
-    table.rows += batches.reduce((sum, { arrowBatch }) => sum + arrowBatch.rows, 0);
+    const late = flagged.map((query) => lateColumn(batches, dataset, query));
+    await rows.append(batches, [streamColumn(batches), numberColumn(batches), ...late], keepFrom);
   }
 
   /** Rows of a dataset in a window. */
   async count(id: DatasetId, window: TimeWindow | null): Promise<number> {
-    const sql = `SELECT count(*) FROM ${tableName(id)} ${this.#restriction(id, window)}`;
+    const { rows } = this.#table(id);
+    const sql = `SELECT count(*) FROM ${rows.relation(window)} ${this.#restriction(id, window)}`;
     const [row] = (await this.#engine.read(sql, { dataset: id })).getRows();
     return Number(row?.[0]);
   }
@@ -100,8 +84,7 @@ export class RowStore {
 
   /** Forgets the rows of these batches, as if they had not come. */
   async remove(id: DatasetId, batches: readonly number[]): Promise<void> {
-    const condition = `WHERE ${BATCH} IN (${batches.map(Math.trunc).join(', ')})`;
-    await this.#engine.run(`DELETE FROM ${tableName(id)} ${condition}`);
+    await this.#table(id).rows.delete(`${BATCH} IN (${batches.map(Math.trunc).join(', ')})`);
   }
 
   /** Cuts the sessions that end in consecutive windows, before these are shown. */
@@ -133,36 +116,14 @@ export class RowStore {
     }
   }
 
-  /**
-   * Forgets rows with an event time below `ms`. Deleted rows would keep their memory, so the rest
-   * is copied to a new table, once half of the table or more has expired: each row is copied a
-   * bounded number of times.
-   */
+  /** Forgets rows with an event time below `ms`, most of them. */
   async dropBefore(id: DatasetId, ms: number): Promise<void> {
-    const table = this.#table(id);
-    const time = eventTimeColumnOf(datasetOf(this.#contract, id));
-    if (!time || table.rows < ROWS_BEFORE_COPY) return;
-    const live = await this.count(id, { start: ms, end: Number.MAX_SAFE_INTEGER });
-    if (live > table.rows / 2) return;
-    const next = quote(`next ${id}`);
-    const condition = `${quote(time.name)} >= ${timeLiteral(time, ms)}`;
-    await this.#engine.run(`DROP VIEW IF EXISTS ${quote(datasetOf(this.#contract, id).relation)}`);
-    await this.#engine.run(
-      `CREATE TABLE ${next} AS SELECT * FROM ${tableName(id)} WHERE ${condition}`,
-    );
-    await this.#engine.run(`DROP TABLE ${tableName(id)}`);
-    await this.#engine.run(`ALTER TABLE ${next} RENAME TO ${tableName(id)}`);
-    table.rows = live;
+    await this.#table(id).rows.dropBefore(ms);
   }
 
   /** Forgets all rows of a dataset that no query needs any more. */
   async clear(id: DatasetId): Promise<void> {
-    const table = this.#table(id);
-    if (table.rows === 0) return;
-    await this.#engine.run(`DROP TABLE ${tableName(id)}`);
-    const declared = declarations(table.columns, table.flagged);
-    await this.#engine.run(`CREATE TABLE ${tableName(id)} (${declared})`);
-    table.rows = 0;
+    await this.#table(id).rows.clear();
   }
 
   /** FROM and WHERE for a dataset's rows, called `r`, that a query counts in a window. */
@@ -171,7 +132,8 @@ export class RowStore {
     if (input && isSessionQuery(query) && window) {
       return sessionRowsSql(query, sessionsName(query), input, window);
     }
-    const from = `FROM ${tableName(id)} r ${this.#restriction(id, window)}`;
+    const { rows } = this.#table(id);
+    const from = `FROM ${rows.relation(window)} r ${this.#restriction(id, window)}`;
     const isFlagged =
       window !== null && this.#table(id).flagged.some((each) => each.id === query.id);
     return isFlagged ? `${from} AND NOT r.${quote(lateName(query))}` : from;
@@ -188,7 +150,7 @@ export class RowStore {
   #sessionInput(query: Query, id: DatasetId): SessionInput | undefined {
     const time = eventTimeColumnOf(datasetOf(this.#contract, id));
     if (!time || !isSessionQuery(query)) return undefined;
-    return { table: tableName(id), time, late: quote(lateName(query)) };
+    return { table: this.#table(id).rows.relation(), time, late: quote(lateName(query)) };
   }
 
   #restriction(id: DatasetId, window: TimeWindow | null): string {
@@ -214,6 +176,8 @@ export interface StoredBatch {
   /** No other batch of the dataset has it. */
   readonly batchNumber: number;
   readonly lateBelow?: LateBelow;
+  /** Of its rows, where that is known. */
+  readonly eventTime?: { readonly min: number; readonly max: number } | null;
 }
 
 /** By query, for those that leave late rows out: the batch's rows with an earlier time. */
@@ -244,12 +208,8 @@ interface StoredTable {
   readonly columns: readonly ColumnContract[];
   /** Queries that leave late rows out: those with sessions, and those that are compared. */
   readonly flagged: readonly Query[];
-  /** Rows in the table, or a little more: some were not needed when they came. */
-  rows: number;
+  readonly rows: RowTable;
 }
-
-/** DuckDB's row groups hold 122,880 rows: below that, copying frees little. */
-const ROWS_BEFORE_COPY = 122_880;
 
 function flaggedQueriesOf(contract: Contract, { eventTime, relation }: Dataset): Query[] {
   if (eventTime === undefined) return [];
@@ -274,18 +234,8 @@ function keptColumns(
 }
 
 /** No relation, column or CTE of a contract can have a name with a space. */
-function tableName(id: DatasetId): string {
-  return quote(`dataset ${id}`);
-}
-
 function sessionsName(query: Query): string {
   return quote(`sessions ${query.id}`);
-}
-
-function declarations(columns: readonly ColumnContract[], flagged: readonly Query[]): string {
-  const declared = columns.map((column) => `${quote(column.name)} ${duckdbType(column)}`);
-  const late = flagged.map((query) => `${quote(lateName(query))} BOOLEAN`);
-  return [...declared, `${STREAM} UTINYINT`, `${BATCH} UINTEGER`, ...late].join(', ');
 }
 
 /** Columns of our own: views of a relation leave them out, and no contract can spell them. */
@@ -299,8 +249,9 @@ function lateName(query: Query): string {
   return `late ${query.id}`;
 }
 
-function ownNames(flagged: readonly Query[]): string {
-  return [STREAM, BATCH, ...flagged.map((query) => quote(lateName(query)))].join(', ');
+function ownColumns(flagged: readonly Query[]) {
+  const late = flagged.map((query) => ({ name: lateName(query), type: 'BOOLEAN' }));
+  return [{ name: STREAM_NAME, type: 'UTINYINT' }, { name: BATCH_NAME, type: 'UINTEGER' }, ...late];
 }
 
 function lateColumn(batches: readonly StoredBatch[], dataset: Dataset, query: Query): GroupColumn {
@@ -338,13 +289,4 @@ function ownColumn(
 ): GroupColumn {
   const parts = batches.map((each) => ({ values: valuesOf(each), width, validity: null }));
   return { name, type, parts };
-}
-
-function names(columns: readonly ColumnContract[]): string {
-  return columns.map(({ name }) => quote(name)).join(', ');
-}
-
-/** Identifiers come from the contract's closed spellings; none holds a quotation mark. */
-function quote(name: string): string {
-  return `"${name}"`;
 }
