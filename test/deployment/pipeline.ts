@@ -17,6 +17,8 @@ import { workerCertificateFile } from './tls-files.ts';
 /** Producers, worker and analysts as processes, over one real log. */
 
 const WORKER = 'services/enclave-worker/src/main.insecure.ts';
+/** As the images start it (deploy/images/Dockerfile). */
+const WORKER_HEAP = ['--initial-old-space-size=96'];
 const PRODUCER = 'services/producer/src/main.ts';
 const COMMAND = 'services/cli/src/main.ts';
 const ANALYST = 'services/analyst/src/main.insecure.ts';
@@ -112,7 +114,8 @@ export function startWorker(
   name: string,
   more: readonly string[] = [],
 ): RunningProcess {
-  return deployment.processes.start(name, WORKER, [...workerArguments(deployment), ...more]);
+  const args = [...workerArguments(deployment), ...more];
+  return deployment.processes.start(name, WORKER, args, WORKER_HEAP);
 }
 
 export function workerArguments(deployment: Deployment): string[] {
