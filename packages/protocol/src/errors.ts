@@ -133,6 +133,10 @@ export const ERRORS = {
     'the source is expected to be a readable CSV, Parquet, NDJSON or Arrow file',
     'Check the file and --format; nothing of the bad part was published.',
   ),
+  ERR_CSV_DIALECT: halt(
+    'a dialect that was detected is expected to be agreed to by a person',
+    'Look at the dialect that is named, and give it, or the right one, with --csv.',
+  ),
   ERR_SOURCE_CHANGED: halt(
     'the source is expected to be the one that an earlier run began with',
     'Restore the source file, or begin a new stream with a new state folder.',

@@ -23,6 +23,8 @@ export const ROWS_PER_BATCH_DEFAULT = 8_192;
 export const COLUMNS_MAX = 256;
 /** Files of one folder, or objects below one prefix, that a producer publishes as one dataset. */
 export const SOURCE_ITEMS_MAX = 100_000;
+/** An object that a producer has to hold in memory to read it: Parquet from a store. */
+export const MEMORY_FILE_BYTES_MAX = 1024 * 1024 * 1024;
 /** Digits of a decimal of 128 bits, in Arrow and in SQL. */
 export const DECIMAL_DIGITS_MAX = 38;
 /** Of one frame of an Arrow stream: a column's field takes 250 bytes at most. */

@@ -6,13 +6,15 @@ import { type ArrowBatch, ArrowBatchCutter } from './arrow-batch.ts';
 import { openArrow } from './arrow-source.ts';
 import type { FormOptions } from './canonical-texts.ts';
 import type { ColumnMapping } from './column-mapping.ts';
+import type { CsvDialect } from './csv-dialect.ts';
 import { openCsv } from './csv-source.ts';
 import { openEnginePipe } from './engine-pipe.ts';
+import { memoryFile } from './memory-file.ts';
 import { openNdjson } from './ndjson-source.ts';
 import { openParquet } from './parquet-source.ts';
 import type { RowReader, RowWindow, SourceFormat } from './row-reader.ts';
 import type { KnownSource } from './source-format.ts';
-import { bytesOf, type SourceInput } from './source-input.ts';
+import { bytesOf, type ReplayableInput, type SourceInput } from './source-input.ts';
 
 export interface SourceOptions extends FormOptions {
   readonly dataset: Dataset;
@@ -24,6 +26,8 @@ export interface SourceOptions extends FormOptions {
   readonly limitRows?: number | undefined;
   readonly batchRows?: number | undefined;
   readonly batchBytes?: number | undefined;
+  /** Of CSV, as its owner says it. */
+  readonly csv?: CsvDialect | undefined;
   /** Rows of the first batches, as they were cut before. */
   readonly cut?: readonly number[];
 }
@@ -77,23 +81,47 @@ export async function openSource(options: SourceOptions): Promise<BatchSource> {
 }
 
 async function openReader(
-  { source: { format, input, start }, dataset, columns }: SourceOptions,
+  { source: { format, input, start }, dataset, columns, csv }: SourceOptions,
   window: RowWindow,
 ): Promise<RowReader> {
   switch (format) {
     case 'parquet':
       if (input.type === 'file') return openParquet(input.path, dataset, columns, window);
+      if (input.type === 'replayable') {
+        return inMemory(input, (path) => openParquet(path, dataset, columns, window));
+      }
       throw new StrongroomError('ERR_USAGE', {
         argument: '--source',
-        problem: 'Parquet is read from a plain file: its table of contents stands at its end',
+        problem: 'Parquet is read from a file or an object: its contents are listed at its end',
       });
     case 'arrow':
       return openArrow(input, start, dataset, columns, window);
     case 'csv':
-      return withPath(input, (path) => openCsv(path, start, dataset, columns, window));
+      return withPath(input, (path) => openCsv(path, start, dataset, columns, window, csv));
     case 'ndjson':
       return withPath(input, (path) => openNdjson(path, dataset, columns, window));
   }
+}
+
+/** A reader that begins at the end, for bytes that come from their start. */
+async function inMemory(
+  input: ReplayableInput,
+  openPath: (path: string) => Promise<RowReader>,
+): Promise<RowReader> {
+  const file = await memoryFile(input.bytes());
+  const reader = await openPath(file.path).catch(async (error: unknown) => {
+    await file.close();
+    throw error;
+  });
+  return {
+    present: reader.present,
+    columns: reader.columns,
+    rows: () => reader.rows(),
+    async close() {
+      await reader.close();
+      await file.close();
+    },
+  };
 }
 
 /** A reader that needs a path, also for a stream. */

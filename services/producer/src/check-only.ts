@@ -8,12 +8,15 @@ import {
   type SourceSummary,
 } from './check-source.ts';
 import { wantedColumns } from './column-mapping.ts';
+import { dialectText } from './csv-dialect.ts';
 import type { SourceFormat } from './row-reader.ts';
 import { identifySource } from './source-format.ts';
 
 export interface CheckedSource extends SourceSummary {
   readonly dataset: string;
   readonly format: SourceFormat | 'auto';
+  /** The dialect of CSV files, where one was given or detected. */
+  readonly csv?: string;
   /** Of a collection. */
   readonly items?: number;
 }
@@ -26,12 +29,13 @@ export async function checkOnly(request: SourceRequest): Promise<CheckedSource> 
   const { dataset } = await agreementOf(request);
   demandForms(dataset, request);
   const { input, format } = request;
+  const csv = request.csv === undefined ? {} : { csv: dialectText(request.csv) };
   const nothingSent = { newestEventTime: null, watermark: null };
   if (input.type === 'collection') {
     refuseUnfit(request);
     const items = await input.items();
     const summary = await checkItems(request, dataset, items, nothingSent);
-    return { dataset: dataset.id, format, items: items.length, ...summary };
+    return { dataset: dataset.id, format, items: items.length, ...csv, ...summary };
   }
   if (input.type === 'growing') {
     refuseUnfit(request);
@@ -44,5 +48,5 @@ export async function checkOnly(request: SourceRequest): Promise<CheckedSource> 
   }
   const source = await identifySource(input, format);
   const summary = await checkSource(request, dataset, source, nothingSent);
-  return { dataset: dataset.id, format: source.format, ...summary };
+  return { dataset: dataset.id, format: source.format, ...csv, ...summary };
 }

@@ -2,6 +2,7 @@ import type { Dataset } from '@strongroom/protocol/contract';
 import { openSource, type SourceOptions } from './batch-source.ts';
 import type { FormOptions } from './canonical-texts.ts';
 import { wantedColumns } from './column-mapping.ts';
+import type { CsvDialect } from './csv-dialect.ts';
 import type { SourceFormat } from './row-reader.ts';
 import type { KnownSource } from './source-format.ts';
 import type { CollectionInput, GrowingInput, SourceInput } from './source-input.ts';
@@ -18,6 +19,8 @@ export interface SourceRequest extends FormOptions {
   readonly format: SourceFormat | 'auto';
   /** `--columns` as it was written. */
   readonly columns?: string | undefined;
+  /** Of CSV files, as their owner says it. */
+  readonly csv?: CsvDialect | undefined;
   readonly batchRows?: number | undefined;
   readonly batchBytes?: number | undefined;
   /** Rows of the source to publish in all. */
@@ -89,13 +92,14 @@ export function sourceOptions(
   source: KnownSource,
   skipRows: number,
 ): SourceOptions {
-  const { limitRows, batchRows, batchBytes, columns, joinKeys, withoutForm } = request;
+  const { csv, limitRows, batchRows, batchBytes, columns, joinKeys, withoutForm } = request;
   const { mapping } = wantedColumns(dataset, columns);
   const forms = { joinKeys, withoutForm };
   return {
     dataset,
     source,
     columns: mapping,
+    csv,
     skipRows,
     limitRows,
     batchRows,

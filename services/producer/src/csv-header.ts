@@ -35,16 +35,16 @@ export function readCsvHeader(start: Uint8Array, wanted: readonly string[]): Csv
 }
 
 /** RFC 4180 §2: fields may be quoted, a quote within is doubled, line ends may be quoted too. */
-function splitFirstLine(text: string, delimiter: string): string[] {
+export function splitFirstLine(text: string, delimiter: string, quote = '"'): string[] {
   const names: string[] = [];
   let name = '';
   let quoted = false;
   for (let at = 0; at < text.length; at += 1) {
     const letter = text[at];
-    if (quoted && letter === '"' && text[at + 1] === '"') {
-      name += '"';
+    if (quoted && letter === quote && text[at + 1] === quote) {
+      name += quote;
       at += 1;
-    } else if (letter === '"' && (quoted || name === '')) {
+    } else if (letter === quote && (quoted || name === '')) {
       quoted = !quoted;
     } else if (!quoted && letter === delimiter) {
       names.push(name);

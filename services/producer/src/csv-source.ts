@@ -1,6 +1,8 @@
 import type { ColumnContract, ColumnType, Dataset } from '@strongroom/protocol/contract';
 import { type ColumnMapping, placeColumns, sourceNames } from './column-mapping.ts';
-import { readCsvHeader } from './csv-header.ts';
+import type { CsvDialect } from './csv-dialect.ts';
+import { type CsvHeader, readCsvHeader, splitFirstLine } from './csv-header.ts';
+import { namesByPlace } from './detect-dialect.ts';
 import { DuckDbSession, wideDecimal } from './duckdb-session.ts';
 import { refuseFlaggedRows } from './row-flags.ts';
 import type { RowReader, RowWindow } from './row-reader.ts';
@@ -12,6 +14,7 @@ import { quoteFile, quoteText } from './sql-text.ts';
  * contract, in one spelling a type, and a flag tells where a text does not have it. An empty field
  * is a missing value, a quoted empty field an empty text.
  * @param start the first bytes of the file, CSV_HEADER_BYTES_MAX or all of it
+ * @param given as its owner says; RFC 4180 with the delimiter that its header tells when absent
  * @throws ERR_SOURCE_MALFORMED, ERR_COLUMN_MISSING, ERR_COLUMN_UNKNOWN
  */
 export async function openCsv(
@@ -20,12 +23,15 @@ export async function openCsv(
   dataset: Dataset,
   mapping: ColumnMapping | undefined,
   window: RowWindow,
+  given?: CsvDialect,
 ): Promise<RowReader> {
-  const header = readCsvHeader(start, sourceNames(dataset, mapping));
+  const wanted = sourceNames(dataset, mapping);
+  const header = given ? headerOf(start, given, dataset, wanted) : readCsvHeader(start, wanted);
+  const dialect = given ?? { ...RFC_4180, delimiter: header.delimiter };
   const { present, places } = placeColumns(dataset, mapping, header.names);
   const columns = present.columns.map((column) => textColumn(column, 'text'));
   const session = await DuckDbSession.open('csv');
-  const sql = query(path, header.delimiter, header.names.length, present, places);
+  const sql = query(path, dialect, header.names.length, present, places);
   const kinds: SourceKind[] = [...columns.map(({ kind }) => kind), 'int32'];
   return {
     present,
@@ -33,6 +39,18 @@ export async function openCsv(
     rows: () => refuseFlaggedRows(session.rows(sql, kinds, window), present, window.skip, 'text'),
     close: () => session.close(),
   };
+}
+
+const RFC_4180 = { quote: '"', escaping: '"', header: true, nulls: [] };
+
+function headerOf(
+  start: Uint8Array,
+  { delimiter, quote, header }: CsvDialect,
+  dataset: Dataset,
+  wanted: readonly string[],
+): CsvHeader {
+  const names = splitFirstLine(new TextDecoder().decode(start), delimiter, quote);
+  return { delimiter, names: header ? names : namesByPlace(names.length, dataset, wanted) };
 }
 
 /** What the query makes of a column of text. */
@@ -68,7 +86,7 @@ const CSV_KINDS: Record<ColumnType, SourceKind> = {
 
 function query(
   path: string,
-  delimiter: string,
+  { delimiter, quote, escaping, header, nulls }: CsvDialect,
   width: number,
   dataset: Dataset,
   places: readonly number[],
@@ -78,10 +96,10 @@ function query(
     quoteFile(path),
     `columns = {${fields.join(', ')}}`,
     'auto_detect = false',
-    'header = true',
+    `header = ${header}`,
     `delim = ${quoteText(delimiter)}`,
-    `quote = '"'`,
-    `escape = '"'`,
+    `quote = ${quoteText(quote)}`,
+    `escape = ${quoteText(escaping)}`,
     `nullstr = ''`,
     'allow_quoted_nulls = false',
     'strict_mode = true',
@@ -90,9 +108,15 @@ function query(
     `compression = 'none'`,
     `encoding = 'utf-8'`,
   ].join(', ')})`;
-  const terms = dataset.columns.map((column, index) => textTerm(column, `c${places[index]}`));
+  const words = nulls.map(quoteText).join(', ');
+  const field = ({ type }: ColumnContract, index: number) => {
+    const name = `c${places[index]}`;
+    if (nulls.length === 0 || type === 'utf8') return name;
+    return `(CASE WHEN ${name} IN (${words}) THEN NULL ELSE ${name} END)`;
+  };
+  const terms = dataset.columns.map((column, index) => textTerm(column, field(column, index)));
   const flags = dataset.columns.map((column, index) => {
-    const misfit = textMisfit(column, `c${places[index]}`);
+    const misfit = textMisfit(column, field(column, index));
     return misfit === undefined ? '' : ` WHEN ${misfit} THEN ${index + 1}`;
   });
   const flag = flags.join('') === '' ? '0' : `CASE${flags.join('')} ELSE 0 END`;

@@ -60,6 +60,12 @@ export class DuckDbSession {
     return columns;
   }
 
+  /** The rows of a small query all at once, as texts. @throws ERR_SOURCE_MALFORMED */
+  async texts(sql: string): Promise<string[][]> {
+    const result = await this.#guard(this.#connection.runAndReadAll(sql));
+    return result.getRowsJS().map((row) => row.map(String));
+  }
+
   /**
    * Streams the rows of a query, one chunk ahead: the engine works in its own thread meanwhile.
    * Column i is read as kinds[i]. The window is cut here and not by the query: an engine's LIMIT

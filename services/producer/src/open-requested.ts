@@ -3,14 +3,21 @@ import { readTextFile } from '@strongroom/runtime/files';
 import type { SourceRequest } from './check-source.ts';
 import { isFolder, openFolder } from './folder-source.ts';
 import { openPostgres } from './postgres-source.ts';
+import { type BucketOptions, openBucket } from './s3-source.ts';
 import type { Settings } from './settings.ts';
 import { openInput } from './source-input.ts';
 import { quoteIdentifier } from './sql-text.ts';
 
-type Requested = Pick<Settings, 'source' | 'table' | 'query' | 'increment' | 'passwordFile'>;
+type Requested = Pick<
+  Settings,
+  'source' | 'table' | 'query' | 'increment' | 'passwordFile' | 's3Endpoint' | 's3Region'
+>;
 
 /** Options that mean something for one kind of source only. */
-const OF_POSTGRES = ['table', 'query', 'increment', 'passwordFile'] as const;
+const OF_KINDS = [
+  { scheme: /^postgres(ql)?:/, names: ['table', 'query', 'increment', 'passwordFile'] },
+  { scheme: /^s3:/, names: ['s3Endpoint', 's3Region'] },
+] as const;
 
 /**
  * What `--source` names, and the options that say more of it.
@@ -18,10 +25,12 @@ const OF_POSTGRES = ['table', 'query', 'increment', 'passwordFile'] as const;
  */
 export async function openRequested(settings: Requested): Promise<SourceRequest['input']> {
   const { source } = settings;
-  if (/^postgres(ql)?:/.test(source)) return openPostgres(await postgresOptions(settings));
-  for (const name of OF_POSTGRES) {
-    if (settings[name] !== undefined) throw usage(name, 'only with --source postgres://…');
+  for (const { scheme, names } of OF_KINDS) {
+    const stray = names.find((name) => settings[name] !== undefined);
+    if (stray !== undefined && !scheme.test(source)) throw usage(stray, 'not of this --source');
   }
+  if (/^postgres(ql)?:/.test(source)) return openPostgres(await postgresOptions(settings));
+  if (source.startsWith('s3:')) return openBucket(bucketOptions(settings));
   return (await isFolder(source)) ? openFolder(source) : openInput(source);
 }
 
@@ -34,6 +43,21 @@ async function postgresOptions({ source, table, query, ...rest }: Requested) {
   if (query === undefined) return { url, sql: tableSql(table ?? ''), increment, passwordFile };
   const sql = (await readTextFile(query)).trim().replace(/;$/, '');
   return { url, sql, increment, passwordFile };
+}
+
+function bucketOptions({ source, s3Endpoint, s3Region: region }: Requested): BucketOptions {
+  const { hostname: bucket, pathname } = urlOf(source);
+  const prefix = decodeURIComponent(pathname.slice(1));
+  const endpoint = s3Endpoint === undefined ? undefined : endpointOf(s3Endpoint);
+  return { bucket, prefix, endpoint, region };
+}
+
+/** Rows travel in the clear over plain HTTP: within this machine only. */
+function endpointOf(text: string): URL {
+  const url = URL.parse(text);
+  const isHere = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url?.hostname ?? '');
+  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isHere)) return url;
+  throw usage('s3Endpoint', 'an https URL');
 }
 
 /** `schema.name` or `name`, spelled as in the catalogue; a point within a name needs --query. */

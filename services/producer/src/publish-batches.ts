@@ -52,8 +52,8 @@ export async function publishBatches(request: PublishRequest): Promise<PublishRe
     const source = await lookAtSource(input, request);
     if (source === 'stopped') return destination.tally.report(run.resumed);
     if (request.recover && !run.resumed) return await recover(run, source, destination);
-    const { columns, final } = request;
-    const plan = await planSource(source, agreement.dataset, columns, state, final);
+    const { columns, final, csv } = request;
+    const plan = await planSource(source, agreement.dataset, columns, state, final, csv);
     if (!plan.published) await publishSource(run, source, plan, destination);
     return destination.tally.report(run.resumed);
   } finally {
@@ -94,7 +94,8 @@ async function recover(
   const { log, topic } = destination;
   const found = await readStreamBack({ log, topic, chosen, agreement });
   if (!found) throw new StrongroomError('ERR_STREAM_NOT_FOUND', { dataset: dataset.id });
-  const plan = await planSource(source, dataset, request.columns, run.state, request.final);
+  const { columns, final, csv } = request;
+  const plan = await planSource(source, dataset, columns, run.state, final, csv);
   const cut = found.batches.map(({ seal }) => seal.rows);
   const opened = await openSource({ ...sourceOptions(request, dataset, source, 0), cut });
   try {

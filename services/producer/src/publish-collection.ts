@@ -109,7 +109,7 @@ function isRepeated(
 async function fingerprintItem({ request, agreement }: Run, source: KnownSource): Promise<string> {
   const { dataset } = agreement;
   const { mapping } = wantedColumns(dataset, request.columns);
-  return fingerprintSource(source, dataset, mapping);
+  return fingerprintSource(source, dataset, mapping, request.csv);
 }
 
 function changed(

@@ -10,6 +10,8 @@ import { createProgress, type Progress as ProgressBar } from '@strongroom/runtim
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
 import { type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
 import { parseJoinKey } from '@strongroom/sealing/join-key';
+import { askAtTerminal, dialectFor } from './agree-on-dialect.ts';
+import { agreementOf } from './agreement.ts';
 import { checkOnly } from './check-only.ts';
 import type { SourceRequest } from './check-source.ts';
 import { openRequested } from './open-requested.ts';
@@ -29,7 +31,8 @@ export async function runPublish(settings: Settings, context: Context): Promise<
   const input = await openRequested(settings);
   try {
     const files = { signedContract, amendments, joinKeys };
-    const request = sourceRequest(settings, files, input, context.signal);
+    const asked = sourceRequest(settings, files, input, context.signal);
+    const request = { ...asked, ...(await dialectOf(settings, asked)) };
     if (settings.dryRun) {
       const summary = await checkOnly(request);
       // Half of a check must not look like a whole one.
@@ -43,6 +46,15 @@ export async function runPublish(settings: Settings, context: Context): Promise<
     if (input.type === 'stream') input.cancel();
     if (input.type === 'growing') await input.close();
   }
+}
+
+async function dialectOf(
+  { csv, dryRun }: Settings,
+  request: SourceRequest,
+): Promise<Pick<SourceRequest, 'csv'>> {
+  if (csv === undefined) return {};
+  const { dataset } = await agreementOf(request);
+  return { csv: await dialectFor(csv, dataset, request, dryRun ? undefined : askAtTerminal) };
 }
 
 /** 128 + SIGINT. */

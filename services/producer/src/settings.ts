@@ -29,6 +29,9 @@ const OptionsSchema = z
     passwordFile: z.exactOptional(text),
     format: z.enum(['auto', ...SOURCE_FORMATS]),
     columns: z.exactOptional(text),
+    csv: z.exactOptional(text),
+    s3Endpoint: z.exactOptional(text),
+    s3Region: z.exactOptional(text),
     joinKey: z.exactOptional(z.array(text)),
     withoutForm: z.enum(WITHOUT_FORM),
     identity: z.exactOptional(text),
@@ -84,7 +87,7 @@ function createProgram(publish: (options: unknown) => void): Command {
   const program = new Command('strongroom producer')
     .exitOverride()
     .configureOutput({ outputError: () => undefined });
-  program
+  const command = program
     .command('publish')
     .description('seal the rows of a source and publish them, each row once')
     .requiredOption('--contract <file>', 'signed contract')
@@ -92,14 +95,7 @@ function createProgram(publish: (options: unknown) => void): Command {
     .requiredOption('--dataset <id>', 'the dataset of the contract that the rows belong to')
     .option('--stream <name>', 'which stream of the dataset, where the contract names several')
     .option('--identity <file>', "identity file of the dataset's owner")
-    .requiredOption(
-      '--source <what>',
-      'file, folder, pattern, - (standard input) or postgres://user@host/database',
-    )
-    .option('--table <name>', 'of a database: all rows of a table')
-    .option('--query <file>', 'of a database: what the SELECT in this file gives')
-    .option('--increment <column>', 'of a database: rows are new above its highest value so far')
-    .option('--password-file <file>', 'of a database; else PGPASSFILE or ~/.pgpass')
+    .requiredOption('--source <what>', 'file, folder, pattern, s3:, postgres:, - (standard input)')
     .addOption(new Option('--format <format>').choices(['auto', ...SOURCE_FORMATS]).default('auto'))
     .option(
       '--columns <list>',
@@ -148,8 +144,20 @@ function createProgram(publish: (options: unknown) => void): Command {
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('warn'))
     .addHelpText('after', EXAMPLE)
     .action((options: unknown) => publish(options));
+  for (const [flags, text] of SOURCE_OPTIONS) command.option(flags, text);
   return program;
 }
+
+/** What is read, and how. */
+const SOURCE_OPTIONS: readonly (readonly [flags: string, text: string])[] = [
+  ['--csv <dialect>', 'detect, or "delimiter=semicolon quote=single header=no nulls=NA|-"'],
+  ['--s3-endpoint <url>', "of a store that is not Amazon's"],
+  ['--s3-region <name>', 'of the bucket; else AWS_REGION'],
+  ['--table <name>', 'of a database: all rows of a table'],
+  ['--query <file>', 'of a database: what the SELECT in this file gives'],
+  ['--increment <column>', 'of a database: rows are new above its highest value so far'],
+  ['--password-file <file>', 'of a database; else PGPASSFILE or ~/.pgpass'],
+];
 
 const EXAMPLE = `
 Example:

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { canonicalBytes, type Json } from '@strongroom/protocol/canonical-json';
 import type { Dataset } from '@strongroom/protocol/contract';
 import { type ColumnMapping, sourceNames } from './column-mapping.ts';
+import { type CsvDialect, dialectText } from './csv-dialect.ts';
 import type { KnownSource } from './source-format.ts';
 import { readRange, type SourceInput } from './source-input.ts';
 
@@ -19,8 +20,10 @@ export async function fingerprintSource(
   { input, format }: KnownSource,
   dataset: Dataset,
   mapping: ColumnMapping | undefined,
+  csv?: CsvDialect,
 ): Promise<string> {
-  const read = { format, columns: sourceNames(dataset, mapping) };
+  const dialect = csv === undefined ? {} : { csv: dialectText(csv) };
+  const read = { format, columns: sourceNames(dataset, mapping), ...dialect };
   return hash('sha256', canonicalBytes({ ...read, bytes: await sampleOf(input) }));
 }
 

@@ -1,6 +1,7 @@
 import type { Dataset } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { wantedColumns } from './column-mapping.ts';
+import type { CsvDialect } from './csv-dialect.ts';
 import { fingerprintSource } from './source-fingerprint.ts';
 import type { KnownSource } from './source-format.ts';
 import type { StreamState } from './stream-state.ts';
@@ -20,6 +21,7 @@ export interface SourcePlan {
  * known again: when one was published in part, the next one is taken for the same rows, from their
  * start.
  * @param columns `--columns` as it was written
+ * @param csv `--csv`, where it was given
  * @throws ERR_SOURCE_CHANGED, ERR_USAGE, ERR_COLUMN_UNKNOWN
  */
 export async function planSource(
@@ -28,9 +30,10 @@ export async function planSource(
   columns: string | undefined,
   state: StreamState,
   final: boolean,
+  csv?: CsvDialect,
 ): Promise<SourcePlan> {
   const { mapping } = wantedColumns(dataset, columns);
-  const fingerprint = await fingerprintSource(source, dataset, mapping);
+  const fingerprint = await fingerprintSource(source, dataset, mapping, csv);
   const before = state.source;
   const same = before?.fingerprint === fingerprint;
   if (state.final) {

@@ -28,6 +28,7 @@ export function showSummary(summary: CheckedSource, json: boolean): string {
     `${dataset}: ${what} with the contract; ${count(rows, 'row')} in`,
     ` ${count(batches, 'batch', 'batches')} (${megabytes(bytes)}${times}) would be published`,
     `${unformed(summary)}${lacking(summary)}\n`,
+    summary.csv === undefined ? '' : `read as --csv "${summary.csv}"\n`,
   ].join('');
 }
 
