@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 // One condition for node, tsc and vitest: workspace packages resolve to their sources.
@@ -30,6 +31,25 @@ function project(name: string, include: string[], more: object = {}) {
   };
 }
 
+const pageCryptoPath = new URL('packages/browser/src/crypto.ts', import.meta.url);
+const PAGE_CRYPTO = `'${fileURLToPath(pageCryptoPath)}'`;
+/**
+ * What the analyst's page runs in the place of `node:crypto`, under the files that verify: the
+ * cases that hold Node's verdicts hold its verdicts too. The simulator, which signs, keeps Node's.
+ */
+const VERIFIERS =
+  /packages\/(sealing|attestation)\/src\/(?!insecure|platforms|.*\/write-|.*\.test\.)[^?]*\.ts$/;
+const CASES_OF_VERDICTS = ['cases', 'verdicts', 'azure-vm', 'tokens', 'disguises'].map(
+  (name) => `test/conformance/attestation-${name}.test.ts`,
+);
+const pageCrypto = {
+  name: 'page-crypto',
+  enforce: 'pre' as const,
+  transform(code: string, id: string) {
+    return VERIFIERS.test(id) ? code.replaceAll("'node:crypto'", PAGE_CRYPTO) : undefined;
+  },
+};
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
@@ -37,6 +57,15 @@ export default defineConfig({
       project('unit', ['packages/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts']),
       project('architecture', ['test/architecture/**/*.test.ts']),
       project('conformance', ['test/conformance/**/*.test.ts'], { testTimeout: minutes(2) }),
+      {
+        ...project('page-crypto', CASES_OF_VERDICTS, {
+          testTimeout: minutes(2),
+          server: { deps: { inline: [/packages/] } },
+        }),
+        plugins: [pageCrypto],
+      },
+      // The analyst's page in a browser of this machine; said loudly where there is none.
+      project('page', ['test/page/**/*.test.ts'], { testTimeout: minutes(1) }),
       project('simulation', ['test/simulation/**/*.test.ts'], { testTimeout: minutes(2) }),
       project('integration', ['test/integration/**/*.test.ts'], {
         testTimeout: minutes(3),

@@ -28,6 +28,7 @@ import { DebitSchema } from '@strongroom/protocol/ledger';
 import { PartialSchema } from '@strongroom/protocol/partial';
 import { PreparedStepSchema } from '@strongroom/protocol/prepared-step';
 import { QuarantineEntrySchema, QuarantineSealSchema } from '@strongroom/protocol/quarantine-entry';
+import { SavedResultSchema } from '@strongroom/protocol/saved-result';
 import { AggregateContentSchema, AggregateSealSchema } from '@strongroom/protocol/sealed-aggregate';
 import {
   BatchSealSchema,
@@ -51,6 +52,7 @@ const DOCUMENTS = {
     AggregateContentSchema,
     'The JSON at the head of what a result seals; an Arrow IPC stream and zero bytes follow.',
   ],
+  'saved-result': [SavedResultSchema, 'One result with its proof, as `analyst save` writes it.'],
   'runtime-claims': [RuntimeClaimsSchema, 'What the attestation report binds: REPORT_DATA.'],
   evidence: [EvidenceSchema, 'Report, certificate chain and runtime claims as they travel.'],
   'attestation-proof': [

@@ -135,11 +135,29 @@ export const LAYERS: readonly Layer[] = [
     why: 'the worker outside the vault holds no key and no row: it knows the types of the door',
   },
   {
+    files: /^packages\/browser\/src\//,
+    workspace: [],
+    forbidden: [/^node:/],
+    why: 'browser stands in the place of Node: it loads neither Node nor a workspace package',
+  },
+  {
+    files: /^services\/analyst\/src\/page\//,
+    workspace: [
+      /^protocol\//,
+      /^record-log\/log$/,
+      /^runtime\/clock$/,
+      /^attestation\/roots$/,
+      /^sealing\/(verify|identity-file|reading-key|notice)$/,
+    ],
+    forbidden: [/^node:(?!assert)/, /^kafkajs/],
+    why: 'the page runs in a browser: it verifies and opens, and reaches its own server alone',
+  },
+  {
     files: /^services\/analyst\/src\//,
     workspace: [
       /^(protocol|record-log|runtime)\//,
       /^attestation\/(?!insecure)/,
-      /^sealing\/(open|verify|identity|audit|notice)$/,
+      /^sealing\/(open-aggregate|verify|identity|identity-file|audit|notice|digest)$/,
     ],
     forbidden: [/^kafkajs/],
     why: 'the analyst opens what is addressed to it and seals nothing',

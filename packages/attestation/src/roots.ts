@@ -43,6 +43,11 @@ export class RootSet {
     return this.#pins[product]?.includes(spkiSha256) ?? false;
   }
 
+  /** What another process needs to make the same set. */
+  get pins(): RootPins {
+    return structuredClone(this.#pins);
+  }
+
   get names(): CertificateNames {
     return NAMES[this.kind];
   }

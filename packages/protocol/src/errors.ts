@@ -656,6 +656,10 @@ export const ERRORS = {
     'the result is expected to be addressed to this analyst',
     'Ask the parties for an amendment that names you as a reader.',
   ),
+  ERR_SAVED_RESULT: quarantine(
+    'the file is expected to hold one result with its proof, as `analyst save` writes it',
+    'Save the result again; a copy that was changed or cut off proves nothing.',
+  ),
   ERR_AGGREGATE_MALFORMED: quarantine(
     'the result is expected to follow schemas/sealed-aggregate',
     "Treat the record as tampered with; check the log's operator.",

@@ -42,6 +42,10 @@ export const CLOCK_SKEW_SECONDS_MAX = 30;
 export const TOKENS_REMEMBERED_MAX = 4_096;
 /** And so many receipts: one for each key and start. */
 export const RECEIPTS_REMEMBERED_MAX = 65_536;
+/** Of receipts in one saved result: an owner's service gives one a key and start of a worker. */
+export const RECEIPTS_SAVED_MAX = 256;
+/** Of a saved result: one record of the largest size, a proof, receipts and the contract. */
+export const SAVED_RESULT_CHARACTERS_MAX = 64 * 1024 * 1024;
 /** Evidence: leaf, intermediates and root as PEM; AMD's take 7 KB together. */
 export const CERTIFICATES_MAX = 8;
 export const CERTIFICATE_CHAIN_CHARACTERS_MAX = 32_768;

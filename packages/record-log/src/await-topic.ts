@@ -11,7 +11,7 @@ const NO_TOPIC = 'UNKNOWN_TOPIC_OR_PARTITION';
  * @returns the topic's end; undefined when the signal came first
  */
 export async function awaitTopic(
-  log: RecordLog,
+  log: Pick<RecordLog, 'endOffset'>,
   topic: string,
   signal?: AbortSignal,
 ): Promise<number | undefined> {

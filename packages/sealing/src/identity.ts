@@ -1,5 +1,4 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { StrongroomError } from '@strongroom/protocol/errors';
 import { type PartyId, PartyIdSchema } from '@strongroom/protocol/fields';
 import { RSA_BITS_MIN } from '@strongroom/protocol/limits';
 import {
@@ -8,18 +7,17 @@ import {
   type WrappingKey,
   WrappingKeySchema,
 } from '@strongroom/protocol/public-key';
+import { identityMalformed, type Reader, readIdentityFile } from './identity-file.ts';
 import { publicJwkOf } from './private-keys.ts';
 import { isWellFormed, sameKey } from './public-keys.ts';
 import { Secret } from './secret.ts';
+import type { SecretReader } from './secret-reader.ts';
 import { createSigner, type Signer } from './sign.ts';
-import { createUnwrapper, type SecretReader } from './unwrapper.ts';
+import { createUnwrapper } from './unwrapper.ts';
 
 /** A party and its private keys; nothing of them can be read out again. */
-export interface PartyIdentity {
-  readonly party: PartyId;
+export interface PartyIdentity extends Reader {
   readonly signer: Signer;
-  /** Present for a party that reads results. */
-  readonly reader?: SecretReader;
 }
 
 /**
@@ -27,14 +25,10 @@ export interface PartyIdentity {
  * @throws ERR_IDENTITY_MALFORMED with the member that is wrong
  */
 export function parseIdentity(text: string): PartyIdentity {
-  const { party, signing, reading, ...more } = parseObject(text);
-  const [unknown] = Object.keys(more);
-  if (unknown !== undefined) throw malformed('a member that no identity has');
-  const id = PartyIdSchema.safeParse(party);
-  if (!id.success) throw malformed('party');
+  const { party, signing, reading } = readIdentityFile(text);
   const signer = signerFrom(signing);
   const reader = reading === undefined ? undefined : readerFrom(reading);
-  return new Identity(id.data, signer, reader);
+  return new Identity(party, signer, reader);
 }
 
 class Identity extends Secret implements PartyIdentity {
@@ -50,20 +44,9 @@ class Identity extends Secret implements PartyIdentity {
   }
 }
 
-function parseObject(text: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw malformed('not JSON');
-  }
-  if (typeof value !== 'object' || value === null) throw malformed('not a JSON object');
-  return { ...value };
-}
-
 function signerFrom(value: unknown): Signer {
   const signer = createSigner(privateKeyFrom(value, 'signing').privateKey);
-  if (!isWellFormed(signer.publicKey, RSA_BITS_MIN)) throw malformed('signing');
+  if (!isWellFormed(signer.publicKey, RSA_BITS_MIN)) throw identityMalformed('signing');
   return signer;
 }
 
@@ -71,7 +54,7 @@ function readerFrom(value: unknown): SecretReader {
   const key = privateKeyFrom(value, 'reading');
   const publicKey = WrappingKeySchema.safeParse(key.publicJwk);
   if (!publicKey.success || !isWellFormed(publicKey.data, RSA_BITS_MIN)) {
-    throw malformed('reading');
+    throw identityMalformed('reading');
   }
   return createUnwrapper(key.privateKey, publicKey.data);
 }
@@ -81,7 +64,7 @@ function privateKeyFrom(
   value: unknown,
   member: string,
 ): { privateKey: KeyObject; publicJwk: object } {
-  if (typeof value !== 'object' || value === null) throw malformed(member);
+  if (typeof value !== 'object' || value === null) throw identityMalformed(member);
   try {
     const privateKey = createPrivateKey({ key: { ...value }, format: 'jwk' });
     const publicJwk = publicJwkOf(privateKey);
@@ -89,11 +72,7 @@ function privateKeyFrom(
   } catch {
     // Node's text may quote the key; ours names the member.
   }
-  throw malformed(member);
-}
-
-function malformed(member: string): StrongroomError {
-  return new StrongroomError('ERR_IDENTITY_MALFORMED', { member });
+  throw identityMalformed(member);
 }
 
 /**
@@ -105,7 +84,7 @@ export async function createIdentity(
   party: string,
   options: { readonly reading: boolean },
 ): Promise<{ identityJson: string; signingKey: SigningKey; readingKey?: WrappingKey }> {
-  if (!PartyIdSchema.safeParse(party).success) throw malformed('party');
+  if (!PartyIdSchema.safeParse(party).success) throw identityMalformed('party');
   const signing = generateKeyPairSync('ed25519');
   const reading = options.reading ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : undefined;
   const file = {

@@ -11,9 +11,9 @@ import {
   resultSizesOf,
 } from '@strongroom/protocol/sealed-aggregate';
 import type { JwsCodes } from './compact-jws.ts';
-import { claimedOnce, onceSealIn, openOnce, verifyOnce } from './open-once.ts';
+import { claimedOnce, onceSealIn, openOnce, verifyOnce, verifyRecord } from './open-once.ts';
 import type { ReadRecord } from './record-checks.ts';
-import type { SecretReader } from './unwrapper.ts';
+import type { SecretReader } from './secret-reader.ts';
 
 const MALFORMED = 'ERR_AGGREGATE_MALFORMED';
 const CODES: JwsCodes = {
@@ -22,15 +22,18 @@ const CODES: JwsCodes = {
   signature: 'ERR_AGGREGATE_SIGNATURE',
 };
 
-export interface OpenAggregateContext {
+export interface VerifyAggregateContext {
   readonly contract: Contract;
   readonly contractId: ContractId;
   readonly reader: PartyId;
-  readonly secretReader: SecretReader;
   /** The aggregates key of the runtime claims inside the token. */
   readonly aggregateKey: SigningKey;
   /** SHA-256 in hex of the token that was verified. */
   readonly tokenSha256: string;
+}
+
+export interface OpenAggregateContext extends VerifyAggregateContext {
+  readonly secretReader: SecretReader;
 }
 
 export interface OpenedAggregate {
@@ -62,11 +65,7 @@ export async function openAggregate(
   context: OpenAggregateContext,
 ): Promise<OpenedAggregate> {
   const { reader: kid, secretReader } = context;
-  const verify = async (jws: string) => {
-    const seal = await verifyOnce(jws, AGGREGATE_FORMAT, context.aggregateKey, CODES);
-    checkPlace(seal, context);
-    return seal;
-  };
+  const verify = verifierFor(context);
   const sizesOf = (seal: AggregateSeal) => resultSizesOf(queryOf(seal, context));
   const options = { kid, secretReader, malformed: MALFORMED, verify, sizesOf } as const;
   const { plaintext, seal, jws } = await openOnce(record, AGGREGATE_FORMAT, options);
@@ -78,7 +77,27 @@ export async function openAggregate(
   return { seal, jws, content, inputs, arrow };
 }
 
-function checkPlace(seal: AggregateSeal, context: OpenAggregateContext): void {
+/**
+ * Verifies a sealed aggregate without opening it: for whoever was handed one and holds no key.
+ * @throws what `openAggregate` throws
+ */
+export async function verifyAggregate(
+  record: ReadRecord,
+  context: VerifyAggregateContext,
+): Promise<AggregateSeal> {
+  const options = { malformed: MALFORMED, verify: verifierFor(context) } as const;
+  return (await verifyRecord(record, AGGREGATE_FORMAT, options)).seal;
+}
+
+function verifierFor(context: VerifyAggregateContext) {
+  return async (jws: string) => {
+    const seal = await verifyOnce(jws, AGGREGATE_FORMAT, context.aggregateKey, CODES);
+    checkPlace(seal, context);
+    return seal;
+  };
+}
+
+function checkPlace(seal: AggregateSeal, context: VerifyAggregateContext): void {
   if (seal.token !== context.tokenSha256) throw new StrongroomError('ERR_AGGREGATE_PROOF');
   if (seal.contract !== context.contractId) {
     throw new StrongroomError('ERR_CONTRACT_MISMATCH', { expected: context.contractId });
@@ -92,7 +111,7 @@ function checkPlace(seal: AggregateSeal, context: OpenAggregateContext): void {
   }
 }
 
-function queryOf(seal: AggregateSeal, { contract }: OpenAggregateContext): Query {
+function queryOf(seal: AggregateSeal, { contract }: VerifyAggregateContext): Query {
   const query = contract.queries.find((each) => each.id === seal.query);
   if (!query) throw new StrongroomError(MALFORMED, { part: 'query' });
   return query;

@@ -7,8 +7,14 @@ import type { OnceFormat } from '@strongroom/protocol/sealed-once';
 import { type JwsCodes, splitCompactJws, verifyCompact } from './compact-jws.ts';
 import { checkCiphertext, openBytes } from './open-bytes.ts';
 import { parsePayload } from './payload.ts';
-import { checkRecordShape, type ReadRecord, sealOf, splitValue } from './record-checks.ts';
-import type { SecretReader } from './unwrapper.ts';
+import {
+  checkRecordShape,
+  type ReadRecord,
+  type SplitValue,
+  sealOf,
+  splitValue,
+} from './record-checks.ts';
+import type { SecretReader } from './secret-reader.ts';
 
 /** The mirror of seal-once.ts. */
 
@@ -112,16 +118,29 @@ export async function openOnce<Seal extends At & SealedOnce, At>(
   options: OpenOnceOptions<Seal>,
 ): Promise<{ seal: Seal; jws: string; plaintext: Uint8Array }> {
   const { malformed, sizesOf = () => format.sizes } = options;
-  const jws = onceSealIn(record, format, malformed);
-  const { ciphertext, tag } = splitValue(record.value, malformed);
-  const seal = await options.verify(jws);
-  checkRecordShape(record, format.shapeOf(seal));
-  checkCiphertext(ciphertext, seal.ciphertextSha256, malformed);
+  const { seal, jws, ciphertext, tag } = await verifyRecord(record, format, options);
   const dataKey = await unwrapFor(seal, format, options);
   const padded = openBytes(dataKey, { ciphertext, tag, jws, seal }, malformed);
   const plaintext = unpad(sizesOf(seal), padded);
   if (!plaintext) throw new StrongroomError(malformed, { part: 'padding' });
   return { seal, jws, plaintext };
+}
+
+/**
+ * Everything that needs no key: signature and place, the record's form, the hash of what is sealed.
+ * @throws what `verify` throws, `malformed`, ERR_RECORD_HEADERS, ERR_LIMIT_EXCEEDED
+ */
+export async function verifyRecord<Seal extends At & SealedOnce, At>(
+  record: ReadRecord,
+  format: OnceFormat<Seal, At>,
+  { malformed, verify }: Pick<OpenOnceOptions<Seal>, 'malformed' | 'verify'>,
+): Promise<SplitValue & { readonly seal: Seal; readonly jws: string }> {
+  const jws = onceSealIn(record, format, malformed);
+  const { ciphertext, tag } = splitValue(record.value, malformed);
+  const seal = await verify(jws);
+  checkRecordShape(record, format.shapeOf(seal));
+  checkCiphertext(ciphertext, seal.ciphertextSha256, malformed);
+  return { seal, jws, ciphertext, tag };
 }
 
 async function unwrapFor<Seal extends At & SealedOnce, At>(

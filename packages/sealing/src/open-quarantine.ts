@@ -8,7 +8,7 @@ import {
 } from '@strongroom/protocol/quarantine-entry';
 import { claimedOnce, type OwnedContext, onceSealIn, openOnce, verifyOwned } from './open-once.ts';
 import type { ReadRecord } from './record-checks.ts';
-import type { SecretReader } from './unwrapper.ts';
+import type { SecretReader } from './secret-reader.ts';
 
 const INVALID = 'ERR_QUARANTINE_INVALID';
 

@@ -8,9 +8,9 @@ import {
 } from '@strongroom/protocol/use-entry';
 import { claimedOnce, type OwnedContext, onceSealIn, openOnce, verifyOwned } from './open-once.ts';
 import type { ReadRecord } from './record-checks.ts';
-import type { SecretReader } from './unwrapper.ts';
+import type { SecretReader } from './secret-reader.ts';
 
-export type { SecretReader } from './unwrapper.ts';
+export type { SecretReader } from './secret-reader.ts';
 
 const INVALID = 'ERR_USE_INVALID';
 export type UseContext = OwnedContext;

@@ -12,12 +12,13 @@ import {
   sealOf,
   splitValue,
 } from './record-checks.ts';
-import type { SecretReader } from './unwrapper.ts';
+import type { SecretReader } from './secret-reader.ts';
 import { verifyBatchSeal } from './verify.ts';
 
 export { claimedAggregate, type OpenedAggregate, openAggregate } from './open-aggregate.ts';
 export { recordTypeOf } from './record-checks.ts';
-export { createUnwrapper, type SecretReader } from './unwrapper.ts';
+export type { SecretReader } from './secret-reader.ts';
+export { createUnwrapper } from './unwrapper.ts';
 
 export interface ParsedBatchRecord extends SplitValue {
   readonly jws: string;

@@ -15,14 +15,17 @@ import { createLogger, LOG_LEVELS } from '@strongroom/runtime/logger';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { brokerList } from './broker-list.ts';
 import { queriesOf } from './read-aggregates.ts';
 import { createResultWriter, FORMATS, type Format } from './result-writer.ts';
+import { type SaveOptions, save, type VerifyOptions, verify } from './saved-command.ts';
+import { type ServeOptions, serve } from './serve-command.ts';
 import { showResults } from './show-results.ts';
 
 /** Reads the roots of a simulated platform; only `main.insecure` has one. */
 export type SimulatedRoots = (path: string) => RootSet;
 
-/** `strongroom analyst read`: options, wiring, exit code. */
+/** `strongroom analyst read`, `serve`, `save` and `verify`: options, wiring, exit code. */
 export async function runAnalyst(
   args: readonly string[],
   simulatedRoots?: SimulatedRoots,
@@ -56,16 +59,40 @@ function analystCommand(simulatedRoots: SimulatedRoots | undefined): Command {
   const program = new Command('strongroom analyst')
     .exitOverride()
     .configureOutput({ outputError: () => undefined });
+  const rootsOf = ({ roots }: Rooted) =>
+    simulatedRoots && roots ? simulatedRoots(roots) : undefined;
+  const commands = [
+    readCommand(program, rootsOf),
+    serveCommand(program, rootsOf),
+    saveCommand(program, rootsOf),
+    verifyCommand(program, rootsOf),
+  ];
+  if (simulatedRoots) {
+    const text = 'public roots of the SIMULATED platform, or its folder';
+    for (const command of commands) command.requiredOption('--roots <path>', text);
+  }
+  return program;
+}
+
+interface Rooted {
+  readonly roots?: string;
+}
+type RootsOf = (options: Rooted) => RootSet | undefined;
+
+const brokersOption = () =>
+  new Option('--brokers <list>', 'Kafka bootstrap servers, HOST:PORT,…')
+    .env('KAFKA_BROKERS')
+    .makeOptionMandatory();
+const logLevelOption = () =>
+  new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn');
+
+function readCommand(program: Command, rootsOf: RootsOf): Command {
   const command = program
     .command('read')
     .description('verify the proof of results, open them, show them')
     .requiredOption('--contract <file>', 'signed contract')
     .requiredOption('--identity <file>', 'identity file with the reading key')
-    .addOption(
-      new Option('--brokers <list>', 'Kafka bootstrap servers, HOST:PORT,…')
-        .env('KAFKA_BROKERS')
-        .makeOptionMandatory(),
-    )
+    .addOption(brokersOption())
     .option('--namespace <name>', 'prefix of the topics')
     .option('--query <id>', 'only this query')
     .option('--follow', 'wait for more results until stopped')
@@ -75,28 +102,79 @@ function analystCommand(simulatedRoots: SimulatedRoots | undefined): Command {
     .option('--proof', 'show what proves each result')
     .option('--json', 'JSON unless --format says otherwise; errors are JSON too')
     .addOption(new Option('--try-all', 'also try what is addressed to others').hideHelp())
-    .addOption(
-      new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn'),
-    )
-    .addHelpText('after', EXAMPLE)
-    .action((options: Options) => {
-      const { roots } = options;
-      return read(options, simulatedRoots && roots ? simulatedRoots(roots) : AMD_ROOTS);
-    });
+    .addOption(logLevelOption())
+    .addHelpText('after', READ_EXAMPLE)
+    .action((options: Options) => read(options, rootsOf(options) ?? AMD_ROOTS));
   for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
-  if (simulatedRoots) {
-    command.requiredOption(
-      '--roots <path>',
-      'public roots of the SIMULATED platform, or its folder',
-    );
-  }
-  return program;
+  return command;
 }
 
-const EXAMPLE = `
+function serveCommand(program: Command, rootsOf: RootsOf): Command {
+  return program
+    .command('serve')
+    .description('hand out a page that verifies and opens results in the browser')
+    .requiredOption('--contract <file>', 'signed contract')
+    .addOption(brokersOption())
+    .option('--namespace <name>', 'prefix of the topics')
+    .option('--host <address>', 'where to listen; others than this machine need TLS', '127.0.0.1')
+    .option('--port <number>', '0: any that is free', portNumber, PAGE_PORT)
+    .option('--host-name <name...>', 'further names under which the page may be asked for')
+    .option('--tls-cert <file>', 'certificate chain in PEM')
+    .option('--tls-key <file>', 'its private key')
+    .option('--json', 'say where the page is as JSON; errors are JSON too')
+    .addOption(logLevelOption())
+    .addHelpText('after', SERVE_EXAMPLE)
+    .action((options: ServeOptions & Rooted) => serve(options, rootsOf(options)));
+}
+
+function saveCommand(program: Command, rootsOf: RootsOf): Command {
+  return program
+    .command('save')
+    .description('save one result, still sealed, with everything that proves it')
+    .requiredOption('--contract <file>', 'signed contract')
+    .requiredOption('--query <id>', 'of this query')
+    .requiredOption('--out <file>', 'where to')
+    .addOption(brokersOption())
+    .option('--namespace <name>', 'prefix of the topics')
+    .option('--reader <party>', 'sealed to this party; default: any')
+    .option('--emission <number>', 'its number; default: the newest', countNumber)
+    .option('--json', 'errors are JSON')
+    .addOption(logLevelOption())
+    .addHelpText('after', SAVE_EXAMPLE)
+    .action((options: SaveOptions & Rooted) => save(options, rootsOf(options)));
+}
+
+function verifyCommand(program: Command, rootsOf: RootsOf): Command {
+  return program
+    .command('verify')
+    .description('say what a saved result proves, and what it does not; no network')
+    .argument('<file>', 'of `save`, or of the page')
+    .option('--identity <file>', 'identity file with the reading key: shows the rows too')
+    .option('--json', 'JSON; errors are JSON too')
+    .addHelpText('after', VERIFY_EXAMPLE)
+    .action((path: string, options: VerifyOptions & Rooted) =>
+      verify(path, options, rootsOf(options)),
+    );
+}
+
+const PAGE_PORT = 8_480;
+
+const READ_EXAMPLE = `
 Example:
   strongroom analyst read --contract contract.json --identity authority.identity.json \\
     --brokers localhost:9092 --query daily-delay --proof`;
+const SERVE_EXAMPLE = `
+Example:
+  strongroom analyst serve --contract contract.json --brokers localhost:9092
+then open the address that it says, and choose the identity file there. Run it yourself: whoever
+runs it decides which code your browser gets.`;
+const SAVE_EXAMPLE = `
+Example:
+  strongroom analyst save --contract contract.json --brokers localhost:9092 \\
+    --query daily-delay --emission 3 --out result.json`;
+const VERIFY_EXAMPLE = `
+Example:
+  strongroom analyst verify result.json`;
 
 async function read(options: Options, roots: RootSet): Promise<void> {
   const stopping = new AbortController();
@@ -148,19 +226,20 @@ function onStopSignal(stop: () => void): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
 }
 
-/** Not while options are parsed: an empty KAFKA_BROKERS must not keep --help from showing. */
-function brokerList(text: string): string[] {
-  const list = text.split(',');
-  if (!list.every((each) => /^\S+:[0-9]{1,5}$/.test(each))) {
-    const problem = '--brokers or KAFKA_BROKERS: HOST:PORT, several with commas';
-    throw new StrongroomError('ERR_USAGE', { problem });
-  }
-  return list;
-}
-
 function wholeNumber(text: string): number {
   if (!/^[1-9][0-9]{0,9}$/.test(text)) throw new InvalidArgumentError('a number above 0');
   return Number(text);
+}
+
+function countNumber(text: string): number {
+  if (!/^(0|[1-9][0-9]{0,15})$/.test(text)) throw new InvalidArgumentError('a number, 0 or more');
+  return Number(text);
+}
+
+function portNumber(text: string): number {
+  const port = countNumber(text);
+  if (port > 65_535) throw new InvalidArgumentError('a port');
+  return port;
 }
 
 function asUsageError(error: unknown): unknown {

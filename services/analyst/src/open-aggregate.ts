@@ -11,8 +11,12 @@ import type {
 } from '@strongroom/protocol/sealed-aggregate';
 import { isWindowOf } from '@strongroom/protocol/windows';
 import type { LogEntry } from '@strongroom/record-log/log';
-import type { PartyIdentity } from '@strongroom/sealing/identity';
-import { claimedAggregate, type OpenedAggregate, openAggregate } from '@strongroom/sealing/open';
+import type { Reader } from '@strongroom/sealing/identity-file';
+import {
+  claimedAggregate,
+  type OpenedAggregate,
+  openAggregate,
+} from '@strongroom/sealing/open-aggregate';
 import { Table, tableFromIPC } from 'apache-arrow';
 import type { History } from './history.ts';
 import type { HeldReceipt, ReceiptShelf } from './receipt-shelf.ts';
@@ -20,6 +24,8 @@ import { columnsOf, type ResultColumn } from './result-columns.ts';
 
 /** A result that was proven and opened, and what it was proven with. */
 export interface VerifiedResult {
+  /** As it lay on the log, sealed. */
+  readonly record: LogEntry;
   readonly contract: Contract;
   readonly seal: AggregateSeal;
   readonly content: AggregateContent;
@@ -36,7 +42,7 @@ export interface VerifiedResult {
 export interface Opener {
   readonly contract: Contract;
   readonly contractId: ContractId;
-  readonly identity: PartyIdentity;
+  readonly identity: Reader;
   readonly queries: readonly Query[];
   readonly tokens: TokenShelf;
   readonly receipts: ReceiptShelf;
@@ -62,16 +68,32 @@ export async function openAggregateEntry(
     return undefined;
   }
   const proof = opener.tokens.proofOf(claimed.token);
-  const opened = await open(entry, opener.identity.party, proof, opener);
-  const { seal, jws, content, inputs } = opened;
-  checkSeal(seal, query, opener.contract);
-  const rows = tableOf(opened);
-  if (opener.history.admit(seal, jws) === 'repeated') return undefined;
-  const receipts = opener.receipts.of(proof.transportKeySha256);
-  return { contract: opener.contract, seal, content, inputs, proof, receipts, ...rows };
+  const { jws, ...result } = await openProven(entry, query, proof, opener);
+  return opener.history.admit(result.seal, jws) === 'repeated' ? undefined : result;
 }
 
-function open(entry: LogEntry, reader: PartyId, proof: WorkerProof, opener: Opener) {
+/** One record beside its proof, whatever stands before it on the log. @throws as above */
+export async function openProven(
+  entry: LogEntry,
+  query: Query,
+  proof: WorkerProof,
+  opener: Pick<Opener, 'contract' | 'contractId' | 'identity' | 'receipts'>,
+): Promise<VerifiedResult & { readonly jws: string }> {
+  const { contract } = opener;
+  const opened = await open(entry, opener.identity.party, proof, opener);
+  const { seal, jws, content, inputs } = opened;
+  checkSeal(seal, query, contract);
+  const rows = tableOf(opened);
+  const receipts = opener.receipts.of(proof.transportKeySha256);
+  return { record: entry, contract, seal, jws, content, inputs, proof, receipts, ...rows };
+}
+
+function open(
+  entry: LogEntry,
+  reader: PartyId,
+  proof: WorkerProof,
+  opener: Pick<Opener, 'contract' | 'contractId' | 'identity'>,
+) {
   const { contract, contractId, identity } = opener;
   if (!identity.reader) {
     throw new StrongroomError('ERR_NOT_A_READER', { party: identity.party });
@@ -106,7 +128,7 @@ async function tryForeign(entry: LogEntry, reader: PartyId, opener: Opener): Pro
 const MILLISECONDS_SHOWN_MAX = 8.64e15;
 
 /** What the contract says about every result of this query. */
-function checkSeal(seal: AggregateSeal, query: Query, contract: Contract): void {
+export function checkSeal(seal: AggregateSeal, query: Query, contract: Contract): void {
   const { window, inputs } = seal;
   const farthest = Math.max(...[window?.start ?? 0, window?.end ?? 0].map(Math.abs));
   const isShown = farthest <= MILLISECONDS_SHOWN_MAX;

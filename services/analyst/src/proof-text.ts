@@ -1,3 +1,4 @@
+import type { WorkerProof } from '@strongroom/attestation/worker-proof';
 import { datasetOf } from '@strongroom/protocol/contract';
 import type { VerifiedResult } from './open-aggregate.ts';
 import { ownersWithoutReceipt } from './receipt-shelf.ts';
@@ -60,38 +61,62 @@ function total(one: number | null, other: number | null): number | null {
   return one === null || other === null ? null : one + other;
 }
 
+/** One fact for a person: what it is about, and what is said. */
+export type Words = readonly [label: string, text: string];
+
 /** The same for a person, one line a fact. */
 export function proofLines(result: VerifiedResult): string[] {
+  return proofWords(result).map(([label, text]) => `${label.padEnd(LABEL_CHARACTERS)}${text}`);
+}
+
+const LABEL_CHARACTERS = 10;
+
+export function proofWords(result: VerifiedResult): Words[] {
   const { proof, seal } = result;
+  return [
+    ['verified', 'token -> key -> signature -> contract, then opened; no gap, no older epoch'],
+    ...workerWords(proof),
+    ['made in', `epoch ${seal.epoch}, checkpoint ${seal.checkpoint}, emission ${seal.emission}`],
+    ...inputsByOwner(result).map((input): Words => ['input', inputText(input)]),
+    ...receiptWords(result),
+  ];
+}
+
+/** What is proven of the worker, whatever it made. */
+export function workerWords(proof: WorkerProof): Words[] {
   const hardware = proof.platform === 'simulated' ? ' (NOT HARDWARE: proves nothing)' : '';
   const issued = new Date(proof.issuedAt).toISOString();
   return [
-    'verified  token -> key -> signature -> contract, then opened; no gap, no older epoch',
-    `token     issued by ${proof.issuers.join(' and ')} at ${issued}, sha256 ${proof.token}`,
-    `evidence  ${proof.isOwnVerified ? 'verified here too' : 'not looked at: not demanded'}`,
-    `platform  ${proof.platform}${hardware}`,
-    `code      ${proof.measurementName}, measurement ${proof.measurement}`,
-    `contract  ${proof.contract}`,
-    `made in   epoch ${seal.epoch}, checkpoint ${seal.checkpoint}, emission ${seal.emission}`,
-    ...inputsByOwner(result).map(inputLine),
-    ...receiptLines(result),
+    ['token', `issued by ${proof.issuers.join(' and ')} at ${issued}, sha256 ${proof.token}`],
+    ['evidence', proof.isOwnVerified ? 'verified here too' : 'not looked at: not demanded'],
+    ['platform', `${proof.platform}${hardware}`],
+    ['code', `${proof.measurementName}, measurement ${proof.measurement}`],
+    ['contract', proof.contract],
   ];
 }
 
-function receiptLines({ contract, receipts }: VerifiedResult): string[] {
+export function receiptWords({
+  contract,
+  receipts,
+}: Pick<VerifiedResult, 'contract' | 'receipts'>): Words[] {
   const without = ownersWithoutReceipt(contract, receipts);
   return [
     ...receipts.map(
-      ({ owner, key, sequence }) => `receipt   ${owner}: released ${key}, audit entry ${sequence}`,
+      ({ owner, key, sequence }): Words => [
+        'receipt',
+        `${owner}: released ${key}, audit entry ${sequence}`,
+      ],
     ),
-    ...without.map((owner) => `receipt   ${owner}: NONE on the log; ask it for its audit log`),
+    ...without.map(
+      (owner): Words => ['receipt', `${owner}: NONE on the log; ask it for its audit log`],
+    ),
   ];
 }
 
-function inputLine({ owner, streams, batches, rows, lateRows, retractedRows }: OwnerInput): string {
+function inputText({ owner, streams, batches, rows, lateRows, retractedRows }: OwnerInput): string {
   const late = lateRows ? `, ${lateRows} rows came too late so far` : '';
   const back = retractedRows > 0 ? `, ${retractedRows} rows were taken back so far` : '';
   const sent = `${streams} ${streams === 1 ? 'stream' : 'streams'}, ${batches} batches`;
   const counted = rows === null ? 'rows hidden by noise' : `${rows} rows of the window`;
-  return `input     ${owner}: ${counted}, ${sent}${late}${back}`;
+  return `${owner}: ${counted}, ${sent}${late}${back}`;
 }

@@ -9,17 +9,20 @@ import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import { awaitTopic } from '@strongroom/record-log/await-topic';
 import type { LogEntry, RecordLog } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
-import type { PartyIdentity } from '@strongroom/sealing/identity';
+import type { Reader } from '@strongroom/sealing/identity-file';
 import { verifyStopNotice } from '@strongroom/sealing/notice';
 import { createHistory } from './history.ts';
 import { type Opener, openAggregateEntry, type VerifiedResult } from './open-aggregate.ts';
 import { createReceiptShelf } from './receipt-shelf.ts';
 
+/** All that reading asks of a log; a page in a browser has one that a server relays. */
+export type ReadableLog = Pick<RecordLog, 'read' | 'endOffset'>;
+
 export interface ReadAggregatesOptions {
   readonly contract: Contract;
   readonly contractId: ContractId;
-  readonly identity: PartyIdentity;
-  readonly log: RecordLog;
+  readonly identity: Reader;
+  readonly log: ReadableLog;
   readonly clock: Clock;
   /** Whose platform raw evidence has to be of, where the contract wants readers to look at it. */
   readonly roots: RootSet;
@@ -36,7 +39,7 @@ export interface ReadAggregatesOptions {
 }
 
 /** A record that was set aside: nothing of it was shown, and reading goes on behind it. */
-interface RefusedRecord {
+export interface RefusedRecord {
   readonly kind: 'refused';
   readonly offset: number;
   readonly error: Error;
@@ -84,7 +87,7 @@ export async function* readAggregates(options: ReadAggregatesOptions): AsyncGene
  */
 export function queriesOf(options: {
   readonly contract: Contract;
-  readonly identity: PartyIdentity;
+  readonly identity: Reader;
   readonly query?: string;
   readonly tryAll?: boolean;
 }): readonly Query[] {

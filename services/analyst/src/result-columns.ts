@@ -10,6 +10,11 @@ export type Cell = null | boolean | number | bigint | string;
 
 export type ColumnKind = 'bool' | 'integer' | 'float' | 'text' | 'date' | 'timestamp' | 'decimal';
 
+/** Written flush right, and drawn. */
+export function isNumber(kind: ColumnKind): boolean {
+  return kind === 'integer' || kind === 'float' || kind === 'decimal';
+}
+
 export interface ResultColumn {
   readonly name: string;
   readonly kind: ColumnKind;

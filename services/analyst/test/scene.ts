@@ -71,7 +71,10 @@ interface SealChanges {
   readonly signer?: Signer;
 }
 
-export async function createScene(): Promise<Scene> {
+/** @param edit changes the contract before anybody signs it */
+export async function createScene(
+  edit: (contract: Record<string, unknown>) => unknown = (contract) => contract,
+): Promise<Scene> {
   const issuerKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const made = {
     north: await createIdentity('north', { reading: false }),
@@ -80,7 +83,8 @@ export async function createScene(): Promise<Scene> {
     institute: await createIdentity('institute', { reading: true }),
   };
   const releaseSigner = createSigner(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey);
-  const contract = parseContract(contractFor(made, issuerKeys.publicKey, releaseSigner.publicKey));
+  const { publicKey } = issuerKeys;
+  const contract = parseContract(edit(contractFor(made, publicKey, releaseSigner.publicKey)));
   const identities = {
     north: parseIdentity(made.north.identityJson),
     south: parseIdentity(made.south.identityJson),
@@ -120,7 +124,7 @@ function contractFor(
   made: Readonly<Record<string, Made>>,
   issuerKey: KeyObject,
   releaseKey: object,
-): unknown {
+): Record<string, unknown> {
   const ec = publicJwk(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey);
   const party = (id: string, more: object) => ({
     id,
@@ -275,7 +279,7 @@ async function sealResult(
     ),
     at: position,
     members: {
-      window: query === 'total' ? null : { start, end: start + DAY_MS },
+      window: isWhole(contract, query) ? null : { start, end: start + DAY_MS },
       checkpoint: emission,
       inputs: ['north', 'south'].map(inputOf),
       token: createHash('sha256').update(proof).digest('hex'),
@@ -285,6 +289,10 @@ async function sealResult(
     signer: changes.signer ?? signer,
   });
   return record;
+}
+
+function isWhole({ queries }: Contract, query: string): boolean {
+  return queries.find(({ id }) => id === query)?.window.kind === 'whole';
 }
 
 function inputOf(owner: string) {

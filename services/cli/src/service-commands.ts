@@ -131,6 +131,37 @@ const VERBS: readonly ServiceVerb[] = [
     simulable: true,
   },
   {
+    noun: 'analyst',
+    verb: 'serve',
+    folder: 'analyst',
+    nounText: 'results',
+    verbText: 'hand out a page that verifies and opens results in the browser',
+    example:
+      'strongroom analyst serve --contract contract.json --brokers localhost:9092\n' +
+      '    then open the address that it says, and choose the identity file there',
+    simulable: true,
+  },
+  {
+    noun: 'analyst',
+    verb: 'save',
+    folder: 'analyst',
+    nounText: 'results',
+    verbText: 'save one result, still sealed, with everything that proves it',
+    example:
+      'strongroom analyst save --contract contract.json --brokers localhost:9092 \\\n' +
+      '    --query daily-delay --emission 3 --out result.json',
+    simulable: true,
+  },
+  {
+    noun: 'analyst',
+    verb: 'verify',
+    folder: 'analyst',
+    nounText: 'results',
+    verbText: 'say what a saved result proves, and what it does not; no network',
+    example: 'strongroom analyst verify result.json',
+    simulable: true,
+  },
+  {
     noun: 'platform',
     verb: 'serve-sidecar',
     folder: 'attestation',

@@ -1,0 +1,2 @@
+/** The one global of Node that the shared sources name; a bundler gives it to whoever does. */
+export { Buffer } from 'buffer';

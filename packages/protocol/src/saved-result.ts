@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { decodeBase64url, encodeBase64url } from './base64url.ts';
+import { type SignedContract, SignedContractSchema } from './contract.ts';
+import { StrongroomError } from './errors.ts';
+import { RECEIPTS_SAVED_MAX, SAVED_RESULT_CHARACTERS_MAX } from './limits.ts';
+
+/**
+ * One result in a file, with everything that proves it: for whoever was handed a number and wants
+ * to know where it comes from. Its rows stay sealed to the reader that they were made for.
+ */
+export const SavedResultSchema = z.strictObject({
+  strongroom: z.literal('saved-result/v1'),
+  contract: SignedContractSchema,
+  /** As they lay on the log: the worker's proof, receipts of owners, and the result last. */
+  records: z
+    .array(
+      z.strictObject({
+        key: z.string().nullable(),
+        headers: z.record(z.string(), z.string()),
+        /** Bytes in base64url. */
+        value: z.string(),
+      }),
+    )
+    .min(2)
+    .max(2 + RECEIPTS_SAVED_MAX),
+});
+
+export interface SavedRecord {
+  readonly key: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly value: Uint8Array;
+}
+
+export interface SavedResult {
+  readonly contract: SignedContract;
+  readonly records: readonly SavedRecord[];
+}
+
+export function writeSavedResult({ contract, records }: SavedResult): string {
+  const lines = records.map(({ key, headers, value }) => ({
+    key,
+    headers,
+    value: encodeBase64url(value),
+  }));
+  return `${JSON.stringify({ strongroom: 'saved-result/v1', contract, records: lines })}\n`;
+}
+
+/** The shape alone: nothing of it is verified. @throws ERR_SAVED_RESULT */
+export function parseSavedResult(text: string): SavedResult {
+  if (text.length > SAVED_RESULT_CHARACTERS_MAX) {
+    throw malformed({ limit: 'SAVED_RESULT_CHARACTERS_MAX' });
+  }
+  const file = SavedResultSchema.safeParse(parseJson(text));
+  if (!file.success) {
+    throw malformed({ place: file.error.issues[0]?.path.join('.') || '(document)' });
+  }
+  const records = file.data.records.map(({ key, headers, value }, index) => {
+    const bytes = decodeBase64url(value);
+    if (!bytes) throw malformed({ place: `records.${index}.value` });
+    return { key, headers, value: bytes };
+  });
+  return { contract: file.data.contract, records };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw malformed({ place: '(document)' });
+  }
+}
+
+function malformed(facts: Readonly<Record<string, string>>): StrongroomError {
+  return new StrongroomError('ERR_SAVED_RESULT', facts);
+}

@@ -1,0 +1,141 @@
+import { systemClock } from '@strongroom/runtime/clock';
+import { importReader } from '@strongroom/sealing/reading-key';
+import { h } from 'preact';
+import { useState } from 'preact/hooks';
+import { type CheckedResult, checkedWords, checkSavedResult } from '../../saved-result.ts';
+import { shownError } from '../reading.ts';
+import { rootsFor } from '../settings.ts';
+import { NO_FILTER, type ShownError } from '../state.ts';
+import { windowText } from '../words.ts';
+import type { ViewProps } from './app.ts';
+import { ErrorPanel } from './error-panel.ts';
+import { ResultTable } from './result-table.ts';
+import { WordList } from './word-list.ts';
+
+type Outcome = { readonly checked: CheckedResult } | { readonly error: ShownError };
+
+/** Anybody's view: a saved result goes in, and what it proves comes out. No network is asked. */
+export function VerifyView({ store, state }: ViewProps) {
+  const [text, setText] = useState<string | undefined>(undefined);
+  const [outcome, setOutcome] = useState<Outcome | undefined>(undefined);
+  const check = async (file: string, identityText?: string) => {
+    setText(file);
+    try {
+      const identity = identityText === undefined ? undefined : await importReader(identityText);
+      const checked = await checkSavedResult(file, {
+        clock: systemClock,
+        rootsFor: (contract) => rootsFor(contract, state.agreed?.simulatedPins),
+        ...(identity ? { identity } : {}),
+      });
+      setOutcome({ checked });
+    } catch (error) {
+      setOutcome({ error: shownError(error) });
+    }
+  };
+  return h('div', { class: 'stack' }, [
+    h('div', { class: 'query-title' }, [
+      h('h2', null, 'Verify a saved result'),
+      h('p', { class: 'quiet' }, [
+        'A file of ',
+        h('code', null, 'strongroom analyst save'),
+        ', or of “Save with its proof” here. It is read in this browser and sent to nobody.',
+      ]),
+    ]),
+    h(FileDrop, { id: 'saved', label: 'Saved result', onText: (file) => void check(file) }),
+    outcome && 'error' in outcome ? h(ErrorPanel, { error: outcome.error }) : null,
+    outcome && 'checked' in outcome ? h(Verdict, { checked: outcome.checked }) : null,
+    outcome && 'checked' in outcome && !outcome.checked.opened && text !== undefined
+      ? h('section', { class: 'panel' }, [
+          h('h3', null, 'See its rows'),
+          h('p', { class: 'quiet' }, [
+            `Only ${outcome.checked.seal.reader} can: with that party's identity file.`,
+          ]),
+          h(FileDrop, {
+            id: 'verify-identity',
+            label: 'Identity file',
+            onText: (identity) => void check(text, identity),
+          }),
+        ])
+      : null,
+    state.reader
+      ? null
+      : h(
+          'button',
+          { type: 'button', class: 'button', onClick: () => store.set({ view: 'results' }) },
+          'Back',
+        ),
+  ]);
+}
+
+interface FileDropProps {
+  readonly id: string;
+  readonly label: string;
+  readonly onText: (text: string) => void;
+}
+
+function FileDrop({ id, label, onText }: FileDropProps) {
+  const [isOver, setOver] = useState(false);
+  const [name, setName] = useState('');
+  const take = async (files: FileList | null | undefined) => {
+    const [file] = files ?? [];
+    if (!file) return;
+    setName(file.name);
+    onText(await file.text());
+  };
+  return h(
+    'label',
+    {
+      class: `chooser${isOver ? ' chooser-over' : ''}`,
+      onDragOver: (event: DragEvent) => {
+        event.preventDefault();
+        setOver(true);
+      },
+      onDragLeave: () => setOver(false),
+      onDrop: (event: DragEvent) => {
+        event.preventDefault();
+        setOver(false);
+        void take(event.dataTransfer?.files);
+      },
+    },
+    [
+      h('span', { class: 'chooser-label' }, `${label} (choose it, or drop it here)`),
+      h('input', {
+        type: 'file',
+        id,
+        accept: '.json,application/json',
+        onChange: (event: { currentTarget: HTMLInputElement }) => {
+          void take(event.currentTarget.files);
+          // So that the same file can be chosen again once it was mended.
+          event.currentTarget.value = '';
+        },
+      }),
+      name === '' ? null : h('span', { class: 'quiet small' }, `Checked: ${name}`),
+    ],
+  );
+}
+
+function Verdict({ checked }: { readonly checked: CheckedResult }) {
+  const { proven, notProven } = checkedWords(checked);
+  const { opened, seal, contract } = checked;
+  const query = contract.queries.find(({ id }) => id === seal.query);
+  return h('div', { class: 'stack', role: 'status' }, [
+    h('section', { class: 'panel' }, [
+      h('h3', null, `Proven: ${seal.query}, ${windowText(seal.window)}`),
+      h(WordList, { words: proven }),
+    ]),
+    h('section', { class: 'panel' }, [
+      h('h3', null, 'Not proven by this file'),
+      h(
+        'ul',
+        { class: 'limits' },
+        notProven.map((text) => h('li', null, text)),
+      ),
+    ]),
+    opened && query
+      ? h('section', { class: 'panel' }, [
+          h('h3', null, 'Its rows'),
+          h(ResultTable, { query, result: opened, filter: NO_FILTER }),
+        ])
+      : null,
+  ]);
+}

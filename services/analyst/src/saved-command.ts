@@ -1,0 +1,144 @@
+import process from 'node:process';
+import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
+import { type SignedContract, SignedContractSchema } from '@strongroom/protocol/contract';
+import { StrongroomError } from '@strongroom/protocol/errors';
+import { aggregatesTopic, RECORD_TYPES } from '@strongroom/protocol/record';
+import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import type { LogEntry } from '@strongroom/record-log/log';
+import { systemClock } from '@strongroom/runtime/clock';
+import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
+import { createLogger } from '@strongroom/runtime/logger';
+import { printable } from '@strongroom/runtime/printable';
+import { parseIdentity } from '@strongroom/sealing/identity';
+import { claimedAggregate } from '@strongroom/sealing/open-aggregate';
+import { verifyContract } from '@strongroom/sealing/verify';
+import { brokerList } from './broker-list.ts';
+import { fileSink } from './byte-sink.ts';
+import type { ReadableLog } from './read-aggregates.ts';
+import { resultJson } from './result-json.ts';
+import { resultText } from './result-text.ts';
+import {
+  type CheckedResult,
+  checkedWords,
+  checkSavedResult,
+  createRecordShelf,
+} from './saved-result.ts';
+
+export interface SaveOptions {
+  readonly contract: string;
+  readonly brokers: string;
+  readonly namespace?: string;
+  readonly query: string;
+  readonly reader?: string;
+  readonly emission?: number;
+  readonly out: string;
+  readonly logLevel: string;
+}
+
+/** `strongroom analyst save`: one result, sealed as it is, and what proves it. Needs no key. */
+export async function save(options: SaveOptions, simulated: RootSet | undefined): Promise<void> {
+  const brokers = brokerList(options.brokers);
+  const signed = await readJsonFile(options.contract);
+  const { contractId } = await verifyContract(signed);
+  const contract = SignedContractSchema.parse(signed);
+  const logger = createLogger('analyst', { level: options.logLevel });
+  const log = await connectKafkaLog({ brokers, clientId: 'analyst-save', logger });
+  try {
+    const topic = aggregatesTopic(contractId, options.namespace);
+    const text = await findResult(log, topic, contract, options);
+    await checkSavedResult(text, { clock: systemClock, rootsFor: rootsWith(simulated) });
+    const sink = await fileSink(options.out, false);
+    await sink.write(text);
+    await sink.close();
+  } finally {
+    await log.close();
+  }
+}
+
+/** @throws ERR_USAGE when the log has no such result */
+async function findResult(
+  log: ReadableLog,
+  topic: string,
+  contract: SignedContract,
+  { query, reader, emission }: SaveOptions,
+): Promise<string> {
+  const shelf = createRecordShelf();
+  let found: LogEntry | undefined;
+  for await (const entries of log.read([{ topic, offset: 0 }], { untilEnd: true })) {
+    for (const entry of entries) {
+      shelf.add(entry);
+      if (isWanted(entry, { query, reader, emission })) found = entry;
+    }
+  }
+  const text = found && shelf.fileOf(found, contract);
+  if (text === undefined) {
+    throw new StrongroomError('ERR_USAGE', { problem: 'no such result is on the log' });
+  }
+  return text;
+}
+
+interface Wanted {
+  readonly query: string;
+  readonly reader: string | undefined;
+  readonly emission: number | undefined;
+}
+
+/** The newest of what matches; a record that cannot be read is not what is looked for. */
+function isWanted(entry: LogEntry, { query, reader, emission }: Wanted): boolean {
+  if (entry.headers['ce_type'] !== RECORD_TYPES.aggregate) return false;
+  try {
+    const seal = claimedAggregate(entry);
+    const isReader = reader === undefined || seal.reader === reader;
+    const isPlace = emission === undefined || seal.emission === emission;
+    return seal.query === query && isReader && isPlace;
+  } catch {
+    return false;
+  }
+}
+
+export interface VerifyOptions {
+  readonly identity?: string;
+  readonly json?: boolean;
+}
+
+/** `strongroom analyst verify`: what a saved result proves; no log and no network. */
+export async function verify(
+  path: string,
+  options: VerifyOptions,
+  simulated: RootSet | undefined,
+): Promise<void> {
+  const text = await readTextFile(path);
+  const { identity: identityPath } = options;
+  const identity = identityPath && parseIdentity(await readTextFile(identityPath));
+  const checked = await checkSavedResult(text, {
+    clock: systemClock,
+    rootsFor: rootsWith(simulated),
+    ...(identity ? { identity } : {}),
+  });
+  process.stdout.write(options.json ? checkedJson(checked) : checkedText(checked));
+}
+
+function rootsWith(simulated: RootSet | undefined) {
+  return () => simulated ?? AMD_ROOTS;
+}
+
+function checkedText(checked: CheckedResult): string {
+  const { proven, notProven } = checkedWords(checked);
+  const { opened, contract, seal } = checked;
+  const query = contract.queries.find(({ id }) => id === seal.query);
+  const lines = [
+    'PROVEN',
+    ...proven.map(([label, text]) => `  ${label.padEnd(10)}${printable(text)}`),
+    'NOT PROVEN',
+    ...notProven.map((text) => `  ${text}`),
+  ];
+  const rows = opened && query ? `\n${resultText(opened, query, false)}` : '\n';
+  return `${lines.join('\n')}${rows}`;
+}
+
+function checkedJson(checked: CheckedResult): string {
+  const { proven, notProven } = checkedWords(checked);
+  const { opened } = checked;
+  const result = opened ? { result: JSON.parse(resultJson(opened, false)) } : {};
+  return `${JSON.stringify({ proven, notProven, ...result })}\n`;
+}
