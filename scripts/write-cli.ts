@@ -73,12 +73,12 @@ function introduction(): string {
 - data goes to stdout; everything else (notices, progress, errors) to stderr;
 - \`--json\` makes the data one line of JSON, and an error one line \`{"error":{…}}\`;
 - nothing asks where no terminal is; where something asks, a flag answers;
-- a bar shows how far long work is, at a terminal only: in a pipe there is none;
+- a bar shows how far long work is, at a terminal alone; elsewhere a line every five seconds;
 - secrets are read from files and written to files that you alone can read; no option takes one.
 
-\`strongroom doctor\` says what is wrong and how to mend it; \`strongroom completion\` is for your
-shell. Every [error code](errors.md) has its own page. This page is made by \`scripts/write-cli.ts\`
-from the commands themselves.
+\`strongroom init\` sets up an organisation, \`strongroom doctor\` says what is wrong and how to
+mend it, \`strongroom completion\` is for your shell. Every [error code](errors.md) is on a page.
+This page is made by \`scripts/write-cli.ts\` from the commands themselves.
 
 **Exit codes.** A command that has others says so in its help and below.
 

@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { AuditExportSchema } from '@strongroom/protocol/audit';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { readTextFile } from '@strongroom/runtime/files';
+import { createProgress } from '@strongroom/runtime/progress';
 import { z } from 'zod';
 import { askService } from './owner-service.ts';
 import type { VaultOptions } from './vault-client.ts';
@@ -104,12 +105,15 @@ export async function downloadAuditCopy(vault: VaultOptions): Promise<AuditCopy>
   const { owner } = WellKnownSchema.parse(await ask('/.well-known/strongroom'));
   const { size } = NewestSchema.parse(await ask('/audit/head'));
   const entries: string[] = [];
+  const progress = createProgress('audit entries', size);
   while (entries.length < size) {
     const path = `/audit/entries?from=${entries.length}&limit=${PAGE}`;
     const page = EntriesPageSchema.parse(await ask(path));
     if (page.entries.length === 0) break;
     entries.push(...page.entries);
+    progress.advance(page.entries.length);
   }
+  progress.done();
   const heads: z.infer<typeof HeadSchema>[] = [];
   for (;;) {
     const path = `/audit/heads?above=${heads.at(-1)?.size ?? 0}&limit=${PAGE}`;

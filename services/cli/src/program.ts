@@ -8,6 +8,7 @@ import { addDoctorCommand } from './doctor/doctor-command.ts';
 import { addErrorsCommands } from './errors-command.ts';
 import { addEvidenceCommand } from './evidence-command.ts';
 import { addIdentityCommands } from './identity-commands.ts';
+import { addInitCommand } from './init/init-command.ts';
 import { addKafkaCommands } from './kafka-commands.ts';
 import { addKeyCommands } from './key-commands.ts';
 import { nounCommand } from './leaf-command.ts';
@@ -18,6 +19,7 @@ import { addPolicyCommands } from './policy-commands.ts';
 import { addQuarantineCommands } from './quarantine-commands.ts';
 import { addRevokeCommand } from './revoke-command.ts';
 import { addServiceCommands } from './service-commands.ts';
+import { addServiceKeysCommands } from './service-keys-command.ts';
 import { addStatusCommand } from './status-command.ts';
 import { addUsesCommand } from './uses-command.ts';
 import { addVersionCommand } from './version-command.ts';
@@ -43,6 +45,7 @@ export function createProgram(): Command {
     .enablePositionalOptions()
     .configureOutput({ outputError: () => undefined })
     .showSuggestionAfterError();
+  addInitCommand(program);
   addIdentityCommands(program);
   addContractCommands(program);
   addKeyCommands(program);
@@ -55,6 +58,7 @@ export function createProgram(): Command {
   addMeasureCommand(program);
   addKafkaCommands(program);
   addServiceCommands(program);
+  addServiceKeysCommands(program);
   addEvidenceCommand(program);
   addStatusCommand(program);
   addDoctorCommand(program);

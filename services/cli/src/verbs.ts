@@ -41,6 +41,7 @@ export const VERBS: Readonly<Record<string, string>> = {
   measure: 'computes the reference measurement',
   evidence: 'asks the running worker for proof, and judges it',
   uses: 'verifies what became of your data',
+  init: 'sets up an organisation',
   doctor: 'looks for what is wrong, and says how to mend it',
   version: 'prints versions',
   bash: 'completion for this shell',
