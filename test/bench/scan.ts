@@ -75,8 +75,17 @@ async function runRounds(against: Against, withTwin: boolean): Promise<Seconds> 
     seconds.ours.push(await runOurs(against, `ours-${round}`));
     const twin = withTwin ? `, twin ${seconds.twin.at(-1)?.toFixed(2)} s` : '';
     say(`round ${round + 1}: ${seconds.ours.at(-1)?.toFixed(2)} s${twin}`);
+    sayProcessors(against.deployment, round);
   }
   return seconds;
+}
+
+/** From a process's start to its end, which a busy machine does not change much. */
+function sayProcessors({ processes }: Deployment, round: number): void {
+  const of = processes.cpuSeconds();
+  const names = [`worker-ours-${round}`, `worker-ours-${round}/child`, `worker-twin-${round}`];
+  const [worker, vault, twin] = names.map((name) => (of[name] ?? 0).toFixed(2));
+  say(`  seconds of a processor: worker ${worker}, vault ${vault}, twin ${twin}`);
 }
 
 async function runOurs({ deployment, shipment, rows }: Against, namespace: string) {
