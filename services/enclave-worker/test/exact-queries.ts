@@ -5,6 +5,7 @@ import { tableFromIPC } from 'apache-arrow';
 import { disclose } from '../src/vault/disclose.ts';
 import { Aggregator } from '../src/vault/engine/aggregate.ts';
 import { readArrowBatch } from '../src/vault/engine/arrow-batch.ts';
+import { SharedAtoms } from '../src/vault/engine/atoms.ts';
 import type { TimeWindow } from '../src/vault/engine/window.ts';
 import { datasetWith, encodeColumns } from './arrow-tables.ts';
 
@@ -95,10 +96,14 @@ export class ExactQueries {
   }
 
   /** Groups that leave, as objects with numbers for integers. */
-  async shown(id: string, window: TimeWindow | null = null): Promise<Record<string, unknown>[]> {
+  async shown(
+    id: string,
+    window: TimeWindow | null = null,
+    atoms = new SharedAtoms(),
+  ): Promise<Record<string, unknown>[]> {
     const query = this.#contract.queries.find((each) => each.id === id);
     if (!query) throw new Error(`no query ${id}`);
-    const result = disclose(await this.#aggregator.aggregate(query, window));
+    const result = disclose(await this.#aggregator.aggregate(query, window, '', atoms));
     const rows = tableFromIPC(result.encode()).toArray();
     return rows.map((row) =>
       Object.fromEntries(

@@ -10,6 +10,7 @@ import { type Disclosable, disclose, withhold } from './disclose.ts';
 import type { DoorRecord, QueryProgress } from './door.ts';
 import { type Emission, emit } from './emit.ts';
 import type { Aggregator } from './engine/aggregate.ts';
+import { SharedAtoms } from './engine/atoms.ts';
 import {
   frontierOf,
   type InputProgress,
@@ -35,6 +36,7 @@ export class Computation {
   readonly #closings: Closings;
   readonly #late = new LateRows();
   readonly #private: PrivateQueries;
+  #atoms = new SharedAtoms();
 
   constructor(
     contract: Contract,
@@ -148,6 +150,7 @@ export class Computation {
 
   /** Lets go of rows that no open window needs. */
   async forget(): Promise<void> {
+    this.#atoms = new SharedAtoms();
     for (const [dataset, { streams }] of this.#streams) {
       const from = this.keepFrom(dataset);
       for (const stream of streams) stream.forgetBefore(from);
@@ -213,7 +216,7 @@ export class Computation {
   ): Promise<Disclosable> {
     if (!query.privacy) {
       const orderKey = seeds.orderKey(query, window);
-      return disclose(await this.#aggregator.aggregate(query, window, orderKey));
+      return disclose(await this.#aggregator.aggregate(query, window, orderKey, this.#atoms));
     }
     const { result, totals } = await this.#private.result(query, window, seeds, progress.totals);
     if (totals) progress.totals = totals;

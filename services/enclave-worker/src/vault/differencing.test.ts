@@ -1,4 +1,5 @@
 import { codeOf } from '@strongroom/protocol/errors';
+import { CELL_ATOMS_MAX } from '@strongroom/protocol/limits';
 import { describe, expect, test } from 'vitest';
 import {
   type Asked,
@@ -7,6 +8,7 @@ import {
   type Stay,
   stays,
 } from '../../test/exact-queries.ts';
+import { SharedAtoms } from './engine/atoms.ts';
 
 /** What leaves of several exact queries over the same rows, and of windows that overlap. */
 
@@ -24,10 +26,40 @@ async function allShown(
 ) {
   const queries = await ExactQueries.over(rows, asked, rules);
   const shown: Record<string, Record<string, unknown>[]> = {};
-  for (const { id } of asked) shown[id] = await queries.shown(id);
+  const atoms = new CountedAtoms();
+  for (const { id } of asked) {
+    shown[id] = await queries.shown(id, null, atoms);
+    // What one query of a set found, the others find too.
+    expect(shown[id]).toEqual(await queries.shown(id));
+  }
+  expect(atoms.searches).toBeLessThanOrEqual(1);
   queries.close();
   return shown;
 }
+
+class CountedAtoms extends SharedAtoms {
+  searches = 0;
+
+  override panesOf(...[rows, find]: Parameters<SharedAtoms['panesOf']>) {
+    return super.panesOf(rows, () => {
+      this.searches += 1;
+      return find();
+    });
+  }
+}
+
+test('atoms are found once for each window, and no more are kept than one may have', async () => {
+  const atoms = new CountedAtoms();
+  const pane = { atoms: Array.from({ length: CELL_ATOMS_MAX }, () => ATOM), groups: [] };
+  const ask = (window: number) => atoms.panesOf(['sql', window], async () => [pane]);
+  await ask(1);
+  await ask(1);
+  expect(atoms.searches).toBe(1);
+  await ask(2);
+  await ask(2);
+  expect(atoms.searches).toBe(3);
+});
+const ATOM = { cells: [], counts: [] };
 
 describe('exact queries over the same rows', () => {
   const rows = [...stays('A', 5), ...stays('B', 4), ...stays('C', 1)];

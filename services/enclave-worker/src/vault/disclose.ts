@@ -5,7 +5,7 @@ import type { Query } from '@strongroom/protocol/contract';
 import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
 import type { WithheldReason } from '@strongroom/protocol/sealed-aggregate';
 import type { Aggregate } from './engine/aggregate.ts';
-import { groupKey, type ToldApart } from './engine/atoms.ts';
+import { groupKey, type Pane, type ToldApart } from './engine/atoms.ts';
 import { type ArrowColumn, encodeColumn, encodeResult } from './engine/result-types.ts';
 import { type NoisyStatistics, privateColumns } from './private-result.ts';
 
@@ -120,13 +120,12 @@ function besideOthers({ columns, controls, toldApart }: Aggregate) {
 /**
  * Groups that are shown in all of their panes, and their rows: both ways have to count the same.
  */
-function rowsShown({ minima, panes }: ToldApart): ReadonlyMap<string, bigint> {
+function rowsShown({ query, minima, panes }: ToldApart): ReadonlyMap<string, bigint> {
   const rows = new Map<string, bigint>();
   const withheld = new Set<string>();
-  for (const { atoms, groups } of panes) {
-    const all = new Set(atoms.flatMap(({ cells }) => cells.filter((cell) => cell !== null)));
-    const shown = cellsToShow(atoms, minima, all);
-    for (const [key, group] of groups) {
+  for (const pane of panes) {
+    const shown = cellsShown(pane, minima);
+    for (const [key, group] of pane.groups[query] ?? []) {
       if (!shown.has(group.cell)) withheld.add(key);
       rows.set(key, (rows.get(key) ?? 0n) + group.rows);
     }
@@ -134,6 +133,19 @@ function rowsShown({ minima, panes }: ToldApart): ReadonlyMap<string, bigint> {
   for (const key of withheld) rows.delete(key);
   return rows;
 }
+
+/** Decided once for all queries of a set that show the pane. */
+function cellsShown(pane: Pane, minima: readonly number[]): ReadonlySet<number> {
+  const known = decided.get(pane);
+  if (known) return known;
+  const { atoms } = pane;
+  const all = new Set(atoms.flatMap(({ cells }) => cells.filter((cell) => cell !== null)));
+  const shown = cellsToShow(atoms, minima, all);
+  decided.set(pane, shown);
+  return shown;
+}
+
+const decided = new WeakMap<Pane, ReadonlySet<number>>();
 
 export const disclose = Disclosable.disclose;
 export const withhold = Disclosable.withhold;

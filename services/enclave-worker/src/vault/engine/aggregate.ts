@@ -1,3 +1,4 @@
+// More than 300 lines, because all SQL of a contract over its open rows begins here.
 import assert from 'node:assert/strict';
 import type { DuckDBType } from '@duckdb/node-api';
 import type { Controls } from '@strongroom/analysis/control-columns';
@@ -22,7 +23,7 @@ import {
   PRIVATE_GROUPS_MAX,
 } from '@strongroom/protocol/limits';
 import { contributorOf } from '@strongroom/protocol/privacy';
-import { atomsSql, readAtoms, type ToldApart } from './atoms.ts';
+import { atomsSql, readAtoms, SharedAtoms, type ToldApart, toldApartBy } from './atoms.ts';
 import { Engine } from './engine.ts';
 import { statisticsSql } from './private-sql.ts';
 import { ResultColumn } from './result-columns.ts';
@@ -144,9 +145,15 @@ export class Aggregator {
 
   /**
    * @param orderKey in hex: decides which rows of a join key count, where it has too many
+   * @param atoms of windows that were closed since rows were last stored or removed
    * @throws ERR_QUERY_FAILED, ERR_VAULT_MEMORY, ERR_LIMIT_EXCEEDED
    */
-  async aggregate(query: Query, window: TimeWindow | null, orderKey = ''): Promise<Aggregate> {
+  async aggregate(
+    query: Query,
+    window: TimeWindow | null,
+    orderKey = '',
+    atoms = new SharedAtoms(),
+  ): Promise<Aggregate> {
     const checked = this.#queries.get(query.id);
     if (!checked || checked.plan) {
       throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
@@ -156,7 +163,10 @@ export class Aggregator {
     const result = await this.#readWindow(query, window, checked.sql, limit, bounds);
     const { groupRowsIndex, controls, shared } = checked;
     const aggregate = { query, columns: ResultColumn.allOf(result), groupRowsIndex, controls };
-    return shared ? { ...aggregate, toldApart: await this.#tellApart(query, shared) } : aggregate;
+    if (!shared) return aggregate;
+    // Whose rows of a key are bounded sees others than the next query does.
+    const find = { window, bounds: bounds.keys.length > 0 ? orderKey : '', atoms };
+    return { ...aggregate, toldApart: await this.#tellApart(query, shared, find) };
   }
 
   /** Of a contract with slices: what one of them counts. @throws as `aggregate` */
@@ -191,11 +201,20 @@ export class Aggregator {
   }
 
   /** Of the window that is shown. */
-  async #tellApart(query: Query, shared: SharedRows): Promise<ToldApart | null> {
+  async #tellApart(
+    query: Query,
+    shared: SharedRows,
+    { window, bounds, atoms }: { window: TimeWindow | null; bounds: string; atoms: SharedAtoms },
+  ): Promise<ToldApart | null> {
     const sql = atomsSql(shared, this.#contract);
-    const result = await this.#engine.readUntil(sql, CELL_ATOMS_MAX + 1, { query: query.id });
-    if (result.rows > CELL_ATOMS_MAX) return null;
-    return readAtoms(result.chunks, shared, this.#contract, query);
+    const rows = [sql, shared.minimumRows, query.relations, query.window, window, bounds];
+    const panes = await atoms.panesOf(rows, async () => {
+      const facts = { query: query.id };
+      const result = await this.#engine.readUntil(sql, CELL_ATOMS_MAX + 1, facts);
+      if (result.rows > CELL_ATOMS_MAX) return null;
+      return readAtoms(result.chunks, shared, this.#contract);
+    });
+    return panes && toldApartBy(query, shared, panes);
   }
 
   /**

@@ -3,6 +3,7 @@ import { domainText } from '@strongroom/analysis/rules';
 import type { RowCounter, SharedRows } from '@strongroom/analysis/shared-rows';
 import type { Atom, Count } from '@strongroom/privacy/cell-suppression';
 import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
+import { CELL_ATOMS_MAX } from '@strongroom/protocol/limits';
 import { eventTimeColumnOf, millisecondsOf } from './event-time.ts';
 import { windowRuleOf } from './window.ts';
 
@@ -18,10 +19,39 @@ export interface ToldApart {
   readonly panes: readonly Pane[];
 }
 
-interface Pane {
+export interface Pane {
   readonly atoms: readonly Atom[];
-  /** Of this query's groups, by `groupKey`: their cell, and how many rows it has. */
-  readonly groups: ReadonlyMap<string, { readonly cell: number; readonly rows: bigint }>;
+  /** Of each query's groups, by `groupKey`: their cell, and how many rows it has. */
+  readonly groups: readonly Groups[];
+}
+
+type Groups = ReadonlyMap<string, { readonly cell: number; readonly rows: bigint }>;
+
+/**
+ * What was found of windows, for all queries of a set that show the same ones one after the other.
+ * Nothing may be stored or removed as long as it is used.
+ */
+export class SharedAtoms {
+  readonly #found = new Map<string, readonly Pane[] | null>();
+  #atoms = 0;
+
+  /**
+   * @param rows what says which rows they are of, and how these are told apart
+   * @param find null where there is too much to compare
+   */
+  async panesOf(
+    rows: readonly unknown[],
+    find: () => Promise<readonly Pane[] | null>,
+  ): Promise<readonly Pane[] | null> {
+    const which = JSON.stringify(rows);
+    const known = this.#found.get(which);
+    if (known !== undefined) return known;
+    const panes = await find();
+    this.#atoms += panes?.reduce((sum, { atoms }) => sum + atoms.length, 0) ?? 0;
+    // As many as one window may have: beyond that, each is found when it is asked for.
+    if (this.#atoms <= CELL_ATOMS_MAX) this.#found.set(which, panes);
+    return panes;
+  }
 }
 
 /** How a group is called where results are compared. */
@@ -78,32 +108,36 @@ export function readAtoms(
   chunks: readonly DuckDBDataChunk[],
   shared: SharedRows,
   contract: Contract,
-  { id }: Query,
-): ToldApart {
-  const query = shared.queries.findIndex((each) => each.id === id);
+): Pane[] {
   const paneWidth = paneKeys(shared, contract).length;
   const panes = new Map<string, OpenPane>();
   for (const row of chunks.flatMap((chunk) => chunk.getRows())) {
     const key = groupKey(row.slice(0, paneWidth));
-    const pane = panes.get(key) ?? { atoms: [], cells: new Map(), groups: new Map() };
+    const groups = shared.queries.map(() => new Map());
+    const pane = panes.get(key) ?? { atoms: [], cells: new Map(), groups };
     panes.set(key, pane);
-    addAtom(pane, row.slice(paneWidth), shared, query);
+    addAtom(pane, row.slice(paneWidth), shared);
   }
+  return [...panes.values()];
+}
+
+/** As the results of one of the queries tell them apart. */
+export function toldApartBy({ id }: Query, shared: SharedRows, panes: readonly Pane[]): ToldApart {
+  const query = shared.queries.findIndex((each) => each.id === id);
   const minima = [...shared.counters.map(({ minimum }) => minimum), shared.minimumRows];
-  return { query, minima, panes: [...panes.values()] };
+  return { query, minima, panes };
 }
 
 interface OpenPane {
   readonly atoms: Atom[];
   readonly cells: Map<string, number>;
-  readonly groups: Map<string, { readonly cell: number; readonly rows: bigint }>;
+  readonly groups: readonly Map<string, { readonly cell: number; readonly rows: bigint }>[];
 }
 
 function addAtom(
   { atoms, cells, groups }: OpenPane,
   row: readonly DuckDBValue[],
   { groups: widths, counters }: SharedRows,
-  query: number,
 ): void {
   let next = 0;
   const keys = widths.map((width) => {
@@ -125,7 +159,10 @@ function addAtom(
     return cell;
   });
   atoms.push({ cells: own, counts: [...counts, { count: Number(rows) }] });
-  const [cell, key] = [own[query] ?? null, keys[query] ?? null];
-  if (cell === null || key === null) return;
-  groups.set(key, { cell, rows: (groups.get(key)?.rows ?? 0n) + BigInt(Number(rows)) });
+  for (const [at, key] of keys.entries()) {
+    const cell = own[at] ?? null;
+    if (cell === null || key === null) continue;
+    const known = groups[at]?.get(key)?.rows ?? 0n;
+    groups[at]?.set(key, { cell, rows: known + BigInt(Number(rows)) });
+  }
 }
