@@ -19,7 +19,8 @@ export function LogView({ store, state }: ViewProps) {
         h('thead', null, [
           h('tr', null, [
             ['Query', 'Window', 'Emission', 'Epoch', 'Checkpoint', 'Rows', 'Withheld', 'Proof'].map(
-              (name) => h('th', { scope: 'col' }, name),
+              (name) =>
+                h('th', { scope: 'col', class: COUNTS.includes(name) ? 'number' : '' }, name),
             ),
           ]),
         ]),
@@ -55,6 +56,8 @@ export function LogView({ store, state }: ViewProps) {
     results.length === 0 ? h('p', { class: 'waiting' }, 'No result yet.') : null,
   ]);
 }
+
+const COUNTS = ['Emission', 'Epoch', 'Checkpoint', 'Rows'];
 
 function withheldText({ withheld, suppressedGroups }: AggregateContent): string {
   if (withheld) return 'the whole result';
