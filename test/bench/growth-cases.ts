@@ -66,13 +66,13 @@ async function rowsInHours(rows: number): Promise<GrowthCase> {
   const computation = await agree(['orders'], ORDER_COLUMNS, BY_CATEGORY, HOURLY);
   const hours = rows / ROWS_A_WINDOW;
   const input = { rows, end: START + hours * HOUR_MS, maker: orderMaker(ORDERS_PER_BATCH_MAX) };
-  return { size: rows, units: rows, computation, inputs: inputsOf(computation, input) };
+  return { size: rows, units: rowsIn(input), computation, inputs: inputsOf(computation, input) };
 }
 
 async function rowsInOne(rows: number): Promise<GrowthCase> {
   const computation = await agree(['orders'], ORDER_COLUMNS, BY_CATEGORY, { kind: 'whole' });
   const input = { rows, end: START + HOUR_MS, maker: orderMaker(ORDERS_PER_BATCH_MAX) };
-  return { size: rows, units: rows, computation, inputs: inputsOf(computation, input) };
+  return { size: rows, units: rowsIn(input), computation, inputs: inputsOf(computation, input) };
 }
 
 /** All are open when the stream ends, and are closed then. */
@@ -99,7 +99,8 @@ async function parties(size: number): Promise<GrowthCase> {
   const computation = await agree(names, NARROW, BY_KIND, HOURLY);
   const maker = numberMaker(PARTIES_BATCH, 10);
   const input = { rows: ROWS / names.length, end: START + 4 * HOUR_MS, maker };
-  return { size, units: ROWS, computation, inputs: inputsOf(computation, input) };
+  const units = names.length * rowsIn(input);
+  return { size, units, computation, inputs: inputsOf(computation, input) };
 }
 
 const PARTIES_BATCH = 5_000;
@@ -107,9 +108,9 @@ const PARTIES_BATCH = 5_000;
 /** Those that are too large as they are, are compressed before they are sealed, as are all here. */
 async function batchRows(size: number): Promise<GrowthCase> {
   const computation = await agree(['numbers'], NARROW, BY_KIND, HOURLY);
-  const rows = 2 * ROWS;
-  const input = { rows, end: START + HOUR_MS, maker: numberMaker(size, 10), level: 1 };
-  return { size, units: rows, computation, inputs: inputsOf(computation, input) };
+  const maker = numberMaker(size, 10);
+  const input = { rows: 2 * ROWS, end: START + HOUR_MS, maker, level: 1 };
+  return { size, units: rowsIn(input), computation, inputs: inputsOf(computation, input) };
 }
 
 function agree(
@@ -127,12 +128,17 @@ function agree(
 }
 
 interface Input {
+  /** Of one dataset, and what fills the last of its batches. */
   readonly rows: number;
   readonly end: number;
   readonly maker: OrderMaker;
   /** Whether windows are closed as soon as they are complete; absent: they are. */
   readonly manifests?: boolean;
   readonly level?: number;
+}
+
+function rowsIn({ rows, maker }: Pick<Input, 'rows' | 'maker'>): number {
+  return Math.ceil(rows / maker.rows) * maker.rows;
 }
 
 function inputsOf(computation: Computation, input: Input): GrowthCase['inputs'] {

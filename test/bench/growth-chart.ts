@@ -40,6 +40,7 @@ export function chartOf(curves: readonly Curve[]): string {
 logarithmic</text>`;
   const font = 'font-family="sans-serif" font-size="10" fill="#24292f"';
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ${font}>
+<title>Processor time of a unit and peak memory of a vault, as one thing grows</title>
 <rect width="${width}" height="${height}" fill="#ffffff"/>
 ${panels.join('\n')}
 ${legend}

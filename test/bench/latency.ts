@@ -8,6 +8,7 @@ import type { DeploymentPlan } from '../deployment/plan.ts';
 import { say } from '../deployment/terminal.ts';
 import { type PhaseMeans, type Seen, type Told, watchResults } from './follow-results.ts';
 import { LiveOrders } from './live-orders.ts';
+import { openProbe } from './log-probe.ts';
 import { type Measured, quantile } from './measured.ts';
 import { ORDERS_PER_BATCH_MAX, type OrderMaker, orderMaker } from './order-batches.ts';
 import { ORDERS_PLAN } from './orders.ts';
@@ -66,21 +67,29 @@ function withTick(contract: Contract, tickMs: number): Contract {
   return parseContract({ ...contract, tickMs });
 }
 
-/** Windows of few rows, one after another. */
+/** Windows of few rows, one after another, and between them what the log alone takes. */
 async function runIdle(deployment: Deployment, windows: number, tickMs: number) {
   const maker = orderMaker(IDLE_ROWS);
+  const probe = await openProbe(deployment);
+  const alone: number[] = [];
   const { told, phases } = await withWorker(deployment, async (owner, seen) => {
     for (let hour = 0; hour < WARM_UP + windows; hour += 1) {
       await owner.publish(hour, maker, 0, 1);
       await delay(randomInt(PAUSE_MS.least, PAUSE_MS.most));
+      alone.push(await probe.measure());
       await close(owner, seen, hour);
       await seen.result(hour);
     }
     return WARM_UP + windows;
   });
+  await probe.stop();
   const measured = told.slice(WARM_UP);
-  sayTimes(`idle, a tick of ${tickMs} ms`, measured);
+  sayTimes(
+    `idle, a tick of ${tickMs} ms`,
+    measured.map(({ whole }) => whole),
+  );
   sayPhases(measured, phases);
+  sayTimes('  the log alone, from an append to its reading', alone.slice(WARM_UP));
   return measured;
 }
 
@@ -95,7 +104,10 @@ async function runLoaded(deployment: Deployment): Promise<Told[]> {
     return FLOOD_WINDOWS + windows;
   });
   const measured = told.slice(FLOOD_WINDOWS);
-  sayTimes(`${name}, a tick of ${TICK_MS} ms`, measured);
+  sayTimes(
+    `${name}, a tick of ${TICK_MS} ms`,
+    measured.map(({ whole }) => whole),
+  );
   return measured;
 }
 
@@ -175,10 +187,9 @@ async function withWorker(
   }
 }
 
-function sayTimes(name: string, told: readonly Told[]): void {
-  const times = told.map(({ whole }) => whole);
+function sayTimes(name: string, times: readonly number[]): void {
   const at = (share: number) => ms(quantile(times, share));
-  say(`${name}: p50 ${at(0.5)}, p90 ${at(0.9)}, p99 ${at(0.99)}, most ${at(1)}`);
+  say(`${name}: p10 ${at(0.1)}, p50 ${at(0.5)}, p90 ${at(0.9)}, p99 ${at(0.99)}, most ${at(1)}`);
 }
 
 /** Medians, which do not add up to the median of the whole. */
