@@ -23,6 +23,10 @@ export const ROWS_PER_BATCH_DEFAULT = 8_192;
 export const COLUMNS_MAX = 256;
 /** Files of one folder, or objects below one prefix, that a producer publishes as one dataset. */
 export const SOURCE_ITEMS_MAX = 100_000;
+/** Of a topic that is not ours and that a producer reads. */
+export const SOURCE_PARTITIONS_MAX = 1_024;
+/** A schema that a registry gives to a producer. */
+export const AVRO_SCHEMA_BYTES_MAX = 1024 * 1024;
 /** An object that a producer has to hold in memory to read it: Parquet from a store. */
 export const MEMORY_FILE_BYTES_MAX = 1024 * 1024 * 1024;
 /** Digits of a decimal of 128 bits, in Arrow and in SQL. */

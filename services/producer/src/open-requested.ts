@@ -1,5 +1,7 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
+import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { readTextFile } from '@strongroom/runtime/files';
+import { avroDecoder } from './avro-values.ts';
 import type { SourceRequest } from './check-source.ts';
 import { isFolder, openFolder } from './folder-source.ts';
 import { openPostgres } from './postgres-source.ts';
@@ -7,15 +9,25 @@ import { type BucketOptions, openBucket } from './s3-source.ts';
 import type { Settings } from './settings.ts';
 import { openInput } from './source-input.ts';
 import { quoteIdentifier } from './sql-text.ts';
+import { decodeJson, openTopic } from './topic-source.ts';
 
+type StoreSettings = Pick<Settings, 's3Endpoint' | 's3Region'>;
+type TopicSettings = Pick<Settings, 'values' | 'schemaRegistry' | 'follow'>;
 type Requested = Pick<
   Settings,
-  'source' | 'table' | 'query' | 'increment' | 'passwordFile' | 's3Endpoint' | 's3Region'
+  | 'source'
+  | 'table'
+  | 'query'
+  | 'increment'
+  | 'passwordFile'
+  | keyof TopicSettings
+  | keyof StoreSettings
 >;
 
 /** Options that mean something for one kind of source only. */
 const OF_KINDS = [
   { scheme: /^postgres(ql)?:/, names: ['table', 'query', 'increment', 'passwordFile'] },
+  { scheme: /^kafka:/, names: ['values', 'schemaRegistry', 'follow'] },
   { scheme: /^s3:/, names: ['s3Endpoint', 's3Region'] },
 ] as const;
 
@@ -31,6 +43,7 @@ export async function openRequested(settings: Requested): Promise<SourceRequest[
   }
   if (/^postgres(ql)?:/.test(source)) return openPostgres(await postgresOptions(settings));
   if (source.startsWith('s3:')) return openBucket(bucketOptions(settings));
+  if (source.startsWith('kafka:')) return openTopic(topicOptions(settings));
   return (await isFolder(source)) ? openFolder(source) : openInput(source);
 }
 
@@ -45,19 +58,37 @@ async function postgresOptions({ source, table, query, ...rest }: Requested) {
   return { url, sql, increment, passwordFile };
 }
 
+/** `kafka://host:port,host:port/topic`; servers are those of another Kafka, or of the same. */
+function topicOptions({ source, values = 'json', schemaRegistry, follow = false }: Requested) {
+  const [, servers = '', topic = ''] = /^kafka:\/\/([^/@]+)\/([\w.-]+)$/.exec(source) ?? [];
+  const brokers = servers.split(',');
+  if (!brokers.every((each) => /^\S+:\d{1,5}$/.test(each))) {
+    throw usage('source', 'kafka://HOST:PORT,…/TOPIC');
+  }
+  if ((values === 'avro') !== (schemaRegistry !== undefined)) {
+    throw usage('schemaRegistry', 'with --values avro, and only then');
+  }
+  const decode =
+    schemaRegistry === undefined
+      ? decodeJson
+      : avroDecoder(httpsOf('schemaRegistry', schemaRegistry));
+  const connect = () => connectKafkaLog({ brokers, clientId: 'producer-source' });
+  return { connect, topic, values, decode, follow };
+}
+
 function bucketOptions({ source, s3Endpoint, s3Region: region }: Requested): BucketOptions {
   const { hostname: bucket, pathname } = urlOf(source);
   const prefix = decodeURIComponent(pathname.slice(1));
-  const endpoint = s3Endpoint === undefined ? undefined : endpointOf(s3Endpoint);
+  const endpoint = s3Endpoint === undefined ? undefined : httpsOf('s3Endpoint', s3Endpoint);
   return { bucket, prefix, endpoint, region };
 }
 
-/** Rows travel in the clear over plain HTTP: within this machine only. */
-function endpointOf(text: string): URL {
+/** Over plain HTTP whoever stands between reads and writes: within this machine only. */
+function httpsOf(name: string, text: string): URL {
   const url = URL.parse(text);
   const isHere = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url?.hostname ?? '');
   if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isHere)) return url;
-  throw usage('s3Endpoint', 'an https URL');
+  throw usage(name, 'an https URL');
 }
 
 /** `schema.name` or `name`, spelled as in the catalogue; a point within a name needs --query. */

@@ -30,6 +30,9 @@ const OptionsSchema = z
     format: z.enum(['auto', ...SOURCE_FORMATS]),
     columns: z.exactOptional(text),
     csv: z.exactOptional(text),
+    values: z.exactOptional(z.enum(['json', 'avro'])),
+    schemaRegistry: z.exactOptional(text),
+    follow: z.exactOptional(z.boolean()),
     s3Endpoint: z.exactOptional(text),
     s3Region: z.exactOptional(text),
     joinKey: z.exactOptional(z.array(text)),
@@ -95,7 +98,10 @@ function createProgram(publish: (options: unknown) => void): Command {
     .requiredOption('--dataset <id>', 'the dataset of the contract that the rows belong to')
     .option('--stream <name>', 'which stream of the dataset, where the contract names several')
     .option('--identity <file>', "identity file of the dataset's owner")
-    .requiredOption('--source <what>', 'file, folder, pattern, s3:, postgres:, - (standard input)')
+    .requiredOption(
+      '--source <what>',
+      'file, folder, pattern, s3:, postgres:, kafka:, or - for stdin',
+    )
     .addOption(new Option('--format <format>').choices(['auto', ...SOURCE_FORMATS]).default('auto'))
     .option(
       '--columns <list>',
@@ -151,6 +157,9 @@ function createProgram(publish: (options: unknown) => void): Command {
 /** What is read, and how. */
 const SOURCE_OPTIONS: readonly (readonly [flags: string, text: string])[] = [
   ['--csv <dialect>', 'detect, or "delimiter=semicolon quote=single header=no nulls=NA|-"'],
+  ['--values <form>', 'of a topic: json (the default), or avro as Confluent frames it'],
+  ['--schema-registry <url>', 'of a topic in avro'],
+  ['--follow', 'of a topic: wait for more until stopped'],
   ['--s3-endpoint <url>', "of a store that is not Amazon's"],
   ['--s3-region <name>', 'of the bucket; else AWS_REGION'],
   ['--table <name>', 'of a database: all rows of a table'],
