@@ -9,6 +9,7 @@ import { isMet, type Measured } from './measured.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchScan, SCAN_PARTS } from './scan.ts';
 import { benchSealing } from './sealing.ts';
+import { benchSlices } from './slices.ts';
 import { benchStart } from './start.ts';
 import { benchWindows } from './windows.ts';
 import { benchWire } from './wire.ts';
@@ -30,7 +31,7 @@ if (values.help) {
 
   --only NAMES  some of these, with commas between them:
               attestation, sealing, key-release, start (of the worker, to its first key),
-              windows, wire, pipeline, latency, growth,
+              windows, wire, pipeline, latency, growth, slices,
               and worker and vault against scan (their plaintext twin), streams (Kafka Streams,
               JSON and Avro), envelope (RSA and AES for each row), consumer (Kafka's own speed
               test), machine (AES, memcpy)
@@ -56,6 +57,7 @@ async function bench(only: ReadonlySet<string>, rows: number | undefined): Promi
   const parts = new Set(SCAN_PARTS.filter(wanted));
   if (parts.size > 0) show(await benchScan(parts, rows));
   if (wanted('growth')) show(await benchGrowth(rows, values.svg));
+  if (wanted('slices')) show(await benchSlices(rows));
   if (wanted('latency')) show(await benchLatency());
   if (wanted('pipeline')) show(await benchPipeline(rows));
   sayLoad();

@@ -36,6 +36,22 @@ export const STREAMED_VISITS_PLAN = visitsPlan({
   },
 });
 
+const GATES = ['gate-0', 'gate-1'].map((id, partition) => ({ id, partition }));
+
+/** Counted in two slices; nothing is joined, so one owner has no dataset. */
+export const SLICED_VISITS_PLAN: DeploymentPlan = {
+  ...visitsPlan({ streams: { 'visits-north': GATES, 'visits-south': GATES } }),
+  contract(parts) {
+    const { datasets, queries, ...contract } = visitsContract(this, parts);
+    return parseContract({
+      ...contract,
+      slices: GATES.length,
+      datasets: datasets.filter(({ relation }) => relation === 'visits'),
+      queries: queries.filter(({ relations }) => relations.length === 1),
+    });
+  },
+};
+
 function visitsPlan(
   more: Pick<DeploymentPlan, 'leases' | 'leaseBeside' | 'streams'> = {},
 ): DeploymentPlan {
@@ -88,7 +104,12 @@ function visitsContract(plan: DeploymentPlan, parts: PublicParts): Contract {
         ...visits,
         ...streamsOf('visits-north'),
       },
-      { id: 'visits-south', ...ownedBy(parts, 'south-clinic'), ...visits },
+      {
+        id: 'visits-south',
+        ...ownedBy(parts, 'south-clinic'),
+        ...visits,
+        ...streamsOf('visits-south'),
+      },
       { id: 'places', ...ownedBy(parts, 'place-registry'), ...places },
     ],
     queries: [

@@ -600,6 +600,10 @@ export const ERRORS = {
     'a worker is expected to be started for a slice that the contract has, or for none',
     'Give --slice a number below the slices of the contract, or leave it out.',
   ),
+  ERR_SLICE_TAKEN: halt(
+    'each part of a contract with slices is expected to have one worker',
+    'Another host has taken this part over; this worker ends.',
+  ),
   ERR_QUERY_NOT_SLICED: halt(
     'in a contract with slices every query is expected to be a merge of what each slice counts',
     'Change the query as the reason says, or leave slices out of the contract.',

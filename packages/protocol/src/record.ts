@@ -210,6 +210,11 @@ export function checkpointsTopic(contract: ContractId, namespace = '', slice?: n
   return `${prefix(namespace)}${contract}.checkpoints${of}`;
 }
 
+/** Holds nothing: hosts share out its partitions, one for each slice and one for what merges. */
+export function slicesTopic(contract: ContractId, namespace = ''): string {
+  return `${prefix(namespace)}${contract}.slices`;
+}
+
 /** What one slice has counted, sealed for the worker that tells results. */
 export function partialsTopic(contract: ContractId, slice: number, namespace = ''): string {
   return `${prefix(namespace)}${contract}.${partialsName(slice)}`;
@@ -242,6 +247,7 @@ export const RESERVED_DATASET_IDS: readonly string[] = [
   'challenges',
   'evidence',
   'partials',
+  'slices',
 ];
 
 function prefix(namespace: string): string {

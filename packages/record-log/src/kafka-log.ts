@@ -32,9 +32,10 @@ import { splitByTopic, splitIntoRequests } from './record-requests.ts';
 import { untilHeardOf } from './until-heard-of.ts';
 
 /**
- * The one file that knows kafkajs 2.2.4. Its producer is used with one awaited send at a time; its
- * consumer is not used at all: it needs a group, joins slowly, rebalances, hides positions and
- * shows aborted records. Reading fetches directly with the client's connections (`Cluster`).
+ * The one file that loads kafkajs 2.2.4. Its producer is used with one awaited send at a time; its
+ * consumer reads nothing: it needs a group, joins slowly, rebalances, hides positions and shows
+ * aborted records (`kafka-group.ts` has it hand out numbers). Reading fetches directly with the
+ * client's connections (`Cluster`).
  */
 
 export interface KafkaLogOptions {
@@ -130,7 +131,8 @@ interface Client {
 
 const POLITE_CLOSE_MS = 1_000;
 
-function createClient(options: KafkaLogOptions, retry: RetryOptions): Client {
+/** Of one errand; after an error it is thrown away. */
+export function createClient(options: KafkaLogOptions, retry: RetryOptions): Client {
   const sockets = new Set<Socket>();
   let isClosed = false;
   const socketFactory: ISocketFactory = ({ host, port, onConnect }) => {

@@ -3,6 +3,7 @@ import { openHardwarePlatform } from '@strongroom/attestation/platforms/open-pla
 import { AMD_ROOTS } from '@strongroom/attestation/roots';
 import { systemClock } from '@strongroom/runtime/clock';
 import { runService } from '@strongroom/runtime/shutdown';
+import { startHost } from './host.ts';
 import { hardwareOptionsOf, readSettings } from './settings.ts';
 import { portsOf, startWorker } from './start.ts';
 import type { VaultAhead } from './vault-launch.ts';
@@ -13,6 +14,10 @@ export async function runOnHardware(vault: VaultAhead | undefined): Promise<void
     context.onShutdown(() => vault?.discard());
     const settings = readSettings(process.argv.slice(2), process.env, false);
     if (!settings) return context.finish();
+    if (settings.group) {
+      await vault?.discard();
+      return await startHost(settings, context);
+    }
     const options = {
       ...hardwareOptionsOf(settings),
       roots: AMD_ROOTS,

@@ -95,14 +95,19 @@ export async function commit(
 
 /**
  * Who may write is decided by the owners where they keep leases: a writer that was fenced slept
- * past its lease, and may stand by for another one. Elsewhere two workers would fence each other
- * for ever.
+ * past its lease, and may stand by for another one. With slices it has ended: where each part
+ * runs, its host knows. Elsewhere two workers would fence each other for ever.
  */
-async function asHolder<Result>({ leases }: Life, act: () => Promise<Result>): Promise<Result> {
+async function asHolder<Result>(
+  { leases, contract }: Life,
+  act: () => Promise<Result>,
+): Promise<Result> {
   try {
     return await act();
   } catch (error) {
-    if (codeOf(error) !== 'ERR_LOG_FENCED' || !leases.areKept) throw error;
+    const isFenced = codeOf(error) === 'ERR_LOG_FENCED';
+    if (isFenced && contract.slices !== undefined) throw new StrongroomError('ERR_SLICE_TAKEN');
+    if (!isFenced || !leases.areKept) throw error;
     throw new StrongroomError('ERR_LEASE_LOST', { reason: 'fenced on the log' });
   }
 }

@@ -23,6 +23,10 @@ export interface Settings {
   readonly namespace: string;
   /** Of a contract with slices: which is counted here; absent where results are told. */
   readonly slice?: number;
+  /** Of a contract with slices: share its parts out with other hosts. */
+  readonly group: boolean;
+  /** End when standard input does: with the host that started this part. */
+  readonly withParent: boolean;
   /** Only these authorities of the contract; all of them when empty. */
   readonly attestation: readonly string[];
   /** Access tokens for key release: a file for every owner, or one for those without their own. */
@@ -64,6 +68,8 @@ const OptionsSchema = z.strictObject({
       .min(0)
       .max(SLICES_MAX - 1),
   ),
+  group: z.boolean(),
+  withParent: z.boolean(),
   attestation: z.array(z.url({ protocol: /^https?$/ })),
   accessTokenFile: z.array(text),
   clientCertificateFile: z.array(text),
@@ -133,6 +139,10 @@ function createProgram(
     .option(
       '--slice <number>',
       'of a contract with slices: count this one; without, merge them and tell results',
+    )
+    .option('--group', 'of a contract with slices: share them out with other hosts', false)
+    .addOption(
+      new Option('--with-parent', 'end with the host that started it').default(false).hideHelp(),
     )
     .option(
       '--attestation <url>',

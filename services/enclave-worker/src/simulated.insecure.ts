@@ -2,6 +2,7 @@ import process from 'node:process';
 import { loadSimulatedPlatform, SIMULATED_WARNING } from '@strongroom/attestation/insecure';
 import { readBinaryFile } from '@strongroom/runtime/files';
 import { runService } from '@strongroom/runtime/shutdown';
+import { startHost } from './host.ts';
 import { readImage } from './image.ts';
 import { readSettings } from './settings.ts';
 import { portsOf, startWorker } from './start.ts';
@@ -17,6 +18,10 @@ export async function runSimulated(vault: VaultAhead | undefined): Promise<void>
     const settings = readSettings(process.argv.slice(2), process.env, true);
     const { platformDir, extraPage } = settings ?? {};
     if (!settings || platformDir === undefined) return context.finish();
+    if (settings.group) {
+      await vault?.discard();
+      return await startHost(settings, context);
+    }
     process.stderr.write(`WARNING: ${SIMULATED_WARNING}\n`);
     const platform = await loadSimulatedPlatform(platformDir);
     const image = [...(await readImage())];

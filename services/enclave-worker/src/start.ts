@@ -47,6 +47,7 @@ export async function startWorker(
 ): Promise<void> {
   const logger = createLogger('enclave-worker', { level: settings.logLevel });
   logger.info('worker-starting');
+  if (settings.withParent) endWithParent(context);
   const metrics = createMetrics('worker');
   const tally = new Tally(metrics);
   const evidence = new EvidenceDesk(systemClock, metrics);
@@ -94,6 +95,13 @@ export async function startWorker(
     failCommand(error, settings.json);
   }
   context.finish();
+}
+
+/** A host that is killed tells nobody, but its end of the pipe closes. */
+function endWithParent(context: ServiceContext): void {
+  process.stdin.on('close', () => context.finish()).resume();
+  // It is no reason to live on.
+  process.stdin.unref();
 }
 
 async function readInputs(settings: Settings) {

@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { decodeBase64url } from '@strongroom/protocol/base64url';
+import { parseContractBytes, SignedContractSchema } from '@strongroom/protocol/contract';
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
+import { slicesTopic } from '@strongroom/protocol/record';
+import { joinKafkaGroup } from '@strongroom/record-log/kafka-group';
+import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { failCommand } from '@strongroom/runtime/command';
+import { readTextFile } from '@strongroom/runtime/files';
+import { createHttpServer, listen } from '@strongroom/runtime/http';
+import { createLogger, type Logger } from '@strongroom/runtime/logger';
+import { createMetrics } from '@strongroom/runtime/metrics';
+import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import { PartHost, type RunningPart } from './part-host.ts';
+import type { Settings } from './settings.ts';
+
+/**
+ * One of several hosts of a contract with slices: they share out its slices, and what merges them,
+ * through a consumer group of the log. Each part is a worker in a process of its own; of a part
+ * that two hosts run for a while, one is fenced and ends.
+ */
+export async function startHost(settings: Settings, context: ServiceContext): Promise<void> {
+  const logger = createLogger('enclave-host', { level: settings.logLevel });
+  try {
+    const { contractId, slices } = await readSlices(settings);
+    await serveHealth(settings, logger, context);
+    const host = new PartHost({ start: (part) => startPart(part, slices), logger });
+    const place = await createGroupTopic(settings, contractId, slices, logger);
+    const stop = new AbortController();
+    const signal = AbortSignal.any([context.signal, stop.signal]);
+    const sharing = shareOut(host, place, settings, logger, signal);
+    sharing.catch(() => stop.abort());
+    if (settings.untilComplete) await host.untilDone(signal);
+    else await untilAborted(signal);
+    stop.abort();
+    await host.close();
+    await sharing;
+  } catch (error) {
+    failCommand(error, settings.json);
+  }
+  context.finish();
+}
+
+/** Whether the parties have signed it, each part's vault finds out. */
+async function readSlices({ contract: file }: Settings) {
+  const bytes = Buffer.from(await readTextFile(file));
+  const signed = SignedContractSchema.safeParse(JSON.parse(bytes.toString()));
+  const payload = signed.success ? decodeBase64url(signed.data.payload) : undefined;
+  if (!payload) throw new StrongroomError('ERR_JSON_MALFORMED');
+  const { slices } = parseContractBytes(payload);
+  if (slices === undefined) throw new StrongroomError('ERR_SLICE_UNKNOWN', { slices: 0 });
+  const contractId = createHash('sha256').update(payload).digest('hex');
+  return { contractId: ContractIdSchema.parse(contractId), slices };
+}
+
+async function serveHealth(settings: Settings, logger: Logger, context: ServiceContext) {
+  const metrics = createMetrics('worker');
+  const app = createHttpServer({ service: 'enclave-host', logger, metrics, ready: () => true });
+  context.onShutdown(() => app.close());
+  logger.info('listening', await listen(app, settings.host, settings.port));
+}
+
+/** What is shared out: a partition for each slice, and one for what merges them. */
+async function createGroupTopic(
+  { brokers, namespace }: Settings,
+  contractId: ContractId,
+  slices: number,
+  logger: Logger,
+): Promise<{ topic: string; group: string }> {
+  const topic = slicesTopic(contractId, namespace);
+  const log = await connectKafkaLog({ brokers, clientId: 'strongroom-host', logger });
+  try {
+    await log.createTopics([{ topic, partitions: slices + 1 }]);
+  } finally {
+    await log.close();
+  }
+  return { topic, group: `strongroom-host.${namespace}.${contractId}` };
+}
+
+const AGAIN_MS = 1_000;
+
+/** Joins the group, and joins it anew whenever the client gives up. */
+async function shareOut(
+  host: PartHost,
+  place: { readonly topic: string; readonly group: string },
+  { brokers }: Settings,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const lost = new AbortController();
+    const ending = AbortSignal.any([signal, lost.signal]);
+    try {
+      const membership = await joinKafkaGroup(
+        { brokers, clientId: 'strongroom-host', logger },
+        {
+          ...place,
+          onAssigned: (parts) => {
+            if (ending.aborted) return;
+            logger.info('parts-assigned', { count: parts.length });
+            host.assign(parts);
+          },
+          onLost: () => lost.abort(),
+        },
+      );
+      await untilAborted(ending);
+      // Whoever gets these parts next fences what runs here: what is told to stop ends sooner.
+      host.assign([]);
+      await membership.close();
+    } catch (error) {
+      logger.warn('group-not-joined', { code: codeOf(error) ?? 'ERR_INTERNAL' });
+    }
+    await delay(AGAIN_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** This very program, told which part; it ends with this process, whose end of the pipe closes. */
+function startPart(part: number, slices: number): RunningPart {
+  const args = process.argv.slice(2).filter((argument) => argument !== '--group');
+  const which = part < slices ? ['--slice', `${part}`] : [];
+  const child = spawn(
+    process.execPath,
+    [...process.execArgv, process.argv[1] ?? '', ...args, ...which, '--port', '0', '--with-parent'],
+    { stdio: ['pipe', 'inherit', 'inherit'] },
+  );
+  const ended = new Promise<boolean>((resolve) => {
+    child.on('error', () => resolve(false));
+    child.on('exit', (code) => resolve(code === 0));
+  });
+  return { ended, stop: () => child.kill('SIGTERM') };
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

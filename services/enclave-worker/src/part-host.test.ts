@@ -1,0 +1,92 @@
+import { createLogger } from '@strongroom/runtime/logger';
+import { describe, expect, test } from 'vitest';
+import { PartHost, type RunningPart } from './part-host.ts';
+
+const logger = createLogger('test', { level: 'silent' });
+
+/** What was started, in order, and its end in the test's hands. */
+class Parts {
+  readonly started: number[] = [];
+  readonly stopped: number[] = [];
+  readonly open = new Map<number, (isDone: boolean) => void>();
+  readonly host = new PartHost({
+    start: (part) => this.#start(part),
+    logger,
+    pauseMs: 1,
+    pauseMsMax: 4,
+  });
+
+  #start(part: number): RunningPart {
+    this.started.push(part);
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.open.set(part, resolve);
+    const stop = () => {
+      this.stopped.push(part);
+      // A worker that is told to stop needs a moment.
+      setTimeout(() => resolve(true), 2);
+    };
+    return { ended: promise, stop };
+  }
+
+  end(part: number, isDone: boolean): void {
+    this.open.get(part)?.(isDone);
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    for (let tries = 0; tries < 400 && !condition(); tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    expect(condition()).toBe(true);
+  }
+}
+
+describe('the parts of a host', () => {
+  test('are started when they are given, and stopped when they are taken', async () => {
+    const parts = new Parts();
+    parts.host.assign([0, 2]);
+    await parts.until(() => parts.started.length === 2);
+    parts.host.assign([2, 3]);
+    await parts.until(() => parts.started.length === 3);
+    expect(parts.started).toEqual([0, 2, 3]);
+    expect(parts.stopped).toEqual([0]);
+    await parts.host.close();
+    expect(parts.stopped.sort()).toEqual([0, 2, 3]);
+  });
+
+  test('are given back before the one that stops has ended: it goes first', async () => {
+    const parts = new Parts();
+    parts.host.assign([1]);
+    await parts.until(() => parts.started.length === 1);
+    parts.host.assign([]);
+    parts.host.assign([1]);
+    expect(parts.started).toEqual([1]);
+    await parts.until(() => parts.started.length === 2);
+    expect(parts.stopped).toEqual([1]);
+    await parts.host.close();
+  });
+
+  test('are started again when they fail, and not when they are done', async () => {
+    const parts = new Parts();
+    const done = parts.host.untilDone(new AbortController().signal);
+    parts.host.assign([5]);
+    await parts.until(() => parts.started.length === 1);
+    parts.end(5, false);
+    await parts.until(() => parts.started.length === 2);
+    parts.end(5, true);
+    await done;
+    parts.host.assign([5]);
+    expect(parts.started).toEqual([5, 5]);
+  });
+
+  test('are waited for while there is none, and no longer than until told to stop', async () => {
+    const parts = new Parts();
+    const stopping = new AbortController();
+    const done = parts.host.untilDone(stopping.signal);
+    parts.host.assign([]);
+    const still = Symbol('still');
+    const moment = new Promise((resolve) => setTimeout(() => resolve(still), 10));
+    expect(await Promise.race([done, moment])).toBe(still);
+    stopping.abort();
+    await done;
+  });
+});
