@@ -85,3 +85,8 @@ describe('analyst read', () => {
     }
   });
 });
+
+test('analyst serve never falls back from TLS to plain HTTP', async () => {
+  const half = ['--contract', at('contract.json'), ...NOWHERE, '--tls-cert', at('none')];
+  expect(await analyst('serve', ...half)).toEqual({ exitCode: 2, code: 'ERR_USAGE' });
+});

@@ -1,11 +1,12 @@
 import process from 'node:process';
 import type { RootSet } from '@strongroom/attestation/roots';
+import { StrongroomError } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { listen } from '@strongroom/runtime/http';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
-import { runService } from '@strongroom/runtime/shutdown';
+import { runService, type ServiceContext } from '@strongroom/runtime/shutdown';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { brokerList } from './broker-list.ts';
 import { loadPageAssets } from './page-assets.ts';
@@ -25,37 +26,57 @@ export interface ServeOptions {
 }
 
 /** `strongroom analyst serve`: lives until it is stopped, and says where the page is. */
-export function serve(options: ServeOptions, simulated: RootSet | undefined): Promise<void> {
-  return runService('analyst', async ({ signal, onShutdown }) => {
-    const brokers = brokerList(options.brokers);
-    const logger = createLogger('analyst', { level: options.logLevel });
-    const signed = await readJsonFile(options.contract);
-    const { contractId } = await verifyContract(signed);
-    const tls = await readTls(options);
-    const assets = await loadPageAssets();
-    const log = await connectKafkaLog({ brokers, clientId: 'analyst-page', logger });
-    onShutdown(() => log.close());
-    const app = createPageServer({
-      signedContract: JSON.stringify(signed),
-      contractId,
-      log,
-      ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
-      ...(simulated === undefined ? {} : { simulatedPins: simulated.pins }),
-      assets,
-      hostNames: [options.host, ...(options.hostName ?? [])].map((name) => name.toLowerCase()),
-      logger,
-      metrics: createMetrics('analyst'),
-      signal,
-      ...(tls === undefined ? {} : { tls }),
-    });
-    onShutdown(() => app.close());
-    const { url } = await listen(app, options.host, options.port);
-    const line = options.json ? JSON.stringify({ url }) : `The page is at ${url}`;
-    process.stdout.write(`${line}\n`);
+export async function serve(options: ServeOptions, simulated: RootSet | undefined): Promise<void> {
+  let failure: unknown;
+  await runService('analyst', async (context) => {
+    try {
+      await start(options, simulated, context);
+    } catch (error) {
+      // Told by the command, which knows of --json, once everything that is open was closed.
+      failure = error;
+      context.finish();
+    }
   });
+  if (failure !== undefined) throw failure;
+}
+
+async function start(
+  options: ServeOptions,
+  simulated: RootSet | undefined,
+  { signal, onShutdown }: ServiceContext,
+): Promise<void> {
+  const brokers = brokerList(options.brokers);
+  const logger = createLogger('analyst', { level: options.logLevel });
+  const tls = await readTls(options);
+  const signed = await readJsonFile(options.contract);
+  const { contractId } = await verifyContract(signed);
+  const assets = await loadPageAssets();
+  const log = await connectKafkaLog({ brokers, clientId: 'analyst-page', logger });
+  onShutdown(() => log.close());
+  const app = createPageServer({
+    signedContract: JSON.stringify(signed),
+    contractId,
+    log,
+    ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
+    ...(simulated === undefined ? {} : { simulatedPins: simulated.pins }),
+    assets,
+    hostNames: [options.host, ...(options.hostName ?? [])].map((name) => name.toLowerCase()),
+    logger,
+    metrics: createMetrics('analyst'),
+    signal,
+    ...(tls === undefined ? {} : { tls }),
+  });
+  onShutdown(() => app.close());
+  const { url } = await listen(app, options.host, options.port);
+  const line = options.json ? JSON.stringify({ url }) : `The page is at ${url}`;
+  process.stdout.write(`${line}\n`);
 }
 
 async function readTls({ tlsCert, tlsKey }: ServeOptions) {
-  if (tlsCert === undefined || tlsKey === undefined) return undefined;
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  // Never plain HTTP where somebody meant TLS.
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new StrongroomError('ERR_USAGE', { problem: '--tls-cert and --tls-key go together' });
+  }
   return { cert: await readTextFile(tlsCert), key: await readTextFile(tlsKey) };
 }

@@ -11,6 +11,11 @@ import { windowText } from './words.ts';
 /** Loads and verifies the contract; what is wrong with it is shown instead of results. */
 export async function loadContract(store: Store): Promise<void> {
   try {
+    // Browsers give WebCrypto to pages of this machine and to HTTPS alone.
+    if (!isSecureContext) {
+      const problem = 'open this page at 127.0.0.1 or over HTTPS: no WebCrypto here';
+      throw new StrongroomError('ERR_CONFIG_INVALID', { problem });
+    }
     store.set({ agreed: await loadAgreed() });
   } catch (error) {
     store.set({ error: shownError(error) });
