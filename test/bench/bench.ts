@@ -11,6 +11,7 @@ import { benchScan, SCAN_PARTS } from './scan.ts';
 import { benchSealing } from './sealing.ts';
 import { benchSlices } from './slices.ts';
 import { benchStart } from './start.ts';
+import { benchWindowState } from './window-state.ts';
 import { benchWindows } from './windows.ts';
 import { benchWire } from './wire.ts';
 
@@ -31,7 +32,7 @@ if (values.help) {
 
   --only NAMES  some of these, with commas between them:
               attestation, sealing, key-release, start (of the worker, to its first key),
-              windows, wire, pipeline, latency, growth, slices,
+              windows, state, wire, pipeline, latency, growth, slices,
               and worker and vault against scan (their plaintext twin), streams (Kafka Streams,
               JSON and Avro), envelope (RSA and AES for each row), consumer (Kafka's own speed
               test), machine (AES, memcpy)
@@ -53,6 +54,7 @@ async function bench(only: ReadonlySet<string>, rows: number | undefined): Promi
   if (wanted('key-release')) show(await benchKeyRelease());
   if (wanted('start')) show(await benchStart());
   if (wanted('windows')) show(await benchWindows());
+  if (wanted('state')) show(benchWindowState());
   if (wanted('wire')) show(await benchWire(rows));
   const parts = new Set(SCAN_PARTS.filter(wanted));
   if (parts.size > 0) show(await benchScan(parts, rows));

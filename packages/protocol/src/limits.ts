@@ -174,6 +174,8 @@ export const TIME_DAYS_MAX = 2_932_896;
 
 /** A day that advances by the minute: so many windows may hold one row, or wait with it. */
 export const WINDOWS_PER_ROW_MAX = 1_440;
+/** A window that is cut into more panes, by the steps in which it advances, is kept as rows. */
+export const WINDOW_PANES_MAX = 1_440;
 /** A result may have so many rows; a larger one is refused, not cut. */
 export const AGGREGATE_ROWS_MAX = 100_000;
 /** What a contract may set as the one size of a query's results. */

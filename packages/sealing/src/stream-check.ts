@@ -53,6 +53,13 @@ export class StreamCheck {
     this.#remember(this.#point);
   }
 
+  /** One that stands here, and knows again what this one took before and behind. */
+  at(point: CheckedPoint, final = false): StreamCheck {
+    const check = new StreamCheck(this.#position, point, final);
+    for (const each of this.#remembered.values()) check.#remember(each);
+    return check;
+  }
+
   get point(): CheckedPoint {
     return this.#point;
   }

@@ -32,7 +32,15 @@ beforeEach(() => {
 function stream(dataset: string, changes: Partial<StreamProgress> = {}): StreamProgress {
   return {
     ...{ dataset, stream: 'main', partition: 0, sequences: 3, rows: 30, watermark: 1_000 },
-    ...{ final: false, missing: 0, held: 0, rereadFrom: null, epoch: 0, stalled: false },
+    ...{
+      final: false,
+      missing: 0,
+      held: 0,
+      rereadFrom: null,
+      rereads: 0,
+      epoch: 0,
+      stalled: false,
+    },
     ...changes,
   };
 }

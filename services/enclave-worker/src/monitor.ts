@@ -122,11 +122,13 @@ export class Monitor {
   }
 
   #streams(): StreamStatus[] {
-    return this.#closing.streams.map(({ rereadFrom: _rereadFrom, ...stream }) => ({
-      ...stream,
-      stalledSince: this.#stalls.get(nameOf(stream))?.since ?? null,
-      lag: this.#lags.get(`${stream.dataset} ${stream.partition}`) ?? null,
-    }));
+    return this.#closing.streams.map(
+      ({ rereadFrom: _rereadFrom, rereads: _rereads, ...stream }) => ({
+        ...stream,
+        stalledSince: this.#stalls.get(nameOf(stream))?.since ?? null,
+        lag: this.#lags.get(`${stream.dataset} ${stream.partition}`) ?? null,
+      }),
+    );
   }
 
   /** One that gets on is no stall, also while more is missing. */

@@ -69,9 +69,10 @@ export class ReadPlaces {
     partition,
     sequences,
     rereadFrom,
-  }: Pick<StreamProgress, 'dataset' | 'partition' | 'sequences' | 'rereadFrom'>): void {
+    rereads,
+  }: Pick<StreamProgress, Stream | 'rereads' | 'rereadFrom'>): void {
     if (rereadFrom === null) return;
-    const attempt = `${dataset} ${partition} ${rereadFrom} ${sequences}`;
+    const attempt = `${dataset} ${partition} ${rereadFrom} ${sequences} ${rereads}`;
     const place = this.#placeOf(dataset, partition);
     if (!place || place.offset < (place.until ?? 0) || this.#done.has(attempt)) return;
     this.#done.add(attempt);
@@ -105,15 +106,17 @@ export class ReadPlaces {
   /** A stream that lacks batches may have begun too late: once, all that the log has is read. */
   async rewind(
     log: Pick<RecordLog, 'startOffset'>,
-    stream: Pick<StreamProgress, 'dataset' | 'partition' | 'sequences'>,
+    stream: Pick<StreamProgress, Stream>,
   ): Promise<void> {
     const place = this.#placeOf(stream.dataset, stream.partition);
     if (!place) return;
     const start = await log.startOffset(place.topic, place.partition);
-    if (start < place.began) this.seek({ ...stream, rereadFrom: start });
+    if (start < place.began) this.seek({ ...stream, rereadFrom: start, rereads: 0 });
   }
 
   #placeOf(dataset: string, partition: number): Place | undefined {
     return this.#places.find((each) => each.dataset === dataset && each.partition === partition);
   }
 }
+
+type Stream = 'dataset' | 'partition' | 'sequences';

@@ -94,6 +94,28 @@ describe('a worker', () => {
     expect(summary).toMatchObject({ rowsCounted: 200, done: true });
   });
 
+  test('reads again what was folded, as often as an owner takes a batch back', async () => {
+    const world = new World();
+    const topic = world.topicOf('north');
+    await world.log.createTopics([{ topic }]);
+    const stream = world.streams.get('north') ?? expect.fail('a stream');
+    const inHourFive = rowsOf(6, 3).slice(15);
+    const [one, other] = [await stream.seal(inHourFive), await stream.seal(inHourFive)];
+    await world.log.append(topic, [one, other]);
+    await world.publish('north', rowsOf(1, 10), HOUR_MS);
+    await world.publish('south', [], HOUR_MS);
+    const running = runWorker(world.options());
+    await until(() => world.results('hourly').length === 1);
+    await world.log.append(topic, [await stream.retract(0, one)]);
+    for (const dataset of ['north', 'south']) await world.publish(dataset, [], 2 * HOUR_MS);
+    await until(() => world.results('hourly').length === 2);
+    await world.log.append(topic, [await stream.retract(1, other)]);
+    await world.publish('north', rowsOf(6, 4).slice(20), 6 * HOUR_MS, true);
+    await world.publish('south', [], 6 * HOUR_MS, true);
+    const summary = await running;
+    expect(summary).toMatchObject({ rowsCounted: 20, windows: 7, done: true, refusals: {} });
+  });
+
   test('waits for owners that come later, and stops gently when told to', async () => {
     const world = new World();
     await world.publish('north', rowsOf(2, 20), 2 * HOUR_MS, true);

@@ -27,20 +27,28 @@ interface OpenedResult {
   readonly plaintext: Uint8Array;
 }
 
+/** Whether what could be folded is kept as rows: slower, and the same results. */
+export interface VaultChoice {
+  readonly keepsRows?: boolean;
+}
+
 /** Vaults of one computation, one after the other, and the analyst who knows the proof of each. */
 export class ProvenVaults {
   readonly #computation: Computation;
   /** The key behind each token, which is what a real token proves. */
   readonly #keys = new Map<string, RuntimeClaims['keys'][1]>();
 
-  constructor(computation: Computation) {
+  readonly #options: VaultChoice;
+
+  constructor(computation: Computation, options: VaultChoice = {}) {
     this.#computation = computation;
+    this.#options = options;
   }
 
   /** A vault with the owners' keys and a proof, that has not begun yet. */
   async open(options: Parameters<typeof Vault.open>[1] = {}): Promise<Vault> {
     const { contract, signed } = this.#computation;
-    const vault = await Vault.open(signed, options);
+    const vault = await Vault.open(signed, { ...this.#options, ...options });
     const { runtimeClaims, nonce } = vault.claims();
     const bytes = decodeBase64url(runtimeClaims) ?? new Uint8Array(0);
     const [transport, aggregates] = RuntimeClaimsSchema.parse(parseCanonical(bytes)).keys;

@@ -3,7 +3,7 @@ import { tableFromIPC } from 'apache-arrow';
 import type { Closing, DoorRecord, EntryOutcome } from '../src/vault/door.ts';
 import type { Vault } from '../src/vault/vault.ts';
 import type { Computation } from './owners.ts';
-import { ProvenVaults, type Told } from './proven-vaults.ts';
+import { ProvenVaults, type Told, type VaultChoice } from './proven-vaults.ts';
 
 /** Partitions of datasets' topics, a vault that reads them, and what it lets leave. */
 export class StreamScene {
@@ -17,10 +17,11 @@ export class StreamScene {
   #vault: Vault | undefined;
   readonly #read = new Map<string, number>();
   readonly #vaults: ProvenVaults;
+  #rereads = 0;
 
-  constructor(computation: Computation) {
+  constructor(computation: Computation, options: VaultChoice = {}) {
     this.computation = computation;
-    this.#vaults = new ProvenVaults(computation);
+    this.#vaults = new ProvenVaults(computation, options);
   }
 
   get vault(): Vault {
@@ -33,6 +34,7 @@ export class StreamScene {
     this.#vault?.close();
     const vault = await this.#vaults.open();
     this.#vault = vault;
+    this.#rereads = 0;
     const all = this.committed.filter(({ key }) => key === RECORD_TYPES.checkpoint);
     const known = all.slice(0, checkpoint).map(({ value }) => new TextDecoder().decode(value));
     const { from } = await vault.restore(known);
@@ -51,24 +53,44 @@ export class StreamScene {
   /** Reads up to `most` more records of each partition, and closes what is complete. */
   async run(most = Number.POSITIVE_INFINITY): Promise<EntryOutcome[]> {
     const outcomes: EntryOutcome[] = [];
-    for (const [at, records] of this.log) {
-      const [dataset = '', partition] = at.split('/');
-      const from = this.#read.get(at) ?? 0;
-      const entries = records
-        .slice(from, from + most)
-        .map((each, index) => ({ ...each, offset: from + index, partition: Number(partition) }));
-      this.#read.set(at, from + entries.length);
-      if (entries.length > 0) outcomes.push(...(await this.vault.accept(dataset, entries)));
+    for (const at of this.log.keys()) {
+      outcomes.push(...(await this.#readOn(at, (this.#read.get(at) ?? 0) + most)));
     }
     await this.close();
+    await this.#readAgain();
     this.outcomes.push(...outcomes);
     return outcomes;
+  }
+
+  /** What the worker does when rows that were folded have to come again. */
+  async #readAgain(): Promise<void> {
+    const until = new Map(this.#read);
+    for (;;) {
+      const rereads = (this.closing?.streams ?? []).reduce((sum, each) => sum + each.rereads, 0);
+      if (rereads === this.#rereads) return;
+      this.#rereads = rereads;
+      this.seek();
+      for (const [at, offset] of until) await this.#readOn(at, offset);
+      await this.close();
+    }
+  }
+
+  async #readOn(at: string, until: number): Promise<EntryOutcome[]> {
+    const [dataset = '', partition] = at.split('/');
+    const from = this.#read.get(at) ?? 0;
+    const entries = (this.log.get(at) ?? [])
+      .slice(from, until)
+      .map((each, index) => ({ ...each, offset: from + index, partition: Number(partition) }));
+    this.#read.set(at, from + entries.length);
+    return entries.length > 0 ? await this.vault.accept(dataset, entries) : [];
   }
 
   /** What the worker does when the vault asks for it: reads a part of a partition again. */
   seek(): void {
     for (const { dataset, partition, rereadFrom } of this.closing?.streams ?? []) {
-      if (rereadFrom !== null) this.#read.set(`${dataset}/${partition}`, rereadFrom);
+      const at = `${dataset}/${partition}`;
+      const offset = Math.min(this.#read.get(at) ?? 0, rereadFrom ?? Number.POSITIVE_INFINITY);
+      this.#read.set(at, offset);
     }
   }
 

@@ -194,6 +194,8 @@ export interface StreamProgress {
   readonly held: number;
   /** From here on lie batches that there was no room for, and one of them may be the next. */
   readonly rereadFrom: number | null;
+  /** How often all that open windows need had to come again. */
+  readonly rereads: number;
   /** The owner's newest opening does not fit: nothing closes until one does. */
   readonly stalled: boolean;
 }

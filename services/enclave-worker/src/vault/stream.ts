@@ -52,12 +52,15 @@ export class DatasetStream {
   #retractedRows = 0;
   /** The newest opening does not fit. */
   #isStalled = false;
-  readonly #kept = new KeptBatches();
+  #kept = new KeptBatches();
   /** The manifest that names the most of those that name more than there is. */
   #ahead: Manifest | undefined;
   #nextOffset = 0;
   #countedOffset = 0;
   readonly #held: HeldElements;
+  /** Where its rows lie that have to come again, until all of them are there. */
+  #rereadFrom: number | null = null;
+  #rereads = 0;
 
   constructor(contractId: ContractId, dataset: Dataset, place: StreamPlace) {
     this.#contractId = contractId;
@@ -79,7 +82,8 @@ export class DatasetStream {
 
   restore(state: StreamState): void {
     const { offset: _offset, ...rebuild } = state.rebuild;
-    this.#begin(state.stream, new StreamCheck(this.#positionOf(state.stream), rebuild));
+    const known = this.#check?.at(rebuild);
+    this.#begin(state.stream, known ?? new StreamCheck(this.#positionOf(state.stream), rebuild));
     this.#restored = state;
     this.#watermark = state.watermark;
     this.#lateRows = state.lateRows;
@@ -88,6 +92,18 @@ export class DatasetStream {
     this.#nextOffset = state.rebuild.offset;
     this.#countedOffset = state.counted.offset;
     this.#checkCaughtUp();
+  }
+
+  /** Goes back to where open windows begin, as whoever starts at a checkpoint made now would. */
+  readAgain(): void {
+    const state = this.state();
+    if (!state) return;
+    this.#kept = new KeptBatches();
+    this.#final = false;
+    this.restore(state);
+    if (!this.#restored) return;
+    this.#rereadFrom = state.rebuild.offset;
+    this.#rereads += 1;
   }
 
   get readFrom(): number {
@@ -101,7 +117,7 @@ export class DatasetStream {
 
   /** Part of it has to be read again. */
   get asksAgain(): boolean {
-    return this.#held.rereadFrom(this.sequence) !== null;
+    return this.#rereadsFrom() !== null;
   }
 
   /** The next sequence number. */
@@ -284,7 +300,8 @@ export class DatasetStream {
       final: this.#final,
       missing: this.#missing(),
       held: this.#held.size,
-      rereadFrom: this.#held.rereadFrom(sequence),
+      rereadFrom: this.#rereadsFrom(),
+      rereads: this.#rereads,
       stalled: this.#isStalled,
     };
   }
@@ -297,6 +314,10 @@ export class DatasetStream {
       expected: this.sequence + this.#missing(),
       found: this.sequence,
     });
+  }
+
+  #rereadsFrom(): number | null {
+    return this.#rereadFrom ?? this.#held.rereadFrom(this.sequence);
   }
 
   #missing(): number {
@@ -345,11 +366,9 @@ export class DatasetStream {
       throw new StrongroomError('ERR_STREAM_FORKED', { dataset: this.dataset.id, sequence });
     }
     this.#restored = undefined;
+    this.#rereadFrom = null;
     this.#final = restored.final;
-    if (restored.final) {
-      const position = this.#positionOf(restored.stream);
-      this.#begin(restored.stream, new StreamCheck(position, point, true));
-    }
+    if (restored.final) this.#begin(restored.stream, this.#check.at(point, true));
   }
 
   #takeAhead(): void {

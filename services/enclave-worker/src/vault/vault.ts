@@ -3,7 +3,13 @@ import { parseProof } from '@strongroom/protocol/attestation-proof';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import type { Checkpoint } from '@strongroom/protocol/checkpoint';
-import { type Contract, datasetOf, partyOf } from '@strongroom/protocol/contract';
+import {
+  type Contract,
+  type Dataset,
+  datasetOf,
+  datasetsOf,
+  partyOf,
+} from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
 import { plainRecordShape, RECORD_TYPES, type RecordType } from '@strongroom/protocol/record';
@@ -44,6 +50,8 @@ interface OpenOptions {
   readonly memoryMb?: number;
   readonly transportKey?: Promise<TransportKey>;
   readonly slice?: number;
+  /** What could be folded too: slower, and the same results. */
+  readonly keepsRows?: boolean;
 }
 
 /**
@@ -231,7 +239,7 @@ export class Vault {
     if (batches.length > 0 && keepFrom !== Number.POSITIVE_INFINITY) {
       await this.#aggregator.append(dataset.id, batches, keepFrom);
     }
-    if (removed.length > 0) await this.#aggregator.rows.remove(dataset.id, removed);
+    if (removed.length > 0) await this.#takeBack(dataset, removed);
     return [...outcomes];
   }
 
@@ -248,6 +256,14 @@ export class Vault {
     for (const { facts } of heard) this.#uses.heard(facts);
     inputs.demandRoom();
     return outcomes;
+  }
+
+  /** Rows that were folded cannot be taken out: all that a window needs is read again without. */
+  async #takeBack({ id, relation }: Dataset, batches: readonly number[]): Promise<void> {
+    if (await this.#aggregator.rows.remove(id, batches)) return;
+    for (const dataset of datasetsOf(this.#contract, relation)) {
+      for (const stream of this.#streams.get(dataset.id)?.streams ?? []) stream.readAgain();
+    }
   }
 
   /** Entries for owners about records that were refused; each may leave at once. */

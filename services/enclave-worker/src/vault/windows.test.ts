@@ -76,6 +76,12 @@ const VARIANTS: readonly (readonly Planned[])[] = [
     planned('long', session(900, 1_500, 1_000), 300),
     planned('over', hopping(5_000, 1_000)),
   ],
+  // Of these no vault keeps a row.
+  [
+    planned('plain', tumbling(1_000)),
+    planned('over', hopping(2_500, 1_000), 700),
+    planned('all', { kind: 'whole' }),
+  ],
   // Alone, so that no other query keeps the rows that it needs after a restart.
   [planned('over', hopping(4_000, 1_000))],
   [planned('long', session(600, 1_000, 1_000))],

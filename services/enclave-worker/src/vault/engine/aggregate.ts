@@ -25,6 +25,7 @@ import {
 import { contributorOf } from '@strongroom/protocol/privacy';
 import { atomsSql, readAtoms, SharedAtoms, type ToldApart, toldApartBy } from './atoms.ts';
 import { Engine } from './engine.ts';
+import { PartialStore } from './partial-store.ts';
 import { statisticsSql } from './private-sql.ts';
 import { ResultColumn } from './result-columns.ts';
 import type { ArrowColumn, TypedColumn } from './result-types.ts';
@@ -32,6 +33,7 @@ import { type KeyBounds, RowStore, type StoredBatch } from './row-store.ts';
 import { isSessionQuery } from './sessions.ts';
 import { SlicedQuery } from './sliced-query.ts';
 import type { TimeWindow } from './window.ts';
+import { WindowState } from './window-state.ts';
 
 /** The groups of one query in one window: not yet fit to leave. */
 export interface Aggregate {
@@ -61,17 +63,23 @@ export interface Statistics {
 export class Aggregator {
   readonly #engine: Engine;
   readonly #rows: RowStore;
+  readonly #partials: PartialStore;
   readonly #queries: ReadonlyMap<string, Runnable>;
   readonly #contract: Contract;
+  /** What is kept of open windows. */
+  readonly rows: WindowState;
 
   private constructor(
     engine: Engine,
     rows: RowStore,
+    partials: PartialStore,
     queries: Map<string, Runnable>,
     contract: Contract,
   ) {
     this.#engine = engine;
     this.#rows = rows;
+    this.#partials = partials;
+    this.rows = new WindowState(rows, partials);
     this.#queries = queries;
     this.#contract = contract;
   }
@@ -81,7 +89,7 @@ export class Aggregator {
    * @throws ERR_ENGINE_OPEN, ERR_QUERY_REFUSED, ERR_QUERY_AGAINST_RULES, ERR_QUERY_DIFFERENCE,
    *   ERR_VAULT_MEMORY
    */
-  static async open(contract: Contract, options: { memoryMb?: number } = {}): Promise<Aggregator> {
+  static async open(contract: Contract, options: EngineChoice = {}): Promise<Aggregator> {
     const engine = await Engine.open(options);
     const queries = new Map<string, Runnable>();
     for (const query of contract.queries) {
@@ -100,11 +108,10 @@ export class Aggregator {
     const names = columnNamesOf([...queries.values()], contract);
     const rows = await RowStore.create(engine, contract, names);
     for (const each of queries.values()) await checkTypes(engine, rows, each, contract);
-    return new Aggregator(engine, rows, queries, contract);
-  }
-
-  get rows(): Pick<RowStore, 'count' | 'countByStream' | 'remove' | 'dropBefore' | 'clear'> {
-    return this.#rows;
+    // A slice tells its partials anew from rows.
+    const foldable = options.keepsRows || contract.slices ? [] : [...queries.values()];
+    const partials = await PartialStore.create(engine, contract, foldable);
+    return new Aggregator(engine, rows, partials, queries, contract);
   }
 
   /** Of a query with noise. */
@@ -130,7 +137,7 @@ export class Aggregator {
   }
 
   append(dataset: DatasetId, batches: readonly StoredBatch[], keepFrom: number): Promise<void> {
-    return this.#rows.append(dataset, batches, keepFrom);
+    return this.rows.append(dataset, batches, keepFrom);
   }
 
   /**
@@ -158,9 +165,13 @@ export class Aggregator {
     if (!checked || checked.plan) {
       throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
     }
+    const limits = { AGGREGATE_ROWS_MAX };
+    const mergeSql = await this.#partials.show(query, window);
     const bounds = { orderKey, keys: checked.boundedKeys };
-    const limit = { AGGREGATE_ROWS_MAX };
-    const result = await this.#readWindow(query, window, checked.sql, limit, bounds);
+    const result =
+      mergeSql === undefined
+        ? await this.#readWindow(query, window, checked.sql, limits, bounds)
+        : await this.#readUpTo(mergeSql, limits, { query: query.id });
     const { groupRowsIndex, controls, shared } = checked;
     const aggregate = { query, columns: ResultColumn.allOf(result), groupRowsIndex, controls };
     if (!shared) return aggregate;
@@ -265,6 +276,12 @@ export class Aggregator {
   close(): void {
     this.#engine.close();
   }
+}
+
+interface EngineChoice {
+  readonly memoryMb?: number;
+  /** Also of what could be folded, for comparison. */
+  readonly keepsRows?: boolean;
 }
 
 /** A query that may run; with noise by its plan, never as its text says. */

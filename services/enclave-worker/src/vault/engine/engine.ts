@@ -1,4 +1,4 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBResultReader } from '@duckdb/node-api';
 import {
   connectLocked,
   type EngineOptions,
@@ -26,5 +26,15 @@ export class Engine extends LockedEngine {
   /** Runs `sql`, in which `strongroom_rows()` stands for the group's rows. */
   async insert(sql: string, group: RowGroup, facts: ErrorFacts = {}): Promise<void> {
     await withoutText(facts, () => this.#rows.scan(group, () => this.connection.run(sql)));
+  }
+
+  /** Reads what `sql` makes of the group's rows, as `insert` does. */
+  async readInserted(
+    sql: string,
+    group: RowGroup,
+    facts: ErrorFacts = {},
+  ): Promise<DuckDBResultReader> {
+    const read = () => this.connection.runAndReadAll(sql);
+    return withoutText(facts, () => this.#rows.scan(group, read));
   }
 }

@@ -87,6 +87,6 @@ function within({ time, late }: SessionInput, { start, end }: TimeWindow, of = '
 }
 
 /** The engine's remainder has the sign of the dividend; multiples go on below zero. */
-function multipleBelow(value: string, of: number): string {
+export function multipleBelow(value: string, of: number): string {
   return `${value} - ((${value} % ${of} + ${of}) % ${of})`;
 }

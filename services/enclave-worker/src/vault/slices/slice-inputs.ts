@@ -77,6 +77,7 @@ export class SliceInputs {
       missing: chain.missing,
       held: chain.early,
       rereadFrom: null,
+      rereads: 0,
       stalled: false,
     }));
   }
