@@ -92,6 +92,9 @@ interface AnswerChange {
 }
 
 /** One process life: its keys, and what an authority said at its start. */
+const COUNTED = { stream: 'A'.repeat(22), sequences: 2, rows: 40, final: false };
+const FLIGHTS = { dataset: 'flights', ...COUNTED };
+
 class TestWorker {
   readonly #pair = generateKeyPairSync('ed25519');
   readonly signer = createSigner(this.#pair.privateKey);
@@ -135,11 +138,10 @@ class TestWorker {
   }
 
   statement(nonce: string, startupProof: string, change: object = {}): Promise<string> {
-    const counted = { stream: 'A'.repeat(22), sequences: 2, rows: 40, final: false };
     const facts = {
       ...{ v: 1, contract: this.contractId, nonce, epoch: 3 },
       token: createHash('sha256').update(startupProof).digest('hex'),
-      streams: [{ dataset: 'flights', ...counted }],
+      streams: [FLIGHTS],
       refusals: { ERR_SEAL_SIGNATURE: 2 },
       ...change,
     };
@@ -329,7 +331,9 @@ describe('a statement that its own worker signed', () => {
     ['nonce', { nonce: nonceOf() }, 'statement.nonce'],
     ['token', { token: 'ab'.repeat(32) }, 'statement.token'],
     ['epoch', { epoch: -1 }, 'statement'],
-    ['streams', { streams: [] }, 'statement'],
+    ['streams', { streams: [] }, 'statement.streams'],
+    ['dataset', { streams: [{ ...COUNTED, dataset: 'weather' }] }, 'statement.streams'],
+    ['number of streams', { streams: [FLIGHTS, FLIGHTS] }, 'statement.streams'],
     ['refusals', { refusals: { row: 1 } }, 'statement'],
     ['a member more', { since: 1 }, 'statement'],
   ])('is refused with another %s', async (_name, statement, claim) => {

@@ -8,7 +8,7 @@ import {
 import type { RootSet } from '@strongroom/attestation/roots';
 import { type Revocation, verifyEvidence } from '@strongroom/attestation/verify';
 import { parseCanonical } from '@strongroom/protocol/canonical-json';
-import type { Contract } from '@strongroom/protocol/contract';
+import { type Contract, streamsOf } from '@strongroom/protocol/contract';
 import { ERRORS, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { Evidence } from '@strongroom/protocol/evidence';
 import {
@@ -19,6 +19,7 @@ import {
 } from '@strongroom/protocol/evidence-answer';
 import type { ContractId } from '@strongroom/protocol/fields';
 import type { SigningKey } from '@strongroom/protocol/public-key';
+import { streamsOfSlice } from '@strongroom/protocol/slices';
 import type { Clock } from '@strongroom/runtime/clock';
 import { verifyStatement } from '@strongroom/sealing/verify';
 import { type Start, verifyStart } from './verify-start.ts';
@@ -122,21 +123,51 @@ function aggregateKeyIn(runtimeClaims: Uint8Array): SigningKey | undefined {
 function statementMismatches(
   statement: EvidenceStatement,
   { startupProof }: EvidenceAnswer,
-  { contractId, nonce }: Question,
+  { contract, contractId, nonce }: Question,
 ): Mismatch[] {
   const expected = {
     contract: contractId,
     nonce,
     token: createHash('sha256').update(startupProof).digest('hex'),
   };
-  return (['contract', 'nonce', 'token'] as const)
+  const mismatches = (['contract', 'nonce', 'token'] as const)
     .filter((name) => statement[name] !== expected[name])
-    .map((name) => ({
-      code: 'ERR_STATEMENT_INVALID',
-      claim: `statement.${name}`,
-      expected: expected[name],
-      found: statement[name],
-    }));
+    .map((name) => ({ claim: name, expected: expected[name], found: statement[name] }));
+  const named = streamsMismatch(statement, contract);
+  return [...mismatches, ...(named ? [named] : [])].map(({ claim, ...values }) => ({
+    code: 'ERR_STATEMENT_INVALID',
+    claim: `statement.${claim}`,
+    ...values,
+  }));
+}
+
+/** A worker speaks of every stream that it reads: all, those of its slice, or none where it merges. */
+function streamsMismatch({ streams: found }: EvidenceStatement, contract: Contract) {
+  const read = (slice?: number) =>
+    contract.datasets.flatMap((dataset) =>
+      streamsOfSlice(streamsOf(dataset), contract, slice).map(({ id }) => ({
+        dataset: dataset.id,
+        id,
+      })),
+    );
+  const { slices } = contract;
+  const expected =
+    slices === undefined
+      ? [read()]
+      : [[], ...Array.from({ length: slices }, (_none, at) => read(at))];
+  const isOne = expected.some(
+    (streams) =>
+      streams.length === found.length &&
+      streams.every(({ dataset, id }, at) => {
+        const { stream = null } = found[at] ?? {};
+        const isNamed = id === undefined || stream === null || stream === id;
+        return found[at]?.dataset === dataset && isNamed;
+      }),
+  );
+  if (isOne) return undefined;
+  const text = (streams: readonly { readonly dataset: string }[]) =>
+    streams.map(({ dataset }) => dataset).join(' ') || 'none';
+  return { claim: 'streams', expected: expected.map(text).join(' or '), found: text(found) };
 }
 
 function mismatchOf(claim: string, error: StrongroomError): Mismatch {

@@ -36,6 +36,8 @@ export const VERBS: Readonly<Record<string, string>> = {
   retract: 'takes a published batch back',
   heartbeat: 'says that there is nothing new',
   read: 'verifies and opens what is addressed to you',
+  save: 'writes results to a file, sealed as they are, with their proof',
+  serve: 'shows results on a page, in your browser',
   retry: 'publishes once more',
   revoke: 'ends a contract, for good',
   measure: 'computes the reference measurement',
