@@ -35,7 +35,9 @@ const HOURLY: Pick<Query, 'id' | 'sql' | 'relations' | 'window' | 'latenessMs'> 
   window: { kind: 'tumbling', sizeMs: HOUR_MS },
   latenessMs: 0,
 };
-const RUNS = process.env['STRONGROOM_LONG'] === '1' ? 150 : 10;
+const RUNS = process.env['STRONGROOM_LONG'] === '1' ? 150 : 8;
+/** An opening that comes once more, behind a restart, halted these. */
+const SEEDS_OF_FAULTS = [88, 137];
 
 let computation: Computation;
 beforeAll(async () => {
@@ -118,7 +120,8 @@ function truthOf(rows: readonly Row[]): Map<number, unknown[][]> {
 }
 
 describe('streams in any order, with restarts from any checkpoint', () => {
-  test.each(Array.from({ length: RUNS }, (_none, seed) => seed + 1))(
+  const seeds = [...Array.from({ length: RUNS }, (_none, seed) => seed + 1), ...SEEDS_OF_FAULTS];
+  test.each([...new Set(seeds)])(
     'seed %d tells the plain truth',
     async (seed) => {
       const random = seededRandom(seed);

@@ -1,7 +1,7 @@
 import { codeOf } from '@strongroom/protocol/errors';
 import { StreamIdSchema } from '@strongroom/protocol/fields';
 import { STREAM_SEALS_REMEMBERED_MAX } from '@strongroom/protocol/limits';
-import type { BatchSeal, Manifest } from '@strongroom/protocol/sealed-batch';
+import type { BatchSeal, Manifest, Opening } from '@strongroom/protocol/sealed-batch';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type SmallContract, smallContract } from '../test/small-contract.ts';
 import { sha256Hex } from './digest.ts';
@@ -46,6 +46,22 @@ function manifestOf(check: StreamCheck, seal: BatchSeal, more: Partial<Manifest>
   const { sequence, head, rows } = check.point;
   const at = { contract, dataset, stream, epoch, sequences: sequence, head, rows };
   return { v: 1, ...at, watermark: 0, final: false, ...more };
+}
+
+/** An opening that goes on where this reader stands. */
+function openingOf(check: StreamCheck, { seal }: { seal: BatchSeal }, salt = '') {
+  const { contract, dataset, stream } = seal;
+  const { epoch, sequence: sequences, head, rows } = check.point;
+  const continues = { epoch, sequences, head, rows };
+  const opening: Opening = { v: 1, contract, dataset, stream, epoch: epoch + 1, continues };
+  return { opening, jws: JSON.stringify({ ...opening, salt }) };
+}
+
+/** The next seal behind the point of a reader. */
+function following(check: StreamCheck, link: { seal: BatchSeal }) {
+  const { epoch, sequence, head } = check.point;
+  const seal: BatchSeal = { ...link.seal, epoch, sequence, previous: head };
+  return { seal, jws: JSON.stringify(seal) };
 }
 
 function codeFrom(run: () => unknown): string | undefined {
@@ -186,6 +202,53 @@ describe('stream check', () => {
     expect(codeFrom(() => restored.accept(at(links, 2).seal, at(links, 2).jws))).toBe(
       'ERR_MANIFEST_MISMATCH',
     );
+  });
+
+  test('tells a second opening of an epoch from a repetition', () => {
+    const links = chain(2);
+    const check = checked(links);
+    const [one, other] = ['one', 'other'].map((salt) => openingOf(check, at(links, 0), salt));
+    if (!one || !other) throw new Error('two openings');
+    expect(check.open(one.opening, one.jws)).toBe('opened');
+    const batch = following(check, at(links, 0));
+    expect(check.accept(batch.seal, batch.jws)).toBe('next');
+    expect(codeFrom(() => check.open(one.opening, one.jws))).toBe('ERR_BATCH_REPLAYED');
+    expect(codeFrom(() => check.open(other.opening, other.jws))).toBe('ERR_STREAM_FORKED');
+    const again = check.at(check.point);
+    expect(codeFrom(() => again.open(one.opening, one.jws))).toBe('ERR_BATCH_REPLAYED');
+    expect(codeFrom(() => again.open(other.opening, other.jws))).toBe('ERR_STREAM_FORKED');
+  });
+
+  test('takes an opening that it does not remember for a repetition, and no batch behind another', () => {
+    const links = chain(2);
+    const check = checked(links);
+    const [one, other] = ['one', 'other'].map((salt) => openingOf(check, at(links, 0), salt));
+    if (!one || !other) throw new Error('two openings');
+    const forked = check.at(check.point);
+    forked.open(other.opening, other.jws);
+    const behindOther = following(forked, at(links, 0));
+    check.open(one.opening, one.jws);
+    const batch = following(check, at(links, 0));
+    check.accept(batch.seal, batch.jws);
+    const restarted = new StreamCheck(at(links, 0).seal, check.point);
+    expect(codeFrom(() => restarted.open(one.opening, one.jws))).toBe('ERR_BATCH_REPLAYED');
+    expect(codeFrom(() => restarted.open(other.opening, other.jws))).toBe('ERR_BATCH_REPLAYED');
+    forked.accept(behindOther.seal, behindOther.jws);
+    const next = following(forked, at(links, 1));
+    expect(codeFrom(() => restarted.accept(next.seal, next.jws))).toBe('ERR_STREAM_FORKED');
+    expect(restarted.point).toBe(check.point);
+  });
+
+  test('knows the opening of its epoch, however long ago that was', () => {
+    const links = chain(1);
+    const check = checked(links);
+    const { opening, jws } = openingOf(check, at(links, 0));
+    check.open(opening, jws);
+    for (let count = 0; count <= STREAM_SEALS_REMEMBERED_MAX; count += 1) {
+      const { seal, jws: text } = following(check, at(links, 0));
+      check.accept(seal, text);
+    }
+    expect(codeFrom(() => check.open(opening, jws))).toBe('ERR_BATCH_REPLAYED');
   });
 });
 

@@ -35,6 +35,8 @@ export class StreamCheck {
   readonly #position: Omit<StreamPosition, 'epoch'>;
   #point: CheckedPoint;
   #final: boolean;
+  /** SHA-256 of the opening of the present epoch; undefined when it was taken before `point`. */
+  #opening: string | undefined;
   /** The recent points, by epoch and the sequence number that follows. */
   readonly #remembered = new Map<string, CheckedPoint>();
 
@@ -56,6 +58,7 @@ export class StreamCheck {
   /** One that stands here, and knows again what this one took before and behind. */
   at(point: CheckedPoint, final = false): StreamCheck {
     const check = new StreamCheck(this.#position, point, final);
+    if (point.epoch === this.#point.epoch) check.#opening = this.#opening;
     for (const each of this.#remembered.values()) check.#remember(each);
     return check;
   }
@@ -95,7 +98,7 @@ export class StreamCheck {
   /**
    * Begins the epoch of an opening that goes on exactly where the stream stands.
    * @throws ERR_STREAM_UNKNOWN, ERR_BATCH_REPLAYED, ERR_STREAM_EPOCH, ERR_STREAM_FORKED for a
-   *   second opening of one epoch, ERR_STREAM_GAP when something before it has not come,
+   *   second opening of one epoch when the first is known, ERR_STREAM_GAP when something before it has not come,
    *   ERR_OPENING_MISMATCH
    */
   open(opening: Opening, jws: string): 'opened' {
@@ -104,13 +107,14 @@ export class StreamCheck {
     const head = sha256Hex(jws);
     const { sequences, ...ends } = continues;
     const point = this.#point;
-    if (epoch <= point.epoch) {
-      if (this.#known(epoch, sequences)?.head === head) {
-        throw this.#refusal('ERR_BATCH_REPLAYED', { epoch });
-      }
-      throw this.#refusal(epoch < point.epoch ? 'ERR_STREAM_EPOCH' : 'ERR_STREAM_FORKED', {
-        epoch,
-      });
+    if (epoch < point.epoch) {
+      const isKnown = this.#known(epoch, sequences)?.head === head;
+      throw this.#refusal(isKnown ? 'ERR_BATCH_REPLAYED' : 'ERR_STREAM_EPOCH', { epoch });
+    }
+    if (epoch === point.epoch) {
+      // Where another one began the epoch in truth, the batches behind this one do not fit either.
+      const isOther = this.#opening !== undefined && this.#opening !== head;
+      throw this.#refusal(isOther ? 'ERR_STREAM_FORKED' : 'ERR_BATCH_REPLAYED', { epoch });
     }
     if (ends.epoch > point.epoch || (ends.epoch === point.epoch && sequences > point.sequence)) {
       throw this.#refusal('ERR_STREAM_GAP', { expected: point.sequence, found: sequences });
@@ -121,6 +125,7 @@ export class StreamCheck {
       throw this.#refusal('ERR_OPENING_MISMATCH', { expected: point.sequence, found: sequences });
     }
     this.#go({ ...point, epoch, head });
+    this.#opening = head;
     return 'opened';
   }
 
