@@ -2,13 +2,6 @@
 import assert from 'node:assert/strict';
 import type { DuckDBType } from '@duckdb/node-api';
 import type { Controls } from '@strongroom/analysis/control-columns';
-import {
-  type NeedsRows,
-  type PartialOptions,
-  type PartialPlan,
-  planPartials,
-} from '@strongroom/analysis/partial-plan';
-import { type PrivatePartials, planPrivatePartials } from '@strongroom/analysis/private-partials';
 import { type PrivatePlan, planPrivateQuery } from '@strongroom/analysis/private-plan';
 import { planSharedRows, type SharedRows } from '@strongroom/analysis/shared-rows';
 import { planSlices } from '@strongroom/analysis/slice-plan';
@@ -117,23 +110,6 @@ export class Aggregator {
   /** Of a query with noise. */
   planOf(query: Query): PrivatePlan | undefined {
     return this.#queries.get(query.id)?.plan;
-  }
-
-  /**
-   * How a query's result is put together from parts of its rows; undefined where it has noise that
-   * is not added to parts.
-   * @throws ERR_QUERY_REFUSED, ERR_VAULT_MEMORY
-   */
-  async partials(
-    query: Query,
-    options: PartialOptions,
-  ): Promise<PartialPlan | NeedsRows | PrivatePartials | undefined> {
-    const checked = this.#queries.get(query.id);
-    if (!checked) throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
-    const [engine, contract, { plan }] = [this.#engine, this.#contract, checked];
-    if (!plan) return planPartials(engine, contract, checked, options);
-    if (options.contributors !== 'apart') return { kind: 'rows', reason: 'noise' };
-    return planPrivatePartials(engine, contract, plan, statisticsSql(plan, ''), options.table);
   }
 
   append(dataset: DatasetId, batches: readonly StoredBatch[], keepFrom: number): Promise<void> {
