@@ -23,6 +23,8 @@ const SESSION_MS = 10_000;
 const HEARTBEAT_MS = 2_000;
 /** Hosts that have to join anew are waited for so long. */
 const REBALANCE_MS = 15_000;
+/** What a host has left that says nothing any more has been handed out anew by then. */
+export const GROUP_SETTLES_MS = SESSION_MS + REBALANCE_MS;
 /** The client asks the group only between two fetches, which wait for records that never come. */
 const FETCH_WAIT_MS = 1_000;
 const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 20 };

@@ -7,7 +7,7 @@ import { parseContractBytes, SignedContractSchema } from '@strongroom/protocol/c
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
 import { slicesTopic } from '@strongroom/protocol/record';
-import { joinKafkaGroup } from '@strongroom/record-log/kafka-group';
+import { GROUP_SETTLES_MS, joinKafkaGroup } from '@strongroom/record-log/kafka-group';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { failCommand } from '@strongroom/runtime/command';
 import { readTextFile } from '@strongroom/runtime/files';
@@ -28,7 +28,8 @@ export async function startHost(settings: Settings, context: ServiceContext): Pr
   try {
     const { contractId, slices } = await readSlices(settings);
     await serveHealth(settings, logger, context);
-    const host = new PartHost({ start: (part) => startPart(part, slices), logger });
+    const start = (part: number) => startPart(part, slices);
+    const host = new PartHost({ start, logger, parts: slices + 1, settleMs: GROUP_SETTLES_MS });
     const place = await createGroupTopic(settings, contractId, slices, logger);
     const stop = new AbortController();
     const signal = AbortSignal.any([context.signal, stop.signal]);

@@ -4,17 +4,25 @@ import { PartHost, type RunningPart } from './part-host.ts';
 
 const logger = createLogger('test', { level: 'silent' });
 
+const SETTLE_MS = 60;
+
 /** What was started, in order, and its end in the test's hands. */
 class Parts {
   readonly started: number[] = [];
   readonly stopped: number[] = [];
   readonly open = new Map<number, (isDone: boolean) => void>();
-  readonly host = new PartHost({
-    start: (part) => this.#start(part),
-    logger,
-    pauseMs: 1,
-    pauseMsMax: 4,
-  });
+  readonly host: PartHost;
+
+  constructor(settleMs = SETTLE_MS) {
+    this.host = new PartHost({
+      start: (part) => this.#start(part),
+      logger,
+      parts: 6,
+      settleMs,
+      pauseMs: 1,
+      pauseMsMax: 4,
+    });
+  }
 
   #start(part: number): RunningPart {
     this.started.push(part);
@@ -76,6 +84,36 @@ describe('the parts of a host', () => {
     await done;
     parts.host.assign([5]);
     expect(parts.started).toEqual([5, 5]);
+  });
+
+  test('that another host has left come while this one has nothing to do, and are done too', async () => {
+    const parts = new Parts();
+    let isDone = false;
+    const done = parts.host.untilDone(new AbortController().signal).then(() => {
+      isDone = true;
+    });
+    parts.host.assign([1]);
+    await parts.until(() => parts.started.length === 1);
+    parts.end(1, true);
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS / 4));
+    expect(isDone).toBe(false);
+    parts.host.assign([0, 1]);
+    await parts.until(() => parts.started.length === 2);
+    await new Promise((resolve) => setTimeout(resolve, 2 * SETTLE_MS));
+    expect(isDone).toBe(false);
+    parts.end(0, true);
+    await done;
+    expect(parts.started).toEqual([1, 0]);
+  });
+
+  test('are not waited for when no other could come', async () => {
+    const parts = new Parts(3_600_000);
+    const done = parts.host.untilDone(new AbortController().signal);
+    parts.host.assign([0, 1, 2, 3, 4, 5]);
+    await parts.until(() => parts.started.length === 6);
+    for (const part of parts.started) parts.end(part, true);
+    await done;
+    expect(parts.started).toHaveLength(6);
   });
 
   test('are waited for while there is none, and no longer than until told to stop', async () => {

@@ -12,6 +12,10 @@ export interface RunningPart {
 export interface PartHostOptions {
   readonly start: (part: number) => RunningPart;
   readonly logger: Logger;
+  /** Of the whole computation, wherever they run. */
+  readonly parts: number;
+  /** So late this host may be given what another one, which died, has left. */
+  readonly settleMs: number;
   /** Between two starts of a worker that failed: the first, doubled each time. */
   readonly pauseMs?: number;
   readonly pauseMsMax?: number;
@@ -41,16 +45,31 @@ export class PartHost {
     this.#wake();
   }
 
-  /** Resolves when every part that it was given has nothing left to do. */
+  /**
+   * Resolves when there is nothing left for this host: every part is done, or those that it was
+   * given are and no others have come since, for as long as others may come.
+   */
   async untilDone(signal: AbortSignal): Promise<void> {
-    const wake = () => this.#wake();
-    signal.addEventListener('abort', wake, { once: true });
-    while (!signal.aborted && !(this.#isGiven && this.#running.size === 0)) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+    const { parts, settleMs } = this.#options;
+    while (!signal.aborted && this.#done.size < parts) {
+      const isIdle = this.#isGiven && this.#running.size === 0;
+      const isSettled = await this.#untilWoken(signal, isIdle ? settleMs : undefined);
+      if (isSettled && this.#running.size === 0) return;
     }
-    signal.removeEventListener('abort', wake);
+  }
+
+  /** @returns whether nothing woke it for so long */
+  #untilWoken(signal: AbortSignal, ms?: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = ms === undefined ? undefined : setTimeout(() => end(true), ms);
+      const end = (isSettled: boolean) => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', this.#wake);
+        resolve(isSettled);
+      };
+      this.#wake = () => end(false);
+      signal.addEventListener('abort', this.#wake, { once: true });
+    });
   }
 
   async close(): Promise<void> {
