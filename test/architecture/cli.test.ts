@@ -17,7 +17,8 @@ describe('the command line is written down', () => {
     expect(readText(CLI_FILE), AGAIN).toBe(cliPage(readServiceOptions()));
   });
 
-  test('the options of services are those that they read', async () => {
+  // Ten programs are started.
+  test('the options of services are those that they read', { timeout: 120_000 }, async () => {
     expect(readText(OPTIONS_FILE), AGAIN).toBe(optionsText(await serviceOptions()));
   });
 });

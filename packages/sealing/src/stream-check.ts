@@ -98,8 +98,8 @@ export class StreamCheck {
   /**
    * Begins the epoch of an opening that goes on exactly where the stream stands.
    * @throws ERR_STREAM_UNKNOWN, ERR_BATCH_REPLAYED, ERR_STREAM_EPOCH, ERR_STREAM_FORKED for a
-   *   second opening of one epoch when the first is known, ERR_STREAM_GAP when something before it has not come,
-   *   ERR_OPENING_MISMATCH
+   *   second opening of one epoch when the first is known, ERR_STREAM_GAP when something before it
+   *   has not come, ERR_OPENING_MISMATCH
    */
   open(opening: Opening, jws: string): 'opened' {
     this.#checkStream(opening);

@@ -141,7 +141,7 @@ function statementMismatches(
   }));
 }
 
-/** A worker speaks of every stream that it reads: all, those of its slice, or none where it merges. */
+/** A worker speaks of every stream that it reads: all, those of its slice; none if it merges. */
 function streamsMismatch({ streams: found }: EvidenceStatement, contract: Contract) {
   const read = (slice?: number) =>
     contract.datasets.flatMap((dataset) =>

@@ -86,7 +86,7 @@ describe('the parts of a host', () => {
     expect(parts.started).toEqual([5, 5]);
   });
 
-  test('that another host has left come while this one has nothing to do, and are done too', async () => {
+  test('that another host has left come to one that has nothing to do', async () => {
     const parts = new Parts();
     let isDone = false;
     const done = parts.host.untilDone(new AbortController().signal).then(() => {
