@@ -48,10 +48,10 @@ describe('tidy', () => {
   });
 });
 
-/** Sources that no other file loads, and that start no process. */
+/** Sources that no other file loads, that start no process, and that no program is offered. */
 function deadFiles(): string[] {
   const loaded = new Set(files.flatMap(loadedBy));
-  const entry = /\/(main[\w.]*|[\w-]*main|[\w-]+\.insecure)\.ts$/;
+  const entry = /\/(main[\w.]*|[\w-]*main|[\w-]+\.insecure|src\/index)\.ts$/;
   return (
     files
       .map(({ path }) => path)

@@ -1,15 +1,11 @@
 import process from 'node:process';
-import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
-import type { RecordLog } from '@strongroom/record-log/log';
-import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createHttpServer, listen } from '@strongroom/runtime/http';
 import { createLogger, type Logger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import { createProgress, type Progress as ProgressBar } from '@strongroom/runtime/progress';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
-import { type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
-import { parseJoinKey } from '@strongroom/sealing/join-key';
+import { parseIdentity } from '@strongroom/sealing/identity';
 import { askAtTerminal, dialectFor } from './agree-on-dialect.ts';
 import { agreementOf } from './agreement.ts';
 import { checkOnly } from './check-only.ts';
@@ -17,6 +13,7 @@ import type { SourceRequest } from './check-source.ts';
 import { openRequested } from './open-requested.ts';
 import { publishBatches } from './publish-batches.ts';
 import type { Progress } from './publish-report.ts';
+import { connectLog, publishRequest, readJoinKeys, sourceRequest } from './publish-request.ts';
 import type { Settings } from './settings.ts';
 import { showReport, showSummary } from './summary-text.ts';
 
@@ -26,8 +23,7 @@ type Context = Pick<ServiceContext, 'signal' | 'onShutdown'>;
 export async function runPublish(settings: Settings, context: Context): Promise<void> {
   const signedContract = await readJsonFile(settings.contract);
   const amendments = await Promise.all((settings.amendment ?? []).map(readJsonFile));
-  const keyFiles = await Promise.all((settings.joinKey ?? []).map(readTextFile));
-  const joinKeys = keyFiles.map(parseJoinKey);
+  const joinKeys = await readJoinKeys(settings.joinKey);
   const input = await openRequested(settings);
   try {
     const files = { signedContract, amendments, joinKeys };
@@ -60,69 +56,30 @@ async function dialectOf(
 /** 128 + SIGINT. */
 const EXIT_INTERRUPTED = 130;
 
-function sourceRequest(
-  settings: Settings,
-  files: Pick<SourceRequest, 'signedContract' | 'amendments' | 'joinKeys'>,
-  input: SourceRequest['input'],
-  signal: AbortSignal,
-): SourceRequest {
-  const { dataset, format, columns, batchRows, batchBytes, limitRows, withoutForm } = settings;
-  const rule = { lagMs: settings.watermarkLag, allowLate: settings.allowLate };
-  const cut = { batchRows, batchBytes, limitRows };
-  return {
-    ...files,
-    datasetId: dataset,
-    input,
-    format,
-    columns,
-    withoutForm,
-    ...cut,
-    rule,
-    signal,
-  };
-}
-
 async function publish(
   settings: Settings,
   request: SourceRequest,
   context: Context,
 ): Promise<void> {
-  const { identity: identityFile = '', state: stateFolder = '', brokers = '' } = settings;
+  const { identity: identityFile = '', brokers = '' } = settings;
   const identity = parseIdentity(await readTextFile(identityFile));
   const logger = createLogger('producer', { level: settings.logLevel });
   const observe = await serveMetrics(settings, logger, context);
-  const log = await connect(brokers, identity, logger);
+  const log = await connectLog(brokers, identity, logger);
   const bar = new LateBar(settings.dataset);
   try {
-    const report = await publishBatches({
-      ...request,
-      identity,
-      stream: settings.stream,
-      final: settings.final,
-      checkFirst: settings.check,
-      recover: settings.recover,
-      compression: { how: settings.compression, level: settings.compressionLevel },
-      stateFolder,
-      log,
-      namespace: settings.namespace,
-      clock: systemClock,
-      logger,
-      onProgress: (progress) => {
-        bar.show(progress);
-        observe(progress);
-      },
-    });
+    const onProgress = (progress: Progress) => {
+      bar.show(progress);
+      observe(progress);
+    };
+    const wiring = { identity, log, logger, onProgress };
+    const report = await publishBatches(publishRequest(settings, request, wiring));
     bar.done();
     process.stdout.write(showReport(report, settings.json));
   } finally {
     bar.done();
     await log.close();
   }
-}
-
-function connect(brokers: string, identity: PartyIdentity, logger: Logger): Promise<RecordLog> {
-  const clientId = `producer-${identity.party}`;
-  return connectKafkaLog({ brokers: brokers.split(','), clientId, logger });
 }
 
 /** A bar that appears with the first rows, when it is known how many there will be. */

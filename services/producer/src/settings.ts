@@ -174,7 +174,8 @@ Example:
     --identity west.identity.json --source flights.parquet --state ./flights-west \\
     --brokers localhost:9092`;
 
-function parseOptions(options: unknown): Settings {
+/** @throws ERR_USAGE with the argument that is wrong */
+export function parseOptions(options: unknown): Settings {
   const parsed = OptionsSchema.safeParse(options);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

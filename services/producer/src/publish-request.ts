@@ -1,0 +1,68 @@
+import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import type { RecordLog } from '@strongroom/record-log/log';
+import { systemClock } from '@strongroom/runtime/clock';
+import { readTextFile } from '@strongroom/runtime/files';
+import type { Logger } from '@strongroom/runtime/logger';
+import type { PartyIdentity } from '@strongroom/sealing/identity';
+import { type JoinKey, parseJoinKey } from '@strongroom/sealing/join-key';
+import type { SourceRequest } from './check-source.ts';
+import type { PublishRequest } from './publish-source.ts';
+import type { Settings } from './settings.ts';
+
+/** From settings to what is asked of the pipeline: the same for the command and for the SDK. */
+
+export function sourceRequest(
+  settings: Settings,
+  files: Pick<SourceRequest, 'signedContract' | 'amendments' | 'joinKeys'>,
+  input: SourceRequest['input'],
+  signal: AbortSignal,
+): SourceRequest {
+  const { dataset, format, columns, batchRows, batchBytes, limitRows, withoutForm } = settings;
+  const rule = { lagMs: settings.watermarkLag, allowLate: settings.allowLate };
+  const cut = { batchRows, batchBytes, limitRows };
+  return {
+    ...files,
+    datasetId: dataset,
+    input,
+    format,
+    columns,
+    withoutForm,
+    ...cut,
+    rule,
+    signal,
+  };
+}
+
+export function publishRequest(
+  settings: Settings,
+  request: SourceRequest,
+  wiring: Pick<PublishRequest, 'identity' | 'log' | 'logger' | 'onProgress'>,
+): PublishRequest {
+  return {
+    ...request,
+    ...wiring,
+    stream: settings.stream,
+    final: settings.final,
+    checkFirst: settings.check,
+    recover: settings.recover,
+    compression: { how: settings.compression, level: settings.compressionLevel },
+    stateFolder: settings.state ?? '',
+    namespace: settings.namespace,
+    clock: systemClock,
+  };
+}
+
+/** @throws ERR_FILE_UNREADABLE, and what `parseJoinKey` throws */
+export async function readJoinKeys(paths: readonly string[] = []): Promise<JoinKey[]> {
+  return (await Promise.all(paths.map(readTextFile))).map(parseJoinKey);
+}
+
+/** @param brokers `HOST:PORT,…`. @throws ERR_LOG_* */
+export function connectLog(
+  brokers: string,
+  identity: PartyIdentity,
+  logger: Logger,
+): Promise<RecordLog> {
+  const clientId = `producer-${identity.party}`;
+  return connectKafkaLog({ brokers: brokers.split(','), clientId, logger });
+}
