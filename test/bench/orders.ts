@@ -54,19 +54,22 @@ function ordersContract(parts: PublicParts): Contract {
         eventTime: 'at',
       },
     ],
-    queries: [
-      {
-        id: 'by-category',
-        sql: SQL,
-        relations: ['orders'],
-        window: { kind: 'tumbling', sizeMs: ORDER_HOUR_MS },
-        latenessMs: 0,
-        readers: [ANALYST],
-        disclosure: { minimumGroupRows: 1, groupRowsColumn: 'orders' },
-      },
-    ],
+    queries: [ordersQuery(SQL, ANALYST)],
     enclave: enclaveOf(parts),
   });
+}
+
+/** Of every hour, by region and category, whatever it adds up. */
+export function ordersQuery(sql: string, reader: string) {
+  return {
+    id: 'by-category',
+    sql,
+    relations: ['orders'],
+    window: { kind: 'tumbling', sizeMs: ORDER_HOUR_MS },
+    latenessMs: 0,
+    readers: [reader],
+    disclosure: { minimumGroupRows: 1, groupRowsColumn: 'orders' },
+  };
 }
 
 /** Writes the owner's file, in the order of time. */

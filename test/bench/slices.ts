@@ -23,7 +23,7 @@ import {
 } from '../deployment/plan.ts';
 import { say } from '../deployment/terminal.ts';
 import { compareSpeeds, type Measured } from './measured.ts';
-import { ORDER_COLUMNS, ORDER_HOUR_MS, writeOrders } from './orders.ts';
+import { ORDER_COLUMNS, ordersQuery, writeOrders } from './orders.ts';
 import { withKafka } from './worlds.ts';
 
 /**
@@ -61,17 +61,7 @@ function ordersContract(plan: SlicedPlan, parts: PublicParts): Contract {
     version: 1,
     parties: partiesOf(plan, parts),
     datasets: [{ id: 'orders', ...ownedBy(parts, OWNER), ...dataset, streams: streams() }],
-    queries: [
-      {
-        id: 'by-category',
-        sql: SQL,
-        relations: ['orders'],
-        window: { kind: 'tumbling', sizeMs: ORDER_HOUR_MS },
-        latenessMs: 0,
-        readers: [ANALYST],
-        disclosure: { minimumGroupRows: 1, groupRowsColumn: 'orders' },
-      },
-    ],
+    queries: [ordersQuery(SQL, ANALYST)],
     ...(slices > 1 ? { slices } : {}),
     enclave: enclaveOf(parts),
   });

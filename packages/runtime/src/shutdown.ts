@@ -51,7 +51,9 @@ export async function runService(
 /** 128 + SIGINT. */
 const EXIT_INTERRUPTED = 130;
 
-function whenAborted(signal: AbortSignal): Promise<void> {
+/** Resolves when it is told to stop; at once, if it was. */
+export function whenAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     signal.addEventListener('abort', () => resolve(), { once: true });
   });

@@ -10,11 +10,11 @@ import { slicesTopic } from '@strongroom/protocol/record';
 import { GROUP_SETTLES_MS, joinKafkaGroup } from '@strongroom/record-log/kafka-group';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { failCommand } from '@strongroom/runtime/command';
-import { readTextFile } from '@strongroom/runtime/files';
+import { readJsonFile } from '@strongroom/runtime/files';
 import { createHttpServer, listen } from '@strongroom/runtime/http';
 import { createLogger, type Logger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
-import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import { type ServiceContext, whenAborted } from '@strongroom/runtime/shutdown';
 import { PartHost, type RunningPart } from './part-host.ts';
 import type { Settings } from './settings.ts';
 
@@ -36,7 +36,7 @@ export async function startHost(settings: Settings, context: ServiceContext): Pr
     const sharing = shareOut(host, place, settings, logger, signal);
     sharing.catch(() => stop.abort());
     if (settings.untilComplete) await host.untilDone(signal);
-    else await untilAborted(signal);
+    else await whenAborted(signal);
     stop.abort();
     await host.close();
     await sharing;
@@ -48,10 +48,9 @@ export async function startHost(settings: Settings, context: ServiceContext): Pr
 
 /** Whether the parties have signed it, each part's vault finds out. */
 async function readSlices({ contract: file }: Settings) {
-  const bytes = Buffer.from(await readTextFile(file));
-  const signed = SignedContractSchema.safeParse(JSON.parse(bytes.toString()));
+  const signed = SignedContractSchema.safeParse(await readJsonFile(file));
   const payload = signed.success ? decodeBase64url(signed.data.payload) : undefined;
-  if (!payload) throw new StrongroomError('ERR_JSON_MALFORMED');
+  if (!payload) throw new StrongroomError('ERR_JSON_MALFORMED', { path: file });
   const { slices } = parseContractBytes(payload);
   if (slices === undefined) throw new StrongroomError('ERR_SLICE_UNKNOWN', { slices: 0 });
   const contractId = createHash('sha256').update(payload).digest('hex');
@@ -108,7 +107,7 @@ async function shareOut(
           onLost: () => lost.abort(),
         },
       );
-      await untilAborted(ending);
+      await whenAborted(ending);
       // Whoever gets these parts next fences what runs here: what is told to stop ends sooner.
       host.assign([]);
       await membership.close();
@@ -133,11 +132,4 @@ function startPart(part: number, slices: number): RunningPart {
     child.on('exit', (code) => resolve(code === 0));
   });
   return { ended, stop: () => child.kill('SIGTERM') };
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -1,10 +1,9 @@
 import type { Platform } from '@strongroom/attestation/platforms/platform';
-import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { systemClock } from '@strongroom/runtime/clock';
 import { failCommand } from '@strongroom/runtime/command';
-import { readTextFile } from '@strongroom/runtime/files';
+import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createHttpServer, listen } from '@strongroom/runtime/http';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
@@ -106,23 +105,15 @@ function endWithParent(context: ServiceContext): void {
 
 async function readInputs(settings: Settings) {
   const { contract, amendment, attestation, caFile, deadlineMs } = settings;
-  const amendments = await Promise.all(amendment.map(readTextFile));
+  const amendments = await Promise.all(amendment.map(readJsonFile));
   return {
-    signedContract: parseJson(await readTextFile(contract)),
-    ...(amendments.length === 0 ? {} : { amendments: amendments.map(parseJson) }),
+    signedContract: await readJsonFile(contract),
+    ...(amendments.length === 0 ? {} : { amendments }),
     credentialFor: await readCredentials(settings),
     authorities: attestation,
     ...(caFile === undefined ? {} : { ca: await readTextFile(caFile) }),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new StrongroomError('ERR_JSON_MALFORMED');
-  }
 }
 
 function printSummary(summary: WorkerSummary, vaultPeakBytes: number, json: boolean): void {

@@ -8,6 +8,7 @@ import {
   type Statistic,
   statisticNames,
 } from '@strongroom/analysis/private-plan';
+import { quoted } from '@strongroom/analysis/rule-scope';
 import type { DomainValue } from '@strongroom/protocol/analysis-rules';
 import { JOINED_ROWS_DEFAULT } from '@strongroom/protocol/limits';
 import { duckdbType } from './row-group.ts';
@@ -191,10 +192,6 @@ function dimensionOf(at: number): string {
 
 function namesIn(statistic: Statistic, at: number, measures: readonly Measure[]): string[] {
   return statisticNames(statistic, at, measures).map(quoted);
-}
-
-function quoted(name: string): string {
-  return `"${name}"`;
 }
 
 function measureName(at: number): string {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { BOOLEAN, UINTEGER, UTINYINT } from '@duckdb/node-api';
 import { leavesLateRowsOut, querySetOf } from '@strongroom/analysis/query-sets';
+import { quoted } from '@strongroom/analysis/rule-scope';
 import { OWNER_BIT_COLUMN, ownerIndexOf } from '@strongroom/analysis/rules';
 import type { BoundedKey } from '@strongroom/analysis/sql-gate';
 import type { ColumnContract, Contract, Dataset, Query } from '@strongroom/protocol/contract';
@@ -10,7 +11,7 @@ import type { ArrowBatch } from './arrow-batch.ts';
 import type { Engine } from './engine.ts';
 import { eventTimeColumnOf, flagsBelow, timeLiteral } from './event-time.ts';
 import type { GroupColumn } from './row-group.ts';
-import { quote, RowTable } from './row-table.ts';
+import { RowTable } from './row-table.ts';
 import {
   isSessionQuery,
   SESSION_SELECTION,
@@ -105,13 +106,13 @@ export class RowStore {
     for (const relation of query.relations) {
       const bounded = keys.filter((each) => each.relation === relation);
       const parts = datasetsOf(this.#contract, relation).map(({ id }) => {
-        const columns = this.#table(id).columns.map(({ name }) => `r.${quote(name)}`);
+        const columns = this.#table(id).columns.map(({ name }) => `r.${quoted(name)}`);
         const sessions = this.#sessionInput(query, id) ? [SESSION_SELECTION] : [];
         const all = [...columns, ...sessions, ...this.#ownerBit(id)];
         const rows = `SELECT ${all.join(', ')} ${this.#rowsOf(query, id, window)}`;
         return bounded.reduce((sql, each) => boundedRows(sql, each, orderKey), rows);
       });
-      const view = `CREATE OR REPLACE VIEW ${quote(relation)} AS ${parts.join(' UNION ALL ')}`;
+      const view = `CREATE OR REPLACE VIEW ${quoted(relation)} AS ${parts.join(' UNION ALL ')}`;
       await this.#engine.run(view);
     }
   }
@@ -136,27 +137,27 @@ export class RowStore {
     const from = `FROM ${rows.relation(window)} r ${this.#restriction(id, window)}`;
     const isFlagged =
       window !== null && this.#table(id).flagged.some((each) => each.id === query.id);
-    return isFlagged ? `${from} AND NOT r.${quote(lateName(query))}` : from;
+    return isFlagged ? `${from} AND NOT r.${quoted(lateName(query))}` : from;
   }
 
   /** Marks the rows of an owner, where rules count whom they are about. */
   #ownerBit(id: DatasetId): string[] {
     if (this.#contract.datasets.every(({ rules }) => rules === undefined)) return [];
     const index = ownerIndexOf(this.#contract, datasetOf(this.#contract, id).owner);
-    return [`${1n << BigInt(index)}::UBIGINT AS ${quote(OWNER_BIT_COLUMN)}`];
+    return [`${1n << BigInt(index)}::UBIGINT AS ${quoted(OWNER_BIT_COLUMN)}`];
   }
 
   /** Undefined for what has no sessions: another kind of window, a table without event time. */
   #sessionInput(query: Query, id: DatasetId): SessionInput | undefined {
     const time = eventTimeColumnOf(datasetOf(this.#contract, id));
     if (!time || !isSessionQuery(query)) return undefined;
-    return { table: this.#table(id).rows.relation(), time, late: quote(lateName(query)) };
+    return { table: this.#table(id).rows.relation(), time, late: quoted(lateName(query)) };
   }
 
   #restriction(id: DatasetId, window: TimeWindow | null): string {
     const time = eventTimeColumnOf(datasetOf(this.#contract, id));
     if (!time || window === null) return '';
-    const column = quote(time.name);
+    const column = quoted(time.name);
     const start = timeLiteral(time, window.start);
     return `WHERE ${column} >= ${start} AND ${column} < ${timeLiteral(time, window.end)}`;
   }
@@ -193,11 +194,11 @@ export interface KeyBounds {
 const NO_BOUNDS: KeyBounds = { orderKey: '', keys: [] };
 
 /** A whole row; no column has a name with a space. */
-const ROW = quote('bounded row');
+const ROW = quoted('bounded row');
 
 /** Of each owner's rows by themselves: nobody's keys crowd out another's. No key has no partner. */
 function boundedRows(rows: string, { column, rows: most }: BoundedKey, orderKey: string): string {
-  const key = quote(column);
+  const key = quoted(column);
   const hash = `sha256(concat_ws(chr(31), '${orderKey}', ${ROW}::VARCHAR))`;
   return `SELECT * EXCLUDE ("row rank") FROM (
     SELECT *, row_number() OVER (PARTITION BY ${key} ORDER BY ${hash}, ${ROW}) AS "row rank"
@@ -235,14 +236,14 @@ function keptColumns(
 
 /** No relation, column or CTE of a contract can have a name with a space. */
 function sessionsName(query: Query): string {
-  return quote(`sessions ${query.id}`);
+  return quoted(`sessions ${query.id}`);
 }
 
 /** Columns of our own: views of a relation leave them out, and no contract can spell them. */
 const STREAM_NAME = 'stream index';
 const BATCH_NAME = 'batch number';
-const STREAM = quote(STREAM_NAME);
-const BATCH = quote(BATCH_NAME);
+const STREAM = quoted(STREAM_NAME);
+const BATCH = quoted(BATCH_NAME);
 
 /** Another one, for each query that leaves late rows out: the row is one. */
 function lateName(query: Query): string {

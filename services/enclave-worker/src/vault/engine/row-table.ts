@@ -1,4 +1,6 @@
+import { quoted } from '@strongroom/analysis/rule-scope';
 import type { ColumnContract, Dataset } from '@strongroom/protocol/contract';
+import { type TimeRange, union } from '../kept-batches.ts';
 import { ArrowTableFunction } from './arrow-table-function.ts';
 import type { Engine } from './engine.ts';
 import { type EventTimeColumn, eventTimeRange, timeLiteral } from './event-time.ts';
@@ -63,15 +65,15 @@ export class RowTable {
     const { columns, own } = this.#facts;
     const slabs = this.#slabs.filter(({ times }) => !window || !times || overlaps(times, window));
     if (slabs.length === 0) {
-      const kept = columns.map((each) => `NULL::${duckdbType(each)} AS ${quote(each.name)}`);
-      const more = own.map(({ name, type }) => `NULL::${type} AS ${quote(name)}`);
+      const kept = columns.map((each) => `NULL::${duckdbType(each)} AS ${quoted(each.name)}`);
+      const more = own.map(({ name, type }) => `NULL::${type} AS ${quoted(name)}`);
       return `(SELECT ${[...kept, ...more].join(', ')} WHERE false)`;
     }
     const parts = slabs.map((slab) => {
       const kept = columns.map(({ name }) =>
-        slab.labels.has(name) ? `${quote(name)}::VARCHAR AS ${quote(name)}` : quote(name),
+        slab.labels.has(name) ? `${quoted(name)}::VARCHAR AS ${quoted(name)}` : quoted(name),
       );
-      const more = own.map(({ name }) => quote(name));
+      const more = own.map(({ name }) => quoted(name));
       return `SELECT ${[...kept, ...more].join(', ')} FROM ${slab.table}`;
     });
     return `(${parts.join(' UNION ALL ')})`;
@@ -97,7 +99,7 @@ export class RowTable {
     const mayHaveExpired = sumOf(mixed);
     if (mayHaveExpired <= Math.max(this.#limits.rows, this.rows - mayHaveExpired)) return;
     for (const slab of mixed)
-      await this.#dropFrom(slab, `${quote(time.name)} >= ${timeLiteral(time, ms)}`, ms);
+      await this.#dropFrom(slab, `${quoted(time.name)} >= ${timeLiteral(time, ms)}`, ms);
   }
 
   async clear(): Promise<void> {
@@ -153,7 +155,7 @@ export class RowTable {
 
   #nextName(): string {
     this.#made += 1;
-    return quote(`dataset ${this.#facts.dataset.id} ${this.#made}`);
+    return quoted(`dataset ${this.#facts.dataset.id} ${this.#made}`);
   }
 
   /** What the table function gives, as the slab holds it. */
@@ -161,9 +163,9 @@ export class RowTable {
     const { columns, own } = this.#facts;
     const kept = columns.map(({ name, type }) => {
       const isText = type === 'utf8' && !labels.has(name);
-      return isText ? `${quote(name)}::VARCHAR AS ${quote(name)}` : quote(name);
+      return isText ? `${quoted(name)}::VARCHAR AS ${quoted(name)}` : quoted(name);
     });
-    return [...kept, ...own.map(({ name }) => quote(name))].join(', ');
+    return [...kept, ...own.map(({ name }) => quoted(name))].join(', ');
   }
 
   #timesOf(batches: readonly StoredBatch[]): TimeRange | null {
@@ -178,7 +180,7 @@ export class RowTable {
   #filter(times: TimeRange | null, keepFrom: number): string {
     const { time } = this.#facts;
     if (!time || !times || times.min >= keepFrom) return '';
-    return `WHERE ${quote(time.name)} >= ${timeLiteral(time, keepFrom)}`;
+    return `WHERE ${quoted(time.name)} >= ${timeLiteral(time, keepFrom)}`;
   }
 }
 
@@ -215,22 +217,10 @@ interface Slab {
   times: TimeRange | null;
 }
 
-type TimeRange = NonNullable<StoredBatch['eventTime']>;
-
 function sumOf(slabs: readonly Slab[]): number {
   return slabs.reduce((sum, { rows }) => sum + rows, 0);
 }
 
-function union(one: TimeRange | null, other: TimeRange | null): TimeRange | null {
-  if (!one || !other) return one ?? other;
-  return { min: Math.min(one.min, other.min), max: Math.max(one.max, other.max) };
-}
-
 function overlaps({ min, max }: TimeRange, { start, end }: TimeWindow): boolean {
   return min < end && max >= start;
-}
-
-/** Identifiers come from the contract's closed spellings; none holds a quotation mark. */
-export function quote(name: string): string {
-  return `"${name}"`;
 }
