@@ -127,11 +127,7 @@ function addSecurityHeaders(app: FastifyInstance, tls: boolean): void {
 
 /** Only the route's pattern is recorded: a path may carry an id, a query a token. */
 function addObservation(app: FastifyInstance, { logger, metrics }: HttpServerOptions): void {
-  const seconds = metrics.histogram('strongroom_http_request_seconds', 'Time to answer.', [
-    'method',
-    'route',
-    'status',
-  ]);
+  const seconds = metrics.histogram('strongroom_http_request_seconds');
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;

@@ -5,51 +5,44 @@ import { pino } from 'pino';
  * logged, so a row, a key or a token has no field to hide in. Lines are JSON on stderr.
  */
 
-/** Every field that a log line may have, and what its value is. Text is short and has one line. */
-const FIELDS = {
+/**
+ * Every field that a log line may have, and what its value is. Text is short and has one line.
+ * docs/observability.md says what each means; a test compares.
+ */
+export const LOG_FIELDS = {
   attempt: 'number',
-  bytes: 'number',
   code: 'text',
   contract: 'text',
   count: 'number',
   dataset: 'text',
   emission: 'number',
   epoch: 'number',
-  exit: 'number',
   folders: 'text',
-  host: 'text',
-  limit: 'number',
-  measurement: 'text',
   method: 'text',
   milliseconds: 'number',
   name: 'text',
   offset: 'number',
   partition: 'number',
   party: 'text',
-  path: 'text',
-  pid: 'number',
   platform: 'text',
   port: 'number',
   query: 'text',
-  reader: 'text',
   reason: 'text',
   route: 'text',
   rows: 'number',
   sequence: 'number',
-  signal: 'text',
   state: 'text',
   status: 'number',
   stream: 'text',
+  successor: 'text',
   topic: 'text',
   url: 'url',
-  watermark: 'number',
-  window: 'number',
 } as const satisfies Record<string, 'text' | 'number' | 'url'>;
 
 type ValueOf<Kind> = Kind extends 'number' ? number : string;
 
 export type LogFields = {
-  readonly [Name in keyof typeof FIELDS]?: ValueOf<(typeof FIELDS)[Name]> | undefined;
+  readonly [Name in keyof typeof LOG_FIELDS]?: ValueOf<(typeof LOG_FIELDS)[Name]> | undefined;
 };
 
 export interface Logger {
@@ -100,7 +93,7 @@ function eventName(event: string): string {
 function allowedFields(fields: LogFields): Record<string, string | number> {
   const allowed: Record<string, string | number> = {};
   for (const [name, value] of Object.entries<unknown>(fields)) {
-    const kind = Object.hasOwn(FIELDS, name) ? kindOf(name) : undefined;
+    const kind = Object.hasOwn(LOG_FIELDS, name) ? kindOf(name) : undefined;
     if (kind === 'number' && typeof value === 'number') allowed[name] = value;
     if (kind === 'text' && typeof value === 'string') allowed[name] = shortText(value);
     if (kind === 'url' && typeof value === 'string') allowed[name] = shortText(bareUrl(value));
@@ -109,7 +102,7 @@ function allowedFields(fields: LogFields): Record<string, string | number> {
 }
 
 function kindOf(name: string): 'text' | 'number' | 'url' | undefined {
-  return Object.entries(FIELDS).find(([known]) => known === name)?.[1];
+  return Object.entries(LOG_FIELDS).find(([known]) => known === name)?.[1];
 }
 
 /** Long or many-lined text is not cut but replaced: a prefix of a secret is a secret. */

@@ -1,31 +1,20 @@
-import assert from 'node:assert/strict';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { describeMetric, type LabelOf, type NameOf } from './metric-names.ts';
 
 /**
- * Prometheus metrics of one service, with those of the process (CPU, resident memory, event loop).
- * Labels are names from the contract or fixed words; never a value from a row.
+ * Prometheus metrics of one service, by their names in `METRICS`, with those of the process (CPU,
+ * resident memory, event loop).
  */
 export interface Metrics {
   readonly registry: Registry;
-  counter<Label extends string>(
-    name: string,
-    help: string,
-    labels?: readonly Label[],
-  ): Counter<Label>;
-  gauge<Label extends string>(name: string, help: string, labels?: readonly Label[]): Gauge<Label>;
-  /** `buckets`: upper bounds in the metric's unit; default for requests of 1 ms to 10 s. */
-  histogram<Label extends string>(
-    name: string,
-    help: string,
-    labels?: readonly Label[],
-    buckets?: readonly number[],
-  ): Histogram<Label>;
+  counter<Name extends NameOf<'counter'>>(name: Name): Counter<LabelOf<Name>>;
+  gauge<Name extends NameOf<'gauge'>>(name: Name): Gauge<LabelOf<Name>>;
+  histogram<Name extends NameOf<'histogram'>>(name: Name): Histogram<LabelOf<Name>>;
   /** The text that `GET /metrics` answers with. */
   render(): Promise<string>;
 }
 
-/** Our prefix and words; the unit comes last (Prometheus naming practice). */
-const METRIC_NAME = /^strongroom(_[a-z0-9]+)+$/;
+/** From 1 ms to 10 s: of requests and of parts of a step. */
 const SECONDS_BUCKETS = [0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 export function createMetrics(service: string): Metrics {
@@ -33,16 +22,15 @@ export function createMetrics(service: string): Metrics {
   registry.setDefaultLabels({ service });
   collectDefaultMetrics({ register: registry });
 
-  const common = <Label extends string>(name: string, help: string, labels: readonly Label[]) => {
-    assert(METRIC_NAME.test(name), `metric name ${name}`);
-    return { name, help, labelNames: labels, registers: [registry] };
+  const common = (name: Parameters<typeof describeMetric>[0]) => {
+    const { help, labels } = describeMetric(name);
+    return { name, help, labelNames: [...labels], registers: [registry] };
   };
   return {
     registry,
-    counter: (name, help, labels = []) => new Counter(common(name, help, labels)),
-    gauge: (name, help, labels = []) => new Gauge(common(name, help, labels)),
-    histogram: (name, help, labels = [], buckets = SECONDS_BUCKETS) =>
-      new Histogram({ ...common(name, help, labels), buckets: [...buckets] }),
+    counter: (name) => new Counter<string>(common(name)),
+    gauge: (name) => new Gauge<string>(common(name)),
+    histogram: (name) => new Histogram<string>({ ...common(name), buckets: SECONDS_BUCKETS }),
     render: () => registry.metrics(),
   };
 }

@@ -57,15 +57,18 @@ export function createPageServer(options: PageServerOptions): ReturnType<typeof 
     signedContract,
     ...(simulatedPins === undefined ? {} : { simulatedPins }),
   }));
+  const open = metrics.gauge('strongroom_analyst_pages');
   let pages = 0;
   app.get<{ Querystring: { from?: string } }>('/api/records', async (request, reply) => {
     const from = Number(request.query.from ?? 0);
     if (!Number.isSafeInteger(from) || from < 0) return reply.code(400).send(BAD_OFFSET);
     if (pages >= PAGES_MAX) return reply.code(503).send(TOO_MANY_PAGES);
     pages += 1;
+    open.set(pages);
     const gone = new AbortController();
     reply.raw.once('close', () => {
       pages -= 1;
+      open.set(pages);
       gone.abort();
     });
     const signal = AbortSignal.any([options.signal, gone.signal]);

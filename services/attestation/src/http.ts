@@ -45,11 +45,7 @@ export function createAttestationServer(options: HttpOptions): FastifyInstance {
 }
 
 function addRoutes(app: FastifyInstance, options: HttpOptions): void {
-  const answers = options.metrics.counter(
-    'strongroom_attestation_answers_total',
-    'Evidence judged, by outcome.',
-    ['outcome'],
-  );
+  const answers = options.metrics.counter('strongroom_attestation_requests_total');
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, parseBody);
   addErrorAnswers(app, (outcome) => {

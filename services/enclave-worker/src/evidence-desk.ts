@@ -24,7 +24,7 @@ export type Way = 'http' | 'log';
 export class EvidenceDesk {
   readonly allowances: Readonly<Record<Way, Allowance>>;
   readonly #clock: Pick<Clock, 'monotonic'>;
-  readonly #counter: ReturnType<Metrics['counter']>;
+  readonly #counter: ReturnType<typeof challengesOf>;
   #answerer: Answerer | undefined;
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
@@ -32,11 +32,7 @@ export class EvidenceDesk {
   constructor(clock: Pick<Clock, 'monotonic'>, metrics: Metrics) {
     this.#clock = clock;
     this.allowances = { http: new Allowance(clock), log: new Allowance(clock) };
-    this.#counter = metrics.counter(
-      'strongroom_worker_challenges_total',
-      'Challenges for evidence, by way and outcome.',
-      ['way', 'outcome'],
-    );
+    this.#counter = challengesOf(metrics);
   }
 
   open(answerer: Answerer): void {
@@ -110,3 +106,5 @@ class Allowance {
     return Math.ceil((Math.max(0, 1 - this.#left) * MINUTE_MS) / ANSWERS_PER_MINUTE_MAX);
   }
 }
+
+const challengesOf = (metrics: Metrics) => metrics.counter('strongroom_worker_challenges_total');

@@ -165,36 +165,15 @@ function nameOf({
 type Meters = ReturnType<typeof createMeters>;
 
 function createMeters(metrics: Metrics) {
-  const name = (rest: string) => `strongroom_worker_${rest}`;
-  const stream = ['dataset', 'stream'] as const;
   return {
-    lives: metrics.counter(name('lives_total'), 'Lives that this process began.'),
-    lifeEnds: metrics.counter(name('life_ends_total'), 'Lives that ended, by code.', ['code']),
-    step: metrics.histogram(name('step_seconds'), 'Parts of a step on its way out.', ['part']),
-    lastStep: metrics.gauge(name('last_step_timestamp_seconds'), 'When the newest step left.'),
-    lag: metrics.gauge(name('lag_records'), 'Records that were not read yet.', [
-      'dataset',
-      'partition',
-    ]),
-    watermark: metrics.gauge(
-      name('watermark_timestamp_seconds'),
-      'Event time up to which the stream is complete.',
-      stream,
-    ),
-    eventTimeLag: metrics.gauge(
-      name('event_time_lag_seconds'),
-      'How far the watermark is behind that of the stream that is furthest.',
-      stream,
-    ),
-    inputStalled: metrics.gauge(
-      name('input_stalled'),
-      '1 when batches have been missing for long: an alarm for the owner and the log.',
-      stream,
-    ),
-    waiting: metrics.gauge(
-      name('query_waiting'),
-      '1 for what keeps the next window of a query open.',
-      ['query', 'dataset', 'stream', 'what'],
-    ),
+    lives: metrics.counter('strongroom_worker_lives_total'),
+    lifeEnds: metrics.counter('strongroom_worker_life_ends_total'),
+    step: metrics.histogram('strongroom_worker_step_seconds'),
+    lastStep: metrics.gauge('strongroom_worker_last_step_timestamp_seconds'),
+    lag: metrics.gauge('strongroom_worker_lag_records'),
+    watermark: metrics.gauge('strongroom_worker_watermark_timestamp_seconds'),
+    eventTimeLag: metrics.gauge('strongroom_worker_event_time_lag_seconds'),
+    inputStalled: metrics.gauge('strongroom_worker_input_stalled'),
+    waiting: metrics.gauge('strongroom_worker_query_waiting'),
   };
 }

@@ -87,32 +87,17 @@ export class Tally {
 type Meters = ReturnType<typeof createMeters>;
 
 function createMeters(metrics: Metrics) {
-  const name = (rest: string) => `strongroom_worker_${rest}`;
   return {
-    rows: metrics.counter(name('rows_total'), 'Rows counted for the first time.'),
-    lateBatches: metrics.counter(
-      name('late_batches_total'),
-      'Batches with rows that missed a window of the query; owners are told how many.',
-      ['query'],
-    ),
-    batches: metrics.counter(name('batches_total'), 'Sealed batches taken.'),
-    refusals: metrics.counter(name('refusals_total'), 'Refusals by code.', ['code']),
-    windows: metrics.counter(name('windows_total'), 'Windows whose results were committed.'),
-    aggregates: metrics.counter(name('aggregates_total'), 'Sealed results committed.'),
-    epoch: metrics.gauge(name('epoch'), 'Epoch of this worker.'),
-    sequences: metrics.gauge(name('sequences'), 'Next sequence number.', ['dataset', 'stream']),
-    missing: metrics.gauge(
-      name('missing_batches'),
-      'Batches that a manifest names and the log lacks.',
-      ['dataset', 'stream'],
-    ),
-    held: metrics.gauge(name('held_batches'), 'Batches that wait for one before them.', [
-      'dataset',
-      'stream',
-    ]),
-    vaultMemory: metrics.gauge(
-      name('vault_peak_memory_bytes'),
-      'Peak resident memory of the vault.',
-    ),
+    rows: metrics.counter('strongroom_worker_rows_total'),
+    lateBatches: metrics.counter('strongroom_worker_late_batches_total'),
+    batches: metrics.counter('strongroom_worker_batches_total'),
+    refusals: metrics.counter('strongroom_worker_refusals_total'),
+    windows: metrics.counter('strongroom_worker_windows_total'),
+    aggregates: metrics.counter('strongroom_worker_aggregates_total'),
+    epoch: metrics.gauge('strongroom_worker_epoch'),
+    sequences: metrics.gauge('strongroom_worker_sequences'),
+    missing: metrics.gauge('strongroom_worker_missing_batches'),
+    held: metrics.gauge('strongroom_worker_held_batches'),
+    vaultMemory: metrics.gauge('strongroom_worker_vault_peak_memory_bytes'),
   };
 }

@@ -101,7 +101,9 @@ describe('shapes', () => {
     expect(json.warnings).toHaveLength(1);
     expect(Buffer.from(json.releaseKey.n, 'base64url')).toHaveLength(384);
     expect((await get(`${vault.url}/readyz`, vault.ca)).status).toBe(200);
-    expect((await get(`${vault.url}/metrics`, vault.ca)).body).toContain('strongroom_key_releases');
+    expect((await get(`${vault.url}/metrics`, vault.ca)).body).toContain(
+      'strongroom_key_release_requests',
+    );
   });
 
   test('answers with a slash at the end and without, however the version is spelled', async () => {

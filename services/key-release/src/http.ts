@@ -80,11 +80,7 @@ function recordReads(scope: FastifyInstance, { auditLog }: KeyService, guards: G
 function addReleaseRoutes(scope: FastifyInstance, options: HttpOptions): void {
   const { service, guards, attempts, metrics, logger } = options;
   const guard = guards.demand('release');
-  const outcomes = metrics.counter(
-    'strongroom_key_releases_total',
-    'Requests for a key, by outcome.',
-    ['outcome'],
-  );
+  const outcomes = metrics.counter('strongroom_key_release_requests_total');
   const release = async (request: FastifyRequest) => {
     const { name, version } = readRequest(KeyPathSchema, request.params);
     const { target, enc, nonce } = readRequest(ReleaseSchema, request.body);

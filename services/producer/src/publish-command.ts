@@ -113,19 +113,23 @@ async function serveMetrics(
 ): Promise<(progress: Progress) => void> {
   if (port === undefined) return () => undefined;
   const metrics = createMetrics('producer');
-  const rows = metrics.gauge('strongroom_published_rows', 'Rows that this run has published');
-  const bytes = metrics.gauge('strongroom_published_bytes', 'Bytes that this run has sent');
-  const watermark = metrics.gauge(
-    'strongroom_published_watermark_seconds',
-    'Event time up to which all rows were sent, in seconds since 1970',
-  );
+  const rows = metrics.counter('strongroom_producer_rows_total');
+  const bytes = metrics.counter('strongroom_producer_bytes_total');
+  const watermark = metrics.gauge('strongroom_producer_watermark_timestamp_seconds');
   const app = createHttpServer({ service: 'producer', logger, metrics, ready: () => true });
   context.onShutdown(() => app.close());
   const address = await listen(app, host, port);
   logger.info('listening', { url: address.url, port: address.port });
+  let seen = { rows: 0, bytes: 0 };
   return (progress) => {
-    rows.set(progress.rows);
-    bytes.set(progress.bytes);
+    rows.inc(riseOf(progress.rows, seen.rows));
+    bytes.inc(riseOf(progress.bytes, seen.bytes));
+    seen = progress;
     if (progress.watermark !== null) watermark.set(progress.watermark / 1_000);
   };
+}
+
+/** A stream that is recovered is told in two totals, the second of which begins at nothing. */
+function riseOf(now: number, before: number): number {
+  return now >= before ? now - before : now;
 }
