@@ -9,6 +9,9 @@ export interface RunAuthority {
 }
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+/** RFC 5280 section 4.2.1.12. */
+const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
+const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const DAY_MS = 86_400_000;
 
 export async function createRunAuthority(now: number): Promise<RunAuthority> {
@@ -43,7 +46,7 @@ export async function createRunAuthority(now: number): Promise<RunAuthority> {
           { type: 'dns', value: host },
           { type: 'ip', value: '127.0.0.1' },
         ]),
-        new x509.ExtendedKeyUsageExtension(['1.3.6.1.5.5.7.3.1']),
+        new x509.ExtendedKeyUsageExtension([SERVER_AUTH, CLIENT_AUTH]),
       ],
     });
     const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', own.privateKey);

@@ -25,7 +25,7 @@ test('settings and times of a real Kafka are seen, and wrong ones are found', as
   await log.append(good, [{ key: null, value: new Uint8Array(3), headers: {} }], 1);
   await log.close();
   const view = await viewKafka(
-    brokers,
+    { brokers, clientId: 'doctor-test' },
     expected.map(({ name }) => name),
     10_000,
   );

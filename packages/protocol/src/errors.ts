@@ -543,6 +543,14 @@ export const ERRORS = {
     'one worker at a time is expected to write the results of a contract',
     'Another worker has taken over; this one stops.',
   ),
+  ERR_LOG_REFUSED: retry(
+    'the log is expected to prove its name, to know this client and to let it do its work',
+    'Check certificates, password and ACLs: docs/kafka.md says what each role needs.',
+  ),
+  ERR_KAFKA_CONFIG: halt(
+    "the log's address and settings are expected under Kafka's names, and to be known",
+    'Correct the setting or the line that is named; docs/kafka.md lists all of them.',
+  ),
   ERR_KAFKA_UNAVAILABLE: halt(
     'a Kafka broker, Java 17 with Maven, or a Docker engine is expected on this machine',
     'Set KAFKA_BROKERS to a running broker, install Java 17 and Maven, or start Docker.',

@@ -1,4 +1,5 @@
-import { Socket } from 'node:net';
+import { isIP, type OnReadOpts, Socket } from 'node:net';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 
 /**
  * What a broker may send as one answer: a fetch is at most half of what is read ahead and one
@@ -28,13 +29,40 @@ export class FramedSocket extends Socket {
 
   /** @returns whether to go on reading */
   #take(bytes: number): boolean {
-    const answer = this.#answers.filled(bytes);
-    if (answer === 'impossible') {
-      this.destroy(new Error('answer of an impossible length'));
-      return false;
-    }
-    return answer === undefined || this.push(answer);
+    return take(this, this.#answers, bytes);
   }
+}
+
+/** The same inside of TLS; the certificate has to name the host that was asked for. */
+export function connectFramedTls(
+  host: string,
+  port: number,
+  options: ConnectionOptions,
+  onConnect: () => void,
+): TLSSocket {
+  const answers = new AnswerReader();
+  const reading: ConnectionOptions & { onread: OnReadOpts } = {
+    ...options,
+    ...{ host, port },
+    // RFC 6066 section 3: an address is no name to be told.
+    ...(isIP(host) === 0 && { servername: host }),
+    onread: {
+      buffer: () => answers.room(),
+      callback: (bytes: number) => take(socket, answers, bytes),
+    },
+  };
+  const socket: TLSSocket = connect(reading, onConnect);
+  return socket;
+}
+
+/** @returns whether to go on reading */
+function take(socket: Socket, answers: AnswerReader, bytes: number): boolean {
+  const answer = answers.filled(bytes);
+  if (answer === 'impossible') {
+    socket.destroy(new Error('answer of an impossible length'));
+    return false;
+  }
+  return answer === undefined || socket.push(answer);
 }
 
 /** Gives the memory for what comes next of a stream of answers, and each answer that is whole. */

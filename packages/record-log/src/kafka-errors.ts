@@ -38,21 +38,41 @@ const TYPES_BY_NUMBER: Readonly<Record<string, string>> = {
   120: 'TRANSACTION_ABORTABLE',
 };
 
+/**
+ * Who is who: the certificate of the log, our own, our password, a right that we do not have.
+ */
+const REFUSAL_TYPES = /^(SASL_AUTHENTICATION|[A-Z_]+_AUTHORIZATION)_FAILED$/;
+const SASL_NAME = 'KafkaJSSASLAuthenticationError';
+/** Verdicts on certificates have OpenSSL's names in Node; all else of TLS begins alike. */
+const TLS_CODES = /^(ERR_(SSL|TLS)_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(GET|VERIFY)_)/;
+
+function isRefusal({ name, code }: ClientError, type: unknown): boolean {
+  if (name === SASL_NAME) return true;
+  return REFUSAL_TYPES.test(String(type)) || TLS_CODES.test(String(code));
+}
+
 /** Any thrown value as an error of the log. */
 export function toLogError(thrown: unknown, facts: LogErrorFacts = {}): LogError {
   if (thrown instanceof LogError) return thrown;
   const origin = originOf(thrown);
+  if (isRefusal(origin, typeOf(origin))) {
+    return new LogError('ERR_LOG_REFUSED', { reason: reasonOf(origin), ...facts });
+  }
   const code = UNREACHABLE_NAMES.has(origin.name) ? 'ERR_LOG_UNREACHABLE' : 'ERR_LOG_FAILED';
   return new LogError(code, { reason: reasonOf(origin), ...facts });
 }
 
+/** They say of a transaction what they say of everything. */
+const KEPT_CODES: ReadonlySet<string> = new Set(['ERR_LIMIT_EXCEEDED', 'ERR_LOG_REFUSED']);
+
 /** An error of a transaction: taken over by another writer, or an unknown outcome. */
 export function toTransactionError(thrown: unknown, facts: LogErrorFacts = {}): LogError {
   if (thrown instanceof LogError) {
-    if (thrown.code === 'ERR_LIMIT_EXCEEDED') return thrown;
+    if (KEPT_CODES.has(thrown.code)) return thrown;
     return new LogError('ERR_LOG_FAILED', { ...thrown.facts, ...facts });
   }
   const origin = originOf(thrown);
+  if (isRefusal(origin, typeOf(origin))) return toLogError(thrown, facts);
   const code = FENCED_TYPES.has(typeOf(origin)) ? 'ERR_LOG_FENCED' : 'ERR_LOG_FAILED';
   return new LogError(code, { reason: reasonOf(origin), ...facts });
 }
@@ -83,12 +103,14 @@ function typeOf({ type, message, name }: ClientError): unknown {
   return number === undefined ? type : (TYPES_BY_NUMBER[number] ?? `KAFKA_ERROR_${number}`);
 }
 
-const REASON = /^[A-Za-z_]{1,60}\d{0,5}$/;
+const REASON = /^[A-Za-z_][A-Za-z0-9_]{0,79}$/;
 
 /** A constant of Kafka's or a class name; nothing else. */
 function reasonOf(origin: ClientError): string {
   const { name } = origin;
   const type = typeOf(origin);
+  if (name === SASL_NAME) return 'SASL_AUTHENTICATION_FAILED';
+  if (typeof origin.code === 'string' && TLS_CODES.test(origin.code)) return origin.code;
   if (typeof type === 'string' && REASON.test(type)) return type;
   return typeof name === 'string' && REASON.test(name) ? name : 'UNKNOWN';
 }

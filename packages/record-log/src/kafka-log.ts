@@ -1,17 +1,20 @@
 // More than 300 lines, because nothing of kafkajs may be outside of this file.
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ConnectionOptions } from 'node:tls';
 import kafkajs, {
   type ISocketFactory,
   type Kafka,
   type Message,
   type Producer,
   type RetryOptions,
+  type SASLOptions,
   type Transaction,
 } from 'kafkajs';
 import Cluster, { type FetchResponse } from 'kafkajs/src/cluster/index.js';
 import { within } from './deadline.ts';
-import { FramedSocket } from './framed-socket.ts';
+import { connectFramedTls, FramedSocket } from './framed-socket.ts';
+import type { KafkaConnection, KafkaSasl } from './kafka-connection.ts';
 import { toLogError, toTransactionError } from './kafka-errors.ts';
 import { LeaderFetches } from './leader-fetches.ts';
 import type {
@@ -29,6 +32,7 @@ import {
   readEntries,
 } from './read-entries.ts';
 import { splitByTopic, splitIntoRequests } from './record-requests.ts';
+import { tlsOptionsOf } from './tls-options.ts';
 import { untilHeardOf } from './until-heard-of.ts';
 
 /**
@@ -38,10 +42,7 @@ import { untilHeardOf } from './until-heard-of.ts';
  * client's connections (`Cluster`).
  */
 
-export interface KafkaLogOptions {
-  /** Bootstrap servers, `host:port`. */
-  readonly brokers: readonly string[];
-  readonly clientId: string;
+export interface KafkaLogOptions extends KafkaConnection {
   /** Told that the client complained, never in its words: they may quote what it was sending. */
   readonly logger?: ClientLogger;
 }
@@ -71,7 +72,8 @@ const TAKEOVER_RETRY = { initialRetryTime: 5, maxRetryTime: 500, retries: 70 };
  * A call that takes longer has met a broker that tells the client to wait. A transaction is aborted
  * by the broker before its call is given up.
  */
-const FETCH_MS_MAX = REQUEST_TIMEOUT_MS + 5_000;
+/** Beyond what a request may take. */
+const FETCH_PATIENCE_MS = 5_000;
 const COMMIT_MS_MAX = 2 * TRANSACTION_TIMEOUT_MS;
 const CALL_MS_MAX = 120_000;
 
@@ -119,14 +121,22 @@ export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordL
 
 interface Client {
   readonly kafka: Kafka;
-  readonly config: {
-    readonly brokers: string[];
-    readonly clientId: string;
-    readonly retry: RetryOptions;
-  };
+  readonly config: ClientConfig;
   readonly socketFactory: ISocketFactory;
   /** Runs the polite ways first, and cuts what has not closed after a moment. */
   disconnect(ways: readonly (() => Promise<void>)[]): Promise<void>;
+}
+
+/** What both of the client's entries are told: `Kafka`, and `Cluster` under it. */
+interface ClientConfig {
+  readonly brokers: string[];
+  readonly clientId: string;
+  readonly retry: RetryOptions;
+  readonly connectionTimeout: number;
+  readonly requestTimeout: number;
+  readonly enforceRequestTimeout: true;
+  readonly ssl?: ConnectionOptions;
+  readonly sasl?: SASLOptions;
 }
 
 const POLITE_CLOSE_MS = 1_000;
@@ -135,30 +145,28 @@ const POLITE_CLOSE_MS = 1_000;
 export function createClient(options: KafkaLogOptions, retry: RetryOptions): Client {
   const sockets = new Set<Socket>();
   let isClosed = false;
+  const config = configOf(options, retry);
   const socketFactory: ISocketFactory = ({ host, port, onConnect }) => {
-    const socket = new FramedSocket();
-    socket.setNoDelay(true).setKeepAlive(true).connect(port, host, onConnect);
+    const socket = config.ssl
+      ? connectFramedTls(host, port, config.ssl, onConnect)
+      : new FramedSocket().connect(port, host, onConnect);
+    socket.setNoDelay(true).setKeepAlive(true);
     // The client goes on with what it had begun, and would keep the process alive.
     if (isClosed) socket.destroy(new Error('closed'));
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     return socket;
   };
-  const config = {
-    brokers: [...options.brokers],
-    clientId: options.clientId,
-    connectionTimeout: CONNECTION_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    enforceRequestTimeout: true,
-    retry,
+  const kafka = new kafkajs.Kafka({
+    ...config,
     socketFactory,
     logLevel: kafkajs.logLevel.WARN,
     logCreator: () => (entry: { namespace: string; label: string }) => {
       options.logger?.debug('kafka-client', { name: entry.namespace, state: entry.label });
     },
-  };
+  });
   return {
-    kafka: new kafkajs.Kafka(config),
+    kafka,
     config,
     socketFactory,
     async disconnect(ways) {
@@ -173,6 +181,31 @@ export function createClient(options: KafkaLogOptions, retry: RetryOptions): Cli
       for (const socket of sockets) socket.destroy(new Error('closed'));
     },
   };
+}
+
+function configOf(options: KafkaLogOptions, retry: RetryOptions): ClientConfig {
+  const { brokers, clientId, tls, sasl } = options;
+  return {
+    ...{ brokers: [...brokers], clientId, retry },
+    connectionTimeout: options.connectionTimeoutMs ?? CONNECTION_TIMEOUT_MS,
+    requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    enforceRequestTimeout: true,
+    ...(tls && { ssl: tlsOptionsOf(tls) }),
+    ...(sasl && { sasl: saslOptionsOf(sasl) }),
+  };
+}
+
+/** A new object each time: the client keeps its state of a mechanism in it. */
+function saslOptionsOf({ mechanism, username, password }: KafkaSasl): SASLOptions {
+  const secret = password.reveal();
+  switch (mechanism) {
+    case 'PLAIN':
+      return { mechanism: 'plain', username, password: secret };
+    case 'SCRAM-SHA-256':
+      return { mechanism: 'scram-sha-256', username, password: secret };
+    case 'SCRAM-SHA-512':
+      return { mechanism: 'scram-sha-512', username, password: secret };
+  }
 }
 
 async function createTopics(
@@ -218,7 +251,7 @@ function createControl(options: KafkaLogOptions): Control {
   const opened = () => {
     if (open !== undefined) return open;
     const client = createClient(options, RETRY);
-    open = { client, cluster: createCluster(client) };
+    open = { client, cluster: createCluster(client, options) };
     return open;
   };
   const discard = async (broken: typeof open) => {
@@ -260,7 +293,7 @@ function createPublisher(options: KafkaLogOptions, control: Control) {
         maxInFlightRequests: 1,
         allowAutoTopicCreation: false,
         createPartitioner: () => namedPartition,
-        metadataMaxAge: METADATA_AGE_MS_MAX,
+        metadataMaxAge: options.metadataAgeMsMax ?? METADATA_AGE_MS_MAX,
       });
       idempotent = { client, sender };
       await sender.connect();
@@ -318,17 +351,15 @@ function namedPartition({ message }: { message: Message }): number {
   return message.partition ?? 0;
 }
 
-function createCluster({ kafka, config, socketFactory }: Client): Cluster {
+function createCluster(
+  { kafka, config, socketFactory }: Client,
+  { metadataAgeMsMax = METADATA_AGE_MS_MAX }: KafkaConnection,
+): Cluster {
   return new Cluster({
+    ...config,
     logger: kafka.logger(),
     socketFactory,
-    brokers: config.brokers,
-    clientId: config.clientId,
-    connectionTimeout: CONNECTION_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    enforceRequestTimeout: true,
-    metadataMaxAge: METADATA_AGE_MS_MAX,
-    retry: config.retry,
+    metadataMaxAge: metadataAgeMsMax,
     allowAutoTopicCreation: false,
     isolationLevel: READ_COMMITTED,
   });
@@ -369,9 +400,10 @@ const LONG_POLL_MS = 500;
 async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> {
   // A long poll holds its connection, so every reading has its own.
   const client = createClient(options, READING_RETRY);
-  const cluster = createCluster(client);
+  const cluster = createCluster(client, options);
   const close = () => client.disconnect([]);
   const fetches = new LeaderFetches();
+  const fetchMsMax = client.config.requestTimeout + FETCH_PATIENCE_MS;
   try {
     await cluster.connect();
   } catch (error) {
@@ -381,14 +413,14 @@ async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> 
   return {
     async endOffset(topic, partition) {
       try {
-        return await within(FETCH_MS_MAX, askOffset(cluster, topic, partition));
+        return await within(fetchMsMax, askOffset(cluster, topic, partition));
       } catch (error) {
         throw toLogError(error, { topic, partition });
       }
     },
     async fetch(positions, maxBytes) {
       try {
-        return await within(FETCH_MS_MAX, fetchNext(cluster, fetches, positions, maxBytes));
+        return await within(fetchMsMax, fetchNext(cluster, fetches, positions, maxBytes));
       } catch (error) {
         throw toLogError(error);
       }
@@ -482,7 +514,7 @@ async function openWriter(
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
     createPartitioner: () => namedPartition,
-    metadataMaxAge: METADATA_AGE_MS_MAX,
+    metadataMaxAge: options.metadataAgeMsMax ?? METADATA_AGE_MS_MAX,
   });
   const close = () => client.disconnect([() => publisher.disconnect()]);
   const sweep = createSweeper(publisher, control);

@@ -3,7 +3,8 @@
  * and single requests. The version is pinned; the tests against a real Kafka hold these shapes.
  */
 declare module 'kafkajs/src/cluster/index.js' {
-  import type { ISocketFactory, Logger, RetryOptions } from 'kafkajs';
+  import type { ConnectionOptions } from 'node:tls';
+  import type { ISocketFactory, Logger, RetryOptions, SASLOptions } from 'kafkajs';
   import type { AbortedTransaction, FetchedRecord } from './committed-records.ts';
 
   interface ClusterOptions {
@@ -16,6 +17,8 @@ declare module 'kafkajs/src/cluster/index.js' {
     readonly enforceRequestTimeout: boolean;
     readonly metadataMaxAge: number;
     readonly retry: RetryOptions;
+    readonly ssl?: ConnectionOptions;
+    readonly sasl?: SASLOptions;
     readonly allowAutoTopicCreation: boolean;
     /** 1: read committed. */
     readonly isolationLevel: number;

@@ -2,11 +2,17 @@
  * Errors of this package carry the codes of the protocol's table without loading it: this package
  * knows bytes and nothing of what they mean. The testkit checks that the texts are the table's.
  */
+const USAGE = 2;
 const UNAVAILABLE = 69;
 const BAD_DATA = 65;
 const REFUSED = 77;
 
 export const LOG_ERRORS = {
+  ERR_USAGE: {
+    exitCode: USAGE,
+    expected: 'the command expects other arguments',
+    remedy: 'Run it with --help and correct the argument that is named.',
+  },
   ERR_LOG_UNREACHABLE: {
     exitCode: UNAVAILABLE,
     expected: 'a Kafka broker is expected to answer at the bootstrap servers',
@@ -21,6 +27,17 @@ export const LOG_ERRORS = {
     exitCode: REFUSED,
     expected: 'one worker at a time is expected to write the results of a contract',
     remedy: 'Another worker has taken over; this one stops.',
+  },
+  ERR_LOG_REFUSED: {
+    exitCode: UNAVAILABLE,
+    expected:
+      'the log is expected to prove its name, to know this client and to let it do its work',
+    remedy: 'Check certificates, password and ACLs: docs/kafka.md says what each role needs.',
+  },
+  ERR_KAFKA_CONFIG: {
+    exitCode: REFUSED,
+    expected: "the log's address and settings are expected under Kafka's names, and to be known",
+    remedy: 'Correct the setting or the line that is named; docs/kafka.md lists all of them.',
   },
   ERR_LIMIT_EXCEEDED: {
     exitCode: BAD_DATA,

@@ -1,4 +1,4 @@
-import { ERRORS, EXIT_CODES, isErrorCode } from '@strongroom/protocol/errors';
+import { ERRORS, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import { LOG_ERRORS } from '@strongroom/record-log/log-error';
 import { RUNTIME_ERRORS } from '@strongroom/runtime/coded-error';
 import { expect, it } from 'vitest';
@@ -7,9 +7,9 @@ import { expect, it } from 'vitest';
 it.each(Object.entries({ ...LOG_ERRORS, ...RUNTIME_ERRORS }))(
   '%s is the table’s',
   (code, entry) => {
-    const { disposition, expected, remedy } = isErrorCode(code) ? ERRORS[code] : {};
+    const { expected, remedy } = isErrorCode(code) ? ERRORS[code] : {};
     expect(entry).toEqual({
-      exitCode: disposition === undefined ? undefined : EXIT_CODES[disposition],
+      exitCode: isErrorCode(code) ? new StrongroomError(code).exitCode : undefined,
       expected,
       remedy,
     });

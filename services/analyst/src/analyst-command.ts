@@ -8,6 +8,7 @@ import {
 import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { systemClock } from '@strongroom/runtime/clock';
 import { failCommand } from '@strongroom/runtime/command';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
@@ -15,7 +16,6 @@ import { createLogger, LOG_LEVELS } from '@strongroom/runtime/logger';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { brokerList } from './broker-list.ts';
 import { queriesOf } from './read-aggregates.ts';
 import { createResultWriter, FORMATS, type Format } from './result-writer.ts';
 import { type SaveOptions, save, type VerifyOptions, verify } from './saved-command.ts';
@@ -41,7 +41,8 @@ export async function runAnalyst(
 interface Options extends RevocationSettings {
   readonly contract: string;
   readonly identity: string;
-  readonly brokers: string;
+  readonly brokers?: string;
+  readonly kafkaConfig?: string;
   readonly namespace?: string;
   readonly query?: string;
   readonly follow?: boolean;
@@ -80,9 +81,9 @@ interface Rooted {
 type RootsOf = (options: Rooted) => RootSet | undefined;
 
 const brokersOption = () =>
-  new Option('--brokers <list>', 'Kafka bootstrap servers, HOST:PORT,…')
-    .env('KAFKA_BROKERS')
-    .makeOptionMandatory();
+  new Option('--brokers <list>', 'Kafka bootstrap servers, HOST:PORT,…').env('KAFKA_BROKERS');
+const kafkaConfigOption = () =>
+  new Option('--kafka-config <file>', "settings under Kafka's own names").env('KAFKA_CONFIG');
 const logLevelOption = () =>
   new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn');
 
@@ -93,6 +94,7 @@ function readCommand(program: Command, rootsOf: RootsOf): Command {
     .requiredOption('--contract <file>', 'signed contract')
     .requiredOption('--identity <file>', 'identity file with the reading key')
     .addOption(brokersOption())
+    .addOption(kafkaConfigOption())
     .option('--namespace <name>', 'prefix of the topics')
     .option('--query <id>', 'only this query')
     .option('--follow', 'wait for more results until stopped')
@@ -115,6 +117,7 @@ function serveCommand(program: Command, rootsOf: RootsOf): Command {
     .description('hand out a page that verifies and opens results in the browser')
     .requiredOption('--contract <file>', 'signed contract')
     .addOption(brokersOption())
+    .addOption(kafkaConfigOption())
     .option('--namespace <name>', 'prefix of the topics')
     .option('--host <address>', 'where to listen; others than this machine need TLS', '127.0.0.1')
     .option('--port <number>', '0: any that is free', portNumber, PAGE_PORT)
@@ -135,6 +138,7 @@ function saveCommand(program: Command, rootsOf: RootsOf): Command {
     .requiredOption('--query <id>', 'of this query')
     .requiredOption('--out <file>', 'where to')
     .addOption(brokersOption())
+    .addOption(kafkaConfigOption())
     .option('--namespace <name>', 'prefix of the topics')
     .option('--reader <party>', 'sealed to this party; default: any')
     .option('--emission <number>', 'its number; default: the newest', countNumber)
@@ -179,10 +183,10 @@ Example:
 async function read(options: Options, roots: RootSet): Promise<void> {
   const stopping = new AbortController();
   onStopSignal(() => stopping.abort());
-  const brokers = brokerList(options.brokers);
   const lists = readRevocationSettings(options);
   const { contract, contractId } = await verifyContract(await readJsonFile(options.contract));
   const identity = parseIdentity(await readTextFile(options.identity));
+  const connection = await readKafkaConnection(options, `analyst-${identity.party}`);
   const logger = createLogger('analyst', { level: options.logLevel });
   if (contract.enclave.platform === 'simulated') {
     logger.warn('simulated-platform-proves-nothing', { contract: contractId });
@@ -198,8 +202,7 @@ async function read(options: Options, roots: RootSet): Promise<void> {
     live: options.follow === true,
     onGone: () => stopping.abort(),
   });
-  const clientId = `analyst-${identity.party}`;
-  const log = await connectKafkaLog({ brokers, clientId, logger });
+  const log = await connectKafkaLog({ ...connection, logger });
   try {
     await showResults({
       ...who,

@@ -8,13 +8,13 @@ import type { ErrorCode } from '@strongroom/protocol/errors';
 import type { AggregateContent, AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
 import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger } from '@strongroom/runtime/logger';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { verifyContract } from '@strongroom/sealing/verify';
 import type { Table } from 'apache-arrow';
-import { brokerList } from './broker-list.ts';
 import type { VerifiedResult } from './open-aggregate.ts';
 import { proofFacts } from './proof-text.ts';
 import { queriesOf, type ReadAggregatesOptions, readAggregates } from './read-aggregates.ts';
@@ -27,7 +27,9 @@ export interface ReadOptions {
   /** Path of the identity file with the reading key. */
   readonly identity: string;
   /** Kafka bootstrap servers: `HOST:PORT`, several in a list or with commas between them. */
-  readonly brokers: string | readonly string[];
+  readonly brokers?: string | readonly string[];
+  /** Path of a file of settings under Kafka's own names (docs/kafka.md), which may name them too. */
+  readonly kafkaConfig?: string;
   /** Prefix of the topics. */
   readonly namespace?: string;
   /** Only this query. */
@@ -115,8 +117,8 @@ export interface Ended {
  *   if (reading.kind === 'refused') console.error(reading.code, reading.offset);
  * }
  * ```
- * @throws ERR_USAGE, ERR_FILE_UNREADABLE, ERR_CONTRACT_*, ERR_IDENTITY_*, ERR_NOT_A_READER before
- *   anything is read; ERR_AGGREGATE_GAP when the log withholds a result or shows an old branch;
+ * @throws ERR_USAGE, ERR_FILE_UNREADABLE, ERR_CONTRACT_*, ERR_IDENTITY_*, ERR_NOT_A_READER,
+ *   ERR_KAFKA_CONFIG before anything is read; ERR_AGGREGATE_GAP when the log withholds a result or shows an old branch;
  *   ERR_LOG_*
  */
 export async function* readResults(
@@ -148,7 +150,6 @@ export async function* resultsOn(
 
 async function openReading(options: ReadOptions) {
   const { namespace, query, follow = false, signal, roots = AMD_ROOTS } = options;
-  const given = [options.brokers].flat().join(',');
   const lists = readRevocationSettings(options.revocation ?? {});
   const signed =
     typeof options.contract === 'string' ? await readJsonFile(options.contract) : options.contract;
@@ -163,7 +164,7 @@ async function openReading(options: ReadOptions) {
   const clock = systemClock;
   const revocation = await openRevocation(lists, { roots, clock });
   const clientId = `analyst-${identity.party}`;
-  const log = await connectKafkaLog({ brokers: brokerList(given), clientId, logger });
+  const log = await connectKafkaLog({ ...(await readKafkaConnection(options, clientId)), logger });
   const where = namespace === undefined ? {} : { namespace };
   const until = signal === undefined ? { follow } : { follow, signal };
   const who = { contract, contractId, identity, log, clock, roots };

@@ -5,6 +5,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { aggregatesTopic, RECORD_TYPES } from '@strongroom/protocol/record';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { LogEntry } from '@strongroom/record-log/log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger } from '@strongroom/runtime/logger';
@@ -12,7 +13,6 @@ import { printable } from '@strongroom/runtime/printable';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { claimedAggregate } from '@strongroom/sealing/open-aggregate';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { brokerList } from './broker-list.ts';
 import { fileSink } from './byte-sink.ts';
 import type { ReadableLog } from './read-aggregates.ts';
 import { resultJson } from './result-json.ts';
@@ -26,7 +26,8 @@ import {
 
 export interface SaveOptions {
   readonly contract: string;
-  readonly brokers: string;
+  readonly brokers?: string;
+  readonly kafkaConfig?: string;
   readonly namespace?: string;
   readonly query: string;
   readonly reader?: string;
@@ -37,12 +38,12 @@ export interface SaveOptions {
 
 /** `strongroom analyst save`: one result, sealed as it is, and what proves it. Needs no key. */
 export async function save(options: SaveOptions, simulated: RootSet | undefined): Promise<void> {
-  const brokers = brokerList(options.brokers);
+  const connection = await readKafkaConnection(options, 'analyst-save');
   const signed = await readJsonFile(options.contract);
   const { contractId } = await verifyContract(signed);
   const contract = SignedContractSchema.parse(signed);
   const logger = createLogger('analyst', { level: options.logLevel });
-  const log = await connectKafkaLog({ brokers, clientId: 'analyst-save', logger });
+  const log = await connectKafkaLog({ ...connection, logger });
   try {
     const topic = aggregatesTopic(contractId, options.namespace);
     const text = await findResult(log, topic, contract, options);

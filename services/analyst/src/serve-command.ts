@@ -2,19 +2,20 @@ import process from 'node:process';
 import type { RootSet } from '@strongroom/attestation/roots';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { listen } from '@strongroom/runtime/http';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import { runService, type ServiceContext } from '@strongroom/runtime/shutdown';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { brokerList } from './broker-list.ts';
 import { loadPageAssets } from './page-assets.ts';
 import { createPageServer } from './page-server.ts';
 
 export interface ServeOptions {
   readonly contract: string;
-  readonly brokers: string;
+  readonly brokers?: string;
+  readonly kafkaConfig?: string;
   readonly namespace?: string;
   readonly host: string;
   readonly port: number;
@@ -45,13 +46,13 @@ async function start(
   simulated: RootSet | undefined,
   { signal, onShutdown }: ServiceContext,
 ): Promise<void> {
-  const brokers = brokerList(options.brokers);
+  const connection = await readKafkaConnection(options, 'analyst-page');
   const logger = createLogger('analyst', { level: options.logLevel });
   const tls = await readTls(options);
   const signed = await readJsonFile(options.contract);
   const { contractId } = await verifyContract(signed);
   const assets = await loadPageAssets();
-  const log = await connectKafkaLog({ brokers, clientId: 'analyst-page', logger });
+  const log = await connectKafkaLog({ ...connection, logger });
   onShutdown(() => log.close());
   const app = createPageServer({
     signedContract: JSON.stringify(signed),

@@ -1,16 +1,18 @@
-import { StrongroomError } from '@strongroom/protocol/errors';
 import { aggregatesTopic, RECORD_TYPES } from '@strongroom/protocol/record';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { RecordLog } from '@strongroom/record-log/log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { readJsonFile } from '@strongroom/runtime/files';
 import { verifyContractReceipt } from '@strongroom/sealing/audit';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { leafCommand, printNotice, printResult } from './leaf-command.ts';
+import { brokersOption, kafkaConfigOption } from './option-values.ts';
 
 interface ReceiptsOptions {
   readonly contract: string;
   readonly brokers?: string;
+  readonly kafkaConfig?: string;
   readonly namespace: string;
   readonly json?: boolean;
 }
@@ -23,16 +25,15 @@ export function addReceiptsCommand(audit: Command): void {
     'strongroom audit receipts --contract contract.json --brokers localhost:9092 > receipts.ndjson',
   )
     .requiredOption('--contract <file>', 'signed contract')
-    .addOption(new Option('--brokers <list>', 'HOST:PORT,…').env('KAFKA_BROKERS'))
+    .addOption(brokersOption())
+    .addOption(kafkaConfigOption())
     .option('--namespace <name>', 'prefix of the topics', '')
     .action(printReceipts);
 }
 
 async function printReceipts(options: ReceiptsOptions): Promise<void> {
   const { contract, contractId } = await verifyContract(await readJsonFile(options.contract));
-  const brokers = options.brokers?.split(',') ?? [];
-  if (brokers.length === 0) throw new StrongroomError('ERR_USAGE', { problem: '--brokers' });
-  const log = await connectKafkaLog({ brokers, clientId: 'strongroom-audit' });
+  const log = await connectKafkaLog(await readKafkaConnection(options, 'strongroom-audit'));
   try {
     const values = await receiptsOn(log, aggregatesTopic(contractId, options.namespace));
     const verified = [];

@@ -11,16 +11,17 @@ import {
   EvidenceChallengeSchema,
 } from '@strongroom/protocol/evidence-answer';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { askOverHttp, askOverLog, type Reply } from './ask-worker.ts';
 import { rootsFor } from './evidence-platform.ts';
 import { evidenceFacts, evidenceLines } from './evidence-text.ts';
 import { codeOfRefusal, type Judgement, judgeAnswer, type Question } from './judge-answer.ts';
 import { leafCommand, printResult } from './leaf-command.ts';
-import { brokerList, seconds } from './option-values.ts';
+import { brokersOption, kafkaConfigOption, seconds } from './option-values.ts';
 
 const TIMEOUT_SECONDS = '30';
 
@@ -35,9 +36,8 @@ export function addEvidenceCommand(program: Command): void {
   )
     .requiredOption('--contract <file>', 'signed contract')
     .option('--nonce <base64url>', '32 bytes, never used before; random ones by default')
-    .addOption(
-      new Option('--brokers <list>', 'ask through Kafka, HOST:PORT,…').env('KAFKA_BROKERS'),
-    )
+    .addOption(brokersOption('ask through Kafka, HOST:PORT,…'))
+    .addOption(kafkaConfigOption())
     .option('--namespace <name>', 'prefix of the topics', '')
     .option('--worker <url>', "ask the worker's own HTTP address instead")
     .option(
@@ -55,6 +55,7 @@ interface EvidenceOptions extends RevocationSettings {
   readonly contract: string;
   readonly nonce?: string;
   readonly brokers?: string;
+  readonly kafkaConfig?: string;
   readonly namespace: string;
   readonly worker?: string;
   readonly timeout: number;
@@ -117,12 +118,12 @@ async function firstAccepted(
 
 async function* repliesTo(
   challenge: EvidenceChallenge,
-  { worker, brokers, namespace }: EvidenceOptions,
+  { worker, brokers, kafkaConfig, namespace }: EvidenceOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Reply> {
   if (worker !== undefined) return yield* askOverHttp(worker, challenge, signal);
-  const list = brokerList(brokers, '--worker URL, or');
-  const log = await connectKafkaLog({ brokers: list, clientId: 'strongroom-evidence' });
+  const place = { brokers, kafkaConfig };
+  const log = await connectKafkaLog(await readKafkaConnection(place, 'strongroom-evidence'));
   try {
     yield* askOverLog(log, namespace, challenge, signal);
   } finally {

@@ -1,16 +1,13 @@
-import { StrongroomError } from '@strongroom/protocol/errors';
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
-/**
- * Not while options are parsed: an empty KAFKA_BROKERS must not keep --help from showing.
- * @param instead what else would do, for the message
- * @throws ERR_USAGE
- */
-export function brokerList(text: string | undefined, instead = ''): string[] {
-  const list = (text ?? '').split(',');
-  if (list.every((each) => /^\S+:[0-9]{1,5}$/.test(each))) return list;
-  const problem = `${instead} --brokers or KAFKA_BROKERS: HOST:PORT, several with commas`.trim();
-  throw new StrongroomError('ERR_USAGE', { problem });
+export function brokersOption(text = 'HOST:PORT,…'): Option {
+  return new Option('--brokers <list>', text).env('KAFKA_BROKERS');
+}
+
+export function kafkaConfigOption(): Option {
+  return new Option('--kafka-config <file>', "settings under Kafka's own names").env(
+    'KAFKA_CONFIG',
+  );
 }
 
 const SECONDS_MAX = 3_600;

@@ -5,13 +5,15 @@ import type { ContractId, PartyId } from '@strongroom/protocol/fields';
 import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { RecordLog } from '@strongroom/record-log/log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { type Clock, systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import type { SecretReader } from '@strongroom/sealing/open-use';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { rootsFor } from './evidence-platform.ts';
+import { brokersOption, kafkaConfigOption } from './option-values.ts';
 
 /** Options and connection of commands that read what was sealed to an owner. */
 
@@ -19,6 +21,7 @@ export interface OwnerLogOptions {
   readonly contract: string;
   readonly identity: string;
   readonly brokers?: string;
+  readonly kafkaConfig?: string;
   readonly namespace: string;
   readonly simulatedRoots?: string;
 }
@@ -27,7 +30,8 @@ export function addOwnerLogOptions(command: Command): Command {
   return command
     .requiredOption('--contract <file>', 'signed contract')
     .requiredOption('--identity <file>', 'identity file with the reading key')
-    .addOption(new Option('--brokers <list>', 'HOST:PORT,…').env('KAFKA_BROKERS'))
+    .addOption(brokersOption())
+    .addOption(kafkaConfigOption())
     .option('--namespace <name>', 'prefix of the topics', '')
     .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder');
 }
@@ -66,12 +70,7 @@ export async function asOwner<Result>(
   const { party, reader: secretReader } = parseIdentity(await readTextFile(options.identity));
   const owner = ownersWithUses(contract).find(({ id }) => id === party);
   if (!owner || !secretReader) throw new StrongroomError(absent, { party });
-  const brokers = (options.brokers ?? '').split(',');
-  if (!brokers.every((each) => /^\S+:[0-9]{1,5}$/.test(each))) {
-    const problem = '--brokers or KAFKA_BROKERS: HOST:PORT, several with commas';
-    throw new StrongroomError('ERR_USAGE', { problem });
-  }
-  const log = await connectKafkaLog({ brokers, clientId: 'strongroom-owner' });
+  const log = await connectKafkaLog(await readKafkaConnection(options, 'strongroom-owner'));
   try {
     return await act(log, { id: owner.id, secretReader });
   } finally {

@@ -3,17 +3,18 @@ import { CompactJwsSchema } from '@strongroom/protocol/fields';
 import type { LeaseStatement } from '@strongroom/protocol/lease';
 import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { systemClock } from '@strongroom/runtime/clock';
 import { verifyLeaseStatement } from '@strongroom/sealing/lease';
 import { stopLines } from '@strongroom/sealing/notice';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { z } from 'zod';
 import { awaitNotice } from './await-notice.ts';
 import { confirmByTyping } from './confirm.ts';
 import { rootsFor } from './evidence-platform.ts';
 import { leafCommand, printResult } from './leaf-command.ts';
 import { type LeaseService, leaseServiceOf } from './lease-service.ts';
-import { brokerList, seconds } from './option-values.ts';
+import { brokersOption, kafkaConfigOption, seconds } from './option-values.ts';
 import { askService } from './owner-service.ts';
 
 const TIMEOUT_SECONDS = '30';
@@ -33,7 +34,8 @@ export function addRevokeCommand(program: Command): void {
     .option('--ca-file <file>', 'PEM certificates to trust instead of the public ones')
     .option('--yes', 'do not ask: it cannot be undone')
     .option('--watch', "wait for the worker's signed notice that it stopped")
-    .addOption(new Option('--brokers <list>', 'Kafka, HOST:PORT,…').env('KAFKA_BROKERS'))
+    .addOption(brokersOption('Kafka, HOST:PORT,…'))
+    .addOption(kafkaConfigOption())
     .option('--namespace <name>', 'prefix of the topics', '')
     .option('--timeout <seconds>', 'how long to watch', seconds, seconds(TIMEOUT_SECONDS))
     .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder')
@@ -48,6 +50,7 @@ interface RevokeOptions {
   readonly yes?: boolean;
   readonly watch?: boolean;
   readonly brokers?: string;
+  readonly kafkaConfig?: string;
   readonly namespace: string;
   readonly timeout: number;
   readonly simulatedRoots?: string;
@@ -57,7 +60,7 @@ interface RevokeOptions {
 async function revoke(options: RevokeOptions): Promise<void> {
   const at = await leaseServiceOf({ ...options, tokenFile: options.adminTokenFile });
   // What is wrong with how it was called is told before anything is ended.
-  const watch = options.watch ? watcher(at, options) : undefined;
+  const watch = options.watch ? await watcher(at, options) : undefined;
   const question = `End "${at.contract.title}" for good, for everybody?`;
   await confirmByTyping(question, at.owner, options.yes);
   const since = systemClock.monotonic();
@@ -95,13 +98,13 @@ async function endContract({ contract, contractId, owner, service }: LeaseServic
   throw new StrongroomError('ERR_LEASE_INVALID', { party: owner, problem: statement.state });
 }
 
-function watcher({ contract, contractId }: LeaseService, options: RevokeOptions) {
+async function watcher({ contract, contractId }: LeaseService, options: RevokeOptions) {
   const { namespace, timeout, simulatedRoots } = options;
-  const brokers = brokerList(options.brokers);
+  const connection = await readKafkaConnection(options, 'strongroom-revoke');
   const roots = rootsFor(contract, simulatedRoots);
   return async () => {
     const signal = AbortSignal.timeout(timeout * 1_000);
-    const log = await connectKafkaLog({ brokers, clientId: 'strongroom-revoke' });
+    const log = await connectKafkaLog(connection);
     try {
       const proving = { contract, contractId, roots, clock: systemClock };
       return await awaitNotice(log, namespace, proving, signal);

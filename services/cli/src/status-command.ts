@@ -1,13 +1,14 @@
 import process from 'node:process';
 import type { WorkerStatus } from '@strongroom/protocol/worker-status';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { askWorkerStatus, statusUrl } from './ask-status.ts';
 import { leafCommand, printNotice, printResult } from './leaf-command.ts';
-import { brokerList } from './option-values.ts';
+import { brokersOption, kafkaConfigOption } from './option-values.ts';
 import { readLogStatus } from './status-of-log.ts';
 import { needsSomebody, type Status, stateOf, statusText } from './status-text.ts';
 
@@ -22,7 +23,8 @@ export function addStatusCommand(program: Command): void {
     { exits: { 1: 'stalled or failing: somebody should look' } },
   )
     .requiredOption('--contract <file>', 'signed contract')
-    .addOption(new Option('--brokers <list>', 'HOST:PORT,…').env('KAFKA_BROKERS'))
+    .addOption(brokersOption())
+    .addOption(kafkaConfigOption())
     .option('--namespace <name>', 'prefix of the topics', '')
     .option('--worker <url>', 'where the worker answers; without it the log alone is asked')
     .addHelpText(
@@ -37,6 +39,7 @@ export function addStatusCommand(program: Command): void {
 interface StatusOptions {
   readonly contract: string;
   readonly brokers?: string;
+  readonly kafkaConfig?: string;
   readonly namespace: string;
   readonly worker?: string;
   readonly json?: boolean;
@@ -45,10 +48,7 @@ interface StatusOptions {
 async function showStatus(options: StatusOptions): Promise<void> {
   const { contract, contractId } = await verifyContract(await readJsonFile(options.contract));
   const worker = options.worker === undefined ? null : await askWorker(options.worker);
-  const log = await connectKafkaLog({
-    brokers: brokerList(options.brokers),
-    clientId: 'strongroom-status',
-  });
+  const log = await connectKafkaLog(await readKafkaConnection(options, 'strongroom-status'));
   try {
     const onLog = await readLogStatus(log, contract, contractId, options.namespace);
     const now = systemClock.now();

@@ -9,6 +9,7 @@ import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
 import { slicesTopic } from '@strongroom/protocol/record';
 import { GROUP_SETTLES_MS, joinKafkaGroup } from '@strongroom/record-log/kafka-group';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { failCommand } from '@strongroom/runtime/command';
 import { readJsonFile } from '@strongroom/runtime/files';
 import { createHttpServer, listen } from '@strongroom/runtime/http';
@@ -66,13 +67,13 @@ async function serveHealth(settings: Settings, logger: Logger, context: ServiceC
 
 /** What is shared out: a partition for each slice, and one for what merges them. */
 async function createGroupTopic(
-  { brokers, namespace }: Settings,
+  { kafka, namespace }: Settings,
   contractId: ContractId,
   slices: number,
   logger: Logger,
 ): Promise<{ topic: string; group: string }> {
   const topic = slicesTopic(contractId, namespace);
-  const log = await connectKafkaLog({ brokers, clientId: 'strongroom-host', logger });
+  const log = await connectKafkaLog({ ...(await readKafkaConnection(kafka, CLIENT_ID)), logger });
   try {
     await log.createTopics([{ topic, partitions: slices + 1 }]);
   } finally {
@@ -81,13 +82,14 @@ async function createGroupTopic(
   return { topic, group: `strongroom-host.${namespace}.${contractId}` };
 }
 
+const CLIENT_ID = 'strongroom-host';
 const AGAIN_MS = 1_000;
 
 /** Joins the group, and joins it anew whenever the client gives up. */
 async function shareOut(
   host: PartHost,
   place: { readonly topic: string; readonly group: string },
-  { brokers }: Settings,
+  { kafka }: Settings,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<void> {
@@ -95,8 +97,9 @@ async function shareOut(
     const lost = new AbortController();
     const ending = AbortSignal.any([signal, lost.signal]);
     try {
+      const connection = await readKafkaConnection(kafka, CLIENT_ID);
       const membership = await joinKafkaGroup(
-        { brokers, clientId: 'strongroom-host', logger },
+        { ...connection, logger },
         {
           ...place,
           onAssigned: (parts) => {

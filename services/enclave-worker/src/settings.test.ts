@@ -13,7 +13,7 @@ test('reads what a worker needs', () => {
     false,
   );
   expect(settings).toMatchObject({
-    brokers: ['a:1', 'b:2'],
+    kafka: { brokers: 'a:1,b:2' },
     accessTokenFiles: [{ path: 'all' }, { party: 'east', path: 'one' }],
     clientCertificateFiles: [{ party: 'west', path: 'pair' }],
     deadlineMs: 2_000,
@@ -28,8 +28,10 @@ test('reads what a worker needs', () => {
 test('takes the log from the environment when no option says otherwise', () => {
   const environment = { KAFKA_BROKERS: 'env:9092' };
   const args = ['start', '--contract', 'c.json'];
-  expect(readSettings(args, environment, false)?.brokers).toEqual(['env:9092']);
-  expect(readSettings(base, environment, false)?.brokers).toEqual(['a:1', 'b:2']);
+  expect(readSettings(args, environment, false)?.kafka).toEqual({ brokers: 'env:9092' });
+  expect(readSettings(base, environment, false)?.kafka).toEqual({ brokers: 'a:1,b:2' });
+  const file = readSettings([...args, '--kafka-config', 'own'], { KAFKA_CONFIG: 'env' }, false);
+  expect(file?.kafka).toEqual({ kafkaConfig: 'own' });
 });
 
 test.each([

@@ -4,6 +4,7 @@ import {
 } from '@strongroom/attestation/platforms/open-platform';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { SLICES_MAX } from '@strongroom/protocol/limits';
+import type { KafkaPlace } from '@strongroom/record-log/read-kafka-connection';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
 import { Command, CommanderError, Option } from 'commander';
 import { z } from 'zod';
@@ -19,7 +20,8 @@ export interface Settings {
   readonly contract: string;
   /** Versions after it: a superseded one is not run. */
   readonly amendment: readonly string[];
-  readonly brokers: readonly string[];
+  /** Where the log is, and how it is spoken to. */
+  readonly kafka: KafkaPlace;
   readonly namespace: string;
   /** Of a contract with slices: which is counted here; absent where results are told. */
   readonly slice?: number;
@@ -59,7 +61,10 @@ const seconds = z.coerce.number().positive();
 const OptionsSchema = z.strictObject({
   contract: text,
   amendment: z.array(text),
-  brokers: z.string().regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'HOST:PORT, or several with commas'),
+  brokers: z.exactOptional(
+    z.string().regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'HOST:PORT, or several with commas'),
+  ),
+  kafkaConfig: z.exactOptional(text),
   namespace: z.string().regex(/^[a-z0-9-]{0,64}$/),
   slice: z.exactOptional(
     z.coerce
@@ -91,6 +96,10 @@ const OptionsSchema = z.strictObject({
   extraPage: z.exactOptional(text),
 });
 
+type Environment = Readonly<Partial<Record<string, string>>>;
+
+const KAFKA_CONFIG_TEXT = "settings under Kafka's own names; env KAFKA_CONFIG";
+
 /**
  * Reads `start --contract … --brokers …`.
  * @returns undefined when help was asked for and printed
@@ -98,12 +107,11 @@ const OptionsSchema = z.strictObject({
  */
 export function readSettings(
   args: readonly string[],
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
   simulated: boolean,
 ): Settings | undefined {
   let settings: Settings | undefined;
-  const brokers = environment['KAFKA_BROKERS'];
-  const program = createProgram(simulated, brokers, (options) => {
+  const program = createProgram(simulated, environment, (options) => {
     settings = parseOptions(options);
   });
   try {
@@ -117,7 +125,7 @@ export function readSettings(
 
 function createProgram(
   simulated: boolean,
-  brokers: string | undefined,
+  { KAFKA_BROKERS: brokers, KAFKA_CONFIG: kafkaConfig }: Environment,
   start: (options: unknown) => void,
 ): Command {
   const program = new Command('enclave-worker')
@@ -134,7 +142,8 @@ function createProgram(
       (value: string, all: string[]) => [...all, value],
       [],
     )
-    .requiredOption('--brokers <list>', 'Kafka bootstrap servers; env KAFKA_BROKERS', brokers)
+    .option('--brokers <list>', 'Kafka bootstrap servers; env KAFKA_BROKERS', brokers)
+    .option('--kafka-config <file>', KAFKA_CONFIG_TEXT, kafkaConfig)
     .option('--namespace <name>', 'first part of every topic', '')
     .option(
       '--slice <number>',
@@ -202,11 +211,12 @@ function parseOptions(options: unknown): Settings {
     const issue = parsed.error.issues[0];
     throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
   }
-  const { brokers, accessTokenFile, clientCertificateFile, ...rest } = parsed.data;
+  const { brokers, kafkaConfig, accessTokenFile, clientCertificateFile, ...rest } = parsed.data;
+  if ((brokers ?? kafkaConfig) === undefined) throw usage('--brokers or --kafka-config is missing');
   const { memory, vaultDeadline, stall, deadline, ...same } = rest;
   return {
     ...same,
-    brokers: brokers.split(','),
+    kafka: { brokers, kafkaConfig },
     accessTokenFiles: accessTokenFile.map(parseFileOption),
     clientCertificateFiles: clientCertificateFile.map(parseFileOption),
     memoryMb: memory,

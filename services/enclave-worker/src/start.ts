@@ -1,6 +1,7 @@
 import type { Platform } from '@strongroom/attestation/platforms/platform';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { systemClock } from '@strongroom/runtime/clock';
 import { failCommand } from '@strongroom/runtime/command';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
@@ -78,8 +79,11 @@ export async function startWorker(
           deadlineMs: settings.vaultDeadlineMs,
           residentMbMax: vaultMbMax(settings.memoryMb),
         }),
-      connectLog: () =>
-        ports.connectLog({ brokers: [...settings.brokers], clientId: 'strongroom-worker', logger }),
+      // Read at every connection: a password or a certificate may have been renewed.
+      connectLog: async () => {
+        const connection = await readKafkaConnection(settings.kafka, 'strongroom-worker');
+        return await ports.connectLog({ ...connection, logger });
+      },
       tally,
       evidence,
       clock: systemClock,

@@ -80,7 +80,7 @@ export interface Producer {
  * ```
  * @throws ERR_USAGE for an option that is wrong, ERR_FILE_UNREADABLE, ERR_JSON_MALFORMED,
  *   ERR_CONTRACT_*, ERR_AMENDMENT_REFUSED, ERR_DATASET_UNKNOWN, ERR_STREAM_UNKNOWN,
- *   ERR_IDENTITY_*, ERR_JOIN_KEY_*, ERR_LOG_*
+ *   ERR_IDENTITY_*, ERR_JOIN_KEY_*, ERR_KAFKA_CONFIG, ERR_LOG_*
  */
 export function openProducer(options: ProducerOptions): Promise<Producer> {
   return openProducerOn(options, connectLog);
@@ -101,7 +101,7 @@ export async function openProducerOn(
   checkOwner(agreement, identity);
   chooseStream(agreement.dataset, settings.stream);
   const logger = createLogger('producer', { level: settings.logLevel });
-  const log = await connect(settings.brokers ?? '', identity, logger);
+  const log = await connect(settings, identity, logger);
   return new OpenProducer(options, { files, identity, agreement, logger, log });
 }
 

@@ -10,7 +10,9 @@ export interface ProducerOptions {
   /** Versions after it, likewise: nothing is published under an older one. */
   readonly amendments?: readonly (string | object)[];
   /** Kafka bootstrap servers: `HOST:PORT`, several in a list or with commas between them. */
-  readonly brokers: string | readonly string[];
+  readonly brokers?: string | readonly string[];
+  /** Path of a file of settings under Kafka's own names (docs/kafka.md), which may name them too. */
+  readonly kafkaConfig?: string;
   /** The dataset of the contract that the rows belong to. */
   readonly dataset: string;
   /** Which stream of the dataset, where the contract names several. */
@@ -81,7 +83,7 @@ export function producerSettings(
   publishing: PublishOptions = {},
   source: string = GIVEN,
 ): Settings {
-  const { contract, amendments = [], brokers, joinKeys = [], watermarkLagMs = 0 } = options;
+  const { contract, amendments = [], brokers = [], joinKeys = [], watermarkLagMs = 0 } = options;
   const { columns, final = false, check = true, recover = false } = publishing;
   return parseOptions({
     ...known(options, OWN_NAMES),
@@ -89,7 +91,7 @@ export function producerSettings(
     ...publishing.connector,
     contract: pathOf(contract),
     amendment: amendments.map(pathOf),
-    brokers: typeof brokers === 'string' ? brokers : brokers.join(','),
+    ...brokerOption(brokers),
     joinKey: joinKeys,
     withoutForm: options.withoutForm ?? 'refuse',
     watermarkLag: watermarkLagMs,
@@ -114,6 +116,7 @@ const OWN_NAMES = [
   'stream',
   'identity',
   'state',
+  'kafkaConfig',
   'namespace',
   'batchRows',
   'batchBytes',
@@ -128,6 +131,11 @@ function known<Options extends object>(options: Options, names: readonly (keyof 
 
 function pathOf(file: string | object): string {
   return typeof file === 'string' ? file : GIVEN;
+}
+
+function brokerOption(brokers: string | readonly string[]) {
+  const list = [brokers].flat().join(',');
+  return list === '' ? {} : { brokers: list };
 }
 
 /** As `--columns` is written. */

@@ -61,11 +61,10 @@ async function publish(
   request: SourceRequest,
   context: Context,
 ): Promise<void> {
-  const { identity: identityFile = '', brokers = '' } = settings;
-  const identity = parseIdentity(await readTextFile(identityFile));
+  const identity = parseIdentity(await readTextFile(settings.identity ?? ''));
   const logger = createLogger('producer', { level: settings.logLevel });
   const observe = await serveMetrics(settings, logger, context);
-  const log = await connectLog(brokers, identity, logger);
+  const log = await connectLog(settings, identity, logger);
   const bar = new LateBar(settings.dataset);
   try {
     const onProgress = (progress: Progress) => {

@@ -1,5 +1,6 @@
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { RecordLog } from '@strongroom/record-log/log';
+import { type KafkaPlace, readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readTextFile } from '@strongroom/runtime/files';
 import type { Logger } from '@strongroom/runtime/logger';
@@ -57,12 +58,12 @@ export async function readJoinKeys(paths: readonly string[] = []): Promise<JoinK
   return (await Promise.all(paths.map(readTextFile))).map(parseJoinKey);
 }
 
-/** @param brokers `HOST:PORT,…`. @throws ERR_LOG_* */
-export function connectLog(
-  brokers: string,
+/** @throws ERR_USAGE, ERR_KAFKA_CONFIG, ERR_LOG_* */
+export async function connectLog(
+  place: KafkaPlace,
   identity: PartyIdentity,
   logger: Logger,
 ): Promise<RecordLog> {
-  const clientId = `producer-${identity.party}`;
-  return connectKafkaLog({ brokers: brokers.split(','), clientId, logger });
+  const connection = await readKafkaConnection(place, `producer-${identity.party}`);
+  return await connectKafkaLog({ ...connection, logger });
 }

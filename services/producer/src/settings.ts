@@ -40,6 +40,7 @@ const OptionsSchema = z
     identity: z.exactOptional(text),
     state: z.exactOptional(text),
     brokers: z.exactOptional(text),
+    kafkaConfig: z.exactOptional(text),
     namespace: z.exactOptional(text),
     batchRows: z.exactOptional(whole(1, ROWS_PER_BATCH_MAX)),
     batchBytes: z.exactOptional(whole(BATCH_BYTES_MIN, CIPHERTEXT_BYTES_MAX)),
@@ -60,7 +61,8 @@ const OptionsSchema = z
   .superRefine((options, context) => {
     if (options.dryRun) return;
     for (const name of ['identity', 'state', 'brokers'] as const) {
-      if (options[name] === undefined) {
+      const isInFile = name === 'brokers' && options.kafkaConfig !== undefined;
+      if (options[name] === undefined && !isInFile) {
         context.addIssue({ code: 'custom', path: [name], message: 'is missing' });
       }
     }
@@ -116,6 +118,9 @@ function createProgram(publish: (options: unknown) => void): Command {
     .option('--state <folder>', 'where the stream stands; one for each stream, kept by the owner')
     .addOption(
       new Option('--brokers <list>', 'Kafka bootstrap servers, HOST:PORT,…').env('KAFKA_BROKERS'),
+    )
+    .addOption(
+      new Option('--kafka-config <file>', "settings under Kafka's own names").env('KAFKA_CONFIG'),
     )
     .option('--namespace <name>', 'prefix of the topics')
     .option('--batch-rows <number>', 'rows of one batch at most (8192)')

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger, LOG_LEVELS } from '@strongroom/runtime/logger';
@@ -23,7 +24,8 @@ const CommonShape = {
   stream: z.exactOptional(text),
   identity: text,
   state: text,
-  brokers: text,
+  brokers: z.exactOptional(text),
+  kafkaConfig: z.exactOptional(text),
   namespace: z.exactOptional(text),
   json: z.boolean(),
   logLevel: z.enum(LOG_LEVELS),
@@ -105,9 +107,10 @@ function common(command: Command): Command {
     .requiredOption('--identity <file>', "identity file of the dataset's owner")
     .requiredOption('--state <folder>', 'the state folder that publish keeps')
     .addOption(
-      new Option('--brokers <list>', 'Kafka bootstrap servers, HOST:PORT,…')
-        .env('KAFKA_BROKERS')
-        .makeOptionMandatory(),
+      new Option('--brokers <list>', 'Kafka bootstrap servers, HOST:PORT,…').env('KAFKA_BROKERS'),
+    )
+    .addOption(
+      new Option('--kafka-config <file>', "settings under Kafka's own names").env('KAFKA_CONFIG'),
     )
     .option('--namespace <name>', 'prefix of the topics')
     .option('--json', 'one JSON line at the end; errors are JSON too', false)
@@ -160,8 +163,8 @@ async function withRequest(
   const logger = createLogger('producer', { level: options.logLevel });
   const signedContract = await readJsonFile(options.contract);
   const amendments = await Promise.all((options.amendment ?? []).map(readJsonFile));
-  const clientId = `producer-${identity.party}`;
-  const log = await connectKafkaLog({ brokers: options.brokers.split(','), clientId, logger });
+  const connection = await readKafkaConnection(options, `producer-${identity.party}`);
+  const log = await connectKafkaLog({ ...connection, logger });
   try {
     await work({
       ...{ signedContract, amendments },

@@ -1,11 +1,13 @@
 import { stat } from 'node:fs/promises';
 import process from 'node:process';
+import type { KafkaConnection } from '@strongroom/record-log/kafka-connection';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readTextFile } from '@strongroom/runtime/files';
 import { type Command, Option } from 'commander';
 import { askWorkerStatus } from '../ask-status.ts';
 import { leafCommand, printResult } from '../leaf-command.ts';
-import { brokerList, seconds } from '../option-values.ts';
+import { brokersOption, kafkaConfigOption, seconds } from '../option-values.ts';
 import { checkContract, type ReadContract } from './check-contract.ts';
 import { checkFiles } from './check-files.ts';
 import { checkKafka, newestRecords, topicsOf } from './check-kafka.ts';
@@ -32,7 +34,8 @@ export function addDoctorCommand(program: Command): void {
     .option('--identity <file>', 'identity file')
     .option('--secret <files...>', 'further files that others must not read')
     .option('--ca-file <file>', 'PEM certificates to trust instead of the public ones')
-    .addOption(new Option('--brokers <list>', 'HOST:PORT,…').env('KAFKA_BROKERS'))
+    .addOption(brokersOption())
+    .addOption(kafkaConfigOption())
     .option('--namespace <name>', 'prefix of the topics', '')
     .option('--worker <url>', 'where the worker answers')
     .option('--timeout <seconds>', 'how long to wait for each answer', seconds, TIMEOUT_SECONDS)
@@ -50,6 +53,7 @@ interface DoctorOptions {
   readonly secret?: readonly string[];
   readonly caFile?: string;
   readonly brokers?: string;
+  readonly kafkaConfig?: string;
   readonly namespace: string;
   readonly worker?: string;
   readonly timeout: number;
@@ -67,17 +71,17 @@ async function showFindings(options: DoctorOptions): Promise<void> {
 }
 
 async function examine(options: DoctorOptions, only: ReadonlySet<Group>): Promise<Finding[]> {
-  const brokers = options.brokers ? brokerList(options.brokers) : undefined;
+  const connection = await connectionOf(options);
   const own = options.folder === undefined ? undefined : await readOrganisation(options.folder);
   const identities = [options.identity ?? own?.identity ?? []].flat();
   const read = await readContractOf(options, own, identities);
-  const kafka = await lookAtKafka(brokers, read, options, only);
+  const kafka = await lookAtKafka(connection, read, options, only);
   const services = await lookAtServices(read, options, only);
   return [
     ...(only.has('machine')
       ? await checkMachine({
           folders: own?.folders.slice(0, 1) ?? [process.cwd()],
-          hasBrokers: brokers !== undefined,
+          hasBrokers: connection !== undefined,
         })
       : []),
     ...(only.has('files')
@@ -93,6 +97,15 @@ async function examine(options: DoctorOptions, only: ReadonlySet<Group>): Promis
     ...kafka,
     ...services,
   ];
+}
+
+async function connectionOf({ brokers, kafkaConfig }: DoctorOptions) {
+  // An empty KAFKA_BROKERS names none.
+  if (!brokers && kafkaConfig === undefined) return undefined;
+  return await readKafkaConnection(
+    { brokers: brokers || undefined, kafkaConfig },
+    'strongroom-doctor',
+  );
 }
 
 /** A contract that `init` only foresees may not be there yet. */
@@ -112,22 +125,22 @@ async function readContractOf(
 }
 
 async function lookAtKafka(
-  brokers: readonly string[] | undefined,
+  connection: KafkaConnection | undefined,
   { contract, contractId }: ReadContract,
   { namespace, timeout }: DoctorOptions,
   only: ReadonlySet<Group>,
 ): Promise<Finding[]> {
   if (!only.has('kafka') && !only.has('clocks')) return [];
-  if (brokers === undefined) {
-    return [skip('kafka-reachable', 'no brokers: --brokers or KAFKA_BROKERS')];
+  if (connection === undefined) {
+    return [skip('kafka-reachable', 'no brokers: --brokers, KAFKA_BROKERS or --kafka-config')];
   }
   const topics = contract && contractId ? topicsOf(contract, contractId, namespace) : [];
   const names = topics.map(({ name }) => name);
   let view: KafkaView;
   try {
-    view = await viewKafka(brokers, names, timeout * 1_000);
+    view = await viewKafka(connection, names, timeout * 1_000);
   } catch {
-    return [fail('kafka-reachable', `${brokers.join(', ')}: no broker answers`)];
+    return [fail('kafka-reachable', `${connection.brokers.join(', ')}: no broker answers`)];
   }
   return [...checkKafka(view, topics), ...newestRecords(view, topics, systemClock.now())];
 }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import {
   AclOperations,
   AclPermissionTypes,
@@ -10,6 +11,8 @@ import {
   ResourcePatternTypes,
   ResourceTypes,
 } from '@platformatic/kafka';
+import type { KafkaConnection } from '@strongroom/record-log/kafka-connection';
+import { tlsOptionsOf } from '@strongroom/record-log/tls-options';
 
 /**
  * What a cluster says of itself. The one file of this command that knows @platformatic/kafka: the
@@ -37,13 +40,15 @@ export interface TopicView {
 
 /** @throws what the client throws when no broker answers */
 export async function viewKafka(
-  brokers: readonly string[],
+  { brokers, clientId, tls, sasl }: KafkaConnection,
   names: readonly string[],
   timeoutMs: number,
 ): Promise<KafkaView> {
   const admin = new Admin({
-    clientId: 'strongroom-doctor',
+    clientId,
     bootstrapBrokers: [...brokers],
+    ...(tls && { tls: tlsOptionsOf(tls), tlsServerName: brokers.every(hasName) }),
+    ...(sasl && { sasl: { ...sasl, password: sasl.password.reveal() } }),
     connectTimeout: timeoutMs,
     requestTimeout: timeoutMs,
     retries: 1,
@@ -73,6 +78,11 @@ export async function viewKafka(
   } finally {
     await admin.close();
   }
+}
+
+/** RFC 6066 section 3: an address is no name to be told. */
+function hasName(server: string): boolean {
+  return isIP(server.slice(0, server.lastIndexOf(':'))) === 0;
 }
 
 const RETRY_MS = 200;

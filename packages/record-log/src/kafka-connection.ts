@@ -1,0 +1,30 @@
+import type { HiddenText } from './hidden-text.ts';
+
+/** How a cluster is reached and who asks, in the words of nobody's client. */
+export interface KafkaConnection {
+  /** Bootstrap servers, `host:port`. */
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  /** TLS when present. */
+  readonly tls?: KafkaTls;
+  readonly sasl?: KafkaSasl;
+  readonly connectionTimeoutMs?: number;
+  readonly requestTimeoutMs?: number;
+  readonly metadataAgeMsMax?: number;
+}
+
+/** Whom this client believes, and by what it is known itself; PEM. */
+export interface KafkaTls {
+  /** Certificates of authorities, in the place of those that Node trusts. */
+  readonly authorities?: string;
+  readonly certificateChain?: string;
+  readonly privateKey?: HiddenText;
+  readonly passphrase?: HiddenText;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+}
+
+export interface KafkaSasl {
+  readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
+  readonly username: string;
+  readonly password: HiddenText;
+}

@@ -1,0 +1,195 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import type { RecordLog } from '@strongroom/record-log/log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { viewKafka } from '../../services/cli/src/doctor/kafka-view.ts';
+import { PASSWORD, SESSION_MS, type SecureKafka, startSecureKafka } from './secure-kafka.ts';
+
+/** Every way to reach a Kafka that companies run, through one file of settings, on one broker. */
+
+let folder = '';
+let kafka: SecureKafka;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'strongroom-secure-'));
+  await writeFile(join(folder, 'password'), `${PASSWORD}\n`);
+  kafka = await startSecureKafka(join(folder, 'kafka'));
+}, 60_000);
+afterAll(async () => {
+  await kafka?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const trusting = (file = 'ca.pem') => [
+  'ssl.truststore.type=PEM',
+  `ssl.truststore.location=${kafka.path(file)}`,
+];
+const known = (file = 'north.pem') => [
+  'ssl.keystore.type=PEM',
+  `ssl.keystore.location=${kafka.path(file)}`,
+];
+const ssl = (own: readonly string[], trust = trusting()) => [
+  `bootstrap.servers=${kafka.ssl}`,
+  'security.protocol=SSL',
+  ...trust,
+  ...own,
+];
+const LOGIN = 'org.apache.kafka.common.security';
+const login = (mechanism: string, user = 'north', secret = `\${directory:${folder}:password}`) => [
+  'config.providers=directory',
+  'config.providers.directory.class=org.apache.kafka.common.config.provider.DirectoryConfigProvider',
+  `sasl.mechanism=${mechanism}`,
+  `sasl.jaas.config=${LOGIN}.${mechanism === 'PLAIN' ? 'plain.Plain' : 'scram.Scram'}LoginModule required username="${user}" password="${secret}";`,
+];
+const saslSsl = (own: readonly string[], trust = trusting()) => [
+  `bootstrap.servers=${kafka.saslSsl}`,
+  'security.protocol=SASL_SSL',
+  ...trust,
+  ...own,
+];
+
+async function fileOf(lines: readonly string[]): Promise<string> {
+  const file = join(folder, `${randomUUID()}.properties`);
+  await writeFile(file, `${lines.join('\n')}\n`);
+  return file;
+}
+
+async function connect(lines: readonly string[]): Promise<RecordLog> {
+  const kafkaConfig = await fileOf(lines);
+  return await connectKafkaLog(await readKafkaConnection({ kafkaConfig }, 'secure-kafka'));
+}
+
+/** Larger than a record of TLS, so that answers come in pieces. */
+const VALUE_BYTES = 200_000;
+
+async function everything(log: RecordLog): Promise<void> {
+  const topic = randomUUID();
+  const record = (fill: number) => ({
+    key: null,
+    value: new Uint8Array(VALUE_BYTES).fill(fill),
+    headers: {},
+  });
+  try {
+    await log.createTopics([{ topic }]);
+    await log.append(topic, [record(1), record(2)]);
+    const writer = await log.transaction(`writer-${topic}`);
+    await writer.commit(topic, [record(3)]);
+    const values: Uint8Array[] = [];
+    for await (const entries of log.read([{ topic, offset: 0 }], { untilEnd: true })) {
+      values.push(...entries.map(({ value }) => value));
+    }
+    expect(values.map((value) => [value.length, value[0]])).toEqual(
+      [1, 2, 3].map((fill) => [VALUE_BYTES, fill]),
+    );
+  } finally {
+    await log.close();
+  }
+}
+
+describe('writes, commits and reads', () => {
+  it.each<[string, () => readonly string[]]>([
+    ['a client certificate', () => ssl(known())],
+    ['SASL PLAIN', () => saslSsl(login('PLAIN'))],
+    ['SCRAM-SHA-256', () => saslSsl(login('SCRAM-SHA-256'))],
+    ['SCRAM-SHA-512', () => saslSsl(login('SCRAM-SHA-512'))],
+    ['TLS 1.3 alone', () => saslSsl([...login('PLAIN'), 'ssl.enabled.protocols=TLSv1.3'])],
+    [
+      'SCRAM without TLS',
+      () => [
+        `bootstrap.servers=${kafka.saslPlaintext}`,
+        'security.protocol=SASL_PLAINTEXT',
+        ...login('SCRAM-SHA-512'),
+      ],
+    ],
+  ])('by %s', async (_, lines) => {
+    await everything(await connect(lines()));
+  });
+});
+
+it('doctor looks at it through the same file', async () => {
+  const kafkaConfig = await fileOf(saslSsl(login('SCRAM-SHA-512')));
+  const connection = await readKafkaConnection({ kafkaConfig }, 'doctor');
+  const view = await viewKafka(connection, [], 10_000);
+  expect(view).toMatchObject({ brokers: 1, acls: 'no-authorizer' });
+});
+
+/** Longer than a session of the broker, which ends every connection that has not renewed its own. */
+const SAYINGS = 30;
+
+it.runIf(process.env['STRONGROOM_LONG'] === '1').each(['PLAIN', 'SCRAM-SHA-256'])(
+  'says who it is again before a session of %s ends',
+  async (mechanism) => {
+    const log = await connect(saslSsl(login(mechanism)));
+    const topic = randomUUID();
+    await log.createTopics([{ topic }]);
+    const stop = new AbortController();
+    let read = 0;
+    const reading = (async () => {
+      for await (const entries of log.read([{ topic, offset: 0 }], { signal: stop.signal })) {
+        read += entries.length;
+      }
+    })();
+    for (let said = 0; said < SAYINGS; said++) {
+      await log.append(topic, [{ key: null, value: new Uint8Array(1), headers: {} }]);
+      await delay(SESSION_MS / (SAYINGS / 2));
+    }
+    expect(read).toBe(SAYINGS);
+    stop.abort();
+    await reading;
+    await log.close();
+  },
+);
+
+describe('refuses, by a code and without a secret,', () => {
+  it.concurrent.each<[string, () => readonly string[], string, RegExp]>([
+    [
+      'a wrong password',
+      () => saslSsl(login('PLAIN', 'north', 'canary')),
+      'ERR_LOG_REFUSED',
+      /SASL/,
+    ],
+    [
+      'a wrong password of SCRAM',
+      () => saslSsl(login('SCRAM-SHA-256', 'north', 'canary')),
+      'ERR_LOG_REFUSED',
+      /SASL/,
+    ],
+    [
+      'a user that nobody knows',
+      () => saslSsl(login('SCRAM-SHA-512', 'canary')),
+      'ERR_LOG_REFUSED',
+      /SASL/,
+    ],
+    [
+      'a broker of another authority',
+      () => saslSsl(login('PLAIN'), trusting('other-ca.pem')),
+      'ERR_LOG_REFUSED',
+      /CERT|SIGNATURE|VERIFY/,
+    ],
+    [
+      'a broker of a public authority',
+      () => saslSsl(login('PLAIN'), []),
+      'ERR_LOG_REFUSED',
+      /CERT|SIGNATURE|VERIFY/,
+    ],
+    ['a client without a certificate', () => ssl([]), 'ERR_LOG_REFUSED', /ERR_SSL/],
+    [
+      'a client of another authority',
+      () => ssl(known('stranger.pem')),
+      'ERR_LOG_REFUSED',
+      /ERR_SSL/,
+    ],
+  ])('%s', async (_, lines, code, reason) => {
+    const error = await connect(lines()).then(
+      (log) => log.close(),
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({ code, facts: { reason: expect.stringMatching(reason) } });
+    expect(`${JSON.stringify(error)} ${String(error)}`).not.toContain('canary');
+  });
+});

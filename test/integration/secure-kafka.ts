@@ -1,0 +1,137 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '@strongroom/record-log/free-port';
+import { findJava, kafkaJars, kafkaSettingsPath, run } from '@strongroom/record-log/kafka-jars';
+import { createRunAuthority } from '../deployment/certificates.ts';
+
+/** A Kafka as companies run it: TLS, client certificates, passwords, and nothing in the clear. */
+export interface SecureKafka {
+  /** Bootstrap servers of a listener. */
+  readonly ssl: string;
+  readonly saslSsl: string;
+  readonly saslPlaintext: string;
+  /** Path of a file in its folder: ca.pem, north.pem (key and certificate of CN=north), … */
+  path(name: string): string;
+  stop(): Promise<void>;
+}
+
+/** Of every user, for every mechanism. */
+export const PASSWORD = 'correct horse; battery staple';
+/** A connection says its password again before so long; clients do 10 s earlier. */
+export const SESSION_MS = 11_000;
+const USERS = ['north', 'worker'];
+
+export async function startSecureKafka(folder: string): Promise<SecureKafka> {
+  await mkdir(folder, { recursive: true });
+  const path = (name: string) => join(folder, name);
+  await writeCertificates(path);
+  const ports = {
+    ssl: await freePort(),
+    saslSsl: await freePort(),
+    saslPlaintext: await freePort(),
+    controller: await freePort(),
+  };
+  await writeFile(path('server.properties'), await settings(path, ports));
+  const at = (port: number) => `127.0.0.1:${port}`;
+  return {
+    ssl: at(ports.ssl),
+    saslSsl: at(ports.saslSsl),
+    saslPlaintext: at(ports.saslPlaintext),
+    path,
+    stop: await startNode(path, ports.saslSsl),
+  };
+}
+
+/** `elsewhere` is issued for another host, `stranger` by an authority that nobody knows. */
+async function writeCertificates(path: (name: string) => string): Promise<void> {
+  const authority = await createRunAuthority(Date.now());
+  const other = await createRunAuthority(Date.now());
+  await writeFile(path('ca.pem'), authority.caPem);
+  await writeFile(path('other-ca.pem'), other.caPem);
+  for (const name of ['localhost', 'north']) {
+    const { cert, key } = await authority.issue(name);
+    await writeFile(path(`${name}.pem`), `${key}\n${cert}\n`);
+  }
+  const { cert, key } = await other.issue('north');
+  await writeFile(path('stranger.pem'), `${key}\n${cert}\n`);
+}
+
+type Ports = Record<'ssl' | 'saslSsl' | 'saslPlaintext' | 'controller', number>;
+
+async function settings(path: (name: string) => string, ports: Ports): Promise<string> {
+  const common = await readFile(kafkaSettingsPath('local.properties'), 'utf8');
+  const { ssl, saslSsl, saslPlaintext, controller } = ports;
+  const users = USERS.map((name) => `user_${name}="${PASSWORD}"`).join(' ');
+  const login = 'org.apache.kafka.common.security';
+  const lines = [
+    `listeners=SSL://127.0.0.1:${ssl},SASL_SSL://127.0.0.1:${saslSsl},SASL_PLAINTEXT://127.0.0.1:${saslPlaintext},CONTROLLER://127.0.0.1:${controller}`,
+    'listener.security.protocol.map=SSL:SSL,SASL_SSL:SASL_SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
+    `controller.quorum.voters=1@127.0.0.1:${controller}`,
+    `log.dirs=${path('data')}`,
+    'inter.broker.listener.name=SSL',
+    'ssl.keystore.type=PEM',
+    `ssl.keystore.location=${path('localhost.pem')}`,
+    'ssl.truststore.type=PEM',
+    `ssl.truststore.location=${path('ca.pem')}`,
+    'listener.name.ssl.ssl.client.auth=required',
+    'listener.name.sasl_ssl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+    'listener.name.sasl_plaintext.sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512',
+    `listener.name.sasl_ssl.plain.sasl.jaas.config=${login}.plain.PlainLoginModule required ${users};`,
+    ...['sasl_ssl', 'sasl_plaintext'].flatMap((listener) =>
+      ['256', '512'].map(
+        (size) =>
+          `listener.name.${listener}.scram-sha-${size}.sasl.jaas.config=${login}.scram.ScramLoginModule required;`,
+      ),
+    ),
+    `connections.max.reauth.ms=${SESSION_MS}`,
+  ];
+  return `${common}\n${lines.join('\n')}\n`;
+}
+
+async function startNode(path: (name: string) => string, port: number) {
+  const java = await findJava();
+  const jars = await kafkaJars(() => undefined);
+  const heap = ['-cp', join(jars, '*'), '-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+  const log4j = `-Dlog4j2.configurationFile=file:${kafkaSettingsPath('log4j2.properties')}`;
+  const tool = ['kafka.tools.StorageTool', 'format'];
+  const clusterId = `--cluster-id=${randomBytes(16).toString('base64url')}`;
+  const users = USERS.flatMap((name) =>
+    ['256', '512'].map(
+      (size) => `--add-scram=SCRAM-SHA-${size}=[name="${name}",password="${PASSWORD}"]`,
+    ),
+  );
+  const lines: string[] = [];
+  const config = `--config=${path('server.properties')}`;
+  const ended = await run(java, [...heap, log4j, ...tool, clusterId, config, ...users], (line) =>
+    lines.push(line),
+  );
+  if (ended !== 0) throw new Error(`Kafka's storage was not formatted: ${lines.join('\n')}`);
+  const log = await open(path('kafka.log'), 'a');
+  const args = [...heap, log4j, 'kafka.Kafka', path('server.properties')];
+  const kafka = spawn(java, args, { stdio: ['ignore', log.fd, log.fd] });
+  const exit = once(kafka, 'exit');
+  await log.close();
+  while (!(await answers(port))) {
+    if (kafka.exitCode !== null) throw new Error(await readFile(path('kafka.log'), 'utf8'));
+    await delay(100);
+  }
+  return async () => {
+    kafka.kill('SIGKILL');
+    await exit;
+  };
+}
+
+async function answers(port: number): Promise<boolean> {
+  const socket = connect({ host: '127.0.0.1', port });
+  const isThere = await once(socket, 'connect').then(
+    () => true,
+    () => false,
+  );
+  socket.destroy();
+  return isThere;
+}
