@@ -46,6 +46,17 @@ const login = (mechanism: string, user = 'north', secret = `\${directory:${folde
   `sasl.mechanism=${mechanism}`,
   `sasl.jaas.config=${LOGIN}.${mechanism === 'PLAIN' ? 'plain.Plain' : 'scram.Scram'}LoginModule required username="${user}" password="${secret}";`,
 ];
+const bearer = (
+  page = '/token',
+  secret = `\${directory:${folder}:password}`,
+  url = kafka.tokens.url,
+) => [
+  'config.providers=directory',
+  'config.providers.directory.class=org.apache.kafka.common.config.provider.DirectoryConfigProvider',
+  'sasl.mechanism=OAUTHBEARER',
+  `sasl.oauthbearer.token.endpoint.url=${url}${page}`,
+  `sasl.jaas.config=${LOGIN}.oauthbearer.OAuthBearerLoginModule required clientId="north" clientSecret="${secret}";`,
+];
 const saslSsl = (own: readonly string[], trust = trusting()) => [
   `bootstrap.servers=${kafka.saslSsl}`,
   'security.protocol=SASL_SSL',
@@ -97,6 +108,7 @@ describe('writes, commits and reads', () => {
     ['SASL PLAIN', () => saslSsl(login('PLAIN'))],
     ['SCRAM-SHA-256', () => saslSsl(login('SCRAM-SHA-256'))],
     ['SCRAM-SHA-512', () => saslSsl(login('SCRAM-SHA-512'))],
+    ['OAUTHBEARER', () => saslSsl(bearer())],
     ['TLS 1.3 alone', () => saslSsl([...login('PLAIN'), 'ssl.enabled.protocols=TLSv1.3'])],
     [
       'SCRAM without TLS',
@@ -111,8 +123,11 @@ describe('writes, commits and reads', () => {
   });
 });
 
-it('doctor looks at it through the same file', async () => {
-  const kafkaConfig = await fileOf(saslSsl(login('SCRAM-SHA-512')));
+it.each([
+  ['SCRAM', () => login('SCRAM-SHA-512')],
+  ['OAUTHBEARER', () => bearer()],
+])('doctor looks at it through the same file, by %s', async (_, own) => {
+  const kafkaConfig = await fileOf(saslSsl(own()));
   const connection = await readKafkaConnection({ kafkaConfig }, 'doctor');
   const view = await viewKafka(connection, [], 10_000);
   expect(view).toMatchObject({ brokers: 1, acls: 'no-authorizer' });
@@ -121,10 +136,10 @@ it('doctor looks at it through the same file', async () => {
 /** Longer than a session of the broker, which ends every connection that has not renewed its own. */
 const SAYINGS = 30;
 
-it.runIf(process.env['STRONGROOM_LONG'] === '1').each(['PLAIN', 'SCRAM-SHA-256'])(
+it.runIf(process.env['STRONGROOM_LONG'] === '1').each(['PLAIN', 'SCRAM-SHA-256', 'OAUTHBEARER'])(
   'says who it is again before a session of %s ends',
   async (mechanism) => {
-    const log = await connect(saslSsl(login(mechanism)));
+    const log = await connect(saslSsl(mechanism === 'OAUTHBEARER' ? bearer() : login(mechanism)));
     const topic = randomUUID();
     await log.createTopics([{ topic }]);
     const stop = new AbortController();
@@ -164,6 +179,24 @@ describe('refuses, by a code and without a secret,', () => {
       () => saslSsl(login('SCRAM-SHA-512', 'canary')),
       'ERR_LOG_REFUSED',
       /SASL/,
+    ],
+    [
+      'a secret that gives no token',
+      () => saslSsl(bearer('/token', 'canary')),
+      'ERR_LOG_REFUSED',
+      /TOKEN_REFUSED/,
+    ],
+    [
+      'a token that somebody else signed',
+      () => saslSsl(bearer('/forged')),
+      'ERR_LOG_REFUSED',
+      /SASL/,
+    ],
+    [
+      'a server of tokens that is not there',
+      () => saslSsl(bearer('/', 'canary', 'http://127.0.0.1:1')),
+      'ERR_LOG_UNREACHABLE',
+      /NO_TOKEN/,
     ],
     [
       'a broker of another authority',

@@ -5,9 +5,11 @@ import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { freePort } from '@strongroom/record-log/free-port';
 import { findJava, kafkaJars, kafkaSettingsPath, run } from '@strongroom/record-log/kafka-jars';
 import { createRunAuthority } from '../deployment/certificates.ts';
+import { AUDIENCE, ISSUER, startTokenServer, type TokenServer } from './token-server.ts';
 
 /** A Kafka as companies run it: TLS, client certificates, passwords, and nothing in the clear. */
 export interface SecureKafka {
@@ -17,19 +19,23 @@ export interface SecureKafka {
   readonly saslPlaintext: string;
   /** Path of a file in its folder: ca.pem, north.pem (key and certificate of CN=north), … */
   path(name: string): string;
+  /** Where `north` gets tokens for PASSWORD; `asked` counts them. */
+  readonly tokens: TokenServer;
   stop(): Promise<void>;
 }
 
 /** Of every user, for every mechanism. */
 export const PASSWORD = 'correct horse; battery staple';
 /** A connection says its password again before so long; clients do 10 s earlier. */
-export const SESSION_MS = 11_000;
+export const SESSION_MS = 12_000;
 const USERS = ['north', 'worker'];
 
 export async function startSecureKafka(folder: string): Promise<SecureKafka> {
   await mkdir(folder, { recursive: true });
   const path = (name: string) => join(folder, name);
   await writeCertificates(path);
+  const tokens = await startTokenServer(PASSWORD);
+  await writeFile(path('jwks.json'), JSON.stringify(tokens.keySet));
   const ports = {
     ssl: await freePort(),
     saslSsl: await freePort(),
@@ -37,13 +43,18 @@ export async function startSecureKafka(folder: string): Promise<SecureKafka> {
     controller: await freePort(),
   };
   await writeFile(path('server.properties'), await settings(path, ports));
+  const stopNode = await startNode(path, ports.saslSsl);
   const at = (port: number) => `127.0.0.1:${port}`;
   return {
     ssl: at(ports.ssl),
     saslSsl: at(ports.saslSsl),
     saslPlaintext: at(ports.saslPlaintext),
     path,
-    stop: await startNode(path, ports.saslSsl),
+    tokens,
+    async stop() {
+      await stopNode();
+      await tokens.stop();
+    },
   };
 }
 
@@ -79,7 +90,7 @@ async function settings(path: (name: string) => string, ports: Ports): Promise<s
     'ssl.truststore.type=PEM',
     `ssl.truststore.location=${path('ca.pem')}`,
     'listener.name.ssl.ssl.client.auth=required',
-    'listener.name.sasl_ssl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+    'listener.name.sasl_ssl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
     'listener.name.sasl_plaintext.sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512',
     `listener.name.sasl_ssl.plain.sasl.jaas.config=${login}.plain.PlainLoginModule required ${users};`,
     ...['sasl_ssl', 'sasl_plaintext'].flatMap((listener) =>
@@ -88,6 +99,11 @@ async function settings(path: (name: string) => string, ports: Ports): Promise<s
           `listener.name.${listener}.scram-sha-${size}.sasl.jaas.config=${login}.scram.ScramLoginModule required;`,
       ),
     ),
+    `listener.name.sasl_ssl.oauthbearer.sasl.jaas.config=${login}.oauthbearer.OAuthBearerLoginModule required;`,
+    `listener.name.sasl_ssl.oauthbearer.sasl.server.callback.handler.class=${login}.oauthbearer.OAuthBearerValidatorCallbackHandler`,
+    `sasl.oauthbearer.jwks.endpoint.url=${pathToFileURL(path('jwks.json'))}`,
+    `sasl.oauthbearer.expected.audience=${AUDIENCE}`,
+    `sasl.oauthbearer.expected.issuer=${ISSUER}`,
     `connections.max.reauth.ms=${SESSION_MS}`,
   ];
   return `${common}\n${lines.join('\n')}\n`;
@@ -98,6 +114,9 @@ async function startNode(path: (name: string) => string, port: number) {
   const jars = await kafkaJars(() => undefined);
   const heap = ['-cp', join(jars, '*'), '-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
   const log4j = `-Dlog4j2.configurationFile=file:${kafkaSettingsPath('log4j2.properties')}`;
+  const allowed = '-Dorg.apache.kafka.sasl.oauthbearer.allowed';
+  const urls = `${allowed}.urls=${pathToFileURL(path('jwks.json'))}`;
+  const files = `${allowed}.files=${path('jwks.json')}`;
   const tool = ['kafka.tools.StorageTool', 'format'];
   const clusterId = `--cluster-id=${randomBytes(16).toString('base64url')}`;
   const users = USERS.flatMap((name) =>
@@ -112,7 +131,7 @@ async function startNode(path: (name: string) => string, port: number) {
   );
   if (ended !== 0) throw new Error(`Kafka's storage was not formatted: ${lines.join('\n')}`);
   const log = await open(path('kafka.log'), 'a');
-  const args = [...heap, log4j, 'kafka.Kafka', path('server.properties')];
+  const args = [...heap, log4j, urls, files, 'kafka.Kafka', path('server.properties')];
   const kafka = spawn(java, args, { stdio: ['ignore', log.fd, log.fd] });
   const exit = once(kafka, 'exit');
   await log.close();

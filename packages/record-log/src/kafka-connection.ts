@@ -1,3 +1,4 @@
+import type { BearerTokens } from './bearer-tokens.ts';
 import type { HiddenText } from './hidden-text.ts';
 
 /** How a cluster is reached and who asks, in the words of nobody's client. */
@@ -23,8 +24,10 @@ export interface KafkaTls {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
 }
 
-export interface KafkaSasl {
-  readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
-  readonly username: string;
-  readonly password: HiddenText;
-}
+export type KafkaSasl =
+  | {
+      readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
+      readonly username: string;
+      readonly password: HiddenText;
+    }
+  | { readonly mechanism: 'OAUTHBEARER'; readonly tokens: BearerTokens };

@@ -55,6 +55,8 @@ function isRefusal({ name, code }: ClientError, type: unknown): boolean {
 export function toLogError(thrown: unknown, facts: LogErrorFacts = {}): LogError {
   if (thrown instanceof LogError) return thrown;
   const origin = originOf(thrown);
+  // Thrown by what of ours the client has called.
+  if (origin instanceof LogError) return new LogError(origin.code, { ...origin.facts, ...facts });
   if (isRefusal(origin, typeOf(origin))) {
     return new LogError('ERR_LOG_REFUSED', { reason: reasonOf(origin), ...facts });
   }

@@ -5,6 +5,7 @@ import type { ConnectionOptions } from 'node:tls';
 import kafkajs, {
   type ISocketFactory,
   type Kafka,
+  type Mechanism,
   type Message,
   type Producer,
   type RetryOptions,
@@ -12,6 +13,7 @@ import kafkajs, {
   type Transaction,
 } from 'kafkajs';
 import Cluster, { type FetchResponse } from 'kafkajs/src/cluster/index.js';
+import { bearerMechanism } from './bearer-authenticator.ts';
 import { within } from './deadline.ts';
 import { connectFramedTls, FramedSocket } from './framed-socket.ts';
 import type { KafkaConnection, KafkaSasl } from './kafka-connection.ts';
@@ -136,7 +138,7 @@ interface ClientConfig {
   readonly requestTimeout: number;
   readonly enforceRequestTimeout: true;
   readonly ssl?: ConnectionOptions;
-  readonly sasl?: SASLOptions;
+  readonly sasl?: SASLOptions | Mechanism;
 }
 
 const POLITE_CLOSE_MS = 1_000;
@@ -196,15 +198,17 @@ function configOf(options: KafkaLogOptions, retry: RetryOptions): ClientConfig {
 }
 
 /** A new object each time: the client keeps its state of a mechanism in it. */
-function saslOptionsOf({ mechanism, username, password }: KafkaSasl): SASLOptions {
-  const secret = password.reveal();
+function saslOptionsOf(sasl: KafkaSasl): SASLOptions | Mechanism {
+  if (sasl.mechanism === 'OAUTHBEARER') return bearerMechanism(sasl.tokens);
+  const { mechanism, username } = sasl;
+  const password = sasl.password.reveal();
   switch (mechanism) {
     case 'PLAIN':
-      return { mechanism: 'plain', username, password: secret };
+      return { mechanism: 'plain', username, password };
     case 'SCRAM-SHA-256':
-      return { mechanism: 'scram-sha-256', username, password: secret };
+      return { mechanism: 'scram-sha-256', username, password };
     case 'SCRAM-SHA-512':
-      return { mechanism: 'scram-sha-512', username, password: secret };
+      return { mechanism: 'scram-sha-512', username, password };
   }
 }
 

@@ -4,20 +4,30 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { KafkaSasl } from './kafka-connection.ts';
 import { parseKafkaSettings } from './kafka-settings.ts';
 import { readKafkaConnection } from './read-kafka-connection.ts';
 
 const CANARY = 'canary-5f1d';
 const PLAIN = 'org.apache.kafka.common.security.plain.PlainLoginModule';
 const SCRAM = 'org.apache.kafka.common.security.scram.ScramLoginModule';
+const OAUTH = 'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule';
 const FILE_PROVIDER = 'org.apache.kafka.common.config.provider.FileConfigProvider';
 const FOLDER_PROVIDER = 'org.apache.kafka.common.config.provider.DirectoryConfigProvider';
 
 const saslSsl = ['security.protocol=SASL_SSL', 'sasl.mechanism=PLAIN'];
 const login = (secret: string) =>
   `sasl.jaas.config=${PLAIN} required username="$ConnectionString" password="${secret}";`;
+const bearer = [
+  'security.protocol=SASL_SSL',
+  'sasl.mechanism=OAUTHBEARER',
+  'sasl.oauthbearer.token.endpoint.url=https://login.example/token',
+];
+const oauth = (options: string) => `sasl.jaas.config=${OAUTH} required ${options};`;
 /** What Kafka has a provider of settings put in its place. */
 const from = (place: string) => `\${${place}}`;
+const passwordOf = ({ sasl }: { readonly sasl?: KafkaSasl | undefined }) =>
+  sasl && 'password' in sasl ? sasl.password : undefined;
 const parse = (...lines: string[]) => parseKafkaSettings(lines.join('\n'));
 
 let folder = '';
@@ -60,7 +70,7 @@ describe('parseKafkaSettings', () => {
       tls: { minVersion: 'TLSv1.3' },
       sasl: { mechanism: 'SCRAM-SHA-512', username: 'nörd' },
     });
-    expect(settings.sasl?.password.reveal()).toBe('a"b ; c');
+    expect(passwordOf(settings)?.reveal()).toBe('a"b ; c');
   });
 
   it('takes passwords from files as Kafka does, and shows them to nobody', async () => {
@@ -79,9 +89,29 @@ describe('parseKafkaSettings', () => {
     );
     for (const { sasl } of [inFolder, inFile]) {
       expect(sasl).toMatchObject({ mechanism: 'PLAIN', username: '$ConnectionString' });
-      expect(sasl?.password.reveal()).toBe(CANARY);
-      expect(`${JSON.stringify(sasl)} ${inspect(sasl)} ${sasl?.password}`).not.toContain(CANARY);
+      expect(passwordOf({ sasl })?.reveal()).toBe(CANARY);
+      expect(`${JSON.stringify(sasl)} ${inspect(sasl)} ${passwordOf({ sasl })}`).not.toContain(
+        CANARY,
+      );
     }
+  });
+
+  it.each([
+    ['old names', [oauth(`clientId="a" clientSecret="${CANARY}" scope="s"`)]],
+    [
+      'new names',
+      [
+        oauth(''),
+        'sasl.login.callback.handler.class=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler',
+        'sasl.oauthbearer.client.credentials.client.id=a',
+        `sasl.oauthbearer.client.credentials.client.secret=${CANARY}`,
+        'sasl.oauthbearer.scope=s',
+      ],
+    ],
+  ])('reads a client of an authorization server under its %s', async (_, lines) => {
+    const { sasl } = await parse(...bearer, ...lines);
+    expect(sasl?.mechanism).toBe('OAUTHBEARER');
+    expect(`${JSON.stringify(sasl)} ${inspect(sasl, { depth: 9 })}`).not.toContain(CANARY);
   });
 
   const providers = [
@@ -119,6 +149,43 @@ describe('parseKafkaSettings', () => {
     ],
     ['no mechanism', ['security.protocol=SASL_SSL'], { setting: 'sasl.mechanism' }],
     ['GSSAPI', ['security.protocol=SASL_SSL', 'sasl.mechanism=GSSAPI'], { line: 2 }],
+    [
+      'a token without TLS',
+      ['security.protocol=SASL_PLAINTEXT', 'sasl.mechanism=OAUTHBEARER'],
+      { line: 1 },
+    ],
+    ['a login of another mechanism for tokens', [...bearer, login(CANARY)], { line: 4 }],
+    ['a client without a secret', [...bearer, oauth('clientId="a"')], { problem: 'is missing' }],
+    [
+      'a secret that is there twice',
+      [
+        ...bearer,
+        oauth('clientId="a" clientSecret="b"'),
+        `sasl.oauthbearer.client.credentials.client.secret=${CANARY}`,
+      ],
+      { line: 5 },
+    ],
+    [
+      'tokens from elsewhere in the clear',
+      [
+        ...bearer.with(2, 'sasl.oauthbearer.token.endpoint.url=http://a.example/'),
+        oauth(`clientId="a" clientSecret="${CANARY}"`),
+      ],
+      { line: 3 },
+    ],
+    [
+      'an address of tokens with a password',
+      [
+        ...bearer.with(2, `sasl.oauthbearer.token.endpoint.url=https://a:${CANARY}@a.example/`),
+        oauth('clientId="a" clientSecret="b"'),
+      ],
+      { line: 3 },
+    ],
+    [
+      'settings of tokens with passwords',
+      [...saslSsl, login(CANARY), 'sasl.oauthbearer.scope=a'],
+      { line: 4 },
+    ],
     ['no login', saslSsl, { setting: 'sasl.jaas.config' }],
     [
       'a login of another mechanism',

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
+import { BearerTokens } from './bearer-tokens.ts';
 import { HiddenText } from './hidden-text.ts';
-import { parseJaas } from './jaas-options.ts';
+import { type JaasEntry, parseJaas } from './jaas-options.ts';
 import type { KafkaConnection, KafkaSasl, KafkaTls } from './kafka-connection.ts';
 import { SettingsFile } from './settings-file.ts';
 
@@ -109,11 +110,12 @@ function assertUsable(file: SettingsFile, tls: KafkaTls): void {
   }
 }
 
-const MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const;
+const MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const;
 const LOGIN_MODULES: Readonly<Record<(typeof MECHANISMS)[number], string>> = {
   PLAIN: 'org.apache.kafka.common.security.plain.PlainLoginModule',
   'SCRAM-SHA-256': 'org.apache.kafka.common.security.scram.ScramLoginModule',
   'SCRAM-SHA-512': 'org.apache.kafka.common.security.scram.ScramLoginModule',
+  OAUTHBEARER: 'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule',
 };
 
 function saslOf(file: SettingsFile, protocol: Protocol): KafkaSasl | undefined {
@@ -124,10 +126,12 @@ function saslOf(file: SettingsFile, protocol: Protocol): KafkaSasl | undefined {
     return undefined;
   }
   if (mechanism === undefined) throw file.problem('sasl.mechanism', 'is missing');
-  if (protocol === 'SASL_PLAINTEXT' && mechanism === 'PLAIN') {
-    throw file.problem('security.protocol', 'a password goes through TLS only: SASL_SSL');
+  if (protocol === 'SASL_PLAINTEXT' && !mechanism.startsWith('SCRAM')) {
+    throw file.problem('security.protocol', 'a password or token goes through TLS only: SASL_SSL');
   }
   const entry = jaas === undefined ? undefined : parseJaas(jaas);
+  if (mechanism === 'OAUTHBEARER') return bearerOf(file, entry);
+  file.assertNone('sasl.oauthbearer.', 'this mechanism');
   const [username, password] = ['username', 'password'].map((name) => entry?.options.get(name));
   const others = [...(entry?.options.keys() ?? [])].some((name) => !/^(user|pass)/.test(name));
   const module = LOGIN_MODULES[mechanism];
@@ -135,4 +139,47 @@ function saslOf(file: SettingsFile, protocol: Protocol): KafkaSasl | undefined {
     throw file.problem('sasl.jaas.config', `${module} required username="…" password="…";`);
   }
   return { mechanism, username, password: new HiddenText(password) };
+}
+
+const CALLBACK = 'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler';
+/** Older releases of Kafka have them in the login module alone. */
+const CLIENT_ID = 'sasl.oauthbearer.client.credentials.client.id';
+const CLIENT_SECRET = 'sasl.oauthbearer.client.credentials.client.secret';
+const SCOPE = 'sasl.oauthbearer.scope';
+
+function bearerOf(file: SettingsFile, entry: JaasEntry | undefined): KafkaSasl {
+  file.oneOf('sasl.login.callback.handler.class', [CALLBACK]);
+  const options = entry?.options ?? new Map<string, string>();
+  const known = ['clientId', 'clientSecret', 'scope'];
+  const module = LOGIN_MODULES.OAUTHBEARER;
+  if (entry?.loginModule !== module || [...options.keys()].some((name) => !known.includes(name))) {
+    throw file.problem('sasl.jaas.config', `${module} required clientId="…" clientSecret="…";`);
+  }
+  const oneOfBoth = (setting: string, option: string) => {
+    const value = file.text(setting);
+    if (value === undefined || !options.has(option)) return value ?? options.get(option);
+    throw file.problem(setting, 'sasl.jaas.config has one too');
+  };
+  const clientId = oneOfBoth(CLIENT_ID, 'clientId');
+  const clientSecret = oneOfBoth(CLIENT_SECRET, 'clientSecret');
+  const scope = oneOfBoth(SCOPE, 'scope');
+  if (!clientId) throw file.problem(CLIENT_ID, 'is missing');
+  if (!clientSecret) throw file.problem(CLIENT_SECRET, 'is missing');
+  const tokens = new BearerTokens({
+    ...{ tokenEndpoint: tokenEndpointOf(file), clientId },
+    clientSecret: new HiddenText(clientSecret),
+    ...(scope && { scope }),
+  });
+  return { mechanism: 'OAUTHBEARER', tokens };
+}
+
+const THIS_MACHINE = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+
+/** Over plain HTTP whoever stands between reads the secret: within this machine only. */
+function tokenEndpointOf(file: SettingsFile): URL {
+  const setting = 'sasl.oauthbearer.token.endpoint.url';
+  const url = URL.parse(file.text(setting) ?? '');
+  const isHere = url?.protocol === 'http:' && THIS_MACHINE.test(url.hostname);
+  if (url && (url.protocol === 'https:' || isHere) && !url.username) return url;
+  throw file.problem(setting, 'an https: address');
 }

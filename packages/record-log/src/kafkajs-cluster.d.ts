@@ -4,7 +4,7 @@
  */
 declare module 'kafkajs/src/cluster/index.js' {
   import type { ConnectionOptions } from 'node:tls';
-  import type { ISocketFactory, Logger, RetryOptions, SASLOptions } from 'kafkajs';
+  import type { ISocketFactory, Logger, Mechanism, RetryOptions, SASLOptions } from 'kafkajs';
   import type { AbortedTransaction, FetchedRecord } from './committed-records.ts';
 
   interface ClusterOptions {
@@ -18,7 +18,7 @@ declare module 'kafkajs/src/cluster/index.js' {
     readonly metadataMaxAge: number;
     readonly retry: RetryOptions;
     readonly ssl?: ConnectionOptions;
-    readonly sasl?: SASLOptions;
+    readonly sasl?: SASLOptions | Mechanism;
     readonly allowAutoTopicCreation: boolean;
     /** 1: read committed. */
     readonly isolationLevel: number;

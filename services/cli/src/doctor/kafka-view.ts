@@ -10,8 +10,9 @@ import {
   MultipleErrors,
   ResourcePatternTypes,
   ResourceTypes,
+  type SASLOptions,
 } from '@platformatic/kafka';
-import type { KafkaConnection } from '@strongroom/record-log/kafka-connection';
+import type { KafkaConnection, KafkaSasl } from '@strongroom/record-log/kafka-connection';
 import { tlsOptionsOf } from '@strongroom/record-log/tls-options';
 
 /**
@@ -48,7 +49,7 @@ export async function viewKafka(
     clientId,
     bootstrapBrokers: [...brokers],
     ...(tls && { tls: tlsOptionsOf(tls), tlsServerName: brokers.every(hasName) }),
-    ...(sasl && { sasl: { ...sasl, password: sasl.password.reveal() } }),
+    ...(sasl && { sasl: saslOptionsOf(sasl) }),
     connectTimeout: timeoutMs,
     requestTimeout: timeoutMs,
     retries: 1,
@@ -78,6 +79,12 @@ export async function viewKafka(
   } finally {
     await admin.close();
   }
+}
+
+function saslOptionsOf(sasl: KafkaSasl): SASLOptions {
+  const { mechanism } = sasl;
+  if (mechanism === 'OAUTHBEARER') return { mechanism, token: () => sasl.tokens.next() };
+  return { mechanism, username: sasl.username, password: sasl.password.reveal() };
 }
 
 /** RFC 6066 section 3: an address is no name to be told. */
