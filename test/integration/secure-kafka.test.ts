@@ -19,7 +19,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'strongroom-secure-'));
   await writeFile(join(folder, 'password'), `${PASSWORD}\n`);
   kafka = await startSecureKafka(join(folder, 'kafka'));
-}, 60_000);
+});
 afterAll(async () => {
   await kafka?.stop();
   await rm(folder, { recursive: true, force: true });

@@ -72,9 +72,8 @@ const TAKEOVER_RETRY = { initialRetryTime: 5, maxRetryTime: 500, retries: 70 };
 
 /**
  * A call that takes longer has met a broker that tells the client to wait. A transaction is aborted
- * by the broker before its call is given up.
+ * by the broker before its call is given up. A fetch may take so much more than one request.
  */
-/** Beyond what a request may take. */
 const FETCH_PATIENCE_MS = 5_000;
 const COMMIT_MS_MAX = 2 * TRANSACTION_TIMEOUT_MS;
 const CALL_MS_MAX = 120_000;

@@ -28,7 +28,7 @@ export interface ReadOptions {
   readonly identity: string;
   /** Kafka bootstrap servers: `HOST:PORT`, several in a list or with commas between them. */
   readonly brokers?: string | readonly string[];
-  /** Path of a file of settings under Kafka's own names (docs/kafka.md), which may name them too. */
+  /** Path of a file of settings under Kafka's own names, which may name them too. */
   readonly kafkaConfig?: string;
   /** Prefix of the topics. */
   readonly namespace?: string;
@@ -118,8 +118,8 @@ export interface Ended {
  * }
  * ```
  * @throws ERR_USAGE, ERR_FILE_UNREADABLE, ERR_CONTRACT_*, ERR_IDENTITY_*, ERR_NOT_A_READER,
- *   ERR_KAFKA_CONFIG before anything is read; ERR_AGGREGATE_GAP when the log withholds a result or shows an old branch;
- *   ERR_LOG_*
+ *   ERR_KAFKA_CONFIG before anything is read; ERR_AGGREGATE_GAP when the log withholds a result or
+ *   shows an old branch; ERR_LOG_*
  */
 export async function* readResults(
   options: ReadOptions,

@@ -11,7 +11,7 @@ export interface ProducerOptions {
   readonly amendments?: readonly (string | object)[];
   /** Kafka bootstrap servers: `HOST:PORT`, several in a list or with commas between them. */
   readonly brokers?: string | readonly string[];
-  /** Path of a file of settings under Kafka's own names (docs/kafka.md), which may name them too. */
+  /** Path of a file of settings under Kafka's own names, which may name them too. */
   readonly kafkaConfig?: string;
   /** The dataset of the contract that the rows belong to. */
   readonly dataset: string;
