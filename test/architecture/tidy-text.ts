@@ -24,7 +24,7 @@ const HOSTS: readonly RegExp[] = [
   /^[a-z][a-z-]*$/,
   // Identifiers that look like addresses: XML and JSON Schema name spaces, claim names, licences.
   /^(maven\.apache\.org|www\.w3\.org|json-schema\.org|www\.apache\.org|www\.asyncapi\.com)$/,
-  /^(specs\.openid\.net|openid\.net|schemas\.microsoft\.com)$/,
+  /^(specs\.openid\.net|openid\.net|schemas\.microsoft\.com|schema\.management\.azure\.com)$/,
   // Documents that we cite.
   /^(www\.rfc-editor\.org|datatracker\.ietf\.org|csrc\.nist\.gov|nvlpubs\.nist\.gov)$/,
   /^(www\.amd\.com|docs\.amd\.com|learn\.microsoft\.com|cloudevents\.io|kafka\.apache\.org)$/,
