@@ -73,6 +73,8 @@ export default defineConfig({
         fileParallelism: false,
         globalSetup: ['test/integration/start-kafka.ts'],
       }),
+      // The commands of the pages, as a person types them.
+      project('docs', ['test/docs/**/*.test.ts']),
       // Alone, because they measure how soon a killed process has a successor.
       project('faults', ['test/faults/**/*.test.ts'], {
         fileParallelism: false,

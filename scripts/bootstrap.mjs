@@ -36,7 +36,7 @@ const VERBS = {
   'test:faults': [SOURCES, 'test/faults/main.ts'],
   check: [SOURCES, 'scripts/run-tests.ts', '--static'],
   bench: [SOURCES, 'test/bench/bench.ts'],
-  strongroom: [SOURCES, 'services/cli/bin/strongroom.mjs'],
+  strongroom: [SOURCES, 'services/cli/src/main.ts'],
 };
 
 /**

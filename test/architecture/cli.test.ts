@@ -18,7 +18,7 @@ describe('the command line is written down', () => {
   });
 
   // Ten programs are started.
-  test('the options of services are those that they read', { timeout: 120_000 }, async () => {
+  test('the options of services are those that they read', { timeout: 400_000 }, async () => {
     expect(readText(OPTIONS_FILE), AGAIN).toBe(optionsText(await serviceOptions()));
   });
 });

@@ -26,14 +26,38 @@ const AREA =
   /^(packages|services|schemas|scripts|test|docs|deploy)(\/|$)|^(sealing|attestation|protocol)\//;
 
 function brokenReferences(page: string, text: string): string[] {
-  const prose = text.replace(/^```[\s\S]*?^```/gm, '');
+  const prose = withoutFences(text);
   const quoted = [...prose.matchAll(/`([^`\n]+)`/g)].map((match) => match[1] ?? '');
-  const links = [...prose.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map((match) => match[1] ?? '');
+  const links = [...prose.matchAll(/\]\(([^)\s]+)[^)]*\)/g)].map((match) => match[1] ?? '');
   return [
     ...quoted.filter((each) => !exists(page, each)),
-    ...links.filter((each) => !/^https?:/.test(each) && !isPath(page, each)),
+    ...links.filter((each) => !/^(https?|mailto):/.test(each) && !leads(page, text, each)),
   ];
 }
+
+/** To a file or folder from where the page lies; `#place` is a heading there. */
+function leads(page: string, text: string, link: string): boolean {
+  const [path = '', place] = link.split('#');
+  const target = path === '' ? page : posix.join(posix.dirname(page), path).replace(/\/$/, '');
+  if (!known.has(target)) return false;
+  if (place === undefined || !target.endsWith('.md')) return true;
+  return placesOf(target === page ? text : readText(target)).has(place);
+}
+
+/** As GitHub makes them of headings: words in lower case with hyphens; a number when it comes again. */
+function placesOf(text: string): Set<string> {
+  const places = new Set<string>();
+  for (const [, heading = ''] of withoutFences(text).matchAll(/^#{1,6} (.+)$/gm)) {
+    const words = heading.replaceAll(/\]\([^)]*\)/g, '').toLowerCase();
+    const plain = words.replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-');
+    let place = plain;
+    for (let again = 1; places.has(place); again += 1) place = `${plain}-${again}`;
+    places.add(place);
+  }
+  return places;
+}
+
+const withoutFences = (text: string) => text.replace(/^```[\s\S]*?^```/gm, '');
 
 function exists(page: string, quoted: string): boolean {
   if (/\s/.test(quoted) || /[<>{}*:@=…‖]/.test(quoted)) return true;
@@ -91,6 +115,9 @@ describe('canaries', () => {
     ['`sealTheMoon`'],
     ['`ERR_NEVER_HEARD_OF`'],
     ['[x](docs/gone.md)'],
+    ['[x](errors.md)'],
+    ['[x](#gone)\n## here'],
+    ['[x](docs/privacy.md#gone)'],
   ])('finds %s', (text) => {
     expect(brokenReferences('README.md', text)).toHaveLength(1);
   });
@@ -99,6 +126,7 @@ describe('canaries', () => {
     ['`packages/protocol/src/limits.ts`, `limits.ts`, `packages/protocol`'],
     ['`npm run demo`, `--json`, `final`, `parseContract`, `ERR_USAGE`'],
     ['[x](LICENSE), [y](docs/adr)'],
+    ['[x](#a-place-1), [y](docs/operations.md#slices)\n## A `place`\n## [A place](LICENSE)!'],
   ])('allows %s', (text) => {
     expect(brokenReferences('README.md', text)).toEqual([]);
   });

@@ -13,6 +13,7 @@ const show = (found: readonly Violation[]) =>
 /** Folders and files; another one is a decision, and belongs in README or ARCHITECTURE too. */
 const TOP_LEVEL: ReadonlySet<string> = new Set([
   ...['packages', 'services', 'test', 'docs', 'schemas', 'deploy', 'examples', 'scripts', '.ci'],
+  'bin',
   ...['README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'GLOSSARY.md', 'CHANGELOG.md'],
   ...['CONTRIBUTING.md', 'LICENSE', 'docker-compose.yml', 'package.json', 'biome.json'],
   ...['pnpm-lock.yaml', 'pnpm-workspace.yaml', 'tsconfig.json', 'tsconfig.base.json'],

@@ -50,7 +50,9 @@ async function referenced(member: string, path: string): Promise<unknown> {
   if (member === 'measurements') return measurementsIn(document, path);
   if (member === 'keys') return publicKeysOf(document, path);
   if (member === 'keyShares' && isObject(document)) return document[member];
-  return publicKeyOf(document, member, path);
+  // A service that keeps a lease beside its keys signs both with one key.
+  const isOfKeyRelease = member === 'statementKey' && isObject(document) && !(member in document);
+  return publicKeyOf(document, isOfKeyRelease ? 'releaseKey' : member, path);
 }
 
 /** What `strongroom identity new --json` prints. */

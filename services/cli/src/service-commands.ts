@@ -41,6 +41,15 @@ const VERBS: readonly ServiceVerb[] = [
   },
   {
     noun: 'producer',
+    verb: 'describe',
+    folder: 'producer',
+    nounText: ROWS,
+    verbText: 'say which columns a file has, in the names and types of a contract',
+    example: 'strongroom producer describe --source visits.csv',
+    simulable: false,
+  },
+  {
+    noun: 'producer',
     verb: 'retract',
     folder: 'producer',
     nounText: ROWS,

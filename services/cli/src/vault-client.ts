@@ -1,4 +1,4 @@
-import { KeyClient } from '@azure/keyvault-keys';
+import type { KeyClient } from '@azure/keyvault-keys';
 import { type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readTextFile } from '@strongroom/runtime/files';
@@ -28,6 +28,7 @@ export async function connectVault(options: VaultOptions): Promise<KeyClient> {
     throw new StrongroomError('ERR_USAGE', { problem: '--vault takes an https URL' });
   }
   const token = (await readTextFile(options.tokenFile)).trim();
+  const { KeyClient } = await import('./azure-keys.ts');
   const tls = options.caFile ? { tlsOptions: { ca: await readTextFile(options.caFile) } } : {};
   const credential = {
     // The client asks when the token ends; a file's token is read anew by every command.

@@ -32,6 +32,7 @@ export const VERBS: Readonly<Record<string, string>> = {
   stop: 'ends what was started',
   status: 'says what is going on; nothing of it is verified',
   'serve-sidecar': 'becomes a service of the simulated platform',
+  describe: 'says what a file holds, without its values',
   publish: 'seals rows and appends them to the log',
   retract: 'takes a published batch back',
   heartbeat: 'says that there is nothing new',

@@ -21,6 +21,8 @@ const ANSWERS = {
   keysUrl: httpsUrl,
   dataset: DatasetIdSchema,
   relation: SqlNameSchema,
+  /** A file with rows, from which columns are taken; of owners. */
+  source: z.exactOptional(z.string().min(1)),
   /** The attestation service that the contract is to name. */
   attestation: httpsUrl,
   /** A draft that another party has begun; without it a new one is begun. */

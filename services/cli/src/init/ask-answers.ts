@@ -14,7 +14,7 @@ export interface Terminal {
 const TERMINAL: Terminal = { input: process.stdin, output: process.stderr };
 
 type Name = keyof Answers;
-type Texts = Exclude<Name, 'role' | 'platform' | 'join'>;
+type Texts = Exclude<Name, 'role' | 'platform' | 'join' | 'source'>;
 
 const QUESTIONS: Readonly<Record<Texts, string>> = {
   party: 'Your id in contracts (a-z, 0-9, hyphens)',
@@ -50,6 +50,11 @@ export async function askAnswers(
   const ask = async (name: Texts) => {
     answers[name] ??= await askText(name, defaultsFor(answers)[name] ?? '', terminal);
   };
+  const askPath = async (name: 'source' | 'join', message: string) => {
+    if (answers[name] !== undefined) return;
+    const path = answered(await text({ message, defaultValue: '', ...terminal }));
+    if (path !== '') answers[name] = path;
+  };
   await ask('party');
   await ask('name');
   answers.role ??= await choose('What are you?', ROLES, ROLE_HINTS, terminal);
@@ -60,11 +65,9 @@ export async function askAnswers(
     await ask('keysUrl');
     await ask('dataset');
     await ask('relation');
+    await askPath('source', 'A file with your rows, to take its columns from; empty for none');
   }
-  if (answers.join === undefined) {
-    const draft = await askDraft(terminal);
-    if (draft !== '') answers.join = draft;
-  }
+  await askPath('join', "Another party's draft to join (its path); empty to begin one");
   return answers;
 }
 
@@ -86,11 +89,6 @@ async function askText(name: Texts, initialValue: string, terminal: Terminal): P
     ...terminal,
   });
   return answered(answer);
-}
-
-async function askDraft(terminal: Terminal): Promise<string> {
-  const message = "Another party's draft to join (its path); empty to begin one";
-  return answered(await text({ message, defaultValue: '', ...terminal }));
 }
 
 async function choose(

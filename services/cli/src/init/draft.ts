@@ -4,6 +4,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { readJsonFile } from '@strongroom/runtime/files';
 import { isObject } from '../json.ts';
 import { type Answers, isOwner, isReader } from './answers.ts';
+import type { Rows } from './describe-rows.ts';
 
 /** A draft of `strongroom contract new`, and public files of others that it names. */
 export interface Draft {
@@ -13,7 +14,8 @@ export interface Draft {
   readonly missing: readonly string[];
 }
 
-export function newDraft(answers: Answers): Draft {
+/** @param rows of the first owner's file, where it was named */
+export function newDraft(answers: Answers, rows: Rows = EXAMPLE_ROWS): Draft {
   const { attestation, platform } = answers;
   const document = {
     '//': 'A draft: edit it, pass this folder on, and make a contract of it when all have joined.',
@@ -22,13 +24,14 @@ export function newDraft(answers: Answers): Draft {
     purpose: 'What the results are for, and what nobody learns.',
     version: 1,
     parties: [partyOf(answers)],
-    datasets: isOwner(answers) ? [datasetOf(answers, COLUMNS, 'at')] : [],
+    datasets: isOwner(answers) ? [datasetOf(answers, rows.columns, rows.eventTime)] : [],
     queries: [
       {
-        id: 'daily',
-        sql: `SELECT count(*) AS n, avg(amount) AS mean FROM ${answers.relation}`,
+        id: rows.eventTime === undefined ? 'whole' : 'daily',
+        sql: `SELECT ${['count(*) AS n', ...meanOf(rows)].join(', ')} FROM ${answers.relation}`,
         relations: [answers.relation],
-        window: { kind: 'tumbling', sizeMs: DAY_MS },
+        window:
+          rows.eventTime === undefined ? { kind: 'whole' } : { kind: 'tumbling', sizeMs: DAY_MS },
         latenessMs: 0,
         readers: isReader(answers) ? [answers.party] : [],
         disclosure: { minimumGroupRows: 20, groupRowsColumn: 'n' },
@@ -45,14 +48,23 @@ export function newDraft(answers: Answers): Draft {
 }
 
 const DAY_MS = 86_400_000;
-const COLUMNS = [
-  { name: 'at', type: 'timestamp-ms', nullable: false },
-  { name: 'amount', type: 'int32', nullable: true },
-];
+const EXAMPLE_ROWS: Rows = {
+  columns: [
+    { name: 'at', type: 'timestamp-ms', nullable: false },
+    { name: 'amount', type: 'int32', nullable: true },
+  ],
+  eventTime: 'at',
+};
+
+/** Of the first column of numbers, so that there is something to look at. */
+function meanOf({ columns }: Rows): string[] {
+  const number = columns.find(({ type }) => /^(u?int|float|decimal)/.test(type));
+  return number === undefined ? [] : [`avg(${number.name}) AS mean_${number.name}`];
+}
 
 /**
  * Another party's draft with this party in it: an owner brings a dataset with the columns of the
- * first one, and a reader reads the queries that nobody reads yet.
+ * first one, and a reader asks to read every query. All parties see that before they sign.
  * @throws ERR_FILE_UNREADABLE, ERR_JSON_MALFORMED, ERR_USAGE for no draft, or this party in it
  */
 export async function joinDraft(path: string, answers: Answers): Promise<Draft> {
@@ -64,18 +76,18 @@ export async function joinDraft(path: string, answers: Answers): Promise<Draft> 
   }
   const datasets = objectsIn(document, 'datasets', path);
   const [first] = datasets;
-  const columns = first?.['columns'] ?? COLUMNS;
+  const columns = first?.['columns'] ?? EXAMPLE_ROWS.columns;
   const own = { ...answers, relation: textOr(first?.['relation'], answers.relation) };
   const queries = objectsIn(document, 'queries', path).map((query) =>
-    isReader(answers) && Array.isArray(query['readers']) && query['readers'].length === 0
-      ? { ...query, readers: [answers.party] }
+    isReader(answers) && Array.isArray(query['readers'])
+      ? { ...query, readers: [...query['readers'], answers.party] }
       : query,
   );
   const joined = {
     ...document,
     parties: [...parties, partyOf(answers)],
     datasets: isOwner(answers)
-      ? [...datasets, datasetOf(own, columns, textOr(first?.['eventTime'], 'at'))]
+      ? [...datasets, datasetOf(own, columns, first ? first['eventTime'] : EXAMPLE_ROWS.eventTime)]
       : datasets,
     queries,
   };
@@ -91,13 +103,18 @@ function partyOf(answers: Answers): object {
     id: party,
     name,
     identity,
-    keyRelease: { url: keysUrl, releaseKey, stateShareKeyId: 'state-share' },
+    keyRelease: {
+      ...{ url: keysUrl, releaseKey, stateShareKeyId: 'state-share' },
+      // Its service can stop a cloned worker, and end the contract.
+      lease: { url: keysUrl, statementKey: releaseKey },
+    },
   };
 }
 
-function datasetOf({ party, dataset, relation }: Answers, columns: unknown, eventTime: string) {
+function datasetOf({ party, dataset, relation }: Answers, columns: unknown, eventTime: unknown) {
   const wrappingKey = { file: `${party}.wrapping-key.json` };
-  return { id: dataset, owner: party, relation, columns, eventTime, keyId: dataset, wrappingKey };
+  const time = eventTime === undefined ? {} : { eventTime };
+  return { id: dataset, owner: party, relation, columns, ...time, keyId: dataset, wrappingKey };
 }
 
 /** Files that the draft names lie beside it, wherever in the draft they are named. */

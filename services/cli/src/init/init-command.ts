@@ -6,6 +6,7 @@ import { type Command, Option } from 'commander';
 import { leafCommand, printResult } from '../leaf-command.ts';
 import { type GivenAnswers, ROLES, readAnswers, wholeAnswers } from './answers.ts';
 import { askAnswers, confirmPlan } from './ask-answers.ts';
+import { describeRows } from './describe-rows.ts';
 import { joinDraft, newDraft } from './draft.ts';
 import { nextSteps, type Step } from './next-steps.ts';
 import { type Plan, planOf } from './plan.ts';
@@ -18,7 +19,8 @@ export function addInitCommand(program: Command): void {
     'init',
     'set up an organisation: keys, folders, settings of its key release service, a draft',
     'strongroom init\n' +
-      '  strongroom init --party north --role owner --keys-url https://keys.north.example --yes\n' +
+      '  strongroom init --party north --keys-url https://keys.north.example --yes\n' +
+      '  strongroom init --party north --source visits.csv\n' +
       '  strongroom init --answers north.answers.json --join received/draft.json --dry-run',
   )
     .option('--party <id>', 'your id in contracts: a-z, 0-9 and hyphens')
@@ -34,6 +36,7 @@ export function addInitCommand(program: Command): void {
     .option('--keys-url <url>', 'of an owner’s key release; default: https://localhost:8470')
     .option('--dataset <id>', 'of an owner; default: rows-ID')
     .option('--relation <name>', 'the SQL table of its rows; default: data')
+    .option('--source <file>', 'of an owner: a file with rows, to take columns from')
     .option('--join <draft>', "another party's draft, as it handed it over with its folder")
     .option('--answers <file>', 'JSON object with these options as members, in camelCase')
     .option('--yes', 'ask nothing: take the defaults for what is not given')
@@ -58,10 +61,12 @@ async function init(options: InitOptions): Promise<void> {
   const given = { ...(file === undefined ? {} : await readAnswers(file)), ...flags };
   const isAsking = !yes && !json && file === undefined && process.stdin.isTTY === true;
   const answers = wholeAnswers(isAsking ? await askAnswers(given) : given);
-  const { folder, join: draftPath } = answers;
+  const { folder, join: draftPath, source } = answers;
   await demandFree(folder);
-  const draft = draftPath === undefined ? newDraft(answers) : await joinDraft(draftPath, answers);
-  const plan = await planOf(answers, draft);
+  const rows = source === undefined ? undefined : await describeRows(source);
+  const draft =
+    draftPath === undefined ? newDraft(answers, rows) : await joinDraft(draftPath, answers);
+  const plan = await planOf(answers, draft, rows?.mapping);
   if (isAsking && !dryRun) await confirmPlan(folder, planLines(plan));
   if (!dryRun) await writePlan(folder, plan);
   const next = nextSteps(answers, draft.missing);

@@ -34,7 +34,10 @@ describe('strongroom init', () => {
       ...['identity.json', 'master-key', 'admin-token', 'access-token', 'audit-token'].map(
         (name) => `north/secrets/${name}`,
       ),
-      ...['start-key-release.sh', 'prepare-keys.sh'].map((name) => `north/${name}`),
+      ...[
+        ...['start-key-release.sh', 'prepare-keys.sh', 'allow-release.sh', 'publish.sh'],
+        'read-results.sh',
+      ].map((name) => `north/${name}`),
       ...['contract/north.public.json', 'contract/draft.json', 'organisation.json'].map(
         (name) => `north/${name}`,
       ),
@@ -82,7 +85,7 @@ describe('strongroom init', () => {
   test('a dry run says the same and makes nothing', async () => {
     const { data } = await init('dry', '--dry-run');
     expect(data).toMatchObject({ dryRun: true, party: 'dry', role: 'owner' });
-    expect(data.files).toHaveLength(10);
+    expect(data.files).toHaveLength(12);
     expect(await readdir(run)).not.toContain('dry');
   });
 
@@ -108,6 +111,39 @@ describe('strongroom init', () => {
     });
     await writeFile(answers, JSON.stringify({ party: 'filed', colour: 'red' }));
     expect(await inside(...args)).toMatchObject({ code: 'ERR_USAGE' });
+  });
+});
+
+describe('a file of rows', () => {
+  test('gives the draft its columns, its time and a query, and publishing its names', async () => {
+    await writeFile(at('visits.csv'), 'Seen At,minutes\n2026-03-02T08:00:00Z,5\n');
+    const { data } = await init('rows', '--source', at('visits.csv'));
+    const draft = await json('rows', 'contract', 'draft.json');
+    expect(draft.datasets[0]).toMatchObject({
+      eventTime: 'seen_at',
+      columns: [
+        { name: 'seen_at', type: 'timestamp-us-utc', nullable: false },
+        { name: 'minutes', type: 'int64', nullable: false },
+      ],
+    });
+    expect(draft.queries[0].sql).toContain('avg(minutes) AS mean_minutes');
+    const mapping = "--columns 'Seen At=seen_at,minutes=minutes'";
+    expect(await read('rows', 'publish.sh')).toContain(mapping);
+    expect(JSON.stringify(data.next)).toContain('visits.csv');
+  });
+
+  test('that has no times is asked as a whole', async () => {
+    await writeFile(at('words.csv'), 'word\nx\n');
+    await init('words', '--source', at('words.csv'));
+    const { datasets, queries } = await json('words', 'contract', 'draft.json');
+    expect(datasets[0].eventTime).toBeUndefined();
+    expect(queries[0]).toMatchObject({ id: 'whole', window: { kind: 'whole' } });
+  });
+
+  test('that is none is refused with what the producer says, and nothing is made', async () => {
+    const gone = { code: 'ERR_FILE_UNREADABLE', exitCode: 77 };
+    expect(await init('norows', '--source', at('gone.csv'))).toMatchObject(gone);
+    expect(await readdir(run)).not.toContain('norows');
   });
 });
 
@@ -137,7 +173,11 @@ describe('joining a draft', () => {
       ['one', 'data'],
       ['two', 'data'],
     ]);
+    expect(contract.parties[0]?.keyRelease?.lease?.statementKey).toEqual(rsa);
     expect(contract.queries[0]?.readers).toEqual(['press']);
+    await init('radio', '--role', 'reader', '--join', at('press', 'contract', 'draft.json'));
+    const more = await json('radio', 'contract', 'draft.json');
+    expect(more.queries[0].readers).toEqual(['press', 'radio']);
     expect(await init('one', '--folder', at('again'), '--join', draft)).toMatchObject({
       code: 'ERR_USAGE',
     });
@@ -195,7 +235,9 @@ describe('a person at a terminal', () => {
   });
 });
 
-test('what was made starts a service and makes keys in it, and doctor finds it well', async () => {
+const WHOLE = 'what was made starts a service and makes keys in it, and doctor finds it well';
+// Ten processes, one after the other.
+test(WHOLE, { timeout: 90_000 }, async () => {
   const port = await freePort();
   await init('west', '--keys-url', `https://localhost:${port}`);
   const tls = createTlsFiles('localhost');

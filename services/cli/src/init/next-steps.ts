@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Answers, isOwner } from './answers.ts';
+import { type Answers, isOwner, isReader } from './answers.ts';
 import { shellWord } from './shell-word.ts';
 
 /** What a person does next, and the command lines for it. */
@@ -18,6 +18,7 @@ export function nextSteps(answers: Answers, missing: readonly string[]): Step[] 
     ...(isOwner(answers) ? ownersSteps(answers, at) : []),
     ...pinningSteps(answers, missing, at),
     ...draftSteps(answers, missing, at),
+    ...runningSteps(answers, at),
     { what: 'See whether all is well', run: [`strongroom doctor --folder ${at('.')}`] },
   ];
 }
@@ -87,5 +88,19 @@ function draftSteps(answers: Answers, missing: readonly string[], at: At): Step[
         `strongroom contract sign --contract ${contract} --identity ${at('secrets/identity.json')}`,
       ],
     },
+  ];
+}
+
+function runningSteps(answers: Answers, at: At): Step[] {
+  const file = shellWord(answers.source ?? 'FILE');
+  const allow = `sh ${at('allow-release.sh')}`;
+  const publish = `sh ${at('publish.sh')} ${file}`;
+  return [
+    ...(isOwner(answers)
+      ? [{ what: 'When all have signed: allow release, publish', run: [allow, publish] }]
+      : []),
+    ...(isReader(answers)
+      ? [{ what: 'When the worker runs: read', run: [`sh ${at('read-results.sh')}`] }]
+      : []),
   ];
 }

@@ -1,9 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { createIdentity } from '@strongroom/sealing/identity';
 import type { Organisation } from '../doctor/organisation-file.ts';
-import { type Answers, isOwner } from './answers.ts';
+import { type Answers, isOwner, isReader } from './answers.ts';
 import type { Draft } from './draft.ts';
-import { shellWord } from './shell-word.ts';
+import {
+  allowFile,
+  CONTRACT,
+  IDENTITY,
+  keysFile,
+  publishFile,
+  readFile,
+  startFile,
+  TLS,
+} from './scripts.ts';
 
 /** Everything that `strongroom init` makes; nothing of it exists yet. */
 export interface Plan {
@@ -29,8 +38,6 @@ const PROGRAM = 0o700;
 const PRIVATE_FOLDER = 0o700;
 const PUBLIC_FOLDER = 0o755;
 
-const IDENTITY = 'secrets/identity.json';
-const TLS = { certificate: 'tls/server.crt', key: 'tls/server.key' };
 const OWNERS_SECRETS = [
   ['secrets/master-key', 'encrypts the keys that your service stores; keep a copy elsewhere'],
   ['secrets/admin-token', 'administers your keys'],
@@ -38,7 +45,8 @@ const OWNERS_SECRETS = [
   ['secrets/audit-token', 'reads your audit log'],
 ] as const;
 
-export async function planOf(answers: Answers, draft: Draft): Promise<Plan> {
+/** @param mapping what `--columns` is to say, where the names of a file are not the contract's */
+export async function planOf(answers: Answers, draft: Draft, mapping?: string): Promise<Plan> {
   const { party } = answers;
   const { identityJson, signingKey, readingKey } = await createIdentity(party, { reading: true });
   const shown = { party, signingKey, readingKey };
@@ -50,7 +58,10 @@ export async function planOf(answers: Answers, draft: Draft): Promise<Plan> {
     ],
     files: [
       secret(IDENTITY, identityJson, 'your private keys: whoever has them can sign as you'),
-      ...(isOwner(answers) ? ownersFiles(answers) : []),
+      ...(isOwner(answers) ? ownersFiles(answers, mapping) : []),
+      ...(isReader(answers)
+        ? [program('read-results.sh', readFile(answers), 'reads what is addressed to you')]
+        : []),
       {
         path: `contract/${party}.public.json`,
         mode: PUBLIC,
@@ -76,22 +87,22 @@ export async function planOf(answers: Answers, draft: Draft): Promise<Plan> {
   };
 }
 
-function ownersFiles(answers: Answers): PlannedFile[] {
+function ownersFiles(answers: Answers, mapping: string | undefined): PlannedFile[] {
   const random = () => `${randomBytes(32).toString('base64url')}\n`;
   return [
     ...OWNERS_SECRETS.map(([path, holds]) => secret(path, random(), holds)),
-    {
-      path: 'start-key-release.sh',
-      mode: PROGRAM,
-      text: startFile(answers),
-      holds: 'starts your key release service',
-    },
-    {
-      path: 'prepare-keys.sh',
-      mode: PROGRAM,
-      text: keysFile(answers),
-      holds: 'makes your keys in it; their public halves go beside the draft',
-    },
+    program('start-key-release.sh', startFile(answers), 'starts your key release service'),
+    program(
+      'prepare-keys.sh',
+      keysFile(answers),
+      'makes your keys in it; their public halves go beside the draft',
+    ),
+    program(
+      'allow-release.sh',
+      allowFile(answers),
+      'has your keys released as the signed contract says',
+    ),
+    program('publish.sh', publishFile(answers, mapping), 'publishes the rows of a file'),
   ];
 }
 
@@ -104,50 +115,8 @@ function organisationOf(answers: Answers): Organisation {
     secrets: owner ? OWNERS_SECRETS.map(([path]) => path) : [],
     folders: ['.', 'secrets', ...(owner ? ['tls', 'key-release', 'producer'] : [])],
     certificates: owner ? [TLS] : [],
-    contract: 'contract/contract.json',
+    contract: CONTRACT,
   };
-}
-
-/** STRONGROOM may name another command, with its arguments. */
-const SHELL_HEAD = `#!/bin/sh
-# Made by strongroom init; yours to change.
-set -eu
-cd "$(dirname "$0")"
-strongroom=\${STRONGROOM:-strongroom}
-`;
-
-function startFile({ party, platform, keysUrl }: Answers): string {
-  const { hostname, port } = new URL(keysUrl);
-  const simulated = platform === 'simulated' ? [`--simulated --roots "\${PLATFORM_ROOTS:?}"`] : [];
-  const listen = hostname === 'localhost' ? 'localhost' : '0.0.0.0';
-  const options = [
-    ...simulated,
-    `--owner ${party} --host "\${HOST:-${listen}}" --port "\${PORT:-${port || '443'}}"`,
-    `--public-url ${shellWord(keysUrl)} --data key-release/data`,
-    '--authorities key-release/authorities.json --master-key-file secrets/master-key',
-    '--access-token-file secrets/access-token --admin-token-file secrets/admin-token',
-    '--audit-token-file secrets/audit-token',
-    `--tls-cert ${TLS.certificate} --tls-key ${TLS.key} "$@"`,
-  ];
-  return `${SHELL_HEAD}
-exec $strongroom key-release start ${options.join(' \\\n  ')}
-`;
-}
-
-function keysFile({ party, dataset, keysUrl }: Answers): string {
-  return `${SHELL_HEAD}
-# CA_FILE: PEM certificates to trust instead of the public ones.
-service() {
-  $strongroom "$@" --vault ${shellWord(keysUrl)} \${CA_FILE:+--ca-file "$CA_FILE"}
-}
-key() {
-  service key "$@" --token-file secrets/admin-token
-}
-key create --name ${dataset} --type rsa
-key create --name state-share --type oct
-key show --name ${dataset} --json > contract/${party}.wrapping-key.json
-service key-release show --json > contract/${party}.release-key.json
-`;
 }
 
 function privateFolder(path: string): PlannedFolder {
@@ -156,6 +125,10 @@ function privateFolder(path: string): PlannedFolder {
 
 function secret(path: string, text: string, holds: string): PlannedFile {
   return { path, mode: SECRET, text, holds };
+}
+
+function program(path: string, text: string, holds: string): PlannedFile {
+  return { path, mode: PROGRAM, text, holds };
 }
 
 function json(value: unknown): string {

@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest';
+import { unknownCommands } from '../docs/command-lines.ts';
+import { fencesOf, isCommands } from '../docs/fences.ts';
+import { RUN_PAGES } from '../docs/run-pages.ts';
+import { readText, repositoryPaths } from './source-files.ts';
+
+/**
+ * A block of commands in a page is run by a test, or says why it is not. Whether it is run or not,
+ * the commands and options that it names exist.
+ */
+
+const pages = repositoryPaths().filter((path) => path.endsWith('.md') && !path.startsWith('.'));
+
+/** Pages with a test of their own, which runs what begins with `$`. */
+const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
+  'docs/amendments.md': 'services/cli/src/amendments-page.test.ts',
+};
+
+const REMEDY =
+  'is in no page of RUN_PAGES (test/docs), and no <!-- not run: REASON --> is before it';
+
+function faultsOf(page: string, text: string): string[] {
+  const fences = fencesOf(page, text);
+  const isRun = RUN_PAGES.includes(page) || page in RUN_ELSEWHERE;
+  const unexplained = fences.filter((each) => isCommands(each) && each.notRun === undefined);
+  return [
+    ...(isRun ? [] : unexplained.map(({ line }) => `${page}:${line} ${REMEDY}`)),
+    ...fences.flatMap(unknownCommands),
+  ];
+}
+
+describe('commands of pages', () => {
+  test.each(pages)('%s', (page) => {
+    expect(faultsOf(page, readText(page))).toEqual([]);
+  });
+
+  test.each(RUN_PAGES)('%s is there to be run', (page) => {
+    expect(fencesOf(page, readText(page)).filter(isCommands)).not.toEqual([]);
+  });
+
+  test.each(Object.entries(RUN_ELSEWHERE))('%s is run by %s', (page, file) => {
+    expect(readText(file)).toContain(page);
+  });
+});
+
+describe('canaries', () => {
+  const fenced = (language: string, text: string) => `\`\`\`${language}\n${text}\n\`\`\`\n`;
+
+  test.each([
+    [fenced('sh', 'npm run demo')],
+    [fenced('bash', 'true')],
+    [fenced('', 'strongroom contract burn x.json')],
+    [fenced('', 'x | strongroom contract show x.json --loudly')],
+    [fenced('', '$ strongroom analyst read \\\n  --roots platform')],
+    [fenced('', 'npm run strongroom -- worker stop')],
+  ])('finds %j', (text) => {
+    expect(faultsOf('docs/x.md', text)).toHaveLength(1);
+  });
+
+  test.each([
+    [`<!-- not run: needs Azure -->\n${fenced('sh', 'az login')}`],
+    [fenced('json', '{}')],
+    [fenced('', 'strongroom contract show x.json --json > y.json')],
+    [fenced('', 'strongroom analyst read --simulated --roots platform')],
+    [fenced('', 'export KAFKA_BROKERS=$(strongroom kafka status --json | jq -r .brokers)')],
+    [fenced('', 'npm run strongroom -- --help\nstrongroom …')],
+  ])('allows %j', (text) => {
+    expect(faultsOf('docs/x.md', text)).toEqual([]);
+  });
+});
