@@ -3,6 +3,7 @@ import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { LogEntry } from '@strongroom/record-log/log';
 import { LogError } from '@strongroom/record-log/log-error';
 import type { Logger } from '@strongroom/runtime/logger';
+import { Closer } from './closer.ts';
 import { EntryQueue } from './entry-queue.ts';
 import { commit, type Life, type WorkerOptions } from './life.ts';
 import { QuarantineOutbox } from './quarantine.ts';
@@ -105,28 +106,45 @@ async function correctPlaces(error: unknown, { log }: Life, places: ReadPlaces, 
   }
 }
 
-/** Answers are handled in the order of their requests, while the vault serves the next one. */
+/**
+ * Answers are handled in the order of their requests, while the vault serves the next one and while
+ * what it has closed leaves.
+ */
 async function serveAll(queue: EntryQueue, state: FlowState, stop: () => void): Promise<void> {
   let handled = Promise.resolve();
   const ahead: Promise<unknown>[] = [];
+  const closer = new Closer(async (since) => {
+    await state.closeWindows(since).catch((error: unknown) => {
+      stop();
+      throw error;
+    });
+    if (state.isComplete) stop();
+  });
+  const settled = async () => {
+    await handled;
+    await closer.idle();
+  };
   try {
     for (let group = await queue.take(); group; group = await queue.take()) {
+      const { dataset, since } = group;
       for (const part of state.partsOf(group)) {
         const isAlone = part.deaths !== undefined;
         // Nothing else is on its way when a suspect is tried, so that a loss is its own.
-        if (isAlone) await handled;
-        const answered = state.accept(group.dataset, part);
+        if (isAlone) await settled();
+        const answered = state.accept(dataset, part);
         answered.catch(() => undefined);
         handled = handled.then(async () => {
-          await state.handle(part.entries, await answered, group.since);
-          if (state.isComplete) stop();
+          const mayClose = await state.handle(part.entries, await answered);
+          if (mayClose) closer.ask(since);
         });
         handled.catch(stop);
         ahead.push(handled);
-        if (isAlone || ahead.length >= REQUESTS_AHEAD) await ahead.shift();
+        if (isAlone) await settled();
+        if (ahead.length >= REQUESTS_AHEAD) await ahead.shift();
+        await closer.room();
       }
     }
-    await handled;
+    await settled();
   } finally {
     stop();
   }
@@ -197,19 +215,14 @@ class FlowState {
     }
   }
 
-  /** @param since when the entries came, by the monotonic clock */
-  async handle(
-    entries: readonly LogEntry[],
-    outcomes: readonly ToldOutcome[],
-    since: number,
-  ): Promise<void> {
+  /** @returns whether a window may be complete now */
+  async handle(entries: readonly LogEntry[], outcomes: readonly ToldOutcome[]): Promise<boolean> {
     const { tally, clock } = this.#options;
     this.#lastEntry = clock.monotonic();
     tally.count(outcomes);
     this.#report(entries, outcomes);
     await this.#quarantine.flush();
-    const mayClose = outcomes.some(({ kind }) => CLOSING.has(kind)) || this.#misses();
-    if (mayClose) await this.closeWindows(since);
+    return outcomes.some(({ kind }) => CLOSING.has(kind)) || this.#misses();
   }
 
   #report(entries: readonly LogEntry[], outcomes: readonly ToldOutcome[]): void {

@@ -14,6 +14,7 @@ export class QuarantineOutbox {
   readonly #contractId: ContractId;
   readonly #namespace: string;
   #waiting: DoorRecord[] = [];
+  #sent = Promise.resolve();
 
   constructor(log: RecordLog, contractId: ContractId, namespace: string) {
     this.#log = log;
@@ -25,7 +26,13 @@ export class QuarantineOutbox {
     this.#waiting.push(...records);
   }
 
-  async flush(): Promise<void> {
+  /** Resolves when all is on the log that was put here before. */
+  flush(): Promise<void> {
+    this.#sent = this.#sent.then(() => this.#send());
+    return this.#sent;
+  }
+
+  async #send(): Promise<void> {
     const leaving = Map.groupBy(this.#waiting, ({ key }) => key);
     this.#waiting = [];
     for (const [key, records] of leaving) {
