@@ -37,7 +37,7 @@ if (values.help) {
               JSON and Avro), envelope (RSA and AES for each row), consumer (Kafka's own speed
               test), machine (AES, memcpy)
   --rows N    of the 3,000,000 flights in the pipeline; of the 1,000,000 orders and flights on
-              the wire; of the 5,000,000 orders in the others; of growth the most, 10,000,000,
+              the wire; of the 10,000,000 orders in the scan; of growth the most, 10,000,000,
               up to 100,000,000
   --svg FILE  of growth: where its curves are drawn
   --json      one JSON line a comparison: {name, ours, baseline, ratio, unit, goal, met}

@@ -28,7 +28,7 @@ export const SCAN_PARTS = ['scan', 'streams', 'envelope', 'consumer', 'machine']
 export type ScanPart = (typeof SCAN_PARTS)[number];
 
 const ROUNDS = 3;
-const ROWS = 5_000_000;
+const ROWS = 10_000_000;
 /** RSA makes them some thousand times slower: a rate needs no more of them. */
 const ENVELOPES = 10_000;
 /** As many as fit into a record: some 22,000. */

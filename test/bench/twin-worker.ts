@@ -11,6 +11,7 @@ import { readArrowBatch } from '../../services/enclave-worker/src/vault/engine/a
 import {
   frontierOf,
   type InputProgress,
+  neededFrom,
   type TimeWindow,
   windowRuleOf,
   windowsToClose,
@@ -24,6 +25,7 @@ import { TWIN_HEADERS } from './twin-headers.ts';
 
 /** No more than one step of ours: a request cannot carry a whole backlog of windows. */
 const COMMIT_BYTES = 256 << 10;
+const EARLIEST = Number.NEGATIVE_INFINITY;
 
 const { values } = parseArgs({
   options: {
@@ -74,8 +76,7 @@ async function accept(datasetId: string, entries: readonly LogEntry[]): Promise<
     const min = input.eventTime?.min ?? Number(headers[TWIN_HEADERS.earliest]);
     input.eventTime = { min, max: Number(watermark) };
   }
-  const keepFrom = Number.NEGATIVE_INFINITY;
-  if (batches.length > 0) await aggregator.append(dataset.id, batches, keepFrom);
+  if (batches.length > 0) await aggregator.append(dataset.id, batches, EARLIEST);
 }
 
 function closable(query: Query): (TimeWindow | null)[] {
@@ -111,7 +112,17 @@ async function closeWindows(): Promise<void> {
       }
       if (records.length > 0) await writer.commit(results, records);
     }
+    await forget(query);
   }
+}
+
+/** What no open window needs: else its memory would grow with the rows, which ours does not. */
+async function forget(query: Query): Promise<void> {
+  const rule = windowRuleOf(query);
+  const from = rule ? neededFrom(rule, closed.get(query.id) ?? null) : EARLIEST;
+  if (from === EARLIEST) return;
+  const datasets = query.relations.flatMap((relation) => datasetsOf(contract, relation));
+  for (const { id } of datasets) await aggregator.rows.dropBefore(id, from);
 }
 
 process.stdout.write('ready\n');

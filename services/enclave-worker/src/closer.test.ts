@@ -33,7 +33,7 @@ test('closes at once where nothing is on its way', async () => {
   await idle;
 });
 
-test('what is asked beside a step is closed by the next one, and one is on its way at most', async () => {
+test('what is asked beside a step is closed by the next one, one at a time', async () => {
   const { closer, begun, ends } = scene();
   closer.ask(1);
   await soon();

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
-import { encodeFrame, type Frame, FrameReader } from './frames.ts';
-import { DoorKeeper } from './vault/door-keeper.ts';
+import { encodeFrame, FrameReader } from './frames.ts';
+import { DoorKeeper, type Served } from './vault/door-keeper.ts';
 import type { TransportKey } from './vault/transport-key.ts';
 
 /**
@@ -25,7 +25,10 @@ export function serveDoor(transportKey: Promise<TransportKey>): void {
       buffer: () => reader.room(),
       callback: (bytes: number) => {
         const frame = reader.filled(bytes);
-        if (frame) last = last.then(() => serve(frame, keeper, pipe));
+        if (frame) {
+          const answer = keeper.begin(frame.message, frame.blobs);
+          last = last.then(() => serve(answer, pipe));
+        }
         return true;
       },
     },
@@ -33,8 +36,8 @@ export function serveDoor(transportKey: Promise<TransportKey>): void {
   pipe.on('error', () => pipe.destroy());
 }
 
-async function serve(frame: Frame, keeper: DoorKeeper, pipe: Socket): Promise<void> {
-  const { message, blobs, fatal } = await keeper.serve(frame.message, frame.blobs);
+async function serve(answer: () => Promise<Served>, pipe: Socket): Promise<void> {
+  const { message, blobs, fatal } = await answer();
   const peakBytes = Math.ceil(process.resourceUsage().maxRSS / PEAK_KB) * PEAK_KB * 1_024;
   for (const part of encodeFrame({ ...toObject(message), peakBytes }, blobs)) pipe.write(part);
   if (fatal) pipe.end();

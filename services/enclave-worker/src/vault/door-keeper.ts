@@ -9,6 +9,7 @@ import type {
   EntryOutcome,
   ToldOutcome,
 } from './door.ts';
+import type { OpenedEntries } from './intake.ts';
 import type { Departure } from './leases.ts';
 import { mayLeave } from './outward-codes.ts';
 import type { TransportKey } from './transport-key.ts';
@@ -21,6 +22,9 @@ import { Vault } from './vault.ts';
 export class DoorKeeper {
   #vault: Vault | undefined;
   #transportKey: Promise<TransportKey> | undefined;
+  /** Requests whose records are opened, and whose turn has not come. */
+  #ahead = 0;
+  #opening: Promise<unknown> = Promise.resolve();
 
   /** @param transportKey for the first vault that is opened, begun before that is asked for */
   constructor(transportKey?: Promise<TransportKey>) {
@@ -30,12 +34,46 @@ export class DoorKeeper {
   }
 
   /** Answers a request; never throws. An unexpected failure tells its verb and nothing else. */
-  async serve(message: unknown, blobs: readonly Uint8Array[]): Promise<Served> {
+  serve(message: unknown, blobs: readonly Uint8Array[]): Promise<Served> {
+    return this.begin(message, blobs)();
+  }
+
+  /**
+   * Begins with a request before its turn has come: records are opened while the engine, which is
+   * another thread, has work with those before them.
+   * @returns what answers it when its turn has come; never throws
+   */
+  begin(message: unknown, blobs: readonly Uint8Array[]): () => Promise<Served> {
     const request = RequestSchema.safeParse(message);
-    if (!request.success) return failed('ERR_VAULT_LOST', { verb: 'unknown' }, true);
-    const { verb } = request.data;
+    if (!request.success) {
+      return async () => failed('ERR_VAULT_LOST', { verb: 'unknown' }, true);
+    }
+    const ahead = this.#openAhead(request.data, blobs);
+    return () => this.#answer(request.data, blobs, ahead);
+  }
+
+  #openAhead(
+    { verb, request }: DoorRequest,
+    blobs: readonly Uint8Array[],
+  ): Promise<OpenedEntries | undefined> | undefined {
+    const vault = this.#vault;
+    if (verb !== 'accept' || !vault || this.#ahead >= OPENED_AHEAD_MAX) return undefined;
+    this.#ahead += 1;
+    const entries = entriesOf(request.entries, blobs);
+    const opened = this.#opening.then(() => vault.openAhead(request.dataset, entries));
+    this.#opening = opened;
+    return opened;
+  }
+
+  async #answer(
+    request: DoorRequest,
+    blobs: readonly Uint8Array[],
+    ahead?: Promise<OpenedEntries | undefined>,
+  ): Promise<Served> {
+    const { verb } = request;
+    if (ahead) this.#ahead -= 1;
     try {
-      const { answer = {}, records = [] } = await this.#serve(request.data, blobs);
+      const { answer = {}, records = [] } = await this.#serve(request, blobs, await ahead);
       const message = { answer, records: records.map(withoutValue) };
       return { message, blobs: valuesOf(records), fatal: verb === 'stop' };
     } catch (error) {
@@ -47,7 +85,11 @@ export class DoorKeeper {
     }
   }
 
-  async #serve(request: DoorRequest, blobs: readonly Uint8Array[]): Promise<Result> {
+  async #serve(
+    request: DoorRequest,
+    blobs: readonly Uint8Array[],
+    ahead?: OpenedEntries,
+  ): Promise<Result> {
     if (request.verb === 'open') {
       const { contract, ...options } = request.request;
       const transportKey = this.#takeTransportKey();
@@ -80,7 +122,7 @@ export class DoorKeeper {
         return departing(await vault.announce());
       case 'accept': {
         const { dataset, entries, at } = request.request;
-        const outcomes = await vault.accept(dataset, entriesOf(entries, blobs), at);
+        const outcomes = await vault.accept(dataset, entriesOf(entries, blobs), at, ahead);
         return { answer: { outcomes: outcomes.map(toldOf) }, records: vault.takeQuarantined() };
       }
       case 'close': {
@@ -104,6 +146,9 @@ export class DoorKeeper {
     return transportKey === undefined ? {} : { transportKey };
   }
 }
+
+/** Opened rows take memory: those of one request wait, beside those that are being stored. */
+const OPENED_AHEAD_MAX = 2;
 
 export interface Served {
   readonly message: unknown;

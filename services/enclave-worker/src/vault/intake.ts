@@ -15,7 +15,7 @@ import type { DatasetStream } from './stream.ts';
 
 /** From records of a dataset's topic to rows that may be counted: verify, open, check, order. */
 
-export interface IntakeContext extends EntryContext {
+export interface IntakeContext extends Pick<EntryContext, 'streams'> {
   /** Says what is late of a batch that is next in its stream, and counts it. */
   readonly judge: (opened: OpenedBatch, isNew: boolean) => Judgement;
   /** Whether no window that holds rows between these times has closed. */
@@ -33,16 +33,30 @@ export interface Intake {
   readonly removed: readonly number[];
 }
 
+/** Records that were verified and opened, or why they could not be, in their order. */
+export type OpenedEntries = readonly Settled<OpenedEntry>[];
+
+/**
+ * Verifies and opens records, as far as that depends on nothing that came before them; it may be
+ * begun before their turn has come. Never rejects.
+ */
+export function openEntries(
+  entries: readonly DoorEntry[],
+  context: EntryContext,
+): Promise<OpenedEntries> {
+  // Hashing and unwrapping overlap; the order is that of the records.
+  return Promise.all(entries.map((entry) => settle(openEntry(entry, context))));
+}
+
 /**
  * Takes records in the log's order. A record that is bad is an outcome with its code; what halts
  * the computation is thrown.
  */
-export async function takeEntries(
+export function takeEntries(
   entries: readonly DoorEntry[],
+  opened: OpenedEntries,
   context: IntakeContext,
-): Promise<Intake> {
-  // Hashing and unwrapping overlap; the order is restored below.
-  const opened = await Promise.all(entries.map((entry) => settle(openEntry(entry, context))));
+): Intake {
   const taking = new Taking(context);
   const outcomes = entries.flatMap((entry, index) => {
     const result = opened[index];

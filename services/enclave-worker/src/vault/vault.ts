@@ -29,7 +29,7 @@ import type {
   StreamProgress,
 } from './door.ts';
 import { Aggregator } from './engine/aggregate.ts';
-import { takeEntries } from './intake.ts';
+import { type OpenedEntries, openEntries, takeEntries } from './intake.ts';
 import { VaultKeys } from './keys.ts';
 import { type Departure, Leases, type StatementOf } from './leases.ts';
 import { NoiseSeeds } from './noise-seeds.ts';
@@ -215,19 +215,41 @@ export class Vault {
   }
 
   /**
+   * Opens records before their turn has come, which depends on nothing that those before them
+   * change; `accept` is given what comes of it.
+   * @returns undefined where there is nothing to open before
+   */
+  async openAhead(
+    datasetId: string,
+    entries: readonly DoorEntry[],
+  ): Promise<OpenedEntries | undefined> {
+    const streams = [...this.#streams.values()].find(({ dataset }) => dataset.id === datasetId);
+    return streams && (await this.#open(streams, entries));
+  }
+
+  #open(streams: StreamSet, entries: readonly DoorEntry[]): Promise<OpenedEntries> {
+    const at = { contract: this.#contract, contractId: this.#contractId };
+    return openEntries(entries, { ...at, keys: this.#keys, streams });
+  }
+
+  /**
    * Takes records of one dataset's topic in the log's order.
    * @param at by the clock of the worker's machine
+   * @param ahead what `openAhead` has made of them
    * @throws what halts the computation: ERR_STREAM_FORKED, ERR_MANIFEST_MISMATCH, ERR_VAULT_MEMORY
    */
-  async accept(datasetId: string, entries: readonly DoorEntry[], at = 0): Promise<EntryOutcome[]> {
+  async accept(
+    datasetId: string,
+    entries: readonly DoorEntry[],
+    at = 0,
+    ahead?: OpenedEntries,
+  ): Promise<EntryOutcome[]> {
     if (this.#final) return await this.#hear(this.#final, datasetId, entries);
     const dataset = datasetOf(this.#contract, datasetId);
     const streams = this.#streams.get(dataset.id);
     if (!streams) throw new StrongroomError('ERR_DATASET_UNKNOWN', { dataset: datasetId });
-    const { outcomes, later, batches, removed } = await takeEntries(entries, {
-      contract: this.#contract,
-      contractId: this.#contractId,
-      keys: this.#keys,
+    const opened = ahead ?? (await this.#open(streams, entries));
+    const { outcomes, later, batches, removed } = takeEntries(entries, opened, {
       streams,
       judge: this.#computation.judgeOf(dataset),
       isOpen: (eventTime) => this.#computation.isOpenFor(dataset.id, eventTime),
