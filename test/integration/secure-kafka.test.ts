@@ -7,6 +7,7 @@ import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { RecordLog } from '@strongroom/record-log/log';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { judgeFronts, viewFronts, whyNot } from '../../services/cli/src/doctor/broker-fronts.ts';
 import { viewKafka } from '../../services/cli/src/doctor/kafka-view.ts';
 import { PASSWORD, SESSION_MS, type SecureKafka, startSecureKafka } from './secure-kafka.ts';
 
@@ -58,6 +59,8 @@ const bearer = (
   `sasl.jaas.config=${LOGIN}.oauthbearer.OAuthBearerLoginModule required clientId="north" clientSecret="${secret}";`,
 ];
 const saslSsl = (own: readonly string[], trust = trusting()) => [
+  // On a machine that does other work too.
+  'socket.connection.setup.timeout.ms=30000',
   `bootstrap.servers=${kafka.saslSsl}`,
   'security.protocol=SASL_SSL',
   ...trust,
@@ -123,14 +126,46 @@ describe('writes, commits and reads', () => {
   });
 });
 
-it.each([
-  ['SCRAM', () => login('SCRAM-SHA-512')],
-  ['OAUTHBEARER', () => bearer()],
-])('doctor looks at it through the same file, by %s', async (_, own) => {
-  const kafkaConfig = await fileOf(saslSsl(own()));
-  const connection = await readKafkaConnection({ kafkaConfig }, 'doctor');
-  const view = await viewKafka(connection, [], 10_000);
-  expect(view).toMatchObject({ brokers: 1, acls: 'no-authorizer' });
+describe('doctor looks at it through the same file', () => {
+  const connectionFor = async (lines: readonly string[]) =>
+    await readKafkaConnection({ kafkaConfig: await fileOf(lines) }, 'doctor');
+
+  it.each([
+    ['SCRAM', () => login('SCRAM-SHA-512')],
+    ['OAUTHBEARER', () => bearer()],
+  ])('by %s', async (_, own) => {
+    const view = await viewKafka(await connectionFor(saslSsl(own())), [], 10_000);
+    expect(view).toMatchObject({ brokers: 1, acls: 'no-authorizer' });
+  });
+
+  it.each<[string, () => readonly string[], readonly string[], RegExp]>([
+    [
+      'certificates on both sides',
+      () => ssl(known()),
+      ['kafka-lets-in ok', 'kafka-certificate ok', 'kafka-certificate ok'],
+      /no broker answers/,
+    ],
+    [
+      'a wrong password',
+      () => saslSsl(login('PLAIN', 'north', 'canary')),
+      ['kafka-lets-in ok', 'kafka-certificate ok'],
+      /SASL_AUTHENTICATION_FAILED/,
+    ],
+    [
+      'a broker of another authority',
+      () => ssl(known(), trusting('other-ca.pem')),
+      ['kafka-lets-in fail', 'kafka-certificate ok', 'kafka-certificate ok'],
+      /CERT|SIGNATURE|VERIFY/,
+    ],
+  ])('and tells %s', async (_, lines, verdicts, reason) => {
+    const connection = await connectionFor(lines());
+    const fronts = await viewFronts(connection, 10_000);
+    const found = judgeFronts(connection, fronts, Date.now());
+    expect(found.map(({ code, verdict }) => `${code} ${verdict}`)).toEqual(verdicts);
+    const { says } = await whyNot(connection, fronts);
+    expect(says).toMatch(reason);
+    expect(says).not.toContain('canary');
+  });
 });
 
 /** Longer than a session of the broker, which ends every connection that has not renewed its own. */

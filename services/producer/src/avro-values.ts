@@ -1,5 +1,6 @@
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { AVRO_SCHEMA_BYTES_MAX } from '@strongroom/protocol/limits';
+import type { HiddenText } from '@strongroom/record-log/hidden-text';
 import avro from 'avsc';
 import { z } from 'zod';
 import type { ValueDecoder } from './topic-source.ts';
@@ -17,23 +18,30 @@ const AnswerSchema = z.looseObject({
   references: z.exactOptional(z.array(z.unknown()).max(0)),
 });
 
-/** @param registry its base URL */
-export function avroDecoder(registry: URL): ValueDecoder {
+/**
+ * @param registry its base URL
+ * @param authorization as the header of HTTP says it
+ */
+export function avroDecoder(registry: URL, authorization?: HiddenText): ValueDecoder {
   const writers = new Map<number, Promise<avro.Type>>();
   return async (value) => {
     const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
     if (bytes.length < HEAD_BYTES || bytes[0] !== 0) throw malformed('no number of a schema');
     const id = bytes.readUInt32BE(1);
-    const known = writers.get(id) ?? writerOf(registry, id);
+    const known = writers.get(id) ?? writerOf(registry, id, authorization);
     writers.set(id, known);
     return lineOf(await known, bytes.subarray(HEAD_BYTES));
   };
 }
 
 /** @throws ERR_SOURCE_UNREACHABLE, ERR_SOURCE_REFUSED */
-async function writerOf(registry: URL, id: number): Promise<avro.Type> {
+async function writerOf(
+  registry: URL,
+  id: number,
+  authorization: HiddenText | undefined,
+): Promise<avro.Type> {
   const base = registry.href.replace(/\/$/, '');
-  const answer = await fetchText(`${base}/schemas/ids/${id}`);
+  const answer = await fetchText(`${base}/schemas/ids/${id}`, authorization);
   try {
     const { schema } = AnswerSchema.parse(JSON.parse(answer));
     const type = avro.Type.forSchema(JSON.parse(schema), {
@@ -49,11 +57,13 @@ async function writerOf(registry: URL, id: number): Promise<avro.Type> {
   throw new StrongroomError('ERR_SOURCE_REFUSED', { source: 'schema registry', id, problem });
 }
 
-async function fetchText(url: string): Promise<string> {
+async function fetchText(url: string, authorization?: HiddenText): Promise<string> {
   const source = 'schema registry';
   try {
     const signal = AbortSignal.timeout(ANSWER_MS_MAX);
-    const response = await fetch(url, { signal, redirect: 'error' });
+    const headers = authorization === undefined ? {} : { authorization: authorization.reveal() };
+    // To be sent elsewhere would show the password there.
+    const response = await fetch(url, { signal, headers, redirect: 'error' });
     if (response.ok) return await response.text();
     const { status } = response;
     const code = status >= 500 ? 'ERR_SOURCE_UNREACHABLE' : 'ERR_SOURCE_REFUSED';

@@ -1,5 +1,7 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
+import { HiddenText } from '@strongroom/record-log/hidden-text';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
+import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { readTextFile } from '@strongroom/runtime/files';
 import { avroDecoder } from './avro-values.ts';
 import type { SourceRequest } from './check-source.ts';
@@ -12,7 +14,15 @@ import { quoteIdentifier } from './sql-text.ts';
 import { decodeJson, openTopic } from './topic-source.ts';
 
 type StoreSettings = Pick<Settings, 's3Endpoint' | 's3Region'>;
-type TopicSettings = Pick<Settings, 'values' | 'schemaRegistry' | 'follow'>;
+type TopicSettings = Pick<
+  Settings,
+  | 'values'
+  | 'schemaRegistry'
+  | 'registryLoginFile'
+  | 'registryTokenFile'
+  | 'sourceKafkaConfig'
+  | 'follow'
+>;
 type Requested = Pick<
   Settings,
   | 'source'
@@ -27,7 +37,13 @@ type Requested = Pick<
 /** Options that mean something for one kind of source only. */
 const OF_KINDS = [
   { scheme: /^postgres(ql)?:/, names: ['table', 'query', 'increment', 'passwordFile'] },
-  { scheme: /^kafka:/, names: ['values', 'schemaRegistry', 'follow'] },
+  {
+    scheme: /^kafka:/,
+    names: [
+      ...(['values', 'schemaRegistry', 'registryLoginFile', 'registryTokenFile'] as const),
+      ...(['sourceKafkaConfig', 'follow'] as const),
+    ],
+  },
   { scheme: /^s3:/, names: ['s3Endpoint', 's3Region'] },
 ] as const;
 
@@ -43,7 +59,7 @@ export async function openRequested(settings: Requested): Promise<SourceRequest[
   }
   if (/^postgres(ql)?:/.test(source)) return openPostgres(await postgresOptions(settings));
   if (source.startsWith('s3:')) return openBucket(bucketOptions(settings));
-  if (source.startsWith('kafka:')) return openTopic(topicOptions(settings));
+  if (source.startsWith('kafka:')) return openTopic(await topicOptions(settings));
   return (await isFolder(source)) ? openFolder(source) : openInput(source);
 }
 
@@ -58,22 +74,56 @@ async function postgresOptions({ source, table, query, ...rest }: Requested) {
   return { url, sql, increment, passwordFile };
 }
 
-/** `kafka://host:port,host:port/topic`; servers are those of another Kafka, or of the same. */
-function topicOptions({ source, values = 'json', schemaRegistry, follow = false }: Requested) {
-  const [, servers = '', topic = ''] = /^kafka:\/\/([^/@]+)\/([\w.-]+)$/.exec(source) ?? [];
-  const brokers = servers.split(',');
-  if (!brokers.every((each) => /^\S+:\d{1,5}$/.test(each))) {
-    throw usage('source', 'kafka://HOST:PORT,…/TOPIC');
+/**
+ * `kafka://host:port,host:port/topic`; servers are those of another Kafka, or of the same. How they
+ * are spoken to is said by a file of its own: no password for ours is shown to theirs.
+ */
+async function topicOptions(settings: Requested) {
+  const { source, values = 'json', sourceKafkaConfig, follow = false } = settings;
+  const [, servers = '', topic] = /^kafka:\/\/([^/@]*)\/([\w.-]+)$/.exec(source) ?? [];
+  const areServers = servers.split(',').every((each) => /^\S+:\d{1,5}$/.test(each));
+  const areInFile = servers === '' && sourceKafkaConfig !== undefined;
+  if (topic === undefined || !(areServers || areInFile)) {
+    throw usage('source', 'kafka://HOST:PORT,…/TOPIC; kafka:///TOPIC with --source-kafka-config');
   }
+  const decode = await decoderFor(values, settings);
+  const place = { brokers: servers || undefined, kafkaConfig: sourceKafkaConfig };
+  const connection = await readKafkaConnection(place, 'producer-source');
+  const connect = () => connectKafkaLog(connection);
+  return { connect, topic, values, decode, follow };
+}
+
+async function decoderFor(values: 'json' | 'avro', settings: Requested) {
+  const { schemaRegistry, registryLoginFile, registryTokenFile } = settings;
   if ((values === 'avro') !== (schemaRegistry !== undefined)) {
     throw usage('schemaRegistry', 'with --values avro, and only then');
   }
-  const decode =
-    schemaRegistry === undefined
-      ? decodeJson
-      : avroDecoder(httpsOf('schemaRegistry', schemaRegistry));
-  const connect = () => connectKafkaLog({ brokers, clientId: 'producer-source' });
-  return { connect, topic, values, decode, follow };
+  if (schemaRegistry === undefined) {
+    if ((registryLoginFile ?? registryTokenFile) === undefined) return decodeJson;
+    throw usage('schemaRegistry', 'is missing');
+  }
+  const url = httpsOf('schemaRegistry', schemaRegistry);
+  return avroDecoder(url, await registryAuthorization(registryLoginFile, registryTokenFile));
+}
+
+/** RFC 7617 and RFC 6750, as registries want them. */
+async function registryAuthorization(loginFile?: string, tokenFile?: string) {
+  if (loginFile !== undefined && tokenFile !== undefined) {
+    throw usage('registryLoginFile', 'or --registry-token-file, one of them');
+  }
+  if (loginFile !== undefined) {
+    const login = await secretIn(loginFile, /^[^:\n]+:[^\n]+$/, 'a file with USER:PASSWORD');
+    return new HiddenText(`Basic ${Buffer.from(login).toString('base64')}`);
+  }
+  if (tokenFile === undefined) return undefined;
+  const token = await secretIn(tokenFile, /^[\w.~+/=-]+$/, 'a file with a token');
+  return new HiddenText(`Bearer ${token}`);
+}
+
+async function secretIn(file: string, form: RegExp, problem: string): Promise<string> {
+  const text = (await readTextFile(file)).replace(/\r?\n$/, '');
+  if (form.test(text)) return text;
+  throw new StrongroomError('ERR_USAGE', { file, problem });
 }
 
 function bucketOptions({ source, s3Endpoint, s3Region: region }: Requested): BucketOptions {

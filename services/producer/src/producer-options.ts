@@ -68,7 +68,8 @@ export interface PublishOptions {
 /** Of `postgres:`, `s3:` and `kafka:` sources, under the names of the command's options. */
 export type ConnectorOptions = Readonly<
   Pick<Settings, 'table' | 'query' | 'increment' | 'passwordFile'> &
-    Pick<Settings, 's3Endpoint' | 's3Region' | 'values' | 'schemaRegistry' | 'follow'>
+    Pick<Settings, 's3Endpoint' | 's3Region' | 'values' | 'schemaRegistry' | 'follow'> &
+    Pick<Settings, 'registryLoginFile' | 'registryTokenFile' | 'sourceKafkaConfig'>
 >;
 
 /** Stands for what was given instead of a path. */

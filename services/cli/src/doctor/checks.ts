@@ -63,6 +63,14 @@ export const CHECKS = {
     'a broker answers',
     'Check address, port, firewall and TLS; `strongroom kafka start` runs one on this machine.',
   ),
+  'kafka-lets-in': kafka(
+    'brokers prove their names, and let this client in',
+    'Correct trust store, certificate or password: docs/kafka.md says what each reason means.',
+  ),
+  'kafka-certificate': kafka(
+    "brokers' certificates, and this client's, will be in force for a while",
+    'Have the certificate renewed; a worker reads its own anew at each connection.',
+  ),
   'kafka-version': kafka(
     'how new the protocol is that brokers speak',
     'Upgrade Kafka: what is older than 4.0 has not been tested.',

@@ -8,6 +8,7 @@ import { type Command, Option } from 'commander';
 import { askWorkerStatus } from '../ask-status.ts';
 import { leafCommand, printResult } from '../leaf-command.ts';
 import { brokersOption, kafkaConfigOption, seconds } from '../option-values.ts';
+import { judgeFronts, viewFronts, whyNot } from './broker-fronts.ts';
 import { checkContract, type ReadContract } from './check-contract.ts';
 import { checkFiles } from './check-files.ts';
 import { checkKafka, newestRecords, topicsOf } from './check-kafka.ts';
@@ -136,13 +137,16 @@ async function lookAtKafka(
   }
   const topics = contract && contractId ? topicsOf(contract, contractId, namespace) : [];
   const names = topics.map(({ name }) => name);
+  const now = systemClock.now();
+  const fronts = await viewFronts(connection, timeout * 1_000);
+  const certificates = judgeFronts(connection, fronts, now);
   let view: KafkaView;
   try {
     view = await viewKafka(connection, names, timeout * 1_000);
   } catch {
-    return [fail('kafka-reachable', `${connection.brokers.join(', ')}: no broker answers`)];
+    return [...certificates, await whyNot(connection, fronts)];
   }
-  return [...checkKafka(view, topics), ...newestRecords(view, topics, systemClock.now())];
+  return [...certificates, ...checkKafka(view, topics), ...newestRecords(view, topics, now)];
 }
 
 async function lookAtServices(

@@ -14,7 +14,7 @@ export interface Answer {
   readonly aheadMs?: number;
 }
 
-interface TlsView {
+export interface TlsView {
   /** Why it is not trusted, in OpenSSL's word; absent when it is. */
   readonly problem?: string;
   /** While all of the chain is in force. */
@@ -77,7 +77,8 @@ export function aheadOf(
   return told > receivedAt ? told - receivedAt : 0;
 }
 
-function tlsOf(socket: TLSSocket): TlsView {
+/** What a server presented. */
+export function tlsOf(socket: TLSSocket): TlsView {
   const chain = chainOf(socket.getPeerCertificate(true));
   const span = spanOf(
     chain.map((each) => ({ from: Date.parse(each.valid_from), to: Date.parse(each.valid_to) })),
