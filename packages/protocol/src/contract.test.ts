@@ -62,6 +62,8 @@ function example(): Record<string, unknown> {
   };
 }
 
+const times = (from: string, until: string) => ({ from, until });
+
 function dataset(id: string, owner: string, columns: unknown) {
   return {
     id,
@@ -344,6 +346,26 @@ describe('contract', () => {
       'event time of type text',
       (c) => Object.assign(c.datasets[0], { eventTime: 'place' }),
       'datasets',
+    ],
+    ...[
+      ['event times without an end', { from: '2026-01-01T00:00:00Z' }],
+      ['event times of another zone', times('2026-01-01T00:00:00+01:00', '2027-01-01T00:00:00Z')],
+      ['event times in other words', times('2026-01-01T00:00:00.000Z', '2027-01-01T00:00:00Z')],
+      ['event times of a day alone', times('2026-01-01', '2027-01-01')],
+      ['event times of no day', times('2026-02-30T00:00:00Z', '2027-01-01T00:00:00Z')],
+      ['event times that are none', times('2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z')],
+    ].map(([what, eventTimes]): [string, Change, string] => [
+      `${what}`,
+      (c) => Object.assign(c.datasets[0], { eventTimes }),
+      'datasets',
+    ]),
+    [
+      'event times without an event time',
+      (c) => {
+        for (const each of c.datasets) delete each.eventTime;
+        c.datasets[0].eventTimes = times('2026-01-01T00:00:00Z', '2027-01-01T00:00:00Z');
+      },
+      'datasets.flights-west.eventTimes',
     ],
     ['unequal columns in one relation', (c) => c.datasets[1].columns.pop(), 'datasets'],
     [

@@ -150,6 +150,12 @@ export const StreamContractSchema = z.strictObject({
 });
 export type StreamContract = z.infer<typeof StreamContractSchema>;
 
+/** An instant by UTC, to the second, of one spelling (RFC 3339 section 5.6). */
+const InstantSchema = z.iso.datetime({ precision: 0 }).max('0000-00-00T00:00:00Z'.length);
+
+/** `from` is the first time, `until` the first that is none of them. */
+const EventTimesSchema = z.strictObject({ from: InstantSchema, until: InstantSchema });
+
 export const DatasetSchema = z.strictObject({
   id: DatasetIdSchema,
   owner: PartyIdSchema,
@@ -158,6 +164,11 @@ export const DatasetSchema = z.strictObject({
   columns: z.array(ColumnContractSchema).min(1).max(COLUMNS_MAX),
   /** The column that windows are cut by; absent for a reference table, which is used whole. */
   eventTime: z.exactOptional(SqlNameSchema),
+  /**
+   * Between which event times its rows lie: a batch with any other is refused. What one owner's
+   * rows are far away from makes windows come, and owners pay for those of queries with noise.
+   */
+  eventTimes: z.exactOptional(EventTimesSchema),
   /**
    * Several producers of one dataset, each with a sequence of its own. A window closes when all of
    * them are complete, so that the log cannot hide one. Absent: one stream of any name, in
@@ -380,6 +391,10 @@ function checkDataset(contract: Contract, dataset: Dataset): void {
       throw malformed(`${at}.eventTime`, 'a column of type date or timestamp without nulls');
     }
   }
+  const { from, until } = eventTimesOf(dataset);
+  if (dataset.eventTimes && !(dataset.eventTime !== undefined && from < until)) {
+    throw malformed(`${at}.eventTimes`, 'a time and a later one, of a dataset with an event time');
+  }
   const problem = keySharesProblemIn(contract, dataset.id);
   if (problem !== undefined) throw malformed(`${at}.keyShares`, problem);
   const ruleProblem = ruleProblemIn(dataset, contract.datasets);
@@ -390,6 +405,25 @@ function checkDataset(contract: Contract, dataset: Dataset): void {
       throw malformed(`${at}.relation`, 'datasets of one relation have equal columns');
     }
   }
+}
+
+/** In milliseconds since 1970; whatever the contract does not bound is infinite. */
+export function eventTimesOf({ eventTimes }: Pick<Dataset, 'eventTimes'>): {
+  readonly from: number;
+  readonly until: number;
+} {
+  if (!eventTimes) return { from: Number.NEGATIVE_INFINITY, until: Number.POSITIVE_INFINITY };
+  return { from: Date.parse(eventTimes.from), until: Date.parse(eventTimes.until) };
+}
+
+/** @throws ERR_EVENT_TIME_RANGE naming what the contract allows, and not what was found */
+export function demandEventTimes(
+  dataset: Dataset,
+  found: { readonly min: number; readonly max: number } | null,
+): void {
+  const { from, until } = eventTimesOf(dataset);
+  if (!found || (found.min >= from && found.max < until)) return;
+  throw new StrongroomError('ERR_EVENT_TIME_RANGE', { dataset: dataset.id, ...dataset.eventTimes });
 }
 
 function relationShape(dataset: Dataset): string {

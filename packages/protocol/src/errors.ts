@@ -252,6 +252,10 @@ export const ERRORS = {
     'the batch is expected to hold the Arrow columns of the contract and the declared rows',
     'Have the owner check its producer; the rows of this batch were not counted.',
   ),
+  ERR_EVENT_TIME_RANGE: quarantine(
+    'event times of a batch are expected to lie between those that the contract names',
+    'Have the owner publish other rows, or agree on an amendment; no row of the batch was counted.',
+  ),
   ERR_BATCH_REPLAYED: quarantine(
     'every sequence number of a stream is expected once',
     'Nothing: the batch had been counted already and was not counted again.',

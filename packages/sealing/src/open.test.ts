@@ -45,6 +45,12 @@ async function codeFrom(run: Promise<unknown>): Promise<string> {
   );
 }
 
+/** Says that it was asked. */
+function forbiddenUnwrapper(): OpenBatchContext['unwrapper'] {
+  const dataKey = () => Promise.reject(new Error('unwrapped'));
+  return { publicKey: context.unwrapper.publicKey, dataKey, destroy: () => undefined };
+}
+
 const FACTS = { rows: 1, eventTime: { min: 0, max: 0 } };
 
 describe('open', () => {
@@ -66,6 +72,35 @@ describe('open', () => {
       ),
       { numRuns: 150 },
     );
+  });
+
+  test('refuses event times that the contract does not name, before it decrypts', async () => {
+    const eventTimes = { from: '2026-01-01T00:00:00Z', until: '2026-01-02T00:00:00Z' };
+    const [from, until] = [Date.parse(eventTimes.from), Date.parse(eventTimes.until)];
+    const dataset = { ...small.dataset, eventTimes };
+    const bounded = { ...context, dataset, unwrapper: forbiddenUnwrapper() };
+    const codeOfTimes = async (min: number, max: number) => {
+      const { record } = await sealerOf(small).seal(Buffer.from('rows'), {
+        ...{ rows: 1, eventTime: { min, max } },
+      });
+      return codeFrom(openBatch(record, bounded));
+    };
+    for (const [min, max] of [
+      [from, until - 1],
+      [from, from],
+      [until - 1, until - 1],
+    ] as const) {
+      expect(await codeOfTimes(min, max)).toBe('no code: Error: unwrapped');
+    }
+    const far = 253_402_300_799_999;
+    for (const [min, max] of [
+      [from - 1, from],
+      [from, until],
+      [until, until],
+      [-far, far],
+    ] as const) {
+      expect(await codeOfTimes(min, max)).toBe('ERR_EVENT_TIME_RANGE');
+    }
   });
 
   test('refuses every flipped bit of the value, the seal, the headers and the key', async () => {

@@ -1,4 +1,9 @@
-import { type Contract, type Dataset, partyOf } from '@strongroom/protocol/contract';
+import {
+  type Contract,
+  type Dataset,
+  demandEventTimes,
+  partyOf,
+} from '@strongroom/protocol/contract';
 import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { MANIFEST_BYTES_MAX, SEAL_BYTES_MAX } from '@strongroom/protocol/limits';
@@ -66,9 +71,9 @@ const SEAL_CODES: JwsCodes = {
 };
 
 /**
- * Verifies the seal of a batch: signature of the dataset's owner, payload, place.
+ * Verifies the seal of a batch: signature of the dataset's owner, payload, place, event times.
  * @throws ERR_SEAL_MALFORMED, ERR_SEAL_VERSION, ERR_SEAL_ALGORITHM, ERR_SEAL_SIGNATURE,
- *   ERR_SEAL_CONTEXT
+ *   ERR_SEAL_CONTEXT, ERR_EVENT_TIME_RANGE
  */
 export async function verifyBatchSeal(
   jws: string,
@@ -84,6 +89,7 @@ export async function verifyBatchSeal(
   if ((seal.eventTime === null) !== (dataset.eventTime === undefined)) {
     throw new StrongroomError('ERR_SEAL_MALFORMED', { part: 'eventTime' });
   }
+  demandEventTimes(dataset, seal.eventTime);
   return seal;
 }
 

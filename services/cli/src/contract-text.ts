@@ -87,7 +87,10 @@ const SIGNATURE_WORDS: Readonly<Record<SignatureState, string>> = {
 function datasetLines(contract: Contract): string[] {
   return contract.datasets.flatMap((dataset) => [
     `${dataset.id}: owned by ${dataset.owner}, table ${dataset.relation}, ` +
-      (dataset.eventTime === undefined ? 'used whole' : `event time ${dataset.eventTime}`),
+      (dataset.eventTime === undefined ? 'used whole' : `event time ${dataset.eventTime}`) +
+      (dataset.eventTimes
+        ? ` from ${dataset.eventTimes.from} until ${dataset.eventTimes.until}`
+        : ''),
     `  columns: ${dataset.columns
       .map((column) => `${column.name} ${column.type}${column.nullable ? '?' : ''}`)
       .join(', ')}`,

@@ -48,6 +48,10 @@ export const DATASET_SENTENCES: readonly SentenceRule[] = [
     (at) => changing(`windows of dataset ${at.names[0]} are cut by another column: ${fromTo(at)}`),
   ],
   [
+    'datasets/*/eventTimes/**',
+    (at) => changing(`event times that rows of dataset ${at.names[0]} may have: ${fromTo(at)}`),
+  ],
+  [
     'datasets/*/keyId',
     (at) => trusting(`dataset ${at.names[0]} is under another key: ${fromTo(at)}`),
   ],

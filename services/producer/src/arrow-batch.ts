@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Dataset } from '@strongroom/protocol/contract';
+import { type Dataset, demandEventTimes } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { Field } from 'apache-arrow';
 import { arrowFields, encodeArrow } from './arrow-encoding.ts';
@@ -157,7 +157,10 @@ export class ArrowBatchCutter {
 
   #eventTime(columns: readonly BuiltColumn[]): ArrowBatch['eventTime'] {
     const column = columns[this.#eventTimeColumn];
-    return column === undefined ? null : eventTimeRange(column);
+    if (column === undefined) return null;
+    const found = eventTimeRange(column);
+    demandEventTimes(this.#dataset, found);
+    return found;
   }
 }
 

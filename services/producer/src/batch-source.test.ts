@@ -180,6 +180,19 @@ describe('an Arrow batch', () => {
     });
   });
 
+  test('outside the event times that the contract names is not sealed', async () => {
+    const eventTimes = { from: '2026-01-01T00:00:00Z', until: '2027-01-01T00:00:00Z' };
+    const bounded = { ...datasetOf(['seen date32'], 'seen'), eventTimes };
+    const source = (days: string) => fileWith(folder.path, 'bounded.csv', `seen\n${days}\n`);
+    const inside = await readAll(bounded, source('2026-01-01\n2026-12-31'));
+    expect(inside.map(({ rows }) => rows)).toEqual([2]);
+    for (const days of ['2026-06-01\n2025-12-31', '2027-01-01', '2026-06-01\n9999-12-31']) {
+      const refused = await readAll(bounded, source(days)).catch((error: unknown) => error);
+      expect(refused).toMatchObject({ code: 'ERR_EVENT_TIME_RANGE', facts: eventTimes });
+      expect(JSON.stringify(refused)).not.toMatch(/2025|9999/);
+    }
+  });
+
   test('of a dataset without event time has none', async () => {
     const path = fileWith(folder.path, 'plain.csv', 'a\n1\n');
     expect((await readAll(datasetOf(['a int32']), path))[0]?.eventTime).toBeNull();
