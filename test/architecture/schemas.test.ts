@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import {
   aggregateRecordShape,
   aggregatesTopic,
@@ -22,6 +23,7 @@ import {
   useRecordShape,
   usesTopic,
 } from '@strongroom/protocol/record';
+import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -99,6 +101,18 @@ const shapes: readonly (readonly [message: string, shape: RecordShape, sealed: b
   ['evidence', evidenceRecordShape(contract, 'evidence', 'x'), false],
   ['evidenceRefusal', evidenceRecordShape(contract, 'evidenceRefusal', 'x'), false],
 ];
+
+/** A document of its own release: the parser of AsyncAPI brings fifty packages for the same. */
+test('asyncapi.yaml is AsyncAPI 3.0', () => {
+  const load = createRequire(import.meta.url);
+  const validate = new Ajv({
+    ...{ strict: false, validateFormats: false },
+    ...{ meta: false, validateSchema: false },
+  }).compile(load('@asyncapi/specs/schemas/3.0.0.json'));
+  const isValid = validate(parse(readText('schemas/asyncapi.yaml')));
+  expect(validate.errors ?? []).toEqual([]);
+  expect(isValid).toBe(true);
+});
 
 describe('asyncapi.yaml says what record.ts does', () => {
   test('topics', () => {

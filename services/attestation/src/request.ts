@@ -26,7 +26,7 @@ const OptionalDataSchema = z.strictObject({
   dataType: z.exactOptional(z.enum(['JSON', 'Binary', ''])),
 });
 
-const RequestSchema = z.strictObject({
+export const AttestRequestSchema = z.strictObject({
   report: bytes,
   runtimeData: z.strictObject({ data: bytes, dataType: z.enum(['JSON', 'Binary']) }),
   initTimeData: z.exactOptional(OptionalDataSchema),
@@ -55,7 +55,7 @@ export interface AttestRequest {
 
 /** @throws ERR_EVIDENCE_MALFORMED with the first place that is wrong */
 export function parseAttestRequest(body: unknown): AttestRequest {
-  const request = parse(RequestSchema, body, 'body');
+  const request = parse(AttestRequestSchema, body, 'body');
   demandShallow(request.runtimeData);
   const inner = parse(ReportSchema, parseJson(request.report), 'report');
   const initTime = request.initTimeData?.data;

@@ -5,18 +5,18 @@ import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connectio
 import { systemClock } from '@strongroom/runtime/clock';
 import { failCommand } from '@strongroom/runtime/command';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
-import { createHttpServer, listen } from '@strongroom/runtime/http';
+import { listen } from '@strongroom/runtime/http';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
 import { readCredentials } from './credentials.ts';
 import { EvidenceDesk } from './evidence-desk.ts';
-import { addEvidenceRoute } from './evidence-route.ts';
 import { runWorker, type WorkerSummary } from './lives.ts';
 import type { Settings } from './settings.ts';
 import { Tally } from './tally.ts';
 import type { VaultAhead } from './vault-launch.ts';
 import { startVault, vaultMbMax } from './vault-process.ts';
+import { createWorkerServer } from './worker-server.ts';
 
 export interface PlatformChoice {
   readonly platformFor: (contractId: ContractId) => Promise<Platform>;
@@ -52,15 +52,12 @@ export async function startWorker(
   const tally = new Tally(metrics);
   const evidence = new EvidenceDesk(systemClock, metrics);
   let isReady = false;
-  const app = createHttpServer({
-    service: 'enclave-worker',
-    logger,
-    metrics,
+  const { warning } = choice;
+  const app = createWorkerServer({
+    ...{ logger, metrics, evidence, warning },
     ready: () => isReady,
-    ...(choice.warning === undefined ? {} : { health: { warning: choice.warning } }),
+    status: () => tally.monitor.status(tally.refusals()),
   });
-  addEvidenceRoute(app, evidence);
-  app.get('/status', () => tally.monitor.status(tally.refusals()));
   context.onShutdown(() => app.close());
   try {
     const address = await listen(app, settings.host, settings.port);

@@ -19,10 +19,16 @@ const countSchema = z
   .regex(/^\d{1,15}$/)
   .transform(Number);
 const limitSchema = countSchema.pipe(z.int().min(1).max(PAGE_MAX)).default(PAGE_MAX);
-const EntriesQuerySchema = z.strictObject({ from: countSchema.default(0), limit: limitSchema });
-const HeadsQuerySchema = z.strictObject({ above: countSchema.default(0), limit: limitSchema });
-const InclusionQuerySchema = z.strictObject({ index: countSchema });
-const ConsistencyQuerySchema = z.strictObject({ first: countSchema });
+export const EntriesQuerySchema = z.strictObject({
+  from: countSchema.default(0),
+  limit: limitSchema,
+});
+export const HeadsQuerySchema = z.strictObject({
+  above: countSchema.default(0),
+  limit: limitSchema,
+});
+export const InclusionQuerySchema = z.strictObject({ index: countSchema });
+export const ConsistencyQuerySchema = z.strictObject({ first: countSchema });
 
 /** Reads the audit log and its proofs; nothing here changes it. */
 export function addAuditRoutes(

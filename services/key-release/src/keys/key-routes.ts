@@ -143,7 +143,7 @@ function addBackupRoutes(add: AddAdminRoute, { keyBackups, baseUrl }: KeyService
 }
 
 /** Azure's names of what a vault does with a key in its place; here nothing does. */
-const UNOFFERED = ['encrypt', 'decrypt', 'sign', 'verify', 'wrapkey', 'unwrapkey'] as const;
+export const UNOFFERED = ['encrypt', 'decrypt', 'sign', 'verify', 'wrapkey', 'unwrapkey'] as const;
 
 function addUnofferedRoutes(add: AddAdminRoute, { keyStore }: KeyService): void {
   const refuse = (operation: string) => async (request: FastifyRequest) => {

@@ -12,9 +12,9 @@ import { readRequest, TargetSchema } from '../keys/key-requests.ts';
 import { acquireLease, type LeaseService, stateLease, takeStep } from './leases.ts';
 
 const PathSchema = z.strictObject({ contract: ContractIdSchema });
-const AcquireSchema = z.strictObject({ target: TargetSchema });
-const StepSchema = z.strictObject({ step: CompactJwsSchema });
-const HolderSchema = z.strictObject({ holder: Bytes32Schema });
+export const AcquireSchema = z.strictObject({ target: TargetSchema });
+export const StepSchema = z.strictObject({ step: CompactJwsSchema });
+export const HolderSchema = z.strictObject({ holder: Bytes32Schema });
 
 /**
  * Routes of a contract's lease. A worker needs the right to release; to end the contract, and to

@@ -32,8 +32,10 @@ export interface LedgerService extends RequesterService {
 }
 
 const PathSchema = z.strictObject({ contract: ContractIdSchema });
-const BudgetsSchema = z.strictObject({ budgets: z.array(BudgetSchema).min(1).max(DATASETS_MAX) });
-const DebitRequestSchema = z.strictObject({ target: TargetSchema, debit: CompactJwsSchema });
+export const BudgetsSchema = z.strictObject({
+  budgets: z.array(BudgetSchema).min(1).max(DATASETS_MAX),
+});
+export const DebitRequestSchema = z.strictObject({ target: TargetSchema, debit: CompactJwsSchema });
 
 /** The owner sets limits and looks; the attested worker debits before a result leaves. */
 export function addLedgerRoutes(
