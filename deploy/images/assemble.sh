@@ -1,7 +1,9 @@
 #!/bin/sh
 # assemble.sh TARGET SERVICE...: what services need to run, in the layout of the checkout, with what
 # `tsc -b` built instead of sources. The worker reads and measures its files by these paths.
+# Two runs over the same checkout give the same bytes, wherever, whenever and by whom they are made.
 set -eu
+umask 022
 target=$1
 shift
 here=$(pwd)
@@ -18,7 +20,8 @@ cd "$target"
 filters=''
 for service in "$@"; do filters="$filters --filter={./services/$service}..."; done
 # shellcheck disable=SC2086 # one word a filter
-CI=true pnpm install --prod --offline --frozen-lockfile $filters
+# Copied, not linked: what follows sets modes and times, and the store is shared.
+CI=true pnpm install --prod --offline --frozen-lockfile --config.package-import-method=copy $filters
 
 # What pnpm linked is what the services load; everything else goes.
 for folder in packages/* services/*; do
@@ -34,3 +37,13 @@ for folder in packages/* services/*; do
 done
 find packages services -path '*/dist/*' \( -name '*.d.ts' -o -name '*.map' \) -delete
 rm -rf packages/record-log/patches pnpm-lock.yaml pnpm-workspace.yaml .npmrc
+
+# pnpm's notes of when and where it installed: nothing that runs reads them.
+find . -name .modules.yaml -o -name '.pnpm-workspace-state*.json' | xargs rm -f
+
+# What is in it, for whoever has to know: packages, licences, hashes of their archives.
+(cd "$here" && node --conditions=strongroom:source scripts/write-sbom.ts "$target" "strongroom/$1") \
+  >sbom.cdx.json
+
+chmod -R u=rwX,go=rX .
+find . -exec touch --no-dereference --date=@0 {} +

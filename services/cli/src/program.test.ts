@@ -123,6 +123,24 @@ describe('the real command', () => {
     expect((await inside('measure', '--name', 'v1')).data).toEqual(first.data);
   });
 
+  test('measures an image and a container policy', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'strongroom-measure-'));
+    const policy = join(folder, 'policy.rego');
+    try {
+      const { data } = await inside('measure', '--image', folder, '--name', 'nothing');
+      const tree = 'sha256-pQpattmS9VmO3ZIQUFn66az8GSmB4IvYhTTCFn6SUmo=';
+      expect(data).toEqual({ name: 'nothing', tree, files: 0, bytes: 0 });
+      await writeFile(policy, 'package policy\n');
+      const measured = await inside('measure', '--policy', policy);
+      expect(measured.data).toMatchObject({ name: 'this build', findings: [] });
+      expect(await inside('measure', '--policy', policy, '--image', folder)).toMatchObject({
+        code: 'ERR_USAGE',
+      });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
   test('knows its version both ways', async () => {
     const { data } = await inside('version');
     const { stdout } = await strongroomInside('--version');

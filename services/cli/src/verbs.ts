@@ -41,7 +41,7 @@ export const VERBS: Readonly<Record<string, string>> = {
   serve: 'shows results on a page, in your browser',
   retry: 'publishes once more',
   revoke: 'ends a contract, for good',
-  measure: 'computes the reference measurement',
+  measure: 'computes reference values',
   evidence: 'asks the running worker for proof, and judges it',
   uses: 'verifies what became of your data',
   init: 'sets up an organisation',
