@@ -1,5 +1,12 @@
 import { createRequire } from 'node:module';
 import {
+  CHANNELS,
+  OTHER_ACCESS,
+  ROLE_KINDS,
+  TOPIC_ACCESS,
+  TOPIC_CONFIGS,
+} from '@strongroom/protocol/log-topics';
+import {
   aggregateRecordShape,
   aggregatesTopic,
   batchRecordShape,
@@ -20,6 +27,7 @@ import {
   type RecordShape,
   retractionRecordShape,
   SEAL_HEADER,
+  slicesTopic,
   useRecordShape,
   usesTopic,
 } from '@strongroom/protocol/record';
@@ -54,8 +62,27 @@ const HeadersSchema = z.looseObject({
     z.looseObject({ const: z.string().optional(), pattern: z.string().optional() }),
   ),
 });
+const AccessSchema = z.array(
+  z.strictObject({
+    principal: z.enum(ROLE_KINDS),
+    resource: z.enum(['TransactionalId', 'Group']).optional(),
+    operations: z.array(z.enum(['Read', 'Write', 'Describe'])),
+  }),
+);
+const SettingSchema = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
+const ChannelSchema = z.looseObject({
+  address: z.string(),
+  bindings: z.strictObject({
+    kafka: z.strictObject({
+      partitions: z.number(),
+      topicConfiguration: z.record(z.string(), SettingSchema),
+    }),
+  }),
+  'x-acl': AccessSchema,
+});
 const DocumentSchema = z.looseObject({
-  channels: z.record(z.string(), z.looseObject({ address: z.string() })),
+  'x-acl': AccessSchema,
+  channels: z.record(z.enum(CHANNELS), ChannelSchema),
   components: z.looseObject({
     messages: z.record(
       z.string(),
@@ -124,7 +151,9 @@ describe('asyncapi.yaml says what record.ts does', () => {
       datasetTopic(id, dataset, '{namespace}'),
       aggregatesTopic(id, '{namespace}'),
       checkpointsTopic(id, '{namespace}'),
+      checkpointsTopic(id, '{namespace}', '{slice}' as never),
       partialsTopic(id, '{slice}' as never, '{namespace}'),
+      slicesTopic(id, '{namespace}'),
       usesTopic(id, owner, '{namespace}'),
       quarantineTopic(id, owner, '{namespace}'),
       challengesTopic(id, '{namespace}'),
@@ -150,5 +179,25 @@ describe('asyncapi.yaml says what record.ts does', () => {
       if (rule?.pattern !== undefined) expect(value).toMatch(new RegExp(rule.pattern, 'u'));
     }
     expect(shape.headers['content-type']).toBe(document.components.messages[message]?.contentType);
+  });
+});
+
+describe('asyncapi.yaml says what log-topics.ts does', () => {
+  test.each(CHANNELS)('who may do what, and the settings of %s', (name) => {
+    const channel = document.channels[name];
+    const access = channel['x-acl'].map(({ principal, operations }) => [principal, operations]);
+    expect(Object.fromEntries(access)).toEqual(TOPIC_ACCESS[name]);
+    const { topicConfiguration } = channel.bindings.kafka;
+    const settings = Object.entries(topicConfiguration).map(([key, value]) => [key, `${value}`]);
+    expect(Object.fromEntries(settings)).toEqual(TOPIC_CONFIGS[name]);
+  });
+
+  test('what else than topics has to be allowed', () => {
+    const rules = Object.entries(OTHER_ACCESS).flatMap(([resource, access]) =>
+      Object.entries(access).map(([principal, operations]) => ({
+        ...{ principal, resource, operations },
+      })),
+    );
+    expect(document['x-acl']).toEqual(rules);
   });
 });

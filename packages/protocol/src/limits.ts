@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 
 /** Kafka's default `message.max.bytes`; Event Hubs closes the connection above 1,046,528. */
 export const RECORD_BYTES_MAX = 1_000_000;
+/** A topic's `max.message.bytes`: Kafka's own default, for all records of one request. */
+export const MESSAGE_BYTES_MAX = 1_048_588;
 /** A seal with its wrapped segment secret is about 1.6 KB with RSA-3072, 1.2 KB with P-256. */
 export const SEAL_BYTES_MAX = 8_192;
 export const HEADER_BYTES_MAX = 16_384;

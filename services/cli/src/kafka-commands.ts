@@ -5,13 +5,21 @@ import {
   stopLocalKafka,
 } from '@strongroom/record-log/local-kafka';
 import { type Command, InvalidArgumentError } from 'commander';
+import { addTopicsCommand } from './kafka/topics-command.ts';
 import { leafCommand, nounCommand, printNotice, printResult } from './leaf-command.ts';
 
 const FOLDER_DEFAULT = '.strongroom/kafka';
 
-/** `strongroom kafka …`: a real Kafka on this machine, one per folder, for trying things out. */
+/**
+ * `strongroom kafka …`: a real Kafka on this machine, one per folder, for trying things out; and
+ * what any cluster has to be given for a contract.
+ */
 export function addKafkaCommands(program: Command): void {
-  const kafka = nounCommand(program, 'kafka', 'a local Apache Kafka (needs Java 17 and Maven)');
+  const kafka = nounCommand(
+    program,
+    'kafka',
+    'a local Apache Kafka (needs Java 17 and Maven); topics on any',
+  );
   folderCommand(kafka, 'start', 'start it and leave it running', 'strongroom kafka start')
     .option('--port <port>', 'listen on 127.0.0.1 at this port; a free one by default', portNumber)
     .action(start);
@@ -23,6 +31,7 @@ export function addKafkaCommands(program: Command): void {
     'export KAFKA_BROKERS=$(strongroom kafka status --json | jq -r .brokers)',
     { 69: 'it does not run' },
   ).action(status);
+  addTopicsCommand(kafka);
 }
 
 function folderCommand(

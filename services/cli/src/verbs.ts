@@ -45,6 +45,7 @@ export const VERBS: Readonly<Record<string, string>> = {
   evidence: 'asks the running worker for proof, and judges it',
   uses: 'verifies what became of your data',
   init: 'sets up an organisation',
+  topics: 'the topics of a contract, made or compared',
   doctor: 'looks for what is wrong, and says how to mend it',
   version: 'prints versions',
   bash: 'completion for this shell',

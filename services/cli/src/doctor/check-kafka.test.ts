@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { agreedContract } from '../../test/signed-contract.ts';
-import { checkKafka, type ExpectedTopic, newestRecords, topicsOf } from './check-kafka.ts';
+import { checkKafka, type ExpectedTopic, expectedTopics, newestRecords } from './check-kafka.ts';
 import type { CheckCode, Verdict } from './checks.ts';
 import type { KafkaView, TopicView } from './kafka-view.ts';
 
@@ -157,7 +157,7 @@ describe('what is judged of a cluster', () => {
 
 test('a contract names its topics, in a namespace', async () => {
   const { contract, contractId } = await agreedContract();
-  const names = topicsOf(contract, contractId, 'staging').map(({ name }) => name);
+  const names = expectedTopics(contract, contractId, 'staging').map(({ name }) => name);
   expect(names).toEqual(
     ['flights', 'aggregates', 'checkpoints', 'challenges', 'evidence'].map(
       (each) => `staging.${contractId}.${each}`,

@@ -1,16 +1,7 @@
 import type { Contract } from '@strongroom/protocol/contract';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { RECORD_BYTES_MAX } from '@strongroom/protocol/limits';
-import {
-  aggregatesTopic,
-  challengesTopic,
-  checkpointsTopic,
-  datasetTopic,
-  evidenceTopic,
-  quarantineTopic,
-  usesTopic,
-} from '@strongroom/protocol/record';
-import { ownersWithUses } from '@strongroom/protocol/use-entry';
+import { type Channel, topicsOf } from '@strongroom/protocol/log-topics';
 import { type Finding, fail, ok, skip, warn } from './checks.ts';
 import { judgeClock } from './judge-clock.ts';
 import type { KafkaView, TopicView } from './kafka-view.ts';
@@ -24,27 +15,22 @@ export interface ExpectedTopic {
   readonly keeps: 'all' | 'newest' | 'some';
 }
 
-export function topicsOf(
+const KEEPS: Readonly<Partial<Record<Channel, ExpectedTopic['keeps']>>> = {
+  checkpoints: 'newest',
+  sliceCheckpoints: 'newest',
+  quarantine: 'some',
+  challenges: 'some',
+  evidence: 'some',
+};
+
+export function expectedTopics(
   contract: Contract,
   id: ContractId,
   namespace: string,
 ): readonly ExpectedTopic[] {
-  const topic = (name: string, label: string, keeps: ExpectedTopic['keeps']) => ({
-    ...{ name, label, keeps },
-  });
-  return [
-    ...contract.datasets.map((each) =>
-      topic(datasetTopic(id, each.id, namespace), `dataset ${each.id}`, 'all'),
-    ),
-    topic(aggregatesTopic(id, namespace), 'aggregates', 'all'),
-    topic(checkpointsTopic(id, namespace), 'checkpoints', 'newest'),
-    ...ownersWithUses(contract).flatMap((owner) => [
-      topic(usesTopic(id, owner.id, namespace), `uses of ${owner.id}`, 'all'),
-      topic(quarantineTopic(id, owner.id, namespace), `quarantine of ${owner.id}`, 'some'),
-    ]),
-    topic(challengesTopic(id, namespace), 'challenges', 'some'),
-    topic(evidenceTopic(id, namespace), 'evidence', 'some'),
-  ];
+  return topicsOf(contract, id, namespace).map(({ name, label, channel }) => ({
+    ...{ name, label, keeps: KEEPS[channel] ?? 'all' },
+  }));
 }
 
 export function checkKafka(view: KafkaView, expected: readonly ExpectedTopic[]): Finding[] {

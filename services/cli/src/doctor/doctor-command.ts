@@ -11,7 +11,7 @@ import { brokersOption, kafkaConfigOption, seconds } from '../option-values.ts';
 import { judgeFronts, viewFronts, whyNot } from './broker-fronts.ts';
 import { checkContract, type ReadContract } from './check-contract.ts';
 import { checkFiles } from './check-files.ts';
-import { checkKafka, newestRecords, topicsOf } from './check-kafka.ts';
+import { checkKafka, expectedTopics, newestRecords } from './check-kafka.ts';
 import { checkMachine } from './check-machine.ts';
 import { checkServices, servicesOf } from './check-services.ts';
 import { CHECKS, type Finding, fail, GROUPS, type Group, ok, skip } from './checks.ts';
@@ -135,7 +135,7 @@ async function lookAtKafka(
   if (connection === undefined) {
     return [skip('kafka-reachable', 'no brokers: --brokers, KAFKA_BROKERS or --kafka-config')];
   }
-  const topics = contract && contractId ? topicsOf(contract, contractId, namespace) : [];
+  const topics = contract && contractId ? expectedTopics(contract, contractId, namespace) : [];
   const names = topics.map(({ name }) => name);
   const now = systemClock.now();
   const fronts = await viewFronts(connection, timeout * 1_000);

@@ -1,24 +1,19 @@
-import { isIP } from 'node:net';
 import {
   AclOperations,
   AclPermissionTypes,
-  Admin,
+  type Admin,
   ConfigResourceTypes,
   FindCoordinatorKeyTypes,
-  GenericError,
   ListOffsetTimestamps,
-  MultipleErrors,
   ResourcePatternTypes,
   ResourceTypes,
-  type SASLOptions,
 } from '@platformatic/kafka';
-import type { KafkaConnection, KafkaSasl } from '@strongroom/record-log/kafka-connection';
-import { tlsOptionsOf } from '@strongroom/record-log/tls-options';
+import type { KafkaConnection } from '@strongroom/record-log/kafka-connection';
+import { kafkaCodeOf, openAdmin } from '../kafka/admin-client.ts';
 
 /**
- * What a cluster says of itself. The one file of this command that knows @platformatic/kafka: the
- * log's own client asks for no settings and no ACLs, and hides what a broker is able to.
- * Nothing is written to the cluster.
+ * What a cluster says of itself: the log's own client hides what a broker is able to. Nothing is
+ * written to the cluster.
  */
 export interface KafkaView {
   readonly brokers: number;
@@ -41,21 +36,11 @@ export interface TopicView {
 
 /** @throws what the client throws when no broker answers */
 export async function viewKafka(
-  { brokers, clientId, tls, sasl }: KafkaConnection,
+  connection: KafkaConnection,
   names: readonly string[],
   timeoutMs: number,
 ): Promise<KafkaView> {
-  const admin = new Admin({
-    clientId,
-    bootstrapBrokers: [...brokers],
-    ...(tls && { tls: tlsOptionsOf(tls), tlsServerName: brokers.every(hasName) }),
-    ...(sasl && { sasl: saslOptionsOf(sasl) }),
-    connectTimeout: timeoutMs,
-    requestTimeout: timeoutMs,
-    retries: 1,
-    retryDelay: RETRY_MS,
-    autocreateTopics: false,
-  });
+  const admin = openAdmin(connection, timeoutMs);
   try {
     const apis = await admin.listApis();
     const listed = new Set(await admin.listTopics());
@@ -80,19 +65,6 @@ export async function viewKafka(
     await admin.close();
   }
 }
-
-function saslOptionsOf(sasl: KafkaSasl): SASLOptions {
-  const { mechanism } = sasl;
-  if (mechanism === 'OAUTHBEARER') return { mechanism, token: () => sasl.tokens.next() };
-  return { mechanism, username: sasl.username, password: sasl.password.reveal() };
-}
-
-/** RFC 6066 section 3: an address is no name to be told. */
-function hasName(server: string): boolean {
-  return isIP(server.slice(0, server.lastIndexOf(':'))) === 0;
-}
-
-const RETRY_MS = 200;
 
 /** Any id has a coordinator; asking for it opens no transaction. */
 async function findCoordinator(admin: Admin): Promise<void> {
@@ -166,20 +138,4 @@ async function problemOf(ask: () => Promise<void>): Promise<string | undefined> 
   } catch (error) {
     return kafkaCodeOf(error) ?? 'no answer';
   }
-}
-
-/** Kafka's own name of an error, wherever the client has put it. */
-function kafkaCodeOf(error: unknown): string | undefined {
-  if (error instanceof MultipleErrors) return firstOf(error.errors);
-  if (!(error instanceof GenericError)) return undefined;
-  const { apiId } = error;
-  return typeof apiId === 'string' ? apiId : firstOf([error.cause]);
-}
-
-function firstOf(errors: readonly unknown[]): string | undefined {
-  for (const each of errors) {
-    const code = kafkaCodeOf(each);
-    if (code !== undefined) return code;
-  }
-  return undefined;
 }
