@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { unknownCommands } from '../docs/command-lines.ts';
 import { fencesOf, isCommands } from '../docs/fences.ts';
-import { RUN_PAGES } from '../docs/run-pages.ts';
+import { LONG_PAGES, RUN_PAGES } from '../docs/run-pages.ts';
 import { readText, repositoryPaths } from './source-files.ts';
 
 /**
@@ -10,6 +10,8 @@ import { readText, repositoryPaths } from './source-files.ts';
  */
 
 const pages = repositoryPaths().filter((path) => path.endsWith('.md') && !path.startsWith('.'));
+
+const ALL_RUN = [...RUN_PAGES, ...LONG_PAGES];
 
 /** Pages with a test of their own, which runs what begins with `$`. */
 const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
@@ -21,7 +23,7 @@ const REMEDY =
 
 function faultsOf(page: string, text: string): string[] {
   const fences = fencesOf(page, text);
-  const isRun = RUN_PAGES.includes(page) || page in RUN_ELSEWHERE;
+  const isRun = ALL_RUN.includes(page) || page in RUN_ELSEWHERE;
   const unexplained = fences.filter((each) => isCommands(each) && each.notRun === undefined);
   return [
     ...(isRun ? [] : unexplained.map(({ line }) => `${page}:${line} ${REMEDY}`)),
@@ -34,7 +36,7 @@ describe('commands of pages', () => {
     expect(faultsOf(page, readText(page))).toEqual([]);
   });
 
-  test.each(RUN_PAGES)('%s is there to be run', (page) => {
+  test.each(ALL_RUN)('%s is there to be run', (page) => {
     expect(fencesOf(page, readText(page)).filter(isCommands)).not.toEqual([]);
   });
 

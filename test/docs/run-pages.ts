@@ -10,10 +10,21 @@ import { firstMissing, type Step, stepsOf } from './fences.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** In the order in which they are run: guides go on in the folder that the tutorial leaves. */
+/** In the order in which they are run, one after the other in one folder. */
 export const RUN_PAGES: readonly string[] = [
   'docs/tutorial.md',
   'docs/how-to/read-an-error-code.md',
+];
+
+/** They go on there, in long runs. */
+export const LONG_PAGES: readonly string[] = [
+  'docs/how-to/README.md',
+  'docs/how-to/recover-an-outbox.md',
+  'docs/how-to/amend-a-contract.md',
+  'docs/how-to/rotate-a-key.md',
+  'docs/how-to/back-up-key-release.md',
+  'docs/how-to/add-an-owner.md',
+  'docs/how-to/revoke-a-dataset.md',
 ];
 
 export interface PageRun {

@@ -7,6 +7,7 @@ import {
 } from '@strongroom/attestation/platforms/revocation';
 import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import { aggregatesTopic } from '@strongroom/protocol/record';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { systemClock } from '@strongroom/runtime/clock';
@@ -17,6 +18,7 @@ import { parseIdentity } from '@strongroom/sealing/identity';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { queriesOf } from './read-aggregates.ts';
+import { showReading } from './reading-progress.ts';
 import { createResultWriter, FORMATS, type Format } from './result-writer.ts';
 import { type SaveOptions, save, type VerifyOptions, verify } from './saved-command.ts';
 import { type ServeOptions, serve } from './serve-command.ts';
@@ -203,10 +205,13 @@ async function read(options: Options, roots: RootSet): Promise<void> {
     onGone: () => stopping.abort(),
   });
   const log = await connectKafkaLog({ ...connection, logger });
+  // On the screen the results show it themselves.
+  const isQuiet = options.out === undefined && process.stdout.isTTY === true;
+  const topic = aggregatesTopic(contractId, options.namespace);
   try {
     await showResults({
       ...who,
-      log,
+      log: isQuiet || options.follow ? log : await showReading(log, topic),
       clock: systemClock,
       roots,
       ...(await openRevocation(lists, { roots, clock: systemClock })),

@@ -4,11 +4,11 @@ import { type Contract, contractBytes, SignedContractSchema } from '@strongroom/
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { readJsonFile, readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
 import { demandFollowing, verifyChain } from '@strongroom/sealing/amendment';
-import { readContract } from '@strongroom/sealing/verify';
+import { readContract, type VerifiedContract } from '@strongroom/sealing/verify';
 import type { Command } from 'commander';
 import { changeLines, changesBetween } from './amendment-diff.ts';
 import { predecessorIn, stateOf } from './amendment-state.ts';
-import { contractFromDraft } from './contract-draft.ts';
+import { contractFromDraft, withKey } from './contract-draft.ts';
 import { leafCommand, printResult } from './leaf-command.ts';
 import { uploadContract } from './upload-contract.ts';
 
@@ -19,11 +19,15 @@ export function addAmendmentCommands(contract: Command): void {
     'propose',
     'make an unsigned amendment from an edited copy of a contract',
     'strongroom contract propose --contract contract.json --template > draft.json\n' +
-      '  strongroom contract propose --contract contract.json --draft draft.json --out next.json',
+      '  strongroom contract propose --contract contract.json --draft draft.json \\\n' +
+      '    --out next.json\n' +
+      '  strongroom contract propose --contract contract.json --out next.json \\\n' +
+      '    --key flights-north=rotated.json',
   )
     .requiredOption('--contract <files...>', 'contract file to amend, and all versions before it')
     .option('--template', 'print what the contract says, to be edited')
     .option('--draft <file>', 'edited copy; version and previous are filled in')
+    .option('--key <dataset=file...>', 'another key of a dataset: what `key rotate --json` printed')
     .option('--out <file>', 'contract file of the amendment')
     .action(propose);
   leafCommand(
@@ -64,12 +68,13 @@ interface ProposeOptions {
   readonly contract: readonly string[];
   readonly template?: boolean;
   readonly draft?: string;
+  readonly key?: readonly string[];
   readonly out?: string;
   readonly json?: boolean;
 }
 
 async function propose(options: ProposeOptions): Promise<void> {
-  const { draft, out } = options;
+  const { out } = options;
   const chain = await verifyChain(await Promise.all(options.contract.map(readJsonFile)));
   const before = predecessorIn(chain);
   if (options.template) {
@@ -77,14 +82,15 @@ async function propose(options: ProposeOptions): Promise<void> {
     printResult(options.json, template, JSON.stringify(template, null, 2));
     return;
   }
-  if (draft === undefined || out === undefined) {
-    throw new StrongroomError('ERR_USAGE', { problem: '--draft and --out, or --template' });
+  const edited = await editedContract(before, options);
+  if (edited === undefined || out === undefined) {
+    const problem = '--draft or --key, and --out; or --template';
+    throw new StrongroomError('ERR_USAGE', { problem });
   }
-  const link = { version: before.contract.version + 1, previous: before.contractId };
-  const contract = withSince(before.contract, await contractFromDraft(draft, link));
+  const contract = withSince(before.contract, edited);
   demandFollowing(before, contract);
   const changes = changesBetween(before.contract, contract);
-  if (changes.every(({ places }) => places.every((each) => each in link))) {
+  if (changes.every(({ places }) => places.every((each) => LINK.has(each)))) {
     throw new StrongroomError('ERR_USAGE', { problem: 'the draft changes nothing' });
   }
   const text = JSON.stringify({
@@ -106,6 +112,21 @@ async function propose(options: ProposeOptions): Promise<void> {
       : [`and with the key of the version before: ${consents.join(', ')}`]),
   ];
   printResult(options.json, facts, lines.join('\n'));
+}
+
+/** What every amendment has, and no draft. */
+const LINK: ReadonlySet<string> = new Set(['version', 'previous']);
+
+async function editedContract(
+  { contract, contractId }: Pick<VerifiedContract, 'contract' | 'contractId'>,
+  { draft, key = [] }: ProposeOptions,
+): Promise<Contract | undefined> {
+  const link = { version: contract.version + 1, previous: contractId };
+  if (draft === undefined && key.length === 0) return undefined;
+  let edited =
+    draft === undefined ? { ...contract, ...link } : await contractFromDraft(draft, link);
+  for (const each of key) edited = await withKey(edited, each);
+  return edited;
 }
 
 /** A new column of a dataset that was there says so: sources of before lack it. */

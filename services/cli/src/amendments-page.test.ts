@@ -147,6 +147,21 @@ test('nobody signs an amendment unseen, alone or unasked', async () => {
   expect(alone.stderr).toContain('ERR_CONTRACT_UNSIGNED');
 }, 240_000);
 
+test('a rotated key is proposed by the file that the rotation printed', async () => {
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 3072 });
+  const keyId = `flights-north/${'0'.repeat(32)}`;
+  await write('rotated.json', { keyId, key: publicKey.export({ format: 'jwk' }) });
+  const propose = (key: string) =>
+    run(`strongroom contract propose --contract contract.json --key ${key} --out r.json --json`);
+  const { exitCode, stdout } = await propose('flights-north=rotated.json');
+  expect(exitCode).toBe(0);
+  expect(stdout).toContain('datasets/flights-north/wrappingKey');
+  expect((await run('strongroom contract show r.json')).stdout).toContain(keyId);
+  for (const wrong of ['flights-nowhere=rotated.json', 'rotated.json']) {
+    expect((await propose(wrong)).stderr).toContain('ERR_USAGE');
+  }
+}, 120_000);
+
 interface Draft {
   title: string;
   datasets: { columns: object[] }[];

@@ -4,6 +4,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { IssuerKeySchema } from '@strongroom/protocol/public-key';
 import { readJsonFile, readTextFile, writeFileAtomic } from '@strongroom/runtime/files';
 import { printable } from '@strongroom/runtime/printable';
+import { createProgress } from '@strongroom/runtime/progress';
 import type { AuditAuthor } from '@strongroom/sealing/audit';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, InvalidArgumentError } from 'commander';
@@ -126,7 +127,11 @@ interface VerifyOptions extends AuthorOptions {
 async function verify(file: string, options: VerifyOptions): Promise<void> {
   const copy = await readAuditCopy(file);
   const author = await readAuthor(copy, options);
-  const verdict = await verifyAuditCopy(copy, author, await readRemembered(options));
+  const remembered = await readRemembered(options);
+  const progress = createProgress('entries', copy.entries.length);
+  const verdict = await verifyAuditCopy(copy, author, remembered, () =>
+    progress.advance(1),
+  ).finally(() => progress.done());
   const { owner, entries, root, signedAt, receipts } = verdict;
   printResult(
     options.json,

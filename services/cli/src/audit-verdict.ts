@@ -42,6 +42,7 @@ export async function verifyAuditCopy(
   copy: AuditCopy,
   author: AuditAuthor,
   remembered: Remembered,
+  onEntry: () => void = () => undefined,
 ): Promise<AuditVerdict> {
   if (copy.owner !== author.owner) {
     throw new StrongroomError('ERR_AUDIT_HEAD_INVALID', { expected: author.owner });
@@ -51,7 +52,7 @@ export async function verifyAuditCopy(
   const found = await Promise.all([
     findingOf(() => compareEntries(copy, remembered.copy?.entries ?? [])),
     findingOf(() => compareReceipts(copy, receipts)),
-    findingOf(() => compareHeads(copy, author, kept)),
+    findingOf(() => compareHeads(copy, author, kept, onEntry)),
   ]);
   const findings = found.filter((each) => each !== undefined);
   if (findings.length > 0) throw firstOf(findings);
@@ -119,13 +120,21 @@ async function compareHeads(
   { entries, heads }: AuditCopy,
   author: AuditAuthor,
   kept: readonly string[],
+  onEntry: () => void,
 ): Promise<void> {
   const signed = (list: readonly string[]): SignedHeads => ({
     count: list.length,
     at: (index) => verifyAuditHead(list[index] ?? '', author),
   });
-  const { tree, covered } = await verifyAuditLog(entries, signed(heads));
+  const { tree, covered } = await verifyAuditLog(told(entries, onEntry), signed(heads));
   for (const head of kept) await checkHeads(tree, signed([head]));
   // Whoever may leave heads out could hide what they would show.
   if (covered < tree.size) throw brokenAt(covered, 'unsigned', tree.size);
+}
+
+function* told(entries: readonly string[], onEntry: () => void): Generator<string> {
+  for (const entry of entries) {
+    yield entry;
+    onEntry();
+  }
 }

@@ -6,9 +6,9 @@ import { isObject } from './json.ts';
 import { publicKeyOf, publicKeysOf } from './public-key-file.ts';
 
 /**
- * A draft is a contract that people write: the same JSON, in which a key, or `keyShares`, may stand
- * as `{"file": PATH}`, a party may give `"identity": PATH` instead of its keys, and a member named
- * `"//"` is a comment. Paths count from the draft's folder.
+ * A draft is a contract that people write: the same JSON, in which a key, its `keyId` or
+ * `keyShares` may stand as `{"file": PATH}`, a party may give `"identity": PATH` instead of its
+ * keys, and a member named `"//"` is a comment. Paths count from the draft's folder.
  * @param members that do not come from the draft
  * @throws ERR_FILE_UNREADABLE, ERR_JSON_MALFORMED, ERR_CONFIG_INVALID for a file that holds no
  *   such key, ERR_CONTRACT_MALFORMED with the place
@@ -49,7 +49,7 @@ async function referenced(member: string, path: string): Promise<unknown> {
   const document = await readJsonFile(path);
   if (member === 'measurements') return measurementsIn(document, path);
   if (member === 'keys') return publicKeysOf(document, path);
-  if (member === 'keyShares' && isObject(document)) return document[member];
+  if (['keyShares', 'keyId'].includes(member) && isObject(document)) return document[member];
   // A service that keeps a lease beside its keys signs both with one key.
   const isOfKeyRelease = member === 'statementKey' && isObject(document) && !(member in document);
   return publicKeyOf(document, isOfKeyRelease ? 'releaseKey' : member, path);
@@ -70,4 +70,21 @@ function measurementsIn(document: unknown, path: string): unknown {
     if (!isObject(each)) throw new StrongroomError('ERR_CONFIG_INVALID', { path });
     return { name: each['name'], sha384: each['sha384'] };
   });
+}
+
+/**
+ * `DATASET=FILE`, of what `strongroom key rotate --json` or `key show --json` printed.
+ * @throws ERR_USAGE for a dataset that the contract lacks
+ */
+export async function withKey(contract: Contract, text: string): Promise<Contract> {
+  const [, id = '', path = ''] = /^([^=]*)=(.+)$/.exec(text) ?? [];
+  if (!contract.datasets.some((dataset) => dataset.id === id)) {
+    throw new StrongroomError('ERR_USAGE', { argument: '--key', problem: 'DATASET=FILE' });
+  }
+  const keyId = await referenced('keyId', path);
+  const wrappingKey = await referenced('wrappingKey', path);
+  const datasets = contract.datasets.map((dataset) =>
+    dataset.id === id ? { ...dataset, keyId, wrappingKey } : dataset,
+  );
+  return parseContract({ ...contract, datasets });
 }

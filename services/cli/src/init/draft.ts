@@ -114,7 +114,9 @@ function partyOf(answers: Answers): object {
 function datasetOf({ party, dataset, relation }: Answers, columns: unknown, eventTime: unknown) {
   const wrappingKey = { file: `${party}.wrapping-key.json` };
   const time = eventTime === undefined ? {} : { eventTime };
-  return { id: dataset, owner: party, relation, columns, ...time, keyId: dataset, wrappingKey };
+  // With its version: a contract that names none stops when the key is rotated.
+  const key = { keyId: wrappingKey, wrappingKey };
+  return { id: dataset, owner: party, relation, columns, ...time, ...key };
 }
 
 /** Files that the draft names lie beside it, wherever in the draft they are named. */

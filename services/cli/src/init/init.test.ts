@@ -152,8 +152,12 @@ describe('joining a draft', () => {
 
   test('a second owner and a reader come in, and the draft is a contract then', async () => {
     await init('one');
+    const key = { keyId: `rows/${'0'.repeat(32)}`, key: rsa };
     const hand = async (folder: string, names: string[]) => {
-      for (const name of names) await writeFile(at(folder, 'contract', name), JSON.stringify(rsa));
+      for (const name of names) {
+        const shown = name.includes('wrapping') ? key : rsa;
+        await writeFile(at(folder, 'contract', name), JSON.stringify(shown));
+      }
     };
     await hand('one', ['one.release-key.json', 'one.wrapping-key.json']);
     const two = await init('two', '--join', at('one', 'contract', 'draft.json'));
@@ -174,6 +178,7 @@ describe('joining a draft', () => {
       ['two', 'data'],
     ]);
     expect(contract.parties[0]?.keyRelease?.lease?.statementKey).toEqual(rsa);
+    expect(contract.datasets[0]).toMatchObject({ keyId: key.keyId, wrappingKey: rsa });
     expect(contract.queries[0]?.readers).toEqual(['press']);
     await init('radio', '--role', 'reader', '--join', at('press', 'contract', 'draft.json'));
     const more = await json('radio', 'contract', 'draft.json');
@@ -237,7 +242,7 @@ describe('a person at a terminal', () => {
 
 const WHOLE = 'what was made starts a service and makes keys in it, and doctor finds it well';
 // Ten processes, one after the other.
-test(WHOLE, { timeout: 90_000 }, async () => {
+test(WHOLE, { timeout: 180_000 }, async () => {
   const port = await freePort();
   await init('west', '--keys-url', `https://localhost:${port}`);
   const tls = createTlsFiles('localhost');
