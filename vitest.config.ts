@@ -64,8 +64,11 @@ export default defineConfig({
         }),
         plugins: [pageCrypto],
       },
-      // The analyst's page in a browser of this machine; said loudly where there is none.
-      project('page', ['test/page/**/*.test.ts'], { testTimeout: minutes(1) }),
+      // Both pages in a browser of this machine; said loudly where there is none.
+      project('page', ['test/page/**/*.test.ts'], {
+        testTimeout: minutes(1),
+        hookTimeout: minutes(1),
+      }),
       project('simulation', ['test/simulation/**/*.test.ts'], { testTimeout: minutes(2) }),
       project('integration', ['test/integration/**/*.test.ts'], {
         testTimeout: minutes(3),

@@ -27,6 +27,7 @@ import { LeaseStatementSchema, LeaseStepSchema } from '@strongroom/protocol/leas
 import { DebitSchema } from '@strongroom/protocol/ledger';
 import { PartialSchema } from '@strongroom/protocol/partial';
 import { PreparedStepSchema } from '@strongroom/protocol/prepared-step';
+import { ProofBundleSchema } from '@strongroom/protocol/proof-bundle';
 import { QuarantineEntrySchema, QuarantineSealSchema } from '@strongroom/protocol/quarantine-entry';
 import { SavedResultSchema } from '@strongroom/protocol/saved-result';
 import { AggregateContentSchema, AggregateSealSchema } from '@strongroom/protocol/sealed-aggregate';
@@ -52,6 +53,7 @@ const DOCUMENTS = {
     AggregateContentSchema,
     'The JSON at the head of what a result seals; an Arrow IPC stream and zero bytes follow.',
   ],
+  'proof-bundle': [ProofBundleSchema, 'What proves to others how an owner was dealt with.'],
   'saved-result': [SavedResultSchema, 'One result with its proof, as `analyst save` writes it.'],
   'runtime-claims': [RuntimeClaimsSchema, 'What the attestation report binds: REPORT_DATA.'],
   evidence: [EvidenceSchema, 'Report, certificate chain and runtime claims as they travel.'],

@@ -141,8 +141,21 @@ export const LAYERS: readonly Layer[] = [
     why: 'browser stands in the place of Node: it loads neither Node nor a workspace package',
   },
   {
+    files: /^packages\/page\/src\/view\//,
+    workspace: [],
+    outside: [/^preact/],
+    why: 'what pages show: it loads nothing but what draws it',
+  },
+  {
+    files: /^packages\/page\/src\/server\//,
+    workspace: [/^protocol\/errors$/, /^runtime\//],
+    forbidden: [/^kafkajs/],
+    why: 'page hands out files and says how a browser shall treat them',
+  },
+  {
     files: /^services\/analyst\/src\/page\//,
     workspace: [
+      /^page\/view\//,
       /^protocol\//,
       /^record-log\/log$/,
       /^runtime\/clock$/,
@@ -156,11 +169,18 @@ export const LAYERS: readonly Layer[] = [
     files: /^services\/analyst\/src\//,
     workspace: [
       /^(protocol|record-log|runtime)\//,
+      /^page\/server\//,
       /^attestation\/(?!insecure)/,
       /^sealing\/(open-aggregate|verify|identity|identity-file|audit|notice|digest)$/,
     ],
     forbidden: [/^kafkajs/],
     why: 'the analyst opens what is addressed to it and seals nothing',
+  },
+  {
+    files: /^services\/cli\/src\/owner\/page\//,
+    workspace: [/^page\/view\//],
+    outside: [/^preact/],
+    why: "the owner's page shows what its server says, and holds no key and no row",
   },
   {
     files: /^services\/cli\/(src|bin)\/.*platform/,
@@ -177,8 +197,10 @@ export const LAYERS: readonly Layer[] = [
     files: /^services\/cli\/(src|bin)\//,
     workspace: [
       /^(protocol|record-log|runtime)\//,
+      /^page\/server\//,
       /^attestation\/(?!insecure)/,
-      /^sealing\/(identity|sign|verify|wrap|audit|merkle|notice|lease|key-shares|join-key)$/,
+      /^sealing\/(identity|sign|verify|wrap|audit|merkle|merkle-tree|notice|lease)$/,
+      /^sealing\/(key-shares|join-key)$/,
       /^sealing\/(amendment|sign-amendment)$/,
       // The gate and the rules, as the vault asks them; an engine without any row.
       /^analysis\/(explain|locked-engine)$/,

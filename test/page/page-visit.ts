@@ -21,7 +21,7 @@ const WAIT_MS_MAX = 10_000;
 
 export async function visit(
   browser: Browser,
-  { url }: PageWorld,
+  { url }: { readonly url: string },
   { width = 1440, colorScheme = 'light' }: VisitOptions = {},
 ): Promise<Visit> {
   const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });

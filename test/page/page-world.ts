@@ -7,7 +7,7 @@ import { listen } from '@strongroom/runtime/http';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import { Float64, Int32, Table, Utf8, vectorFromArray } from 'apache-arrow';
-import { loadPageAssets } from '../../services/analyst/src/page-assets.ts';
+import { loadAnalystPage } from '../../services/analyst/src/page-assets.ts';
 import { createPageServer } from '../../services/analyst/src/page-server.ts';
 import { createScene, type Scene } from '../../services/analyst/test/scene.ts';
 
@@ -18,7 +18,7 @@ const AIRPORTS = ['ATL', 'BOS', 'DEN', 'JFK', 'LAX', 'ORD', 'SEA', 'SFO'];
 export const CANARY = `CANARY-${randomBytes(8).toString('hex')}`;
 
 /** Built once for all tests of a file. */
-const assets = loadPageAssets();
+const assets = loadAnalystPage();
 
 /** Flights and delays by airport; small groups are missing now and then. */
 export function flightsOf(day: number): Table {

@@ -676,6 +676,10 @@ export const ERRORS = {
     'the file is expected to hold one result with its proof, as `analyst save` writes it',
     'Save the result again; a copy that was changed or cut off proves nothing.',
   ),
+  ERR_PROOF_BUNDLE: quarantine(
+    "the file is expected to be a bundle of proofs, as the owner's page saves it",
+    'Save it again, or ask the owner who sent it for another one.',
+  ),
   ERR_AGGREGATE_MALFORMED: quarantine(
     'the result is expected to follow schemas/sealed-aggregate',
     "Treat the record as tampered with; check the log's operator.",

@@ -1,33 +1,18 @@
-import { copyFile, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
-import { PAGE_FOLDER } from './page-assets.ts';
+import { buildPage } from '@strongroom/page/server/build-page';
 
 /**
  * Builds the page out of the sources that the command runs too:
  *
  *   node --conditions=strongroom:source services/analyst/src/build-page-main.ts
  *
- * What they need of Node is `packages/browser`'s. The same sources give the same bytes.
+ * What they need of Node is `packages/browser`'s.
  */
 
-const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-const inBrowser = (name: string) => file(`../../../packages/browser/src/${name}.ts`);
+const inBrowser = (name: string) =>
+  fileURLToPath(new URL(`../../../packages/browser/src/${name}.ts`, import.meta.url));
 
-await mkdir(PAGE_FOLDER, { recursive: true });
-await build({
-  entryPoints: [
-    { in: file('page/main.ts'), out: 'app' },
-    { in: file('page/style.css'), out: 'app' },
-  ],
-  outdir: PAGE_FOLDER,
-  bundle: true,
-  minify: true,
-  format: 'esm',
-  target: 'es2022',
-  charset: 'utf8',
-  conditions: ['strongroom:source', 'browser'],
+await buildPage(new URL('../', import.meta.url), 'src/page', {
   alias: {
     'node:assert/strict': inBrowser('assert'),
     'node:crypto': inBrowser('crypto'),
@@ -35,8 +20,4 @@ await build({
     'node:util': inBrowser('inspection'),
   },
   inject: [inBrowser('globals')],
-  logLevel: 'warning',
 });
-for (const name of ['index.html', 'icon.svg']) {
-  await copyFile(file(`page/${name}`), join(PAGE_FOLDER, name));
-}

@@ -1,53 +1,6 @@
-import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import process from 'node:process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { StrongroomError } from '@strongroom/protocol/errors';
+import { loadPageAssets, type PageAssets } from '@strongroom/page/server/page-assets';
 
-/** What the page consists of, by path. */
-export type PageAssets = ReadonlyMap<string, { readonly type: string; readonly bytes: Buffer }>;
-
-const FILES = [
-  ['/', 'index.html', 'text/html; charset=utf-8'],
-  ['/app.js', 'app.js', 'text/javascript; charset=utf-8'],
-  ['/icon.svg', 'icon.svg', 'image/svg+xml'],
-  ['/app.css', 'app.css', 'text/css; charset=utf-8'],
-] as const;
-
-/** Beside this file when it was built, in the package's `dist` when it was not. */
-const isSource = import.meta.url.endsWith('.ts');
-export const PAGE_FOLDER = fileURLToPath(
-  new URL(isSource ? '../dist/page/' : 'page/', import.meta.url),
-);
-
-/**
- * The page's files. From sources they are built first, by a process of its own: what is shipped has
- * them and has no bundler.
- * @throws ERR_FILE_UNREADABLE when they were never built
- */
-export async function loadPageAssets(): Promise<PageAssets> {
-  if (isSource) await build();
-  const assets = new Map<string, { type: string; bytes: Buffer }>();
-  for (const [path, file, type] of FILES) {
-    assets.set(path, { type, bytes: await readAsset(join(PAGE_FOLDER, file)) });
-  }
-  return assets;
-}
-
-async function build(): Promise<void> {
-  const builder = fileURLToPath(new URL('build-page-main.ts', import.meta.url));
-  const command = ['--conditions=strongroom:source', builder];
-  await promisify(execFile)(process.execPath, command, { timeout: BUILD_MS_MAX });
-}
-
-const BUILD_MS_MAX = 60_000;
-
-async function readAsset(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch {
-    throw new StrongroomError('ERR_FILE_UNREADABLE', { path });
-  }
+/** The files of the analyst's page. @throws ERR_FILE_UNREADABLE when they were never built */
+export function loadAnalystPage(): Promise<PageAssets> {
+  return loadPageAssets(new URL('../', import.meta.url), 'src/build-page-main.ts');
 }

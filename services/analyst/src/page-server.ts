@@ -1,11 +1,12 @@
 import type { RootPins } from '@strongroom/attestation/roots';
+import type { PageAssets } from '@strongroom/page/server/page-assets';
+import { servePage } from '@strongroom/page/server/page-guard';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { aggregatesTopic } from '@strongroom/protocol/record';
 import type { RecordLog } from '@strongroom/record-log/log';
 import { createHttpServer, type HttpServerOptions } from '@strongroom/runtime/http';
 import type { Logger } from '@strongroom/runtime/logger';
 import type { Metrics } from '@strongroom/runtime/metrics';
-import type { PageAssets } from './page-assets.ts';
 import { relayRecords } from './relay-records.ts';
 
 export interface PageServerOptions {
@@ -42,16 +43,7 @@ export function createPageServer(options: PageServerOptions): ReturnType<typeof 
     ready: () => !options.signal.aborted,
     ...(options.tls === undefined ? {} : { tls: options.tls }),
   });
-  app.addHook('onRequest', async (request, reply) => {
-    reply.headers(PAGE_HEADERS);
-    const refusal = refusalOf(request.headers, options.hostNames);
-    if (refusal === undefined) return undefined;
-    const error = { code: 'ERR_REQUEST_INVALID', message: refusal };
-    return reply.code(MISDIRECTED).send({ error });
-  });
-  for (const [path, { type, bytes }] of assets) {
-    app.get(path, async (_request, reply) => reply.type(type).send(bytes));
-  }
+  servePage(app, assets, options.hostNames);
   app.get('/api/settings', async () => ({
     contractId,
     signedContract,
@@ -79,48 +71,6 @@ export function createPageServer(options: PageServerOptions): ReturnType<typeof 
   return app;
 }
 
-/** RFC 9110 §15.5.20. */
-const MISDIRECTED = 421;
 const invalid = (message: string) => ({ error: { code: 'ERR_REQUEST_INVALID', message } });
 const BAD_OFFSET = invalid('from: an offset, 0 or more');
 const TOO_MANY_PAGES = invalid(`more than ${PAGES_MAX} pages are open`);
-
-/** No source but this server, no inline script or style, no text that becomes markup. */
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "connect-src 'self'",
-  "img-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-  "require-trusted-types-for 'script'",
-  "trusted-types 'none'",
-].join('; ');
-
-const PAGE_HEADERS = {
-  'content-security-policy': CONTENT_SECURITY_POLICY,
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
-};
-
-/**
- * A name that another site has pointed at this machine (DNS rebinding) arrives in `host`; a request
- * that another site makes, in `sec-fetch-site` (W3C Fetch Metadata).
- */
-function refusalOf(
-  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
-  hostNames: readonly string[],
-): string | undefined {
-  const host = /^(\[[^\]]+\]|[^:]+)(:[0-9]+)?$/.exec(String(headers['host'] ?? ''))?.[1];
-  const known = [...THIS_MACHINE, ...hostNames];
-  if (host === undefined || !known.includes(host.toLowerCase())) return 'another host is asked for';
-  const site = headers['sec-fetch-site'] ?? 'none';
-  const isNavigation = headers['sec-fetch-mode'] === 'navigate';
-  const isOwn = site === 'same-origin' || site === 'none' || isNavigation;
-  return isOwn ? undefined : 'another site asks';
-}
-
-const THIS_MACHINE = ['localhost', '127.0.0.1', '[::1]'];

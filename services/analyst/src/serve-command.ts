@@ -1,27 +1,26 @@
 import process from 'node:process';
 import type { RootSet } from '@strongroom/attestation/roots';
-import { StrongroomError } from '@strongroom/protocol/errors';
+import {
+  hostNamesOf,
+  type ListeningOptions,
+  readPageTls,
+} from '@strongroom/page/server/page-listening';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
-import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
+import { readJsonFile } from '@strongroom/runtime/files';
 import { listen } from '@strongroom/runtime/http';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import { runService, type ServiceContext } from '@strongroom/runtime/shutdown';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { loadPageAssets } from './page-assets.ts';
+import { loadAnalystPage } from './page-assets.ts';
 import { createPageServer } from './page-server.ts';
 
-export interface ServeOptions {
+export interface ServeOptions extends ListeningOptions {
   readonly contract: string;
   readonly brokers?: string;
   readonly kafkaConfig?: string;
   readonly namespace?: string;
-  readonly host: string;
-  readonly port: number;
-  readonly hostName?: readonly string[];
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
   readonly json?: boolean;
   readonly logLevel: string;
 }
@@ -48,10 +47,10 @@ async function start(
 ): Promise<void> {
   const connection = await readKafkaConnection(options, 'analyst-page');
   const logger = createLogger('analyst', { level: options.logLevel });
-  const tls = await readTls(options);
+  const tls = await readPageTls(options);
   const signed = await readJsonFile(options.contract);
   const { contractId } = await verifyContract(signed);
-  const assets = await loadPageAssets();
+  const assets = await loadAnalystPage();
   const log = await connectKafkaLog({ ...connection, logger });
   onShutdown(() => log.close());
   const app = createPageServer({
@@ -61,7 +60,7 @@ async function start(
     ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
     ...(simulated === undefined ? {} : { simulatedPins: simulated.pins }),
     assets,
-    hostNames: [options.host, ...(options.hostName ?? [])].map((name) => name.toLowerCase()),
+    hostNames: hostNamesOf(options),
     logger,
     metrics: createMetrics('analyst'),
     signal,
@@ -71,13 +70,4 @@ async function start(
   const { url } = await listen(app, options.host, options.port);
   const line = options.json ? JSON.stringify({ url }) : `The page is at ${url}`;
   process.stdout.write(`${line}\n`);
-}
-
-async function readTls({ tlsCert, tlsKey }: ServeOptions) {
-  if (tlsCert === undefined && tlsKey === undefined) return undefined;
-  // Never plain HTTP where somebody meant TLS.
-  if (tlsCert === undefined || tlsKey === undefined) {
-    throw new StrongroomError('ERR_USAGE', { problem: '--tls-cert and --tls-key go together' });
-  }
-  return { cert: await readTextFile(tlsCert), key: await readTextFile(tlsKey) };
 }

@@ -92,7 +92,7 @@ function concerned({ path: [section, id], old, now }: Found): { concerns?: strin
   return isOfSome ? { concerns: [...parties].sort() } : {};
 }
 
-const TITLES: Readonly<Record<Effect, string>> = {
+export const EFFECT_TITLES: Readonly<Record<Effect, string>> = {
   reveals: 'MORE LEAVES THE ENCLAVE, OR TO SOMEBODY ELSE',
   trusts: 'More is trusted',
   changes: 'Other changes',
@@ -115,7 +115,7 @@ export function changeLines(changes: readonly Change[], party?: string): string[
 function sections(changes: readonly Change[]): string[] {
   return EFFECTS.flatMap((effect) => {
     const own = changes.filter((change) => change.effect === effect);
-    return own.length === 0 ? [] : [TITLES[effect], ...own.flatMap(linesOf)];
+    return own.length === 0 ? [] : [EFFECT_TITLES[effect], ...own.flatMap(linesOf)];
   });
 }
 

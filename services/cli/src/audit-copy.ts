@@ -99,19 +99,36 @@ const HeadsPageSchema = z.strictObject({ heads: z.array(HeadSchema) });
 const NewestSchema = z.strictObject({ size: z.int(), head: z.string() });
 const PAGE = 200;
 
+/** The service signs a head over what it has now. */
+export async function askAuditHead(vault: VaultOptions): Promise<{ size: number; head: string }> {
+  return NewestSchema.parse(await askService(vault, { method: 'GET', path: '/audit/head' }));
+}
+
+/** Entries `from` … `size` - 1, page by page; it ends early where the service has no more. */
+export async function* askAuditEntries(
+  vault: VaultOptions,
+  from: number,
+  size: number,
+): AsyncGenerator<string[]> {
+  for (let next = from; next < size; ) {
+    const path = `/audit/entries?from=${next}&limit=${Math.min(PAGE, size - next)}`;
+    const page = EntriesPageSchema.parse(await askService(vault, { method: 'GET', path }));
+    if (page.entries.length === 0) return;
+    yield page.entries;
+    next += page.entries.length;
+  }
+}
+
 /** Asks the service, which signs a head over what it has now, and takes the log up to there. */
 export async function downloadAuditCopy(vault: VaultOptions): Promise<AuditCopy> {
   const ask = (path: string) => askService(vault, { method: 'GET', path });
   const { owner } = WellKnownSchema.parse(await ask('/.well-known/strongroom'));
-  const { size } = NewestSchema.parse(await ask('/audit/head'));
+  const { size } = await askAuditHead(vault);
   const entries: string[] = [];
   const progress = createProgress('audit entries', size);
-  while (entries.length < size) {
-    const path = `/audit/entries?from=${entries.length}&limit=${PAGE}`;
-    const page = EntriesPageSchema.parse(await ask(path));
-    if (page.entries.length === 0) break;
-    entries.push(...page.entries);
-    progress.advance(page.entries.length);
+  for await (const page of askAuditEntries(vault, 0, size)) {
+    entries.push(...page);
+    progress.advance(page.length);
   }
   progress.done();
   const heads: z.infer<typeof HeadSchema>[] = [];

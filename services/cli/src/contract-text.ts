@@ -26,17 +26,36 @@ export function contractText(
     `id ${contractId}`,
     ...(contract.previous === undefined ? [] : [`amends ${contract.previous}`]),
     `purpose: ${contract.purpose}`,
-    ...section('Parties', partyLines(contract, signatures)),
-    ...section('Datasets', datasetLines(contract)),
-    ...section('What leaves the enclave, and to whom', [
-      ...contract.queries.flatMap(queryLines),
-      tickText(contract),
-      ...slicesText(contract),
+    ...contractSections(contract, signatures).flatMap(({ title, lines }) => [
+      ...['', title],
+      ...lines.map((line) => `  ${line}`),
     ]),
-    ...section('Enclave', enclaveLines(contract)),
   ]
     .map(printable)
     .join('\n');
+}
+
+export interface ContractSection {
+  readonly title: string;
+  /** What belongs to a line stands below it, two spaces further in. */
+  readonly lines: readonly string[];
+}
+
+export function contractSections(
+  contract: Contract,
+  signatures: ReadContract['signatures'],
+): ContractSection[] {
+  const leaves = [
+    ...contract.queries.flatMap(queryLines),
+    tickText(contract),
+    ...slicesText(contract),
+  ];
+  return [
+    { title: 'Parties', lines: partyLines(contract, signatures) },
+    { title: 'Datasets', lines: datasetLines(contract) },
+    { title: 'What leaves the enclave, and to whom', lines: leaves },
+    { title: 'Enclave', lines: enclaveLines(contract) },
+  ];
 }
 
 function tickText({ tickMs = RESULT_TICK_MS_DEFAULT }: Contract): string {
@@ -49,10 +68,6 @@ function slicesText({ slices }: Contract): string[] {
   return [
     `rows are counted by ${slices} workers, each its slice of the partitions; one more merges`,
   ];
-}
-
-function section(title: string, lines: readonly string[]): string[] {
-  return ['', title, ...lines.map((line) => `  ${line}`)];
 }
 
 function partyLines(contract: Contract, signatures: ReadContract['signatures']): string[] {

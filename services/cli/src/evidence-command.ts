@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   openRevocation,
   REVOCATION_OPTIONS,
@@ -6,20 +5,16 @@ import {
   readRevocationSettings,
 } from '@strongroom/attestation/platforms/revocation';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import {
-  type EvidenceChallenge,
-  EvidenceChallengeSchema,
-} from '@strongroom/protocol/evidence-answer';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
 import type { Command } from 'commander';
-import { askOverHttp, askOverLog, type Reply } from './ask-worker.ts';
 import { rootsFor } from './evidence-platform.ts';
 import { evidenceFacts, evidenceLines } from './evidence-text.ts';
-import { codeOfRefusal, type Judgement, judgeAnswer, type Question } from './judge-answer.ts';
+import { challengeOf, firstAccepted, type WayToWorker } from './first-answer.ts';
+import { codeOfRefusal, type Question } from './judge-answer.ts';
 import { leafCommand, printResult } from './leaf-command.ts';
 import { brokersOption, kafkaConfigOption, seconds } from './option-values.ts';
 
@@ -75,7 +70,7 @@ async function askForEvidence(options: EvidenceOptions): Promise<void> {
     ...lists,
     ...{ askedAt: systemClock.monotonic(), ageMsMax: options.timeout * 1_000 },
   };
-  const judgement = await firstAccepted(challenge, question, options);
+  const { judgement } = await firstAccepted(challenge, question, wayOf(options));
   const facts = evidenceFacts(judgement, question);
   printResult(options.json, facts, evidenceLines(facts).join('\n'));
   if (judgement.accepted) return;
@@ -83,50 +78,10 @@ async function askForEvidence(options: EvidenceOptions): Promise<void> {
   throw new StrongroomError(codeOfRefusal(judgement.mismatches), { mismatches });
 }
 
-function challengeOf(contract: string, nonce = randomBytes(32).toString('base64url')) {
-  const challenge = EvidenceChallengeSchema.safeParse({ contract, nonce });
-  if (challenge.success) return challenge.data;
-  throw new StrongroomError('ERR_USAGE', { problem: '--nonce: base64url of 32 bytes' });
-}
-
-/**
- * The first answer that is accepted: anybody can put a bad one before it, so only the end of the
- * waiting makes a refusal of it.
- * @throws ERR_EVIDENCE_UNANSWERED, what the way there throws
- */
-async function firstAccepted(
-  challenge: EvidenceChallenge,
-  question: Question,
-  options: EvidenceOptions,
-): Promise<Judgement> {
-  const signal = AbortSignal.timeout(question.ageMsMax);
-  let refused: Judgement | undefined;
-  let hint: string | undefined;
-  for await (const reply of repliesTo(challenge, options, signal)) {
-    if (reply.kind === 'refusal') {
-      hint = reply.code;
-      continue;
-    }
-    const judgement = await judgeAnswer(reply.value, question);
-    if (judgement.accepted) return judgement;
-    refused = judgement;
-  }
-  if (refused) return refused;
-  const told = hint === undefined ? {} : { worker: hint };
-  throw new StrongroomError('ERR_EVIDENCE_UNANSWERED', { seconds: options.timeout, ...told });
-}
-
-async function* repliesTo(
-  challenge: EvidenceChallenge,
-  { worker, brokers, kafkaConfig, namespace }: EvidenceOptions,
-  signal: AbortSignal,
-): AsyncGenerator<Reply> {
-  if (worker !== undefined) return yield* askOverHttp(worker, challenge, signal);
+function wayOf({ worker, brokers, kafkaConfig, namespace }: EvidenceOptions): WayToWorker {
+  if (worker !== undefined) return { worker };
   const place = { brokers, kafkaConfig };
-  const log = await connectKafkaLog(await readKafkaConnection(place, 'strongroom-evidence'));
-  try {
-    yield* askOverLog(log, namespace, challenge, signal);
-  } finally {
-    await log.close();
-  }
+  const connect = async () =>
+    connectKafkaLog(await readKafkaConnection(place, 'strongroom-evidence'));
+  return { connect, namespace };
 }

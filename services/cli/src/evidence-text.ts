@@ -56,54 +56,75 @@ type Facts = ReturnType<typeof evidenceFacts>;
 
 /** The same for a person, one line a fact. */
 export function evidenceLines(facts: Facts): string[] {
-  const { contract, nonce, mismatches } = facts;
   const verdict = facts.accepted
     ? 'yes: fresh evidence shows the code and the machine that the contract asks for'
     : 'NO: this is not what the contract asks for';
-  return [
-    verdict,
-    `contract  "${contract.title}", version ${contract.version}, ${contract.id}`,
-    ...machineLines(facts),
-    ...startLines(facts),
-    ...countedLines(facts),
-    `nonce     ${nonce}`,
-    ...mismatches.map(
-      ({ code, claim, expected, found }) =>
-        `mismatch  ${code} ${claim}: expected ${expected}; found ${found}`,
-    ),
-  ].map(printable);
+  const lines = evidenceWords(facts).map(([label, text]) => `${label.padEnd(10)}${text}`);
+  return [verdict, ...lines];
 }
 
-function machineLines({ platform, product, chip, code, firmware, tcb, openAdvisories }: Facts) {
-  if (!tcb || !code || !firmware) return ['where     unknown: the evidence is not genuine'];
+type Words = [label: string, text: string];
+
+/** Behind the verdict: labels of nine letters at most, and what stands beside them. */
+export function evidenceWords(facts: Facts): Words[] {
+  const { contract, nonce, mismatches } = facts;
+  const words: Words[] = [
+    ['contract', `"${contract.title}", version ${contract.version}, ${contract.id}`],
+    ...machineWords(facts),
+    ...startWords(facts),
+    ...countedWords(facts),
+    ['nonce', `${nonce}`],
+    ...mismatches.map(
+      ({ code, claim, expected, found }): Words => [
+        'mismatch',
+        `${code} ${claim}: expected ${expected}; found ${found}`,
+      ],
+    ),
+  ];
+  return words.map(([label, text]) => [label, printable(text)]);
+}
+
+function machineWords({
+  platform,
+  product,
+  chip,
+  code,
+  firmware,
+  tcb,
+  openAdvisories,
+}: Facts): Words[] {
+  if (!tcb || !code || !firmware) return [['where', 'unknown: the evidence is not genuine']];
   const hardware = platform === 'simulated' ? ' (NOT HARDWARE: proves nothing)' : '';
   const advisories = (openAdvisories ?? []).map(({ name, id }) => `${name} (${id})`);
   return [
-    `where     SEV-SNP guest, ${platform} ${product}${hardware}, chip ${chip?.slice(0, 16)}…`,
-    `code      ${code.name ?? 'UNKNOWN'}, measurement ${code.measurement}`,
-    `firmware  SNP ${versionText(firmware.current)}, committed ${versionText(firmware.committed)}`,
-    `versions  now ${tcbText(tcb.current)}; at launch ${tcbText(tcb.launch)}`,
-    `open      ${advisories.join(', ') || 'no advisory that we know'}`,
+    ['where', `SEV-SNP guest, ${platform} ${product}${hardware}, chip ${chip?.slice(0, 16)}…`],
+    ['code', `${code.name ?? 'UNKNOWN'}, measurement ${code.measurement}`],
+    [
+      'firmware',
+      `SNP ${versionText(firmware.current)}, committed ${versionText(firmware.committed)}`,
+    ],
+    ['versions', `now ${tcbText(tcb.current)}; at launch ${tcbText(tcb.launch)}`],
+    ['open', `${advisories.join(', ') || 'no advisory that we know'}`],
   ];
 }
 
-function startLines({ since, attestedBy }: Facts): string[] {
+function startWords({ since, attestedBy }: Facts): Words[] {
   if (since === undefined || attestedBy === undefined) return [];
-  return [`since     ${since}, by the clock of ${attestedBy.join(', ')}`];
+  return [['since', `${since}, by the clock of ${attestedBy.join(', ')}`]];
 }
 
-function countedLines({ epoch, counted, refusals }: Facts): string[] {
+function countedWords({ epoch, counted, refusals }: Facts): Words[] {
   if (epoch === undefined || !counted || !refusals) return [];
   const refused = Object.entries(refusals).map(([code, count]) => `${code} ${count}`);
   return [
-    `epoch     ${epoch}`,
-    ...counted.map(({ dataset, stream, owner, rows, sequences, final }) => {
+    ['epoch', `${epoch}`],
+    ...counted.map(({ dataset, stream, owner, rows, sequences, final }): Words => {
       const isOne = counted.filter((each) => each.dataset === dataset).length === 1;
       const of = `${dataset}${isOne ? '' : ` (${stream})`} of ${owner}`;
       const end = final ? ', all there is' : '';
-      return `counted   ${of}: ${rows} rows in ${sequences} batches${end}`;
+      return ['counted', `${of}: ${rows} rows in ${sequences} batches${end}`];
     }),
-    `refused   ${refused.join(', ') || 'nothing'}`,
+    ['refused', `${refused.join(', ') || 'nothing'}`],
   ];
 }
 

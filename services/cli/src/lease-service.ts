@@ -2,7 +2,7 @@ import { type Contract, partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { readJsonFile } from '@strongroom/runtime/files';
-import { verifyContract } from '@strongroom/sealing/verify';
+import { type VerifiedContract, verifyContract } from '@strongroom/sealing/verify';
 import type { VaultOptions } from './vault-client.ts';
 
 /** The contract, whose owner's lease it is about, and the token for that owner's service. */
@@ -26,13 +26,19 @@ export interface LeaseService {
  *   the contract throws
  */
 export async function leaseServiceOf(options: LeaseOptions): Promise<LeaseService> {
-  const { contract, contractId } = await verifyContract(await readJsonFile(options.contract));
-  const { id: owner, keyRelease } = partyOf(contract, options.party);
+  return leaseServiceIn(await verifyContract(await readJsonFile(options.contract)), options);
+}
+
+/** @throws ERR_PARTY_UNKNOWN, ERR_USAGE for a party that keeps no lease */
+export function leaseServiceIn(
+  { contract, contractId }: VerifiedContract,
+  { party, tokenFile, caFile }: Omit<LeaseOptions, 'contract'>,
+): LeaseService {
+  const { id: owner, keyRelease } = partyOf(contract, party);
   if (!keyRelease?.lease) {
     const problem = `${owner} keeps no lease of this contract: it can disable its keys`;
     throw new StrongroomError('ERR_USAGE', { problem });
   }
-  const { tokenFile, caFile } = options;
   const network = caFile === undefined ? {} : { caFile };
   return {
     contract,

@@ -15,6 +15,7 @@ import { nounCommand } from './leaf-command.ts';
 import { addLeaseCommands } from './lease-commands.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
 import { addMeasureCommand } from './measure-command.ts';
+import { addOwnerCommands } from './owner/owner-commands.ts';
 import { addPlatformCommands } from './platform-commands.ts';
 import { addPolicyCommands } from './policy-commands.ts';
 import { addQuarantineCommands } from './quarantine-commands.ts';
@@ -55,6 +56,7 @@ export function createProgram(): Command {
   addLedgerCommands(nounCommand(program, 'ledger', "privacy budgets of an owner's datasets"));
   addLeaseCommands(program);
   addRevokeCommand(program);
+  addOwnerCommands(program);
   addPlatformCommands(program);
   addMeasureCommand(program);
   addKafkaCommands(program);

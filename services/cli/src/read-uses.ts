@@ -33,30 +33,61 @@ export interface ReadUses {
 export async function readUses(
   log: RecordLog,
   owner: ReadingOwner,
-  { namespace, ...authors }: WorkerTrust & { readonly namespace: string },
+  trust: WorkerTrust & { readonly namespace: string },
 ): Promise<ReadUses> {
-  const { contract, contractId } = authors;
-  const chain = new UseChain(contract, contractId, owner.id);
-  const workers = new KnownWorkers(authors);
-  const entries: ReadUse[] = [];
-  const refused: { offset: number; code: ErrorCode }[] = [];
-  const topic = usesTopic(contractId, owner.id, namespace);
-  for await (const records of log.read([{ topic, offset: 0 }], { untilEnd: true })) {
-    for (const record of records) {
-      const type = record.headers['ce_type'];
-      if (type === RECORD_TYPES.token) await workers.add(record.value);
-      if (type !== RECORD_TYPES.use) continue;
-      try {
-        const use = await openEntry(record, owner, workers, contractId);
-        if (chain.admit(use.seal, use.jws) === 'new') entries.push(use);
-      } catch (error) {
-        const code = codeOf(error);
-        if (code === undefined || code === 'ERR_USES_BROKEN') throw error;
-        refused.push({ offset: record.offset, code });
+  return new UsesReading(owner, trust).catchUp(log);
+}
+
+/** A ledger of uses as far as it was read; it goes on from there when it is asked again. */
+export class UsesReading {
+  readonly #owner: ReadingOwner;
+  readonly #contractId: ContractId;
+  readonly #topic: string;
+  readonly #chain: UseChain;
+  readonly #workers: KnownWorkers;
+  readonly #entries: ReadUse[] = [];
+  readonly #refused: { offset: number; code: ErrorCode }[] = [];
+  #next = 0;
+
+  constructor(
+    owner: ReadingOwner,
+    { namespace, ...authors }: WorkerTrust & { readonly namespace: string },
+  ) {
+    const { contract, contractId } = authors;
+    this.#owner = owner;
+    this.#contractId = contractId;
+    this.#topic = usesTopic(contractId, owner.id, namespace);
+    this.#chain = new UseChain(contract, contractId, owner.id);
+    this.#workers = new KnownWorkers(authors);
+  }
+
+  /** Calls must not overlap. @throws ERR_USES_BROKEN, ERR_LOG_* */
+  async catchUp(log: RecordLog): Promise<ReadUses> {
+    const from = [{ topic: this.#topic, offset: this.#next }];
+    for await (const records of log.read(from, { untilEnd: true })) {
+      for (const record of records) {
+        await this.#take(record);
+        this.#next = record.offset + 1;
       }
     }
+    const entries = this.#entries;
+    const proofs = this.#workers.proofsOf(entries);
+    return { chain: this.#chain, entries, proofs, refused: this.#refused };
   }
-  return { chain, entries, proofs: workers.proofsOf(entries), refused };
+
+  async #take(record: LogEntry): Promise<void> {
+    const type = record.headers['ce_type'];
+    if (type === RECORD_TYPES.token) await this.#workers.add(record.value);
+    if (type !== RECORD_TYPES.use) return;
+    try {
+      const use = await openEntry(record, this.#owner, this.#workers, this.#contractId);
+      if (this.#chain.admit(use.seal, use.jws) === 'new') this.#entries.push(use);
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === undefined || code === 'ERR_USES_BROKEN') throw error;
+      this.#refused.push({ offset: record.offset, code });
+    }
+  }
 }
 
 async function openEntry(

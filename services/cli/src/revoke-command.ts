@@ -1,21 +1,18 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { CompactJwsSchema } from '@strongroom/protocol/fields';
 import type { LeaseStatement } from '@strongroom/protocol/lease';
 import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { systemClock } from '@strongroom/runtime/clock';
-import { verifyLeaseStatement } from '@strongroom/sealing/lease';
 import { stopLines } from '@strongroom/sealing/notice';
 import type { Command } from 'commander';
-import { z } from 'zod';
 import { awaitNotice } from './await-notice.ts';
 import { confirmByTyping } from './confirm.ts';
+import { endContract } from './end-contract.ts';
 import { rootsFor } from './evidence-platform.ts';
 import { leafCommand, printResult } from './leaf-command.ts';
 import { type LeaseService, leaseServiceOf } from './lease-service.ts';
 import { brokersOption, kafkaConfigOption, seconds } from './option-values.ts';
-import { askService } from './owner-service.ts';
 
 const TIMEOUT_SECONDS = '30';
 
@@ -81,21 +78,6 @@ interface Watched {
   readonly notice: StopNotice;
   /** From just before the owner's word to the moment at which the notice was verified. */
   readonly milliseconds: number;
-}
-
-const AnswerSchema = z.strictObject({ statement: CompactJwsSchema });
-
-/** @throws ERR_LEASE_INVALID unless the owner's service says, signed, that it is ended */
-async function endContract({ contract, contractId, owner, service }: LeaseService) {
-  const path = `/leases/${contractId}/revocation`;
-  const answer = AnswerSchema.safeParse(
-    await askService(service, { method: 'POST', path, body: {} }),
-  );
-  if (!answer.success) throw new StrongroomError('ERR_LEASE_INVALID', { party: owner });
-  const at = { contract, contractId, owner };
-  const statement = await verifyLeaseStatement(answer.data.statement, at);
-  if (statement.state === 'revoked') return statement;
-  throw new StrongroomError('ERR_LEASE_INVALID', { party: owner, problem: statement.state });
 }
 
 async function watcher({ contract, contractId }: LeaseService, options: RevokeOptions) {

@@ -108,7 +108,12 @@ async function* entriesOn(log: RecordLog, topic: string): AsyncGenerator<LogEntr
   for await (const entries of log.read([{ topic, offset: 0 }], { untilEnd: true })) yield* entries;
 }
 
-async function endOf(log: RecordLog, topic: string, partition: number): Promise<number | null> {
+/** Null where the topic is not there yet. */
+export async function endOf(
+  log: RecordLog,
+  topic: string,
+  partition: number,
+): Promise<number | null> {
   try {
     return await log.endOffset(topic, partition);
   } catch (error) {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { UsesCopy } from '@strongroom/protocol/proof-bundle';
 import { usesTopic } from '@strongroom/protocol/record';
 import type { LogRecord } from '@strongroom/record-log/log';
 import { compareUses, type UseChain } from '@strongroom/sealing/use-chain';
@@ -17,7 +18,7 @@ import {
   type UsesScene,
 } from '../test/uses-scene.ts';
 import { readUses } from './read-uses.ts';
-import { copyOf, readCopy, type UsesCopy } from './uses-copy.ts';
+import { copyOf, readCopy } from './uses-copy.ts';
 
 let scene: UsesScene;
 /** What each owner reads, and what it shows to the other. */

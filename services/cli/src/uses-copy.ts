@@ -1,10 +1,9 @@
 import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { ContractIdSchema, PartyIdSchema } from '@strongroom/protocol/fields';
+import { type UsesCopy, UsesCopySchema } from '@strongroom/protocol/proof-bundle';
 import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import { claimedUse, verifyUseSeal } from '@strongroom/sealing/open-use';
 import { UseChain } from '@strongroom/sealing/use-chain';
-import { z } from 'zod';
 import { KnownWorkers } from './known-workers.ts';
 import type { WorkerTrust } from './owner-log.ts';
 import type { ReadUses } from './read-uses.ts';
@@ -13,14 +12,6 @@ import type { ReadUses } from './read-uses.ts';
  * What an owner shows to others: the seals of its ledger and the proofs that they name, and nothing
  * of what is sealed. Whoever gets it verifies it like the log itself.
  */
-const UsesCopySchema = z.strictObject({
-  contract: ContractIdSchema,
-  owner: PartyIdSchema,
-  proofs: z.array(z.string()),
-  seals: z.array(z.string()),
-});
-export type UsesCopy = z.infer<typeof UsesCopySchema>;
-
 export function copyOf(
   { chain, entries, proofs }: ReadUses,
   { contractId }: WorkerTrust,

@@ -41,36 +41,42 @@ export interface UsesScene {
   };
 }
 
-export async function createUsesScene(title = 'Flights'): Promise<UsesScene> {
+/** @param edit changes the contract before anybody signs it */
+export async function createUsesScene(
+  title = 'Flights',
+  edit: (contract: Record<string, unknown>) => unknown = (contract) => contract,
+): Promise<UsesScene> {
   const ids = ['north', 'south', 'silent'];
   const made = await Promise.all(ids.map((id) => createIdentity(id, { reading: id !== 'silent' })));
   const key = rsaOf(authority);
   const url = 'https://keys.example';
-  const contract = parseContract({
-    ...{ strongroom: 'contract/v1', title, purpose: 'To test.', version: 1 },
-    parties: made.map(({ signingKey, readingKey }, index) => ({
-      ...{ id: ids[index], name: ids[index], signingKey },
-      ...(readingKey === undefined ? {} : { readingKey }),
-      keyRelease: { url, releaseKey: key, stateShareKeyId: 'share' },
-    })),
-    datasets: ids.map((owner) => ({
-      ...(owner === 'north' ? { streams: [{ id: 'main', partition: 1 }] } : {}),
-      ...{ id: `flights-${owner}`, owner, relation: 'flights', keyId: 'kek', wrappingKey: key },
-      columns: [{ name: 'origin', type: 'utf8', nullable: false }],
-    })),
-    queries: [
-      {
-        ...{ id: 'all', sql: 'SELECT count(*) AS n FROM flights', relations: ['flights'] },
-        ...{ window: { kind: 'whole' }, latenessMs: 0, readers: ['north'] },
-        disclosure: { minimumGroupRows: 1, groupRowsColumn: 'n' },
+  const contract = parseContract(
+    edit({
+      ...{ strongroom: 'contract/v1', title, purpose: 'To test.', version: 1 },
+      parties: made.map(({ signingKey, readingKey }, index) => ({
+        ...{ id: ids[index], name: ids[index], signingKey },
+        ...(readingKey === undefined ? {} : { readingKey }),
+        keyRelease: { url, releaseKey: key, stateShareKeyId: 'share' },
+      })),
+      datasets: ids.map((owner) => ({
+        ...(owner === 'north' ? { streams: [{ id: 'main', partition: 1 }] } : {}),
+        ...{ id: `flights-${owner}`, owner, relation: 'flights', keyId: 'kek', wrappingKey: key },
+        columns: [{ name: 'origin', type: 'utf8', nullable: false }],
+      })),
+      queries: [
+        {
+          ...{ id: 'all', sql: 'SELECT count(*) AS n FROM flights', relations: ['flights'] },
+          ...{ window: { kind: 'whole' }, latenessMs: 0, readers: ['north'] },
+          disclosure: { minimumGroupRows: 1, groupRowsColumn: 'n' },
+        },
+      ],
+      enclave: {
+        ...{ platform: 'simulated', minimumTcb: {} },
+        measurements: [{ name: 'build 7', sha384: MEASURED }],
+        authorities: [{ issuer: ISSUER, keys: [key] }],
       },
-    ],
-    enclave: {
-      ...{ platform: 'simulated', minimumTcb: {} },
-      measurements: [{ name: 'build 7', sha384: MEASURED }],
-      authorities: [{ issuer: ISSUER, keys: [key] }],
-    },
-  });
+    }),
+  );
   const identities = new Map(
     made.map((each, index) => [ids[index] ?? '', parseIdentity(each.identityJson)]),
   );

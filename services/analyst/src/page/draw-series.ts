@@ -1,6 +1,6 @@
+import { isoText } from '@strongroom/page/view/words';
 import uPlot from 'uplot';
 import type { Point, Series } from '../measures.ts';
-import { isoText } from './words.ts';
 
 /** Lines that can still be told apart. */
 export const LINES_MAX = 6;
@@ -20,12 +20,14 @@ export function linePaint(index: number): { readonly dash: readonly number[] } {
 }
 
 const HEIGHT = 260;
-const BAND_OPACITY = '2b';
+const BAND_OPACITY = 0.17;
 
 /** Draws over whatever was there; colours are those of the page's theme. */
 export function drawSeries(place: HTMLElement, { starts, lines, measure }: Drawing): uPlot {
-  const styles = getComputedStyle(document.documentElement);
-  const colour = (name: string) => styles.getPropertyValue(name).trim();
+  const colour = (name: string) => {
+    place.style.color = `var(${name})`;
+    return getComputedStyle(place).color;
+  };
   const ofLine = (index: number) => colour(`--line-${index}`);
   const axis = {
     stroke: colour('--quiet'),
@@ -106,9 +108,14 @@ function bandsOf(
   let next = 1;
   for (const index of lines.keys()) {
     if (banded[index]) {
-      bands.push({ series: [next + 1, next + 2], fill: `${ofLine(index)}${BAND_OPACITY}` });
+      bands.push({ series: [next + 1, next + 2], fill: faint(ofLine(index)) });
     }
     next += banded[index] ? 3 : 1;
   }
   return bands;
+}
+
+/** @param colour as a browser computes one: `rgb(1, 2, 3)` */
+function faint(colour: string): string {
+  return colour.replace(/^rgb\((.*)\)$/, `rgba($1, ${BAND_OPACITY})`);
 }

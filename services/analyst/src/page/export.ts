@@ -1,3 +1,4 @@
+import { saveFile } from '@strongroom/page/view/save-file';
 import type { VerifiedResult } from '../open-aggregate.ts';
 import { resultArrow } from '../result-arrow.ts';
 import { checkSameColumns, columnsWithWindow } from '../result-columns.ts';
@@ -33,13 +34,4 @@ function bytesOf(format: ExportFormat, results: readonly VerifiedResult[]): Blob
   if (format === 'parquet') return resultParquet(results);
   const rows = results.map((result, place) => csvRows(all[place] ?? [], result.content.rows));
   return [csvHeader(first), ...rows].join('');
-}
-
-/** A download that a person asked for; the address of the bytes is forgotten at once. */
-export function saveFile(name: string, file: Blob): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(file);
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }

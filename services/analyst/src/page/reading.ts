@@ -1,3 +1,5 @@
+import type { ShownError } from '@strongroom/page/view/error-panel';
+import { windowText } from '@strongroom/page/view/words';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { systemClock } from '@strongroom/runtime/clock';
 import { importReader } from '@strongroom/sealing/reading-key';
@@ -5,8 +7,7 @@ import type { VerifiedResult } from '../open-aggregate.ts';
 import { queriesOf, readAggregates } from '../read-aggregates.ts';
 import { createRelayedLog } from './relayed-log.ts';
 import { loadAgreed, rootsFor } from './settings.ts';
-import type { ShownError, Store } from './state.ts';
-import { windowText } from './words.ts';
+import type { Store } from './state.ts';
 
 /** Loads and verifies the contract; what is wrong with it is shown instead of results. */
 export async function loadContract(store: Store): Promise<void> {

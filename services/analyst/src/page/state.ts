@@ -1,4 +1,6 @@
-import type { ErrorFacts } from '@strongroom/protocol/errors';
+import type { ShownError } from '@strongroom/page/view/error-panel';
+import { createStore, type Store as PageStore } from '@strongroom/page/view/store';
+import type { Theme } from '@strongroom/page/view/theme';
 import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import type { Reader } from '@strongroom/sealing/identity-file';
 import type { VerifiedResult } from '../open-aggregate.ts';
@@ -7,16 +9,7 @@ import { createRecordShelf, type RecordShelf } from '../saved-result.ts';
 import type { Connection } from './relayed-log.ts';
 import type { Agreed } from './settings.ts';
 
-/** An error as it is shown: its code, what was expected, and what to do. */
-export interface ShownError {
-  readonly code: string;
-  readonly expected: string;
-  readonly remedy: string;
-  readonly facts: ErrorFacts;
-}
-
 export type View = 'results' | 'log' | 'verify';
-export type Theme = 'auto' | 'light' | 'dark';
 
 /** Everything that the page shows; views only read it. */
 export interface PageState {
@@ -51,18 +44,12 @@ export interface Filter {
   readonly until: string;
 }
 
-export interface Store {
-  readonly state: PageState;
-  set(change: Partial<PageState>): void;
-  /** For a change that leaves members out. */
-  replace(next: PageState): void;
-  subscribe(listener: () => void): void;
-}
+export type Store = PageStore<PageState>;
 
 export const NO_FILTER: Filter = { group: '', from: '', until: '' };
 
-export function createStore(): Store {
-  let state: PageState = {
+export function createPageStore(): Store {
+  return createStore<PageState>({
     view: 'results',
     theme: 'auto',
     connection: 'connecting',
@@ -71,25 +58,5 @@ export function createStore(): Store {
     shelf: createRecordShelf(),
     filter: NO_FILTER,
     announcement: '',
-  };
-  const listeners: (() => void)[] = [];
-  let isDrawing = false;
-  /** Many results arrive at once: the page is drawn once a frame. */
-  const replace = (next: PageState) => {
-    state = next;
-    if (isDrawing) return;
-    isDrawing = true;
-    requestAnimationFrame(() => {
-      isDrawing = false;
-      for (const listener of listeners) listener();
-    });
-  };
-  return {
-    get state() {
-      return state;
-    },
-    set: (change) => replace({ ...state, ...change }),
-    replace,
-    subscribe: (listener) => void listeners.push(listener),
-  };
+  });
 }

@@ -1,6 +1,6 @@
+import { ErrorPanel } from '@strongroom/page/view/error-panel';
 import { h } from 'preact';
 import type { PageState, Store } from '../state.ts';
-import { ErrorPanel } from './error-panel.ts';
 import { Header } from './header.ts';
 import { LogView } from './log-view.ts';
 import { Navigation } from './navigation.ts';

@@ -1,11 +1,14 @@
+import { DataTable } from '@strongroom/page/view/data-table';
+import { countText, windowText } from '@strongroom/page/view/words';
 import type { AggregateContent } from '@strongroom/protocol/sealed-aggregate';
 import { h } from 'preact';
-import { countText, windowText } from '../words.ts';
+import type { VerifiedResult } from '../../open-aggregate.ts';
 import type { ViewProps } from './app.ts';
 
 /** Everything that was read: each result with its place, and each record that was refused. */
 export function LogView({ store, state }: ViewProps) {
   const results = [...state.results.values()].flat();
+  const showProof = (proofOf: VerifiedResult) => store.set({ proofOf });
   return h('div', { class: 'stack' }, [
     h('h2', null, 'History'),
     h('p', { class: 'quiet' }, [
@@ -13,51 +16,46 @@ export function LogView({ store, state }: ViewProps) {
       'has one worker: otherwise reading stops.',
     ]),
     state.refused.length > 0 ? h(RefusedTable, { store, state }) : null,
-    h('div', { class: 'panel scroll', tabIndex: 0, role: 'region', 'aria-label': 'Results read' }, [
-      h('table', null, [
-        h('caption', { class: 'unseen' }, 'Results that were verified'),
-        h('thead', null, [
-          h('tr', null, [
-            ['Query', 'Window', 'Emission', 'Epoch', 'Checkpoint', 'Rows', 'Withheld', 'Proof'].map(
-              (name) =>
-                h('th', { scope: 'col', class: COUNTS.includes(name) ? 'number' : '' }, name),
-            ),
-          ]),
-        ]),
-        h(
-          'tbody',
-          null,
-          results.map((result) => {
-            const { seal, content } = result;
-            return h('tr', { key: `${seal.query}.${seal.emission}` }, [
-              h('th', { scope: 'row' }, seal.query),
-              h('td', null, windowText(seal.window)),
-              ...[seal.emission, seal.epoch, seal.checkpoint, content.rows].map((count) =>
-                h('td', { class: 'number' }, count.toLocaleString('en')),
-              ),
-              h('td', null, withheldText(content)),
-              h('td', null, [
-                h(
-                  'button',
-                  {
-                    type: 'button',
-                    class: 'link',
-                    'aria-label': `Proof of ${seal.query}, ${windowText(seal.window)}`,
-                    onClick: () => store.set({ proofOf: result }),
-                  },
-                  'Proof',
-                ),
-              ]),
-            ]);
-          }),
-        ),
-      ]),
+    h('div', { class: 'panel' }, [
+      h(DataTable, {
+        caption: 'Results that were verified',
+        columns: RESULT_COLUMNS,
+        rows: results.map((result) => rowOf(result, showProof)),
+        hasRowHeads: true,
+      }),
     ]),
     results.length === 0 ? h('p', { class: 'waiting' }, 'No result yet.') : null,
   ]);
 }
 
-const COUNTS = ['Emission', 'Epoch', 'Checkpoint', 'Rows'];
+const RESULT_COLUMNS = [
+  { name: 'Query' },
+  { name: 'Window' },
+  ...['Emission', 'Epoch', 'Checkpoint', 'Rows'].map((name) => ({ name, isNumber: true })),
+  { name: 'Withheld' },
+  { name: 'Proof' },
+];
+
+function rowOf(result: VerifiedResult, showProof: (result: VerifiedResult) => void) {
+  const { seal, content } = result;
+  const counts = [seal.emission, seal.epoch, seal.checkpoint, content.rows];
+  const button = {
+    type: 'button',
+    class: 'link',
+    'aria-label': `Proof of ${seal.query}, ${windowText(seal.window)}`,
+    onClick: () => showProof(result),
+  };
+  return {
+    id: `${seal.query}.${seal.emission}`,
+    cells: [
+      seal.query,
+      windowText(seal.window),
+      ...counts.map((count) => count.toLocaleString('en')),
+      withheldText(content),
+      h('button', button, 'Proof'),
+    ],
+  };
+}
 
 function withheldText({ withheld, suppressedGroups }: AggregateContent): string {
   if (withheld) return 'the whole result';
@@ -72,28 +70,17 @@ function RefusedTable({ state }: ViewProps) {
       { class: 'quiet' },
       'Forged, damaged or moved. Had one stood in for a true result, the gap would show.',
     ),
-    h('div', { class: 'scroll', tabIndex: 0, role: 'region', 'aria-label': 'Refused records' }, [
-      h('table', null, [
-        h('caption', { class: 'unseen' }, 'Records that were refused'),
-        h('thead', null, [
-          h(
-            'tr',
-            null,
-            ['Offset', 'Code', 'What was expected'].map((name) => h('th', { scope: 'col' }, name)),
-          ),
-        ]),
-        h(
-          'tbody',
-          null,
-          state.refused.map(({ offset, code, error }) =>
-            h('tr', { key: offset }, [
-              h('td', { class: 'number' }, String(offset)),
-              h('td', null, [h('code', null, code)]),
-              h('td', null, error.message),
-            ]),
-          ),
-        ),
-      ]),
-    ]),
+    h(DataTable, {
+      caption: 'Records that were refused',
+      columns: [
+        { name: 'Offset', isNumber: true },
+        { name: 'Code' },
+        { name: 'What was expected', isText: true },
+      ],
+      rows: state.refused.map(({ offset, code, error }) => ({
+        id: offset,
+        cells: [String(offset), h('code', null, code), error.message],
+      })),
+    }),
   ]);
 }

@@ -1,6 +1,7 @@
+import { NavItem } from '@strongroom/page/view/nav-item';
+import { countText } from '@strongroom/page/view/words';
 import { h } from 'preact';
 import { NO_FILTER, type View } from '../state.ts';
-import { countText } from '../words.ts';
 import type { ViewProps } from './app.ts';
 
 /** The queries that this party reads, and what else there is to look at. */
@@ -12,13 +13,7 @@ export function Navigation({ store, state }: ViewProps) {
   };
   const open = (next: View) => () => store.set({ view: next });
   const item = (label: string, detail: string, isCurrent: boolean, onClick: () => void) =>
-    h('li', null, [
-      h(
-        'button',
-        { type: 'button', class: 'nav', onClick, ...(isCurrent ? { 'aria-current': 'page' } : {}) },
-        [h('span', { class: 'nav-label' }, label), h('span', { class: 'nav-detail' }, detail)],
-      ),
-    ]);
+    h(NavItem, { label, detail, isCurrent, onClick });
   return h('nav', { class: 'side', 'aria-label': 'Queries and views' }, [
     h('h2', { class: 'side-title' }, 'Queries'),
     h(

@@ -1,8 +1,8 @@
+import { ErrorPanel } from '@strongroom/page/view/error-panel';
+import { countText } from '@strongroom/page/view/words';
 import { stopLines } from '@strongroom/sealing/notice';
 import { h } from 'preact';
-import { countText } from '../words.ts';
 import type { ViewProps } from './app.ts';
-import { ErrorPanel } from './error-panel.ts';
 
 /**
  * What holds for everything below: no hardware, an ended contract, refused records, a full stop.

@@ -1,3 +1,4 @@
+import { countText } from '@strongroom/page/view/words';
 import type { Query } from '@strongroom/protocol/contract';
 import { h } from 'preact';
 import { useState } from 'preact/hooks';
@@ -13,7 +14,6 @@ import type { VerifiedResult } from '../../open-aggregate.ts';
 import { type Cell, isNumber, type ResultColumn } from '../../result-columns.ts';
 import { wantedRows } from '../filter.ts';
 import type { Filter } from '../state.ts';
-import { countText } from '../words.ts';
 import { Bar, type Scale, scaleOf } from './bar.ts';
 
 interface Props {

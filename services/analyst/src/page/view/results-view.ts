@@ -1,3 +1,4 @@
+import { countText, windowText } from '@strongroom/page/view/words';
 import type { Query } from '@strongroom/protocol/contract';
 import { h } from 'preact';
 import { measuresOf } from '../../measures.ts';
@@ -5,7 +6,7 @@ import type { VerifiedResult } from '../../open-aggregate.ts';
 import { remarkWords } from '../../result-words.ts';
 import { windowsWithin } from '../filter.ts';
 import type { Store } from '../state.ts';
-import { countText, cutText, windowText } from '../words.ts';
+import { cutText } from '../words.ts';
 import type { ViewProps } from './app.ts';
 import { ExportMenu } from './export-menu.ts';
 import { FilterBar } from './filter-bar.ts';

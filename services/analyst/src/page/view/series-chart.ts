@@ -1,10 +1,10 @@
+import { saveFile } from '@strongroom/page/view/save-file';
 import type { Query } from '@strongroom/protocol/contract';
 import { Component, createRef, h } from 'preact';
 import type uPlot from 'uplot';
 import { type Series, seriesOf } from '../../measures.ts';
 import type { VerifiedResult } from '../../open-aggregate.ts';
 import { drawSeries, LINES_MAX, linePaint } from '../draw-series.ts';
-import { saveFile } from '../export.ts';
 import { isWanted } from '../filter.ts';
 import type { Filter } from '../state.ts';
 

@@ -1,3 +1,6 @@
+import { ErrorPanel, type ShownError } from '@strongroom/page/view/error-panel';
+import { WordList } from '@strongroom/page/view/word-list';
+import { windowText } from '@strongroom/page/view/words';
 import { systemClock } from '@strongroom/runtime/clock';
 import { importReader } from '@strongroom/sealing/reading-key';
 import { h } from 'preact';
@@ -5,12 +8,9 @@ import { useState } from 'preact/hooks';
 import { type CheckedResult, checkedWords, checkSavedResult } from '../../saved-result.ts';
 import { shownError } from '../reading.ts';
 import { rootsFor } from '../settings.ts';
-import { NO_FILTER, type ShownError } from '../state.ts';
-import { windowText } from '../words.ts';
+import { NO_FILTER } from '../state.ts';
 import type { ViewProps } from './app.ts';
-import { ErrorPanel } from './error-panel.ts';
 import { ResultTable } from './result-table.ts';
-import { WordList } from './word-list.ts';
 
 type Outcome = { readonly checked: CheckedResult } | { readonly error: ShownError };
 

@@ -1,6 +1,6 @@
+import { windowText } from '@strongroom/page/view/words';
 import { h } from 'preact';
 import type { VerifiedResult } from '../../open-aggregate.ts';
-import { windowText } from '../words.ts';
 import type { ViewProps } from './app.ts';
 
 interface Props extends ViewProps {

@@ -1,7 +1,6 @@
-import type { Theme } from './state.ts';
-
 const PLACE = 'strongroom-theme';
-const THEMES: readonly Theme[] = ['auto', 'light', 'dark'];
+const THEMES = ['auto', 'light', 'dark'] as const;
+export type Theme = (typeof THEMES)[number];
 
 /** What was chosen in this browser before; a browser that keeps nothing is no error. */
 export function rememberedTheme(): Theme {

@@ -1,12 +1,19 @@
 import { h } from 'preact';
-import type { ShownError } from '../state.ts';
+
+/** An error as it is shown: its code, what was expected, and what to do. */
+export interface ShownError {
+  readonly code: string;
+  readonly expected: string;
+  readonly remedy: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+}
 
 /** A refusal: its code, what was expected, what it is about, and the way out. */
-export function ErrorPanel({ error }: { readonly error: ShownError }) {
+export function ErrorPanel({ error, title = 'Stopped' }: { error: ShownError; title?: string }) {
   const { code, expected, remedy, facts } = error;
   const named = Object.entries(facts);
   return h('section', { class: 'panel panel-bad', role: 'alert' }, [
-    h('h2', null, ['Stopped: ', h('code', null, code)]),
+    h('h2', null, [`${title}: `, h('code', null, code)]),
     h('p', null, `${sentence(expected)}.`),
     named.length > 0
       ? h(

@@ -1,5 +1,7 @@
 import { h } from 'preact';
-import type { Words } from '../../proof-text.ts';
+
+/** A label, and what stands beside it. */
+export type Words = readonly [label: string, text: string];
 
 /** Facts under their labels; facts with one label stand together. */
 export function WordList({ words }: { readonly words: readonly Words[] }) {

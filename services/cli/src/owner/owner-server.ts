@@ -1,0 +1,125 @@
+import type { PageAssets } from '@strongroom/page/server/page-assets';
+import { servePage } from '@strongroom/page/server/page-guard';
+import { EXIT_CODES, StrongroomError } from '@strongroom/protocol/errors';
+import { createHttpServer, type HttpServerOptions } from '@strongroom/runtime/http';
+import type { Logger } from '@strongroom/runtime/logger';
+import type { Metrics } from '@strongroom/runtime/metrics';
+import { z } from 'zod';
+import { errorFacts } from './error-facts.ts';
+import { REQUEST_KINDS } from './facts.ts';
+import type { OwnerDesk } from './owner-desk.ts';
+import type { OwnerSession } from './session.ts';
+
+type Server = ReturnType<typeof createHttpServer>;
+
+export interface OwnerServerOptions {
+  readonly desk: OwnerDesk;
+  readonly session: OwnerSession;
+  readonly assets: PageAssets;
+  /** Host names under which the page may be asked for, beside those of this machine. */
+  readonly hostNames: readonly string[];
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly signal: AbortSignal;
+  readonly tls?: HttpServerOptions['tls'];
+}
+
+/**
+ * Hands out the owner's page, and answers it by the owner's authority. The page itself is nobody's
+ * secret; every answer needs the session's, which no other site and no other user of this machine
+ * has. What cannot be taken back needs a nonce and a typed name besides.
+ */
+export function createOwnerServer(options: OwnerServerOptions): Server {
+  const { assets, hostNames, logger, metrics, signal, tls } = options;
+  const app = createHttpServer({
+    service: 'owner',
+    logger,
+    metrics,
+    ready: () => !signal.aborted,
+    ...(tls === undefined ? {} : { tls }),
+  });
+  servePage(app, assets, hostNames);
+  app.register((scope, _options, done) => {
+    scope.addHook('onRequest', async (request) => {
+      options.session.demand(request.headers.authorization);
+    });
+    scope.setErrorHandler((error, _request, reply) => {
+      const facts = errorFacts(error);
+      const status = statusOf(error);
+      if (status === 500) logger.error('request-failed', { name: nameOf(error) });
+      else logger.warn('request-refused', { code: facts.code });
+      return reply.code(status).send({ error: facts });
+    });
+    addReadingRoutes(scope, options);
+    addRevocationRoutes(scope, options);
+    done();
+  });
+  return app;
+}
+
+const RequestsQuerySchema = z.strictObject({
+  kind: z.enum(REQUEST_KINDS).default('keys'),
+  before: z.exactOptional(
+    z
+      .string()
+      .regex(/^\d{1,15}$/)
+      .transform(Number),
+  ),
+});
+
+function addReadingRoutes(scope: Server, { desk }: OwnerServerOptions): void {
+  scope.get('/api/overview', async () => desk.overview());
+  scope.get('/api/service', () => desk.service());
+  scope.get('/api/data', () => desk.data());
+  scope.get('/api/agreement', () => desk.agreement());
+  scope.get('/api/requests', (request) => {
+    const { kind, before } = read(RequestsQuerySchema, request.query);
+    return desk.requests(kind, before);
+  });
+  scope.get('/api/bundle', () => desk.bundle());
+  // It makes the worker work and leaves a record on the log: no link and no picture starts it.
+  scope.post('/api/evidence', () => desk.askEvidence());
+}
+
+const RevocationSchema = z.strictObject({ nonce: z.string().max(64), typed: z.string().max(64) });
+
+function addRevocationRoutes(scope: Server, { desk, session, logger }: OwnerServerOptions): void {
+  scope.post('/api/revocation/intent', async () => ({ nonce: session.issueIntent() }));
+  scope.post('/api/revocation', async (request) => {
+    const { nonce, typed } = read(RevocationSchema, request.body);
+    const { party, contractId } = desk.overview();
+    if (typed !== party.id) {
+      throw new StrongroomError('ERR_REQUEST_INVALID', { member: 'typed', expected: party.id });
+    }
+    session.spendIntent(nonce);
+    const revoked = await desk.revoke();
+    logger.warn('contract-ended', { contract: contractId, party: party.id });
+    return revoked;
+  });
+}
+
+function read<Value>(shape: z.ZodType<Value>, value: unknown): Value {
+  const parsed = shape.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const member = parsed.error.issues[0]?.path.join('.') || '(document)';
+  throw new StrongroomError('ERR_REQUEST_INVALID', { member });
+}
+
+const STATUS_BY_EXIT_CODE: Readonly<Record<number, number>> = {
+  [EXIT_CODES.retry]: 503,
+  [EXIT_CODES.quarantine]: 400,
+  [EXIT_CODES.halt]: 403,
+  2: 400,
+};
+
+function statusOf(error: unknown): number {
+  if (!(error instanceof Error)) return 500;
+  if ('code' in error && error.code === 'ERR_UNAUTHENTICATED') return 401;
+  const exitCode = 'exitCode' in error ? Number(error.exitCode) : 0;
+  const own = 'statusCode' in error ? Number(error.statusCode) : 500;
+  return STATUS_BY_EXIT_CODE[exitCode] ?? own;
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : 'unknown';
+}
