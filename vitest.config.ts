@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type UserWorkspaceConfig } from 'vitest/config';
 
 // One condition for node, tsc and vitest: workspace packages resolve to their sources.
 const conditions = ['strongroom:source', 'node', 'import', 'default'];
@@ -16,7 +16,11 @@ const isLong = process.env['STRONGROOM_LONG'] === '1';
 /** Long runs go on beside other work: what is slow there is not stuck. */
 const minutes = (usual: number) => Math.round(usual * 60_000 * (isLong ? 10 : 1));
 
-function project(name: string, include: string[], more: object = {}) {
+type TestOptions = NonNullable<UserWorkspaceConfig['test']>;
+
+/** What prepares a test may take as long as the test. */
+function project(name: string, include: string[], more: TestOptions = {}) {
+  const { testTimeout = minutes(0.5) } = more;
   return {
     ...shared,
     test: {
@@ -24,8 +28,8 @@ function project(name: string, include: string[], more: object = {}) {
       include,
       pool: 'forks' as const,
       execArgv: ['--conditions=strongroom:source'],
-      testTimeout: minutes(0.5),
-      hookTimeout: minutes(0.5),
+      testTimeout,
+      hookTimeout: testTimeout,
       ...more,
     },
   };
@@ -72,7 +76,6 @@ export default defineConfig({
       project('simulation', ['test/simulation/**/*.test.ts'], { testTimeout: minutes(2) }),
       project('integration', ['test/integration/**/*.test.ts'], {
         testTimeout: minutes(3),
-        hookTimeout: minutes(3),
         fileParallelism: false,
         globalSetup: ['test/integration/start-kafka.ts'],
       }),
