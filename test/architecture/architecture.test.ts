@@ -32,6 +32,15 @@ describe('who may load whom', () => {
       'packages/record-log/src/kafkajs-patch.test.ts',
     ]);
   });
+
+  test('OpenTelemetry is loaded by exactly one file, which one other loads late', () => {
+    const loaders = (name: RegExp) =>
+      files
+        .filter((file) => importsOf(file).some((each) => name.test(each.specifier)))
+        .map(({ path }) => path);
+    expect(loaders(/^@opentelemetry\//)).toEqual(['packages/runtime/src/tracing-sdk.ts']);
+    expect(loaders(/\/tracing-sdk\b/)).toEqual(['packages/runtime/src/tracing.ts']);
+  });
 });
 
 /** A violation that is planted must be found; a rule that finds nothing proves nothing. */

@@ -15,9 +15,11 @@ const CLOSED =
 
 /**
  * A command line may load a file of its own late, and so may the entries of the worker and its
- * vault, which begin something first; `importsOf` sees it like any other import.
+ * vault, which begin something first, and what loads OpenTelemetry where somebody wants traces;
+ * `importsOf` sees it like any other import.
  */
-const LATE = /^services\/(cli\/src\/|enclave-worker\/src\/(main|main\.insecure|vault-main)\.ts$)/;
+const LATE =
+  /^services\/(cli\/src\/|enclave-worker\/src\/(main|main\.insecure|vault-main)\.ts$)|^packages\/runtime\/src\/tracing\.ts$/;
 
 export function hiddenLoads(file: TextFile): Violation[] {
   const found: Violation[] = [];

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { LOG_FIELDS } from '@strongroom/runtime/logger';
 import { describeMetric, metricNames } from '@strongroom/runtime/metric-names';
 import { createMetrics } from '@strongroom/runtime/metrics';
+import { SPAN_ATTRIBUTES } from '@strongroom/runtime/tracing';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -116,10 +117,10 @@ describe('the page of operations', () => {
   });
 });
 
-describe('the page of logs', () => {
+describe('the page of logs and traces', () => {
   const page = readText('docs/observability.md');
   const cells = (title: string) =>
-    (page.split(`\n## ${title}\n`)[1]?.split('\n## ')[0] ?? '')
+    (page.split(`\n### ${title}\n`)[1]?.split('\n#')[0] ?? '')
       .split('\n')
       .filter((line) => line.startsWith('| `'))
       .map((line) => line.split('|').map((cell) => cell.trim().replaceAll('`', '')));
@@ -127,6 +128,11 @@ describe('the page of logs', () => {
   test('has every field, and no other', () => {
     const told = cells('Fields').map(([, field, kind]) => [field, kind]);
     expect(told).toEqual(Object.entries(LOG_FIELDS));
+  });
+
+  test('has every attribute of spans, and no other', () => {
+    const told = cells('Attributes').map(([, attribute, kind]) => [attribute, kind]);
+    expect(told).toEqual(Object.entries(SPAN_ATTRIBUTES));
   });
 
   test('has every event with its levels, and no other', () => {

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { type Contract, parseContract } from '@strongroom/protocol/contract';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { startLocalKafka } from '@strongroom/record-log/local-kafka';
+import { startTraceCollector, type TraceCollector } from '@strongroom/testkit/trace-collector';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { identityFile, prepareFolders, setUp } from '../deployment/organisations.ts';
 import {
@@ -145,6 +146,7 @@ async function plantsOf(deployment: Deployment): Promise<Plant[]> {
 
 describe('canaries', () => {
   let deployment: Deployment;
+  let collector: TraceCollector;
   let kafka: Awaited<ReturnType<typeof startLocalKafka>>;
   let own: string;
   let run: string;
@@ -157,7 +159,9 @@ describe('canaries', () => {
     await mkdir(temporary);
     await mkdir(own);
     const folders = await prepareFolders(run);
-    const processes = new Processes(folders.logs, { TMPDIR: temporary });
+    collector = await startTraceCollector();
+    const environment = { TMPDIR: temporary, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url };
+    const processes = new Processes(folders.logs, environment);
     kafka = await startLocalKafka({ folder: path.join(run, 'kafka'), shortLived: true });
     const log = await connectKafkaLog({ brokers: kafka.brokers.split(','), clientId: 'canary' });
     const agreement = await setUp(processes, folders, PLAN);
@@ -170,6 +174,7 @@ describe('canaries', () => {
     await deployment.processes.stopAll();
     await deployment.log.close();
     await kafka.stop();
+    await collector.close();
     await rm(run, { recursive: true, force: true });
   });
 
@@ -181,6 +186,7 @@ describe('canaries', () => {
     await tamperedWorkerIsRefused();
     await analystReads();
     await deployment.processes.stopAll();
+    await spansAreKept();
 
     const plants = await plantsOf(deployment);
     expect(new Set(plants.map(({ bytes }) => digest(bytes))).size).toBeGreaterThanOrEqual(64);
@@ -196,6 +202,13 @@ describe('canaries', () => {
     expect(scanner.filesScanned).toBeGreaterThan(20);
     await plantedLeaksAreFound(plants);
   });
+
+  /** What a collector got is searched like all that was left behind. */
+  async function spansAreKept() {
+    const operations = new Set(collector.spans.map(({ name }) => name.split(' ')[0]));
+    expect([...operations].sort()).toEqual(['publish', 'read', 'receive', 'step']);
+    await writeFile(path.join(run, 'spans.json'), collector.bodies.join('\n'));
+  }
 
   async function badSourceIsRefused() {
     const bad = await writeSource(own, 'left', `Row${hex(14)}`);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { aggregatesTopic, datasetTopic } from '@strongroom/protocol/record';
 import { freePort } from '@strongroom/record-log/free-port';
+import { startTraceCollector } from '@strongroom/testkit/trace-collector';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   codeOfEnd,
@@ -19,6 +20,7 @@ import {
   usesOf,
   workerSummary,
 } from '../deployment/pipeline.ts';
+import { expectOneTrace } from './one-trace.ts';
 import { closeDeployment, inNamespace, openDeployment } from './open-deployment.ts';
 import {
   expectedTotals,
@@ -63,8 +65,8 @@ async function publishAll(deployment: Deployment, more = SMALL_BATCHES): Promise
   );
 }
 
-async function resultsOf(deployment: Deployment): Promise<Line[]> {
-  const finished = await readAs(deployment, READER);
+async function resultsOf(deployment: Deployment, more: readonly string[] = []): Promise<Line[]> {
+  const finished = await readAs(deployment, READER, { more });
   expect(finished.stderr).not.toContain('"error"');
   expect(finished.exitCode).toBe(0);
   return jsonLines<Line>(finished.stdout);
@@ -139,13 +141,17 @@ async function expectDone(deployment: Deployment): Promise<void> {
 describe('the whole path', () => {
   test('counts every row of every owner once', async () => {
     const deployment = await fresh('plain');
-    const worker = startWorker(deployment, 'worker', ['--until-complete']);
-    await publishAll(deployment);
+    const collector = await startTraceCollector();
+    const traced = ['--otlp', collector.url];
+    const worker = startWorker(deployment, 'worker', ['--until-complete', ...traced]);
+    await publishAll(deployment, [...SMALL_BATCHES, ...traced]);
     const summary = await workerSummary(worker);
     expect(summary.rowsCounted).toBe(2 * ROWS_EACH + 7);
     expect(summary.refusals).toEqual({});
-    expectEveryRowOnce(await resultsOf(deployment));
+    expectEveryRowOnce(await resultsOf(deployment, traced));
     await expectDone(deployment);
+    await expectOneTrace(collector);
+    await collector.close();
   });
 
   test('a producer that is killed resumes without repeating or skipping a row', async () => {

@@ -35,6 +35,7 @@ import {
 } from './read-entries.ts';
 import { splitByTopic, splitIntoRequests } from './record-requests.ts';
 import { tlsOptionsOf } from './tls-options.ts';
+import { headersWithHint } from './trace-hint.ts';
 import { untilHeardOf } from './until-heard-of.ts';
 
 /**
@@ -341,10 +342,10 @@ function createPublisher(options: KafkaLogOptions, control: Control) {
 }
 
 function messagesOf(records: readonly LogRecord[], partition: number): Message[] {
-  return records.map(({ key, value, headers }) => ({
+  return records.map(({ key, value, ...rest }) => ({
     key,
     value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
-    headers: { ...headers },
+    headers: headersWithHint(rest),
     partition,
   }));
 }

@@ -8,6 +8,8 @@ export interface LogRecord {
   readonly key: string | null;
   readonly value: Uint8Array;
   readonly headers: Readonly<Record<string, string>>;
+  /** Which trace it belongs to, as its writer says: a hint that nothing rests on (`trace-hint`). */
+  readonly trace?: string;
 }
 
 /** A record as it was read. Offsets of one partition rise, but not without gaps. */

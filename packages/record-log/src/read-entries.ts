@@ -9,6 +9,7 @@ import {
 } from './committed-records.ts';
 import type { LogEntry, ReadFrom, ReadOptions } from './log.ts';
 import { LogError } from './log-error.ts';
+import { takeHint } from './trace-hint.ts';
 
 /**
  * Reading: positions, read-ahead, the end, and what happens when the log fails. The client behind
@@ -124,7 +125,7 @@ function entryOf(
     offset: Number(record.offset),
     key: record.key === null ? null : textOf(record.key),
     value: views ? plainView(fetched) : new Uint8Array(fetched),
-    headers: headersOf(record),
+    ...takeHint(headersOf(record)),
   };
 }
 

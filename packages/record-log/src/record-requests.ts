@@ -1,5 +1,6 @@
 import type { LogRecord, TopicRecords } from './log.ts';
 import { LogError } from './log-error.ts';
+import { headersWithHint } from './trace-hint.ts';
 
 /**
  * Kafka's default `message.max.bytes` is 1,048,588 for all records of one request to a partition;
@@ -51,8 +52,9 @@ function assertFits(bytes: number): void {
 }
 
 /** No less than the record takes on the wire. */
-function recordBytes({ key, value, headers }: LogRecord): number {
-  const ofHeaders = Object.entries(headers).reduce(
+function recordBytes(record: LogRecord): number {
+  const { key, value } = record;
+  const ofHeaders = Object.entries(headersWithHint(record)).reduce(
     (sum, [name, text]) =>
       sum + Buffer.byteLength(name) + Buffer.byteLength(text) + HEADER_OVERHEAD_BYTES,
     0,

@@ -31,11 +31,13 @@ export const LOG_FIELDS = {
   route: 'text',
   rows: 'number',
   sequence: 'number',
+  span_id: 'text',
   state: 'text',
   status: 'number',
   stream: 'text',
   successor: 'text',
   topic: 'text',
+  trace_id: 'text',
   url: 'url',
 } as const satisfies Record<string, 'text' | 'number' | 'url'>;
 
@@ -106,7 +108,7 @@ function kindOf(name: string): 'text' | 'number' | 'url' | undefined {
 }
 
 /** Long or many-lined text is not cut but replaced: a prefix of a secret is a secret. */
-function shortText(text: string): string {
+export function shortText(text: string): string {
   const printable = text.length <= TEXT_CHARACTERS_MAX && !/\p{Cc}/u.test(text);
   return printable ? text : `[${text.length} characters]`;
 }

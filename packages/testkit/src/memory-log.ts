@@ -9,6 +9,7 @@ import type {
 } from '@strongroom/record-log/log';
 import { LogError } from '@strongroom/record-log/log-error';
 import { splitByTopic, splitIntoRequests } from '@strongroom/record-log/record-requests';
+import { headersWithHint, takeHint } from '@strongroom/record-log/trace-hint';
 
 /**
  * The port of record-log in memory, with Kafka's habits: marks of transactions take offsets, an
@@ -240,14 +241,15 @@ function entriesBetween(
   const entries: LogEntry[] = [];
   for (const [index, { record, fate }] of slots.slice(start, end).entries()) {
     if (record === undefined || fate !== 'committed') continue;
-    entries.push({ ...copyOf(record), topic, partition, offset: start + index });
+    const { key, value, headers } = copyOf(record);
+    entries.push({ topic, partition, offset: start + index, key, value, ...takeHint(headers) });
   }
   return entries;
 }
 
 /** Nobody may change what lies in the log, or what another reader got. */
-function copyOf({ key, value, headers }: LogRecord): LogRecord {
-  return { key, value: new Uint8Array(value), headers: { ...headers } };
+function copyOf({ key, value, ...rest }: LogRecord): LogRecord {
+  return { key, value: new Uint8Array(value), headers: headersWithHint(rest) };
 }
 
 type Failures = ReturnType<typeof createFailures>;

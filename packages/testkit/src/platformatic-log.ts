@@ -23,6 +23,7 @@ import {
   readEntries,
 } from '@strongroom/record-log/read-entries';
 import { splitByTopic, splitIntoRequests } from '@strongroom/record-log/record-requests';
+import { headersWithHint } from '@strongroom/record-log/trace-hint';
 
 /**
  * The port through @platformatic/kafka, for comparison only (ADR 0004 and docs/record-log.md): the
@@ -130,11 +131,11 @@ function createProducer(base: Base, transactionalId?: string): TextProducer {
 }
 
 function messagesOf(topic: string, records: readonly LogRecord[], partition: number) {
-  return records.map(({ key, value, headers }) => ({
+  return records.map(({ key, value, ...rest }) => ({
     topic,
     partition,
     value: Buffer.from(value),
-    headers: { ...headers },
+    headers: headersWithHint(rest),
     ...(key === null ? {} : { key }),
   }));
 }

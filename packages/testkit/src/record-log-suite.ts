@@ -18,6 +18,7 @@ export function recordLogSuite(name: string, connect: () => Promise<RecordLog>):
       return topic;
     };
     recordsSuite(() => log, newTopic);
+    hintsSuite(() => log, newTopic);
     readingSuite(() => log, newTopic);
     waitingSuite(() => log, newTopic, connect);
     failureSuite(() => log, newTopic);
@@ -105,6 +106,26 @@ function recordsSuite(log: () => RecordLog, newTopic: NewTopic): void {
     await log().createTopics([{ topic }, { topic: `${topic}.second` }]);
     expect(textsOf(await readAll(log(), topic))).toEqual(['a']);
     expect(await log().endOffset(`${topic}.second`)).toBe(0);
+  });
+}
+
+function hintsSuite(log: () => RecordLog, newTopic: NewTopic): void {
+  it('has the hint of a trace beside the headers, and drops an odd one', async () => {
+    const topic = await newTopic();
+    const { key, value, headers } = record('traced');
+    const trace = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+    const odd = { ...headers, traceparent: 'a'.repeat(55) };
+    await log().append(topic, [
+      { key, value, headers, trace },
+      { key, value, headers: odd },
+      { key, value, headers },
+    ]);
+    const writer = await log().transaction(`suite.${randomUUID()}`);
+    await writer.commit(topic, [{ key, value, headers, trace }]);
+    await writer.close();
+    const entries = await readAll(log(), topic);
+    expect(entries.map((entry) => entry.headers)).toEqual([headers, headers, headers, headers]);
+    expect(entries.map((entry) => entry.trace)).toEqual([trace, undefined, undefined, trace]);
   });
 }
 

@@ -14,6 +14,7 @@ import { systemClock } from '@strongroom/runtime/clock';
 import { failCommand } from '@strongroom/runtime/command';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger, LOG_LEVELS } from '@strongroom/runtime/logger';
+import { openTracing } from '@strongroom/runtime/tracing';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
@@ -55,6 +56,7 @@ interface Options extends RevocationSettings {
   readonly json?: boolean;
   readonly tryAll?: boolean;
   readonly logLevel: string;
+  readonly otlp?: string;
   readonly roots?: string;
 }
 
@@ -105,6 +107,7 @@ function readCommand(program: Command, rootsOf: RootsOf): Command {
     .option('--limit <windows>', 'show so many windows of each query', wholeNumber)
     .option('--proof', 'show what proves each result')
     .option('--json', 'JSON unless --format says otherwise; errors are JSON too')
+    .option('--otlp <url>', 'send traces there, by OTLP over HTTP; env OTEL_EXPORTER_OTLP_ENDPOINT')
     .addOption(new Option('--try-all', 'also try what is addressed to others').hideHelp())
     .addOption(logLevelOption())
     .addHelpText('after', READ_EXAMPLE)
@@ -204,7 +207,11 @@ async function read(options: Options, roots: RootSet): Promise<void> {
     live: options.follow === true,
     onGone: () => stopping.abort(),
   });
-  const log = await connectKafkaLog({ ...connection, logger });
+  const { otlp } = options;
+  const [log, tracing] = await Promise.all([
+    connectKafkaLog({ ...connection, logger }),
+    openTracing({ service: 'analyst', otlp, environment: process.env, logger }),
+  ]);
   // On the screen the results show it themselves.
   const isQuiet = options.out === undefined && process.stdout.isTTY === true;
   const topic = aggregatesTopic(contractId, options.namespace);
@@ -221,11 +228,12 @@ async function read(options: Options, roots: RootSet): Promise<void> {
       ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
       writer,
       logger,
+      tracing,
       queries,
       ...(options.limit === undefined ? {} : { limit: options.limit }),
     });
   } finally {
-    await log.close();
+    await Promise.all([log.close(), tracing?.close()]);
   }
 }
 

@@ -9,6 +9,7 @@ import type { StopNotice } from '@strongroom/protocol/stop-notice';
 import { awaitTopic } from '@strongroom/record-log/await-topic';
 import type { LogEntry, RecordLog } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
+import type { Span, Tracing } from '@strongroom/runtime/tracing';
 import type { Reader } from '@strongroom/sealing/identity-file';
 import { verifyStopNotice } from '@strongroom/sealing/notice';
 import { createHistory } from './history.ts';
@@ -36,11 +37,14 @@ export interface ReadAggregatesOptions {
   readonly signal?: AbortSignal;
   /** Also try to open what is addressed to somebody else, to show that it cannot be done. */
   readonly tryAll?: boolean;
+  /** Absent: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** A record that was set aside: nothing of it was shown, and reading goes on behind it. */
 export interface RefusedRecord {
   readonly kind: 'refused';
+  readonly ids?: Span['ids'];
   readonly offset: number;
   readonly error: Error;
   readonly code: ErrorCode;
@@ -48,6 +52,8 @@ export interface RefusedRecord {
 
 interface OpenedResult {
   readonly kind: 'result';
+  /** Of its span, for log lines. */
+  readonly ids?: Span['ids'];
   readonly result: VerifiedResult;
 }
 
@@ -76,9 +82,30 @@ export async function* readAggregates(options: ReadAggregatesOptions): AsyncGene
     if (type === RECORD_TYPES.token) await tokens.add(entry.value);
     if (type === RECORD_TYPES.receipt) await receipts.add(entry.value);
     const read = type === undefined ? undefined : READERS.get(type);
-    const reading = read && (await readOrRefuse(entry, () => read(entry, opener)));
-    if (reading) yield reading;
+    if (read === undefined) continue;
+    const span = beginSpan(entry, options.tracing);
+    const reading = await readOrRefuse(entry, () => read(entry, opener));
+    if (reading) yield traced(reading, span);
   }
+}
+
+/** Only what is a reader's own ends in a span: what is somebody else's was never opened. */
+function beginSpan(entry: LogEntry, tracing: Tracing | undefined): Span | undefined {
+  return tracing?.begin({
+    operation: 'read',
+    destination: entry.topic,
+    parent: entry.trace,
+    attributes: {
+      'messaging.kafka.offset': entry.offset,
+      'messaging.message.id': entry.headers['ce_id'],
+    },
+  });
+}
+
+function traced(reading: Reading, span: Span | undefined): Reading {
+  if (span === undefined || reading.kind === 'ended') return reading;
+  span.end(reading.kind === 'refused' ? reading.code : undefined);
+  return { ...reading, ids: span.ids };
 }
 
 /**

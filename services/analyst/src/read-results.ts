@@ -1,3 +1,4 @@
+import process from 'node:process';
 import {
   openRevocation,
   type RevocationSettings,
@@ -12,6 +13,7 @@ import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connectio
 import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger } from '@strongroom/runtime/logger';
+import { openTracing } from '@strongroom/runtime/tracing';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { verifyContract } from '@strongroom/sealing/verify';
 import type { Table } from 'apache-arrow';
@@ -124,11 +126,11 @@ export interface Ended {
 export async function* readResults(
   options: ReadOptions,
 ): AsyncGenerator<Result | Refused | Ended, void, void> {
-  const { log, ...reading } = await openReading(options);
+  const { log, tracing, ...reading } = await openReading(options);
   try {
-    yield* resultsOn({ ...reading, log });
+    yield* resultsOn({ ...reading, log, tracing });
   } finally {
-    await log.close();
+    await Promise.all([log.close(), tracing?.close()]);
   }
 }
 
@@ -164,10 +166,14 @@ async function openReading(options: ReadOptions) {
   const clock = systemClock;
   const revocation = await openRevocation(lists, { roots, clock });
   const clientId = `analyst-${identity.party}`;
-  const log = await connectKafkaLog({ ...(await readKafkaConnection(options, clientId)), logger });
+  const connection = await readKafkaConnection(options, clientId);
+  const [log, tracing] = await Promise.all([
+    connectKafkaLog({ ...connection, logger }),
+    openTracing({ service: 'analyst', otlp: undefined, environment: process.env, logger }),
+  ]);
   const where = namespace === undefined ? {} : { namespace };
   const until = signal === undefined ? { follow } : { follow, signal };
-  const who = { contract, contractId, identity, log, clock, roots };
+  const who = { contract, contractId, identity, log, tracing, clock, roots };
   return { ...who, ...only, ...where, ...until, ...revocation };
 }
 

@@ -1,6 +1,7 @@
 import process from 'node:process';
 import type { Query } from '@strongroom/protocol/contract';
 import type { Logger } from '@strongroom/runtime/logger';
+import type { Span } from '@strongroom/runtime/tracing';
 import type { VerifiedResult } from './open-aggregate.ts';
 import { type ReadAggregatesOptions, readAggregates } from './read-aggregates.ts';
 import type { ResultWriter } from './result-writer.ts';
@@ -25,7 +26,7 @@ export async function showResults(options: ShowResultsOptions): Promise<void> {
     for await (const reading of readAggregates(options)) {
       if (reading.kind === 'refused') {
         const { code, offset } = reading;
-        logger.warn('record-refused', { code, offset });
+        logger.warn('record-refused', { code, offset, ...reading.ids });
         refused ??= reading.error;
         continue;
       }
@@ -39,7 +40,7 @@ export async function showResults(options: ShowResultsOptions): Promise<void> {
       }
       const { query } = reading.result.seal;
       const windows = left.get(query) ?? 0;
-      if (windows > 0) await show(reading.result, options);
+      if (windows > 0) await show(reading.result, options, reading.ids);
       left.set(query, windows - 1);
       if ([...left.values()].every((each) => each <= 0)) break;
     }
@@ -58,11 +59,15 @@ export async function showResults(options: ShowResultsOptions): Promise<void> {
 }
 
 /** A result that was withheld has no columns: only where there is room for words it is told. */
-async function show(result: VerifiedResult, { writer, logger }: ShowResultsOptions): Promise<void> {
+async function show(
+  result: VerifiedResult,
+  { writer, logger }: ShowResultsOptions,
+  ids: Span['ids'] | undefined,
+): Promise<void> {
   const { content, seal } = result;
   if (content.withheld) {
     const { query, emission } = seal;
-    logger.warn('result-withheld', { query, emission, reason: content.withheld });
+    logger.warn('result-withheld', { query, emission, reason: content.withheld, ...ids });
   }
   if (!content.withheld || writer.hasWords) await writer.write(result);
 }

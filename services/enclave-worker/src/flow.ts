@@ -83,6 +83,7 @@ async function readAll(
       try {
         for await (const entries of life.log.read(places.from, { signal: ending, views: true })) {
           const dataset = places.pass(entries);
+          life.traces.received(dataset, entries);
           if (dataset !== undefined) await queue.add(dataset, entries);
           if (ending.aborted) break;
         }
@@ -198,7 +199,7 @@ class FlowState {
 
   async accept(dataset: string, part: Part): Promise<readonly ToldOutcome[]> {
     const { suspects } = this.#options.tally;
-    const heads = part.entries.map(({ value: _value, topic: _topic, ...head }) =>
+    const heads = part.entries.map(({ value: _value, topic: _topic, trace: _trace, ...head }) =>
       part.deaths === undefined ? head : { ...head, deaths: part.deaths },
     );
     const values = part.entries.map(({ value }) => value);
@@ -221,15 +222,20 @@ class FlowState {
     this.#lastEntry = clock.monotonic();
     tally.count(outcomes);
     this.#report(entries, outcomes);
+    const last = outcomes.findLastIndex(({ kind }) => CLOSING.has(kind));
+    const mayClose = last >= 0 || this.#misses();
+    this.#life.traces.handled(entries, mayClose ? entries.at(last) : undefined);
     await this.#quarantine.flush();
-    return outcomes.some(({ kind }) => CLOSING.has(kind)) || this.#misses();
+    return mayClose;
   }
 
   #report(entries: readonly LogEntry[], outcomes: readonly ToldOutcome[]): void {
     for (const [index, { code, again, offset }] of outcomes.entries()) {
       if (code === undefined || again) continue;
-      const { topic, partition } = entries[index] ?? {};
-      this.#options.logger.warn('record-refused', { code, topic, partition, offset });
+      const entry = entries[index];
+      const place = { topic: entry?.topic, partition: entry?.partition, offset };
+      const ids = this.#life.traces.idsOf(entry);
+      this.#options.logger.warn('record-refused', { code, ...place, ...ids });
     }
   }
 
@@ -241,6 +247,7 @@ class FlowState {
   async closeWindows(since = this.#options.clock.monotonic()): Promise<void> {
     const { tally, logger, clock } = this.#options;
     const tick = new Tick(tickMsOf(this.#life.contract), since, clock);
+    this.#life.traces.closes();
     for (let more = true; more; ) {
       const closed = await this.#life.vault.request('close', {});
       if (closed.records.length > 0) await tick.next();
@@ -250,7 +257,8 @@ class FlowState {
       this.#life.monitor.counted(answer);
       tally.committed(answer);
       tally.memory(this.#life.vault.peakBytes);
-      if (answer.windows > 0) logger.info('windows-closed', { count: answer.windows });
+      const { windows: count } = answer;
+      if (count > 0) logger.info('windows-closed', { count, ...this.#life.traces.ofStep });
       this.#streams = answer.streams;
       for (const stream of answer.streams) this.#places.seek(stream);
       this.isDone = answer.done;

@@ -15,12 +15,14 @@ import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import type { RecordLog, TransactionalWriter } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { Logger } from '@strongroom/runtime/logger';
+import type { Span, Tracing } from '@strongroom/runtime/tracing';
 import { inPieces } from './checkpoints.ts';
 import type { CredentialFor } from './credentials.ts';
 import type { EvidenceDesk } from './evidence-desk.ts';
 import type { LeaseErrands } from './leases.ts';
 import type { Monitor } from './monitor.ts';
 import type { Tally } from './tally.ts';
+import type { Traces } from './traces.ts';
 import type { DoorRecord, Outgoing } from './vault/door.ts';
 import type { VaultDoor } from './vault-process.ts';
 
@@ -47,6 +49,8 @@ export interface WorkerOptions {
   readonly tally: Tally;
   /** Where challenges for evidence are handed in. */
   readonly evidence: EvidenceDesk;
+  /** Absent: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly signal: AbortSignal;
@@ -64,6 +68,7 @@ export interface Life {
   readonly leases: LeaseErrands;
   readonly epoch: number;
   readonly monitor: Monitor;
+  readonly traces: Traces;
 }
 
 /**
@@ -74,10 +79,45 @@ export interface Life {
  */
 export async function commit(
   life: Life,
-  { answer, records }: { readonly answer: Outgoing; readonly records: readonly DoorRecord[] },
+  departing: Departing,
   namespace: string,
   /** What the worker itself has to say. */
   more: readonly DoorRecord[] = [],
+): Promise<readonly DoorRecord[]> {
+  const span = beginSpan(life, departing, namespace);
+  try {
+    const left = await depart(life, departing, namespace, more, span?.traceparent);
+    span?.end();
+    return left;
+  } catch (error) {
+    span?.end(codeOf(error) ?? 'ERR_INTERNAL');
+    throw error;
+  }
+}
+
+interface Departing {
+  readonly answer: Outgoing;
+  readonly records: readonly DoorRecord[];
+}
+
+/** What leaves without a result, such as a checkpoint, has no reader who would go on. */
+function beginSpan(life: Life, { records }: Departing, namespace: string): Span | undefined {
+  const { contractId, slice, epoch, traces } = life;
+  const results = records.filter(isTraced).length;
+  if (results === 0) return undefined;
+  const topic =
+    slice === undefined
+      ? aggregatesTopic(contractId, namespace)
+      : partialsTopic(contractId, slice, namespace);
+  return traces.beginStep(topic, results, epoch);
+}
+
+async function depart(
+  life: Life,
+  { answer, records }: Departing,
+  namespace: string,
+  more: readonly DoorRecord[],
+  trace: string | undefined,
 ): Promise<readonly DoorRecord[]> {
   const isPrepared = ({ headers }: DoorRecord) => headers['ce_type'] === RECORD_TYPES.prepared;
   const { monitor } = life;
@@ -88,7 +128,7 @@ export async function commit(
   const departing = await monitor.timed('lease', () => life.leases.depart(answer, step));
   const all = [...departing, ...more];
   if (all.length === 0) return departing;
-  await monitor.timed('commit', () => asHolder(life, () => write(life, all, namespace)));
+  await monitor.timed('commit', () => asHolder(life, () => write(life, all, namespace, trace)));
   monitor.stepLeft();
   return departing;
 }
@@ -127,8 +167,9 @@ export async function write(
   { writer, contract, contractId, slice }: Life,
   departing: readonly DoorRecord[],
   namespace: string,
+  /** Of the step's span: lies beside what others read on from, and is the same for all of it. */
+  trace?: string,
 ): Promise<void> {
-  const isOf = (record: DoorRecord, type: RecordType) => record.headers['ce_type'] === type;
   const { use, checkpoint, quarantine, partial } = RECORD_TYPES;
   const isElsewhere = (record: DoorRecord) =>
     [use, checkpoint, quarantine, partial].some((type) => isOf(record, type));
@@ -152,6 +193,17 @@ export async function write(
     ...uses,
     ...quarantines,
   ];
-  const [first, ...beside] = parts.filter(({ records }) => records.length > 0);
+  const [first, ...beside] = parts
+    .filter(({ records }) => records.length > 0)
+    .map(({ topic, records }) => ({
+      topic,
+      records: records.map((each) =>
+        trace !== undefined && isTraced(each) ? { ...each, trace } : each,
+      ),
+    }));
   if (first) await writer.commit(first.topic, first.records, beside);
 }
+
+const isOf = (record: DoorRecord, type: RecordType) => record.headers['ce_type'] === type;
+const isTraced = (record: DoorRecord) =>
+  isOf(record, RECORD_TYPES.aggregate) || isOf(record, RECORD_TYPES.partial);

@@ -43,6 +43,8 @@ export interface Settings {
   readonly stallMs: number;
   readonly untilComplete: boolean;
   readonly deadlineMs?: number;
+  /** Where traces go to. */
+  readonly otlp?: string;
   readonly logLevel: string;
   readonly json: boolean;
   /** Where evidence of hardware comes from; not for main.insecure. */
@@ -86,6 +88,7 @@ const OptionsSchema = z.strictObject({
   stall: seconds,
   untilComplete: z.boolean(),
   deadline: z.exactOptional(seconds),
+  otlp: z.exactOptional(z.url({ protocol: /^https?$/ })),
   logLevel: z.enum(LOG_LEVELS),
   json: z.boolean(),
   platform: z.exactOptional(z.enum(HARDWARE_PLATFORMS)),
@@ -179,6 +182,7 @@ function createProgram(
     .option('--stall <seconds>', 'begin anew when records wait and none is handled', '180')
     .option('--until-complete', 'stop when every query is done', false)
     .option('--deadline <seconds>', 'stop then at the latest; refuses truncated streams')
+    .option('--otlp <url>', 'send traces there, by OTLP over HTTP; env OTEL_EXPORTER_OTLP_ENDPOINT')
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
     .option('--json', 'print one JSON line at the end', false)
     .action((options: unknown) => start(options));

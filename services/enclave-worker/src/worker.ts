@@ -32,6 +32,7 @@ import { LeaseErrands, Revoked } from './leases.ts';
 import { commit, type Life, type WorkerOptions, write } from './life.ts';
 import { collectEvidence } from './quote.ts';
 import { type OwnerReceipt, receiptRecord } from './receipts.ts';
+import { Traces } from './traces.ts';
 import type { Restored } from './vault/door.ts';
 import type { VaultDoor } from './vault-process.ts';
 
@@ -68,6 +69,7 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
       leases,
       epoch,
       monitor: options.tally.monitor,
+      traces: new Traces(options.tracing),
     };
     const flow = flowFrom(restored.answer, life, options);
     return await untilRevoked(life, options, async () => {

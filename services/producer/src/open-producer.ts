@@ -1,7 +1,9 @@
+import process from 'node:process';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { RecordLog } from '@strongroom/record-log/log';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger, type Logger } from '@strongroom/runtime/logger';
+import { openTracing, type Tracing } from '@strongroom/runtime/tracing';
 import { type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
 import type { RecordBatch } from 'apache-arrow';
 import { dialectFor } from './agree-on-dialect.ts';
@@ -101,8 +103,12 @@ export async function openProducerOn(
   checkOwner(agreement, identity);
   chooseStream(agreement.dataset, settings.stream);
   const logger = createLogger('producer', { level: settings.logLevel });
-  const log = await connect(settings, identity, logger);
-  return new OpenProducer(options, { files, identity, agreement, logger, log });
+  const tracingOptions = { service: 'producer', otlp: undefined, environment: process.env, logger };
+  const [log, tracing] = await Promise.all([
+    connect(settings, identity, logger),
+    openTracing(tracingOptions),
+  ]);
+  return new OpenProducer(options, { files, identity, agreement, logger, log, tracing });
 }
 
 /** A path is read; what was read already stays what it is. @throws ERR_FILE_*, ERR_JSON_* */
@@ -116,6 +122,7 @@ interface Parts {
   readonly agreement: Agreement;
   readonly logger: Logger;
   readonly log: RecordLog;
+  readonly tracing: Tracing | undefined;
 }
 
 class OpenProducer implements Producer {
@@ -159,7 +166,7 @@ class OpenProducer implements Producer {
     this.#closing.abort();
     // Whoever called it has its outcome.
     await this.#running?.catch(() => undefined);
-    await this.#parts.log.close();
+    await Promise.all([this.#parts.log.close(), this.#parts.tracing?.close()]);
   }
 
   async #publish(rows: AnyRows | string, options: PublishOptions): Promise<PublishSummary> {
@@ -199,7 +206,7 @@ class OpenProducer implements Producer {
     { input, format }: Pick<SourceRequest, 'input' | 'format'>,
     signal: AbortSignal,
   ) {
-    const { files, agreement, identity, logger, log } = this.#parts;
+    const { files, agreement, identity, logger, log, tracing } = this.#parts;
     const asked = { ...sourceRequest(settings, files, input, signal), format };
     const { csv } = settings;
     // Nobody sits at a terminal: a dialect that was detected is told, to be written down.
@@ -207,7 +214,8 @@ class OpenProducer implements Producer {
     const dialect =
       csv === undefined ? {} : { csv: await dialectFor(csv, agreement.dataset, asked, agreed) };
     const { onProgress } = this.#options;
-    const wiring = { identity, logger, log, ...(onProgress === undefined ? {} : { onProgress }) };
+    const told = { identity, logger, log, tracing };
+    const wiring = { ...told, ...(onProgress === undefined ? {} : { onProgress }) };
     return publishRequest(settings, { ...asked, ...dialect }, wiring);
   }
 }

@@ -80,7 +80,8 @@ async function openTopic({ request, agreement, chosen, outbox, state, resumed }:
     }
   }
   const tally = new Tally(request.clock, state, request.onProgress);
-  return { outbox, log, topic, partition, logger, tally } satisfies Destination;
+  const { tracing } = request;
+  return { outbox, log, topic, partition, logger, tally, tracing } satisfies Destination;
 }
 
 /** The state folder is lost: the log says how far the stream came, and the source goes on there. */

@@ -5,6 +5,7 @@ import { createLogger, type Logger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import { createProgress, type Progress as ProgressBar } from '@strongroom/runtime/progress';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import { openTracing } from '@strongroom/runtime/tracing';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { askAtTerminal, dialectFor } from './agree-on-dialect.ts';
 import { agreementOf } from './agreement.ts';
@@ -61,23 +62,28 @@ async function publish(
   request: SourceRequest,
   context: Context,
 ): Promise<void> {
+  const environment = process.env;
   const identity = parseIdentity(await readTextFile(settings.identity ?? ''));
   const logger = createLogger('producer', { level: settings.logLevel });
   const observe = await serveMetrics(settings, logger, context);
-  const log = await connectLog(settings, identity, logger);
+  const tracingOptions = { service: 'producer', otlp: settings.otlp, environment, logger };
+  const [log, tracing] = await Promise.all([
+    connectLog(settings, identity, logger),
+    openTracing(tracingOptions),
+  ]);
   const bar = new LateBar(settings.dataset);
   try {
     const onProgress = (progress: Progress) => {
       bar.show(progress);
       observe(progress);
     };
-    const wiring = { identity, log, logger, onProgress };
+    const wiring = { identity, log, logger, onProgress, tracing };
     const report = await publishBatches(publishRequest(settings, request, wiring));
     bar.done();
     process.stdout.write(showReport(report, settings.json));
   } finally {
     bar.done();
-    await log.close();
+    await Promise.all([log.close(), tracing?.close()]);
   }
 }
 

@@ -37,7 +37,7 @@ export function sourceRequest(
 export function publishRequest(
   settings: Settings,
   request: SourceRequest,
-  wiring: Pick<PublishRequest, 'identity' | 'log' | 'logger' | 'onProgress'>,
+  wiring: Pick<PublishRequest, 'identity' | 'log' | 'logger' | 'onProgress' | 'tracing'>,
 ): PublishRequest {
   return {
     ...request,

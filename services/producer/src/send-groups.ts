@@ -1,5 +1,7 @@
-import type { RecordLog } from '@strongroom/record-log/log';
+import { codeOf } from '@strongroom/protocol/errors';
+import type { LogRecord, RecordLog } from '@strongroom/record-log/log';
 import type { Logger } from '@strongroom/runtime/logger';
+import type { Span, Tracing } from '@strongroom/runtime/tracing';
 import type { SealedGroup } from './group-file.ts';
 import type { Outbox } from './outbox.ts';
 import type { Tally } from './publish-report.ts';
@@ -11,6 +13,8 @@ export interface Destination {
   readonly partition: number;
   readonly tally: Tally;
   readonly logger: Logger;
+  /** Absent: nobody wants to know. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /**
@@ -46,11 +50,13 @@ export async function sendPending(destination: Destination): Promise<void> {
 
 async function sendGroup(
   group: SealedGroup,
-  { outbox, log, topic, partition, tally, logger }: Destination,
+  destination: Destination,
   again: boolean,
 ): Promise<void> {
+  const { outbox, tally, logger } = destination;
   const { state, records } = group;
-  if (records.length > 0) await log.append(topic, records, partition);
+  const span = records.length > 0 ? beginSpan(group, destination) : undefined;
+  if (records.length > 0) await append(records, span, destination);
   await outbox.sent(group);
   tally.sent(group, again);
   logger.debug(again ? 'group-sent-again' : 'group-sent', {
@@ -58,5 +64,37 @@ async function sendGroup(
     sequence: state.point.sequence,
     rows: state.point.rows,
     count: records.length,
+    ...span?.ids,
   });
+}
+
+function beginSpan({ state, records }: SealedGroup, { tracing, topic, partition }: Destination) {
+  return tracing?.begin({
+    operation: 'publish',
+    destination: topic,
+    attributes: {
+      'messaging.batch.message_count': records.length,
+      'messaging.destination.partition.id': `${partition}`,
+      'strongroom.dataset': state.dataset,
+    },
+  });
+}
+
+/** What is in the outbox has no hint of a trace: each sending is a span of its own. */
+async function append(
+  records: readonly LogRecord[],
+  span: Span | undefined,
+  { log, topic, partition }: Destination,
+): Promise<void> {
+  const traced =
+    span === undefined
+      ? records
+      : records.map((record) => ({ ...record, trace: span.traceparent }));
+  try {
+    await log.append(topic, traced, partition);
+    span?.end();
+  } catch (error) {
+    span?.end(codeOf(error) ?? 'ERR_INTERNAL');
+    throw error;
+  }
 }

@@ -58,6 +58,7 @@ const OptionsSchema = z
     dryRun: z.boolean(),
     host: text,
     port: z.exactOptional(whole(0, 65_535)),
+    otlp: z.exactOptional(z.url({ protocol: /^https?$/ })),
     json: z.boolean(),
     logLevel: z.enum(LOG_LEVELS),
   })
@@ -158,12 +159,12 @@ function createProgram(publish: (options: unknown) => void): Command {
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('warn'))
     .addHelpText('after', EXAMPLE)
     .action((options: unknown) => publish(options));
-  for (const [flags, text] of SOURCE_OPTIONS) command.option(flags, text);
+  for (const [flags, text] of MORE_OPTIONS) command.option(flags, text);
   return program;
 }
 
-/** What is read, and how. */
-const SOURCE_OPTIONS: readonly (readonly [flags: string, text: string])[] = [
+/** What is read, and how; where traces go to. */
+const MORE_OPTIONS: readonly (readonly [flags: string, text: string])[] = [
   ['--csv <dialect>', 'detect, or "delimiter=semicolon quote=single header=no nulls=NA|-"'],
   ['--values <form>', 'of a topic: json (the default), or avro as Confluent frames it'],
   ['--schema-registry <url>', 'of a topic in avro'],
@@ -177,6 +178,7 @@ const SOURCE_OPTIONS: readonly (readonly [flags: string, text: string])[] = [
   ['--query <file>', 'of a database: what the SELECT in this file gives'],
   ['--increment <column>', 'of a database: rows are new above its highest value so far'],
   ['--password-file <file>', 'of a database; else PGPASSFILE or ~/.pgpass'],
+  ['--otlp <url>', 'send traces there, by OTLP over HTTP; env OTEL_EXPORTER_OTLP_ENDPOINT'],
 ];
 
 const EXAMPLE = `
