@@ -1,11 +1,14 @@
 import { codeOf } from '@strongroom/protocol/errors';
+import { StreamIdSchema } from '@strongroom/protocol/fields';
+import { streamOfText } from '@strongroom/protocol/partitioning';
 import { seededRandom } from '@strongroom/testkit/seeded-random';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { DoorRecord } from '../../services/enclave-worker/src/vault/door.ts';
 import { Vault } from '../../services/enclave-worker/src/vault/vault.ts';
-import type { Computation } from '../../services/enclave-worker/test/owners.ts';
+import { type Computation, TestStream } from '../../services/enclave-worker/test/owners.ts';
 import {
   agreeOnQuery,
+  agreeOnShares,
   agreeOnSlices,
   planRows,
   runSlices,
@@ -83,6 +86,35 @@ describe('a vault', () => {
       code: 'ERR_QUERY_NOT_SLICED',
       facts: { query: 'all', reason },
     });
+  });
+});
+
+test('a row of another stream has its batch refused, and nothing is told without', async () => {
+  const computation = await agreeOnShares();
+  const own = (place: string) => streamOfText(new TextEncoder().encode(place), 2);
+  const places = Array.from({ length: 20 }, (_none, n) => `place ${n}`);
+  const sealed = async (rowsOf: (stream: number) => string[]) => {
+    const partitions = [0, 1].map(async (partition) => {
+      const id = StreamIdSchema.parse(`gate-${partition}`);
+      const stream = new TestStream(computation, 'visits', id);
+      const sealed = await stream.seal(rowsOf(partition).map((place) => ({ place })));
+      return [sealed, await stream.manifest(null, true)];
+    });
+    return new Map([['visits', await Promise.all(partitions)]]);
+  };
+  const ofStream = (stream: number) => places.filter((place) => own(place) === stream);
+  const run = async (topics: Awaited<ReturnType<typeof sealed>>) => {
+    const loop = new SimulatedLoop(computation, topics, {
+      ...{ random: seededRandom(1), slice: 0, crashes: 0 },
+    });
+    const ended = await loop.run().catch((error: unknown) => codeOf(error));
+    return { ended, refused: [...loop.refused] };
+  };
+  expect(await run(await sealed(ofStream))).toEqual({ ended: { done: true }, refused: [] });
+  const stray = await sealed((stream) => (stream === 0 ? places : ofStream(stream)));
+  expect(await run(stray)).toEqual({
+    ended: 'ERR_STREAM_TRUNCATED',
+    refused: ['ERR_BATCH_CONTENT'],
   });
 });
 

@@ -43,6 +43,7 @@ import {
   STREAMS_MAX,
   STREAMS_PER_DATASET_MAX,
 } from './limits.ts';
+import { partitionProblemIn } from './partitioning.ts';
 import { PrivacySchema, privacyProblemIn } from './privacy.ts';
 import { IssuerKeySchema, SigningKeySchema, WrappingKeySchema } from './public-key.ts';
 import { RESERVED_DATASET_IDS } from './record.ts';
@@ -175,6 +176,11 @@ export const DatasetSchema = z.strictObject({
    * partition 0.
    */
   streams: z.exactOptional(z.array(StreamContractSchema).min(1).max(STREAMS_PER_DATASET_MAX)),
+  /**
+   * The column by whose values rows are shared out to the streams (partitioning.ts): all rows of a
+   * value are in one. The log then shows how many rows each such part has.
+   */
+  partitionBy: z.exactOptional(SqlNameSchema),
   /** Key encryption key: id in the owner's key release service, and public half. */
   keyId: KeyIdSchema,
   wrappingKey: WrappingKeySchema,
@@ -395,6 +401,8 @@ function checkDataset(contract: Contract, dataset: Dataset): void {
   if (dataset.eventTimes && !(dataset.eventTime !== undefined && from < until)) {
     throw malformed(`${at}.eventTimes`, 'a time and a later one, of a dataset with an event time');
   }
+  const unshared = partitionProblemIn(dataset);
+  if (unshared !== undefined) throw malformed(`${at}.partitionBy`, unshared);
   const problem = keySharesProblemIn(contract, dataset.id);
   if (problem !== undefined) throw malformed(`${at}.keyShares`, problem);
   const ruleProblem = ruleProblemIn(dataset, contract.datasets);

@@ -113,8 +113,16 @@ function datasetLines(contract: Contract): string[] {
     ...(dataset.streams ?? []).map(
       ({ id, partition }) => `  stream ${id} in partition ${partition}`,
     ),
+    ...shareLine(dataset),
     ...keyLines(dataset),
   ]);
+}
+
+/** Whoever sees the log sees how many rows each stream has, and which value goes where. */
+function shareLine({ partitionBy, streams = [] }: Dataset): string[] {
+  if (partitionBy === undefined) return [];
+  const sees = `the log shows how many rows each of ${streams.length} shares of its values has`;
+  return [`  rows shared out to streams by ${partitionBy}: ${sees}`];
 }
 
 /** Owners who hash by one key can tell by trying whose key a value is; nobody else can. */

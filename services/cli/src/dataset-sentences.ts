@@ -76,6 +76,13 @@ export const DATASET_SENTENCES: readonly SentenceRule[] = [
         `${placeBelow(at, 2)} ${fromTo(at)}`,
       ]),
   ],
+  [
+    'datasets/*/partitionBy',
+    (at) =>
+      changing(`rows of dataset ${at.names[0]} are shared out to its streams by another column`, [
+        fromTo(at),
+      ]),
+  ],
   ['datasets/*/rules', rules],
   ['datasets/*/rules/columns/*', ruledColumn],
   ['datasets/*/rules/columns/*/*', use],

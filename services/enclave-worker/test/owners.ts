@@ -37,6 +37,7 @@ export interface DatasetPlan {
   readonly columns: readonly ColumnContract[];
   readonly eventTime?: string;
   readonly streams?: readonly { readonly id: string; readonly partition: number }[];
+  readonly partitionBy?: string;
   readonly rules?: AnalysisRules;
   /** Of its key encryption key, where the contract names it. */
   readonly keyVersion?: string;

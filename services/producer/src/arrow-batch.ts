@@ -14,6 +14,8 @@ export interface ArrowBatch {
   readonly eventTime: { readonly min: number; readonly max: number } | null;
   /** Source rows consumed so far, with those of this batch. */
   readonly cursor: number;
+  /** Where rows between those of the batch belong to other streams: the number of its first. */
+  readonly firstRow?: number;
   /** One Arrow IPC stream: one set of fields, one record batch, no compression. */
   readonly bytes: Uint8Array;
 }
@@ -40,6 +42,9 @@ export class ArrowBatchCutter {
   readonly #eventTimeColumn: number;
   /** Source rows of the batches that were cut so far. */
   #cursor: number;
+  /** How many source rows stand before each row that waits; absent where none is left out. */
+  #numbers: Float64Array | undefined;
+  readonly #rowsMax: number;
   #filled = 0;
   /** Batches so far. */
   #batches = 0;
@@ -61,6 +66,7 @@ export class ArrowBatchCutter {
     this.#fields = arrowFields(dataset.columns);
     this.#eventTimeColumn = dataset.columns.findIndex(({ name }) => name === dataset.eventTime);
     const rowsMax = Math.max(limits.rows, ...(limits.cut ?? []));
+    this.#rowsMax = rowsMax;
     this.#builders = dataset.columns.map((contract, index) => {
       const source = columns[index];
       assert(source !== undefined);
@@ -77,6 +83,8 @@ export class ArrowBatchCutter {
   *add(source: SourceRows): Generator<ArrowBatch> {
     // What stands before row 0 of the vectors: rows that were skipped in them count too.
     const before = this.#cursor + this.#filled - source.from;
+    const { numbers } = source;
+    const numberOf = numbers ? (row: number) => numbers[row] ?? 0 : (row: number) => before + row;
     let { from } = source;
     while (from < source.to) {
       const { rows, isGiven } = this.#next();
@@ -86,8 +94,9 @@ export class ArrowBatchCutter {
       for (const [index, builder] of this.#builders.entries()) {
         const vector = source.vectors[index];
         assert(vector !== undefined);
-        builder.append(vector, range, before);
+        builder.append(vector, range, numberOf);
       }
+      if (numbers) this.#note(numbers.subarray(from, from + count));
       this.#filled += count;
       from += count;
       const isFull = !isGiven && this.#bodyBytes() >= this.#limits.bytes;
@@ -107,10 +116,24 @@ export class ArrowBatchCutter {
       cut.length > 1 ? Math.max(1, this.#step >> 2) : Math.min(this.#limits.rows, 2 * this.#step);
     this.#filled = 0;
     for (const builder of this.#builders) builder.clear();
+    let first = 0;
     for (const arrowBatch of cut) {
-      this.#cursor += arrowBatch.rows;
-      yield { ...arrowBatch, cursor: this.#cursor };
+      yield { ...arrowBatch, ...this.#advance(first, arrowBatch.rows) };
+      first += arrowBatch.rows;
     }
+  }
+
+  /** Behind so many rows of those that waited. */
+  #advance(first: number, rows: number): Pick<ArrowBatch, 'cursor' | 'firstRow'> {
+    const numbers = this.#numbers;
+    this.#cursor = numbers ? (numbers[first + rows - 1] ?? 0) + 1 : this.#cursor + rows;
+    const firstRow = numbers ? { firstRow: (numbers[first] ?? 0) + 1 } : {};
+    return { cursor: this.#cursor, ...firstRow };
+  }
+
+  #note(numbers: Float64Array): void {
+    this.#numbers ??= new Float64Array(this.#rowsMax);
+    this.#numbers.set(numbers, this.#filled);
   }
 
   /** One batch, or halves of it until each fits. */

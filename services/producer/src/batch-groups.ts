@@ -3,6 +3,7 @@ import type { LogRecord } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { StreamSealer } from '@strongroom/sealing/seal';
 import type { ArrowBatch } from './arrow-batch.ts';
+import type { BatchSource } from './batch-source.ts';
 import type { CompressionChoice } from './compression-choice.ts';
 import type { SealedGroup } from './group-file.ts';
 import type { StreamState } from './stream-state.ts';
@@ -14,7 +15,7 @@ const GROUP_BATCHES_MAX = 32;
 const GROUP_MS_MAX = 1_000;
 
 export interface GroupOptions {
-  readonly source: AsyncIterable<ArrowBatch>;
+  readonly source: AsyncIterable<ArrowBatch> & Pick<BatchSource, 'passed'>;
   readonly sealer: StreamSealer;
   readonly compression: CompressionChoice;
   /** Where the stream stands before the first group. */
@@ -81,6 +82,7 @@ async function sealBatches(batches: ImpatientReader, state: StreamState, options
     if (next === 'later') break;
     if (next === 'end') {
       ended = true;
+      cursor = Math.max(cursor, options.source.passed ?? 0);
       break;
     }
     times = advance(times, next, rule);

@@ -1,5 +1,6 @@
 import type { Dataset } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import type { StreamId } from '@strongroom/protocol/fields';
 import { CIPHERTEXT_BYTES_MAX, ROWS_PER_BATCH_DEFAULT } from '@strongroom/protocol/limits';
 import { absentColumnsOf, withAbsentColumns } from './absent-columns.ts';
 import { type ArrowBatch, ArrowBatchCutter } from './arrow-batch.ts';
@@ -15,6 +16,7 @@ import { openParquet } from './parquet-source.ts';
 import type { RowReader, RowWindow, SourceFormat } from './row-reader.ts';
 import type { KnownSource } from './source-format.ts';
 import { bytesOf, type ReplayableInput, type SourceInput } from './source-input.ts';
+import { streamShareOf } from './stream-share.ts';
 
 export interface SourceOptions extends FormOptions {
   readonly dataset: Dataset;
@@ -30,6 +32,8 @@ export interface SourceOptions extends FormOptions {
   readonly csv?: CsvDialect | undefined;
   /** Rows of the first batches, as they were cut before. */
   readonly cut?: readonly number[];
+  /** Where the contract shares rows out: the stream whose rows are wanted. Absent: all rows. */
+  readonly stream?: StreamId | undefined;
 }
 
 /** The rows of a source as Arrow batches of the dataset's columns, in the source's order. */
@@ -39,6 +43,8 @@ export interface BatchSource extends AsyncIterable<ArrowBatch> {
   readonly absentColumns: readonly string[];
   /** Values read so far that are missing in the batches, because they had no canonical form. */
   readonly unformed: number;
+  /** Rows of the source that were read so far, where some of them belong to other streams. */
+  readonly passed: number | undefined;
   /** Ends the engine; safe to call at any time, also while a batch is awaited. */
   close(): Promise<void>;
 }
@@ -62,15 +68,22 @@ export async function openSource(options: SourceOptions): Promise<BatchSource> {
       ...(options.cut === undefined ? {} : { cut: options.cut }),
     };
     const cutter = new ArrowBatchCutter(dataset, reader.columns, limits, skipRows, options);
+    const share = streamShareOf(dataset, reader.columns, skipRows, options);
     return {
       format: options.source.format,
       absentColumns: absentColumnsOf(dataset, found),
       get unformed() {
         return cutter.unformed;
       },
+      get passed() {
+        return share?.passed;
+      },
       close: () => reader.close(),
       async *[Symbol.asyncIterator]() {
-        for await (const rows of reader.rows()) yield* cutter.add(rows);
+        for await (const rows of reader.rows()) {
+          if (!share) yield* cutter.add(rows);
+          else for (const own of share.rowsIn(rows)) yield* cutter.add(own);
+        }
         yield* cutter.rest();
       },
     };

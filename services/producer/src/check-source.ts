@@ -1,4 +1,5 @@
 import type { Dataset } from '@strongroom/protocol/contract';
+import { chooseStream } from './agreement.ts';
 import { openSource, type SourceOptions } from './batch-source.ts';
 import type { FormOptions } from './canonical-texts.ts';
 import { wantedColumns } from './column-mapping.ts';
@@ -25,6 +26,8 @@ export interface SourceRequest extends FormOptions {
   readonly batchBytes?: number | undefined;
   /** Rows of the source to publish in all. */
   readonly limitRows?: number | undefined;
+  /** `--stream`, whose rows alone are read where the contract shares them out. */
+  readonly stream?: string | undefined;
   readonly rule: WatermarkRule;
   /** Ends the reading early, without an error. */
   readonly signal: AbortSignal;
@@ -95,8 +98,12 @@ export function sourceOptions(
   const { csv, limitRows, batchRows, batchBytes, columns, joinKeys, withoutForm } = request;
   const { mapping } = wantedColumns(dataset, columns);
   const forms = { joinKeys, withoutForm };
+  // A check of no stream in particular is one of all rows.
+  const isShare = dataset.partitionBy !== undefined && request.stream !== undefined;
+  const { id: stream } = isShare ? chooseStream(dataset, request.stream) : {};
   return {
     dataset,
+    stream,
     source,
     columns: mapping,
     csv,

@@ -49,6 +49,9 @@ const VALUE_BYTES: Record<ColumnType, number> = {
   'timestamp-us-utc': 8,
 };
 
+/** How many rows of the source stand before one of a vector. */
+export type RowNumbers = (row: number) => number;
+
 /** Collects the rows of one column until its batch is full. */
 export class ColumnBuilder {
   readonly contract: ColumnContract;
@@ -99,17 +102,17 @@ export class ColumnBuilder {
   }
 
   /**
-   * Appends range.count rows of the vector at row range.at. `before` counts the source rows before
-   * the vector: an error names the row's number, never its value.
+   * Appends range.count rows of the vector at row range.at. `numberOf` counts the source rows
+   * before one of the vector: an error names the row's number, never its value.
    * @throws ERR_COLUMN_NULL, ERR_EVENT_TIME_MISSING, ERR_COLUMN_TYPE, ERR_COLUMN_FORM,
    *   ERR_SOURCE_MALFORMED
    */
-  append(vector: SourceVector, range: CopyRange, before: number): void {
+  append(vector: SourceVector, range: CopyRange, numberOf: RowNumbers): void {
     const end = range.from + range.count;
     const missing = firstNull(vector.validity, range.from, end);
-    if (missing >= 0 && !this.contract.nullable) throw this.#nullAt(before + missing);
-    if (vector.kind === 'text') this.#intern(vector, range, before);
-    else this.#convert(vector, range, before);
+    if (missing >= 0 && !this.contract.nullable) throw this.#nullAt(numberOf(missing));
+    if (vector.kind === 'text') this.#intern(vector, range, numberOf);
+    else this.#convert(vector, range, numberOf);
     this.#markNulls(vector, range, missing);
     if (this.#canonical) this.#markUnformed(range);
   }
@@ -138,13 +141,17 @@ export class ColumnBuilder {
     this.#nulls = 0;
   }
 
-  #convert(vector: Exclude<SourceVector, { kind: 'text' }>, range: CopyRange, before: number) {
+  #convert(
+    vector: Exclude<SourceVector, { kind: 'text' }>,
+    range: CopyRange,
+    numberOf: RowNumbers,
+  ) {
     let { from, count, at } = range;
     while (count > 0 && this.#conversion !== undefined) {
       const misfit = this.#conversion(vector.values, this.#values, { from, count, at });
       if (misfit < 0) return;
       // What lies where a value is missing is nobody's value.
-      if (isValid(vector.validity, misfit)) throw this.#wrongType(before + misfit);
+      if (isValid(vector.validity, misfit)) throw this.#wrongType(numberOf(misfit));
       const done = misfit + 1 - from;
       from += done;
       at += done;
@@ -152,16 +159,16 @@ export class ColumnBuilder {
     }
   }
 
-  #intern(vector: Extract<SourceVector, { kind: 'text' }>, range: CopyRange, before: number) {
+  #intern(vector: Extract<SourceVector, { kind: 'text' }>, range: CopyRange, numberOf: RowNumbers) {
     const interner = this.#interner;
     if (interner === undefined) throw this.#wrongType();
     for (let offset = 0; offset < range.count; offset += 1) {
       const row = range.from + offset;
       if (vector.validity !== null && !isValid(vector.validity, row)) continue;
       const number = this.#canonical?.intern(vector, row) ?? vector.intern(row, interner);
-      if (number === NO_FORM && !this.#isUnformedNull) throw this.#noFormAt(before + row);
+      if (number === NO_FORM && !this.#isUnformedNull) throw this.#noFormAt(numberOf(row));
       if (number === -1) {
-        const at = { column: this.contract.name, row: before + row + 1, problem: 'not UTF-8' };
+        const at = { column: this.contract.name, row: numberOf(row) + 1, problem: 'not UTF-8' };
         throw new StrongroomError('ERR_SOURCE_MALFORMED', at);
       }
       this.#values[range.at + offset] = number;

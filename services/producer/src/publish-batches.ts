@@ -101,7 +101,9 @@ async function recover(
   const opened = await openSource({ ...sourceOptions(request, dataset, source, 0), cut });
   try {
     const rest = await passPublished(opened, found);
-    const before = stateOf(found, run.state, plan.fingerprint);
+    const { fingerprint } = plan;
+    const { cursor } = rest;
+    const before = stateOf(found, run.state, { fingerprint, cursor });
     if (before.final) await outbox.begin(before);
     else {
       const opening = await openingGroup(before, found, request, agreement);
@@ -112,7 +114,7 @@ async function recover(
     tally.lacks(opened.absentColumns);
     if (!state.final) {
       const again = { ...run, state, resumed: true };
-      await sendRest(again, rest, found.point.rows, plan.fingerprint, { ...destination, tally });
+      await sendRest(again, rest, cursor, fingerprint, { ...destination, tally });
     }
     return tally.report(true);
   } finally {

@@ -18,12 +18,14 @@ export function sourceRequest(
   input: SourceRequest['input'],
   signal: AbortSignal,
 ): SourceRequest {
-  const { dataset, format, columns, batchRows, batchBytes, limitRows, withoutForm } = settings;
+  const { dataset, stream, format, columns, withoutForm } = settings;
+  const { batchRows, batchBytes, limitRows } = settings;
   const rule = { lagMs: settings.watermarkLag, allowLate: settings.allowLate };
   const cut = { batchRows, batchBytes, limitRows };
   return {
     ...files,
     datasetId: dataset,
+    stream,
     input,
     format,
     columns,
@@ -42,7 +44,6 @@ export function publishRequest(
   return {
     ...request,
     ...wiring,
-    stream: settings.stream,
     final: settings.final,
     checkFirst: settings.check,
     recover: settings.recover,

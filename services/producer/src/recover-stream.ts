@@ -13,26 +13,32 @@ import type { StreamState } from './stream-state.ts';
 /**
  * Reads from an open source the rows that are on the log, batch by batch as they were sealed, and
  * compares what seals tell of them: rows, event times, and the length of their Arrow form. What
- * comes next is the first row that was not published.
+ * comes next is the first row that was not published, and stands behind `cursor` rows.
  * @param source opened with `cut` as the seals say
  * @throws ERR_SOURCE_CHANGED
  */
 export async function passPublished(
   source: BatchSource,
   { batches }: StreamOnLog,
-): Promise<BatchSource> {
+): Promise<BatchSource & { readonly cursor: number }> {
   const rest = source[Symbol.asyncIterator]();
+  let cursor = 0;
   for (const [index, { seal }] of batches.entries()) {
     const next = await rest.next();
     if (next.done === true) throw changed(seal.dataset, index, 'it ends before');
     const problem = differenceOf(next.value, seal);
     if (problem !== undefined) throw changed(seal.dataset, index, problem);
+    ({ cursor } = next.value);
   }
   return {
+    cursor,
     format: source.format,
     absentColumns: source.absentColumns,
     get unformed() {
       return source.unformed;
+    },
+    get passed() {
+      return source.passed;
     },
     close: () => source.close(),
     [Symbol.asyncIterator]: () => rest,
@@ -54,14 +60,17 @@ function changed(dataset: string, place: number, problem: string): StrongroomErr
   return new StrongroomError('ERR_SOURCE_CHANGED', { dataset, batch: place, problem });
 }
 
-/** The state that the log gives back, before an epoch is begun. */
+/**
+ * The state that the log gives back, before an epoch is begun.
+ * @param source rows of it that are in the stream, or belong to others
+ */
 export function stateOf(
   { point, stream, watermark, newestEventTime, final }: StreamOnLog,
   fresh: StreamState,
-  fingerprint: string,
+  { fingerprint, cursor }: { readonly fingerprint: string; readonly cursor: number },
 ): StreamState {
   const { epoch, sequence, head, rows } = point;
-  const source = { fingerprint, cursor: rows, complete: final };
+  const source = { fingerprint, cursor, complete: final };
   const at = { stream, epoch, point: { sequence, head, rows } };
   return { ...fresh, ...at, watermark, newestEventTime, final, source };
 }

@@ -73,6 +73,8 @@ export interface SourceRows {
   readonly from: number;
   readonly to: number;
   readonly vectors: readonly SourceVector[];
+  /** Of each row, how many stand before it in the source; absent: they follow one another. */
+  readonly numbers?: Float64Array;
 }
 
 export function isValid(validity: Uint8Array | null, row: number): boolean {
@@ -94,4 +96,10 @@ export function firstNull(validity: Uint8Array | null, from: number, to: number)
     }
   }
   return -1;
+}
+
+/** 32-bit words, or elements, of a row's value. */
+export function wordsOf(kind: Exclude<SourceKind, 'text'>): 1 | 2 | 4 {
+  if (kind === 'decimal') return 4;
+  return /64$|^timestamp/.test(kind) && kind !== 'float64' ? 2 : 1;
 }

@@ -22,7 +22,7 @@ export interface EventTimes {
  */
 export function advance(
   before: EventTimes,
-  arrowBatch: Pick<ArrowBatch, 'eventTime' | 'cursor' | 'rows'>,
+  arrowBatch: Pick<ArrowBatch, 'eventTime' | 'cursor' | 'rows' | 'firstRow'>,
   rule: WatermarkRule,
 ): EventTimes {
   const { eventTime, cursor, rows } = arrowBatch;
@@ -30,7 +30,7 @@ export function advance(
   const late = before.watermark !== null && eventTime.min < before.watermark;
   if (late && !rule.allowLate) {
     throw new StrongroomError('ERR_LATE_ROWS', {
-      fromRow: cursor - rows + 1,
+      fromRow: arrowBatch.firstRow ?? cursor - rows + 1,
       toRow: cursor,
       watermarkLagMs: rule.lagMs,
     });

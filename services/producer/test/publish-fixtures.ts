@@ -36,8 +36,13 @@ export interface Agreed {
   readonly unwrapper: SecretReader;
 }
 
-/** @param dataset columns, event time and streams are taken from it */
-export async function agreeOn({ columns, eventTime, streams }: Dataset): Promise<Agreed> {
+/** @param dataset columns, event time, streams and how they share out rows are taken from it */
+export async function agreeOn({
+  columns,
+  eventTime,
+  streams,
+  partitionBy,
+}: Dataset): Promise<Agreed> {
   const owner = await createIdentity('owner-a', { reading: false });
   const analyst = await createIdentity('analyst', { reading: true });
   const wrapping = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -62,6 +67,7 @@ export async function agreeOn({ columns, eventTime, streams }: Dataset): Promise
         columns,
         ...(eventTime === undefined ? {} : { eventTime }),
         ...(streams === undefined ? {} : { streams }),
+        ...(partitionBy === undefined ? {} : { partitionBy }),
         keyId: 'measured-kek',
         wrappingKey: wrapping.publicKey.export({ format: 'jwk' }),
       },

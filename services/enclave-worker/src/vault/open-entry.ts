@@ -12,6 +12,7 @@ import {
 import type { DoorEntry } from './door.ts';
 import { type ArrowBatch, readArrowBatch } from './engine/arrow-batch.ts';
 import { eventTimeColumnOf, eventTimeRange } from './engine/event-time.ts';
+import { belongsTo } from './engine/row-streams.ts';
 import type { StreamElement } from './held-elements.ts';
 import type { VaultKeys } from './keys.ts';
 import type { StreamSet } from './stream-set.ts';
@@ -59,6 +60,7 @@ export async function openEntry(entry: DoorEntry, context: EntryContext): Promis
       const { seal, jws, plaintext } = await openBatch(entry, { ...at, unwrapper });
       const arrowBatch = readArrowBatch(plaintext, dataset, seal.rows);
       checkEventTime(arrowBatch, seal, context);
+      checkStream(arrowBatch, seal, context);
       const element = { kind: 'batch' as const, seal, jws, arrowBatch, offset };
       return { kind: 'element', element, stream: seal.stream };
     }
@@ -73,4 +75,11 @@ function checkEventTime(arrowBatch: ArrowBatch, seal: BatchSeal, { streams }: En
   if (min === seal.eventTime?.min && max === seal.eventTime.max) return;
   const dataset = streams.dataset.id;
   throw new StrongroomError('ERR_BATCH_CONTENT', { dataset, problem: 'event times' });
+}
+
+/** What an owner says about where its rows are, others rely on. */
+function checkStream(arrowBatch: ArrowBatch, seal: BatchSeal, { streams }: EntryContext): void {
+  if (belongsTo(arrowBatch, streams.dataset, seal.stream)) return;
+  const dataset = streams.dataset.id;
+  throw new StrongroomError('ERR_BATCH_CONTENT', { dataset, problem: 'rows of another stream' });
 }
