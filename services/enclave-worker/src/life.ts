@@ -87,7 +87,8 @@ export async function commit(
   const span = beginSpan(life, departing, namespace);
   try {
     const left = await depart(life, departing, namespace, more, span?.traceparent);
-    span?.end();
+    // What leaves without a result, such as a checkpoint, has no reader who would go on.
+    if (left.some(isTraced)) span?.end();
     return left;
   } catch (error) {
     span?.end(codeOf(error) ?? 'ERR_INTERNAL');
@@ -100,16 +101,15 @@ interface Departing {
   readonly records: readonly DoorRecord[];
 }
 
-/** What leaves without a result, such as a checkpoint, has no reader who would go on. */
+/** Where owners keep leases, what was prepared is opened only when they have confirmed it. */
 function beginSpan(life: Life, { records }: Departing, namespace: string): Span | undefined {
   const { contractId, slice, epoch, traces } = life;
-  const results = records.filter(isTraced).length;
-  if (results === 0) return undefined;
+  if (records.length === 0) return undefined;
   const topic =
     slice === undefined
       ? aggregatesTopic(contractId, namespace)
       : partialsTopic(contractId, slice, namespace);
-  return traces.beginStep(topic, results, epoch);
+  return traces.beginStep(topic, epoch);
 }
 
 async function depart(

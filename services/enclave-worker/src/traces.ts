@@ -82,7 +82,7 @@ export class Traces {
   }
 
   /** A step is about to leave; whoever reads its results goes on with its trace. */
-  beginStep(destination: string, results: number, epoch: number): Span | undefined {
+  beginStep(destination: string, epoch: number): Span | undefined {
     const { cause, links } = this.#closing;
     this.#closing = { cause, links: [] };
     const span = this.#tracing?.begin({
@@ -90,7 +90,7 @@ export class Traces {
       destination,
       parent: cause,
       links,
-      attributes: { 'messaging.batch.message_count': results, 'strongroom.epoch': epoch },
+      attributes: { 'strongroom.epoch': epoch },
     });
     this.#step = span?.ids;
     return span;
