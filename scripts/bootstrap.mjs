@@ -26,6 +26,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NODE_VERSION = '24.21.0';
 const PNPM_VERSION = '12.21.0';
+const PNPM_FOLDER = `pnpm-${PNPM_VERSION}`;
 const SOURCES = '--conditions=strongroom:source';
 
 /** What each verb runs, relative to the root, with the pinned Node. */
@@ -108,7 +109,7 @@ function isRecentEnough(version) {
 
 /** The path of pnpm's entry, which Node runs: needs no install script. */
 function findPnpm() {
-  const folder = installTool(PNPM_PACKAGE, PNPM_VERSION, `pnpm-${PNPM_VERSION}`);
+  const folder = installTool(PNPM_PACKAGE, PNPM_VERSION, PNPM_FOLDER);
   return join(folder, 'node_modules', 'pnpm', 'bin', 'pnpm.mjs');
 }
 
@@ -267,14 +268,16 @@ function run(node, verb, args) {
 }
 
 /**
- * The pinned Node first in PATH, and its cache of compiled sources: a service starts in half the
- * time. Images and the vault's process run without it: there, only what was measured is loaded.
+ * The pinned Node first in PATH, then the pinned pnpm, with which images are assembled, and a cache
+ * of compiled sources: a service starts in half the time. Images and the vault's process run
+ * without it: there, only what was measured is loaded.
  */
 function environmentOf(node) {
+  const pnpmCommands = join(cacheFolder(), PNPM_FOLDER, 'node_modules', '.bin');
   return {
     NODE_COMPILE_CACHE: join(cacheFolder(), 'compiled'),
     ...process.env,
-    PATH: [dirname(node), process.env.PATH].join(delimiter),
+    PATH: [dirname(node), pnpmCommands, process.env.PATH].join(delimiter),
   };
 }
 
