@@ -122,6 +122,22 @@ describe('a list', () => {
     expect(text).toContain('Have the owner publish it there');
   });
 
+  test('has once what the log shows again', async () => {
+    const by = {
+      ...{ dataset: FLIGHTS, partition: 0, from: 40, to: 900 },
+      byCode: { ERR_SEAL_VERSION: 7 },
+    };
+    const told = [
+      await aside(0, refused(7)),
+      await aside(1, { v: 1, kind: 'count', at: 1_750_000_000_000, counted: [by] }),
+    ];
+    await write(...told, ...told);
+    const { records, counted, missing } = await list();
+    expect(records).toMatchObject([{ id: 'flights-north/0/7', times: 1 }]);
+    expect(counted).toHaveLength(1);
+    expect(missing).toBe(0);
+  });
+
   test('believes nothing that no attested vault wrote for this owner', async () => {
     const foreign = await startVault(scene, 'cd'.repeat(48));
     await log.append(usesTopic(scene.contractId, NORTH), [foreign.proofRecord]);

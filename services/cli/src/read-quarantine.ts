@@ -111,7 +111,10 @@ export async function listQuarantine(
       continue;
     }
     const { seal, entry } = each;
-    numbers.set(seal.token, (numbers.get(seal.token) ?? new Set()).add(seal.sequence));
+    const seen = numbers.get(seal.token) ?? new Set();
+    // The log may show an entry again, and whoever runs it may copy one: it was told once.
+    if (seen.has(seal.sequence)) continue;
+    numbers.set(seal.token, seen.add(seal.sequence));
     if (entry.kind === 'count') {
       counted.push(...entry.counted.map((every) => ({ at: entry.at, ...every })));
       continue;
