@@ -188,7 +188,8 @@ export const LAYERS: readonly Layer[] = [
     why: 'the platform command makes the simulated platform',
   },
   {
-    files: /^services\/cli\/src\/(doctor\/kafka-view|kafka\/(admin-client|topic-admin))\.ts$/,
+    files:
+      /^services\/cli\/src\/(doctor\/kafka-view|kafka\/(admin-client|acl-admin|topic-admin))\.ts$/,
     workspace: [/^record-log\/(kafka-connection|tls-options|log-error)$/, /^protocol\/log-topics$/],
     forbidden: [/^kafkajs/],
     why: 'few files ask Kafka what it is set to, and know of ours how Kafka is reached',

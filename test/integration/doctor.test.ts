@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { DATASET_TOPIC_CONFIG } from '@strongroom/protocol/record';
+import { TOPIC_CONFIGS } from '@strongroom/protocol/log-topics';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { expect, inject, test } from 'vitest';
 import { checkKafka, newestRecords } from '../../services/cli/src/doctor/check-kafka.ts';
@@ -18,7 +18,7 @@ test('settings and times of a real Kafka are seen, and wrong ones are found', as
   const log = await connectKafkaLog({ brokers, clientId: 'doctor-test' });
   const [good, bad, points] = expected.map(({ name }) => name) as [string, string, string];
   await log.createTopics([
-    { topic: good, partitions: 2, config: DATASET_TOPIC_CONFIG },
+    { topic: good, partitions: 2, config: TOPIC_CONFIGS.dataset },
     { topic: bad, config: { 'retention.ms': '1000', 'max.message.bytes': '1000' } },
     { topic: points, config: { 'cleanup.policy': 'compact' } },
   ]);

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import type { KafkaConnection } from '@strongroom/record-log/kafka-connection';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { inject } from 'vitest';
 import { type Organisations, prepareFolders, setUp } from '../deployment/organisations.ts';
@@ -10,14 +11,18 @@ import { Processes } from '../deployment/processes.ts';
 
 type Base = Omit<Deployment, 'agreement'>;
 
-/** Organisations with their services, on the log that the integration tests share. */
+/** Organisations with their services, on the log that the integration tests share, or another. */
 export async function openDeployment(
   plan: DeploymentPlan,
+  kafka: KafkaConnection = {
+    brokers: inject('brokers').split(','),
+    clientId: 'integration',
+  },
 ): Promise<{ base: Base; organisations: Organisations }> {
   const folders = await prepareFolders(await mkdtemp(path.join(os.tmpdir(), 'strongroom-it-')));
   const processes = new Processes(folders.logs);
-  const brokers = inject('brokers');
-  const log = await connectKafkaLog({ brokers: brokers.split(','), clientId: 'integration' });
+  const log = await connectKafkaLog(kafka);
+  const brokers = kafka.brokers.join(',');
   const organisations = await setUp(processes, folders, plan);
   return { base: { processes, folders, log, brokers }, organisations };
 }

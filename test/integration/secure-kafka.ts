@@ -30,7 +30,17 @@ export const PASSWORD = 'correct horse; battery staple';
 export const SESSION_MS = 12_000;
 const USERS = ['north', 'worker'];
 
-export async function startSecureKafka(folder: string): Promise<SecureKafka> {
+export interface SecureKafkaOptions {
+  /** Who may say a password; `north` and `worker` by default. */
+  readonly users?: readonly string[];
+  /** Settings of the node, beside its own. */
+  readonly settings?: readonly string[];
+}
+
+export async function startSecureKafka(
+  folder: string,
+  { users = USERS, settings: more = [] }: SecureKafkaOptions = {},
+): Promise<SecureKafka> {
   await mkdir(folder, { recursive: true });
   const path = (name: string) => join(folder, name);
   await writeCertificates(path);
@@ -42,8 +52,9 @@ export async function startSecureKafka(folder: string): Promise<SecureKafka> {
     saslPlaintext: await freePort(),
     controller: await freePort(),
   };
-  await writeFile(path('server.properties'), await settings(path, ports));
-  const stopNode = await startNode(path, ports.saslSsl);
+  const lines = [await settings(path, ports, users), ...more];
+  await writeFile(path('server.properties'), `${lines.join('\n')}\n`);
+  const stopNode = await startNode(path, ports.saslSsl, users);
   const at = (port: number) => `127.0.0.1:${port}`;
   return {
     ssl: at(ports.ssl),
@@ -74,10 +85,14 @@ async function writeCertificates(path: (name: string) => string): Promise<void> 
 
 type Ports = Record<'ssl' | 'saslSsl' | 'saslPlaintext' | 'controller', number>;
 
-async function settings(path: (name: string) => string, ports: Ports): Promise<string> {
+async function settings(
+  path: (name: string) => string,
+  ports: Ports,
+  names: readonly string[],
+): Promise<string> {
   const common = await readFile(kafkaSettingsPath('local.properties'), 'utf8');
   const { ssl, saslSsl, saslPlaintext, controller } = ports;
-  const users = USERS.map((name) => `user_${name}="${PASSWORD}"`).join(' ');
+  const users = names.map((name) => `user_${name}="${PASSWORD}"`).join(' ');
   const login = 'org.apache.kafka.common.security';
   const lines = [
     `listeners=SSL://127.0.0.1:${ssl},SASL_SSL://127.0.0.1:${saslSsl},SASL_PLAINTEXT://127.0.0.1:${saslPlaintext},CONTROLLER://127.0.0.1:${controller}`,
@@ -109,7 +124,7 @@ async function settings(path: (name: string) => string, ports: Ports): Promise<s
   return `${common}\n${lines.join('\n')}\n`;
 }
 
-async function startNode(path: (name: string) => string, port: number) {
+async function startNode(path: (name: string) => string, port: number, names: readonly string[]) {
   const java = await findJava();
   const jars = await kafkaJars(() => undefined);
   const heap = ['-cp', join(jars, '*'), '-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
@@ -119,7 +134,7 @@ async function startNode(path: (name: string) => string, port: number) {
   const files = `${allowed}.files=${path('jwks.json')}`;
   const tool = ['kafka.tools.StorageTool', 'format'];
   const clusterId = `--cluster-id=${randomBytes(16).toString('base64url')}`;
-  const users = USERS.flatMap((name) =>
+  const users = names.flatMap((name) =>
     ['256', '512'].map(
       (size) => `--add-scram=SCRAM-SHA-${size}=[name="${name}",password="${PASSWORD}"]`,
     ),

@@ -24,10 +24,7 @@ import { SignJWT } from 'jose';
 import { beforeAll, expect, test } from 'vitest';
 import { judgeAnswer, type Question } from '../../services/cli/src/judge-answer.ts';
 import { agreedContract } from '../../services/cli/test/signed-contract.ts';
-import {
-  answeringChallenges,
-  evidenceTopics,
-} from '../../services/enclave-worker/src/evidence-answers.ts';
+import { answeringChallenges } from '../../services/enclave-worker/src/evidence-answers.ts';
 import { EvidenceDesk } from '../../services/enclave-worker/src/evidence-desk.ts';
 import type { Life, WorkerOptions } from '../../services/enclave-worker/src/life.ts';
 
@@ -123,8 +120,8 @@ test.each(SEEDS)('seed %i: whoever asks again gets its own answer and no other',
   const { contractId } = agreed;
   const store = createMemoryStore();
   const log = createMemoryLog(store);
-  const topics = evidenceTopics({ contractId }, '');
-  await log.createTopics(topics);
+  const topics = [challengesTopic(contractId), evidenceTopic(contractId)];
+  await log.createTopics(topics.map((topic) => ({ topic })));
   // The worker's clock runs ahead with each round, so that its allowance is not what is tested.
   const clock = { at: 0, monotonic: () => clock.at };
   const vault = await createVault();

@@ -21,8 +21,8 @@ import {
 import { ownersWithUses } from './use-entry.ts';
 
 /**
- * The topics of a contract: what they are set to, and who does what with them. An
- * administrator makes topics by this table, and schemas/asyncapi.yaml is held to it.
+ * The topics of a contract: what they are set to, and who does what with them. Whoever makes a
+ * topic makes it by this table, ACLs are generated from it, schemas/asyncapi.yaml is held to it.
  */
 
 /** By their names in schemas/asyncapi.yaml. */
@@ -245,7 +245,7 @@ export function rolesOf(contract: Contract): string[] {
   ];
 }
 
-/** The topics that a role has rights to. */
+/** The topics that a role has rights to: those that it makes where nobody has made them. */
 export function topicsOfRole(
   role: string,
   contract: Contract,

@@ -186,16 +186,6 @@ export function datasetTopic(contract: ContractId, dataset: DatasetId, namespace
   return `${prefix(namespace)}${contract}.${dataset}`;
 }
 
-/**
- * Whoever comes first makes it so, owner or worker. Ciphertext does not compress, and a dataset is
- * kept until somebody deletes its topic.
- */
-export const DATASET_TOPIC_CONFIG = {
-  'cleanup.policy': 'delete',
-  'compression.type': 'uncompressed',
-  'retention.ms': '-1',
-};
-
 /** Aggregates, proofs, receipts, notices: in one partition, for their order counts. */
 export function aggregatesTopic(contract: ContractId, namespace = ''): string {
   return `${prefix(namespace)}${contract}.aggregates`;

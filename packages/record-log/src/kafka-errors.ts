@@ -64,6 +64,37 @@ export function toLogError(thrown: unknown, facts: LogErrorFacts = {}): LogError
   return new LogError(code, { reason: reasonOf(origin), ...facts });
 }
 
+/** Kafka's operation and what it is done to, where an ACL has to allow it. */
+export type Right = { readonly right: 'Create' | 'Describe' | 'Read' | 'Write' } & (
+  | { readonly topic: string }
+  | { readonly group: string }
+  | { readonly transactionalId: string }
+);
+
+const UNAUTHORIZED = /^[A-Z_]+_AUTHORIZATION_FAILED$/;
+
+/** Whether an ACL is missing; what else is refused, no right would mend. */
+export function isUnauthorized(thrown: unknown): boolean {
+  const { code, facts } = toLogError(thrown);
+  return code === 'ERR_LOG_REFUSED' && UNAUTHORIZED.test(`${facts['reason']}`);
+}
+
+/** Does what needs a right, and where that is refused says which one it is. */
+export async function byRight<Value>(right: Right, act: () => Promise<Value>): Promise<Value> {
+  try {
+    return await act();
+  } catch (error) {
+    throw namingRight(error, right);
+  }
+}
+
+/** @returns the error itself, unless a right is what is missing */
+export function namingRight(thrown: unknown, right: Right): unknown {
+  if (!isUnauthorized(thrown)) return thrown;
+  // What was named first is nearer to the request.
+  return new LogError('ERR_LOG_REFUSED', { ...right, ...toLogError(thrown).facts });
+}
+
 /** They say of a transaction what they say of everything. */
 const KEPT_CODES: ReadonlySet<string> = new Set(['ERR_LIMIT_EXCEEDED', 'ERR_LOG_REFUSED']);
 

@@ -1,6 +1,6 @@
-import { toLogError } from './kafka-errors.ts';
+import { namingRight, toLogError } from './kafka-errors.ts';
 import { createClient, type KafkaLogOptions } from './kafka-log.ts';
-import { LogError } from './log-error.ts';
+import type { LogError } from './log-error.ts';
 
 /**
  * Kafka's consumer groups, for one thing alone: to hand out numbers among hosts. The group's topic
@@ -49,14 +49,21 @@ export async function joinKafkaGroup(
   consumer.on('consumer.group_join', ({ payload }) => {
     onAssigned([...(payload.memberAssignment[topic] ?? [])].sort((one, other) => one - other));
   });
-  consumer.on('consumer.crash', () => onLost(new LogError('ERR_LOG_FAILED', { topic })));
+  consumer.on('consumer.crash', ({ payload }) => onLost(refusalOf(payload.error, group, topic)));
   try {
     await consumer.connect();
     await consumer.subscribe({ topics: [topic], fromBeginning: true });
     await consumer.run({ autoCommit: false, eachBatch: async () => undefined });
   } catch (error) {
     await close();
-    throw toLogError(error, { brokers: log.brokers.join(',') });
+    throw toLogError(refusalOf(error, group, topic), { brokers: log.brokers.join(',') });
   }
   return { close };
+}
+
+/** Kafka asks for one right to the group, and for one to what is handed out in it. */
+function refusalOf(error: unknown, group: string, topic: string): LogError {
+  const { reason } = toLogError(error).facts;
+  const what = reason === 'GROUP_AUTHORIZATION_FAILED' ? { group } : { topic };
+  return toLogError(namingRight(error, { right: 'Read', ...what }));
 }

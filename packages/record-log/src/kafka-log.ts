@@ -17,7 +17,7 @@ import { bearerMechanism } from './bearer-authenticator.ts';
 import { within } from './deadline.ts';
 import { connectFramedTls, FramedSocket } from './framed-socket.ts';
 import type { KafkaConnection, KafkaSasl } from './kafka-connection.ts';
-import { toLogError, toTransactionError } from './kafka-errors.ts';
+import { byRight, isUnauthorized, toLogError, toTransactionError } from './kafka-errors.ts';
 import { LeaderFetches } from './leader-fetches.ts';
 import type {
   LogRecord,
@@ -103,7 +103,7 @@ export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordL
     throw error;
   }
   return {
-    createTopics: (topics) => createTopics(options, topics),
+    createTopics: async (topics) => createTopics(options, await missingOf(control, topics)),
     append: (topic, records, partition = 0) => publisher.append(topic, records, partition),
     read: (from, readOptions = {}) => {
       const signals = [closing.signal, readOptions.signal].filter((signal) => signal !== undefined);
@@ -212,10 +212,35 @@ function saslOptionsOf(sasl: KafkaSasl): SASLOptions | Mechanism {
   }
 }
 
+/** A right to create is needed where there is something to create, and most have none. */
+async function missingOf(
+  control: Control,
+  topics: readonly TopicToCreate[],
+): Promise<TopicToCreate[]> {
+  const missing: TopicToCreate[] = [];
+  for (const wanted of topics) {
+    const { topic } = wanted;
+    try {
+      await byRight({ right: 'Describe', topic }, () => lookUp(control, topic));
+    } catch (error) {
+      if (toLogError(error).facts['reason'] !== NO_TOPIC) throw error;
+      missing.push(wanted);
+    }
+  }
+  return missing;
+}
+
+/** From then on the client knows where it is. */
+function lookUp(control: Control, topic: string): Promise<void> {
+  return control.ask((cluster) => cluster.addMultipleTargetTopics([topic]), { topic });
+}
+
 async function createTopics(
   options: KafkaLogOptions,
   topics: readonly TopicToCreate[],
 ): Promise<void> {
+  const [first] = topics;
+  if (!first) return;
   const client = createClient(options, RETRY);
   const admin = client.kafka.admin();
   const create = async () => {
@@ -233,7 +258,7 @@ async function createTopics(
     );
   };
   try {
-    await within(CALL_MS_MAX, create());
+    await within(CALL_MS_MAX, byRight({ right: 'Create', topic: first.topic }, create));
   } catch (error) {
     throw toLogError(error);
   } finally {
@@ -322,8 +347,10 @@ function createPublisher(options: KafkaLogOptions, control: Control) {
   async function send(topic: string, records: readonly LogRecord[], partition: number) {
     try {
       // The producer would look for a topic that does not exist through all of its retries.
-      await control.ask((cluster) => cluster.addMultipleTargetTopics([topic]));
-      await within(CALL_MS_MAX, sendAll(topic, records, partition));
+      await byRight({ right: 'Write', topic }, async () => {
+        await lookUp(control, topic);
+        await within(CALL_MS_MAX, sendAll(topic, records, partition));
+      });
     } catch (error) {
       const failure = toLogError(error, { topic });
       if (failure.code !== 'ERR_LIMIT_EXCEEDED') discard().catch(() => undefined);
@@ -377,7 +404,9 @@ function offsetOf(
   fromBeginning = false,
 ): Promise<number> {
   const ask = (cluster: Cluster) => askOffset(cluster, topic, partition, fromBeginning);
-  return untilHeardOf(() => control.ask(ask, { topic, partition }), LEADER_UNSETTLED);
+  return byRight({ right: 'Describe', topic }, () =>
+    untilHeardOf(() => control.ask(ask, { topic, partition }), LEADER_UNSETTLED),
+  );
 }
 
 const LEADER_UNSETTLED = ['NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE'] as const;
@@ -417,7 +446,8 @@ async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> 
   return {
     async endOffset(topic, partition) {
       try {
-        return await within(fetchMsMax, askOffset(cluster, topic, partition));
+        const asking = () => askOffset(cluster, topic, partition);
+        return await within(fetchMsMax, byRight({ right: 'Read', topic }, asking));
       } catch (error) {
         throw toLogError(error, { topic, partition });
       }
@@ -463,7 +493,27 @@ function positionsByLeader(
   return leaders;
 }
 
+/** An answer that refuses names no topic: of several, the one that is refused by itself. */
 async function fetchFrom(
+  cluster: Cluster,
+  nodeId: string,
+  positions: readonly Position[],
+  maxBytes: number,
+): Promise<FetchedPartition[]> {
+  const fetching = () => fetchOnce(cluster, nodeId, positions, maxBytes);
+  const [first, ...others] = positions;
+  if (first === undefined) return [];
+  if (others.length === 0) return byRight({ right: 'Read', topic: first.topic }, fetching);
+  try {
+    return await fetching();
+  } catch (error) {
+    if (!isUnauthorized(error)) throw error;
+    for (const position of positions) await fetchFrom(cluster, nodeId, [position], 1);
+    throw error;
+  }
+}
+
+async function fetchOnce(
   cluster: Cluster,
   nodeId: string,
   positions: readonly Position[],
@@ -529,7 +579,7 @@ async function openWriter(
     return await publisher.transaction();
   };
   try {
-    next = await within(CALL_MS_MAX, takeOver());
+    next = await within(CALL_MS_MAX, byRight({ right: 'Write', transactionalId }, takeOver));
   } catch (error) {
     await close();
     throw toTransactionError(error);
@@ -542,7 +592,9 @@ async function openWriter(
       if (begun === undefined) throw new LogError('ERR_LOG_FAILED', { reason: 'CLOSED_OR_BUSY' });
       const run = async () => {
         const topics = [topic, ...beside.map((part) => part.topic)];
-        await control.ask((cluster) => cluster.addMultipleTargetTopics(topics));
+        for (const each of topics) {
+          await byRight({ right: 'Write', topic: each }, () => lookUp(control, each));
+        }
         const transaction = await sweep(begun, topics);
         let baseOffset: string | undefined;
         for (const request of requests) {
@@ -615,7 +667,8 @@ async function hasOpenTransaction(cluster: Cluster, topic: string): Promise<bool
 /** One topic a call and one call at a time: a call over two leaders may write records twice. */
 async function sendIn(transaction: Transaction, { topic, records }: TopicRecords) {
   const messages = messagesOf(records, 0);
-  const [sent] = await transaction.send({ topic, messages, acks: ALL_REPLICAS });
+  const sending = () => transaction.send({ topic, messages, acks: ALL_REPLICAS });
+  const [sent] = await byRight({ right: 'Write', topic }, sending);
   return sent;
 }
 

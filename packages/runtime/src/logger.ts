@@ -28,6 +28,7 @@ export const LOG_FIELDS = {
   port: 'number',
   query: 'text',
   reason: 'text',
+  right: 'text',
   route: 'text',
   rows: 'number',
   sequence: 'number',

@@ -5,6 +5,8 @@ import {
   stopLocalKafka,
 } from '@strongroom/record-log/local-kafka';
 import { type Command, InvalidArgumentError } from 'commander';
+import { addAclsCommand } from './kafka/acls-command.ts';
+import { addQuotasCommand } from './kafka/quotas-command.ts';
 import { addTopicsCommand } from './kafka/topics-command.ts';
 import { leafCommand, nounCommand, printNotice, printResult } from './leaf-command.ts';
 
@@ -18,7 +20,7 @@ export function addKafkaCommands(program: Command): void {
   const kafka = nounCommand(
     program,
     'kafka',
-    'a local Apache Kafka (needs Java 17 and Maven); topics on any',
+    'a local Apache Kafka (needs Java 17 and Maven); topics and rights on any',
   );
   folderCommand(kafka, 'start', 'start it and leave it running', 'strongroom kafka start')
     .option('--port <port>', 'listen on 127.0.0.1 at this port; a free one by default', portNumber)
@@ -32,6 +34,8 @@ export function addKafkaCommands(program: Command): void {
     { 69: 'it does not run' },
   ).action(status);
   addTopicsCommand(kafka);
+  addAclsCommand(kafka);
+  addQuotasCommand(kafka);
 }
 
 function folderCommand(

@@ -46,6 +46,8 @@ export const VERBS: Readonly<Record<string, string>> = {
   uses: 'verifies what became of your data',
   init: 'sets up an organisation',
   topics: 'the topics of a contract, made or compared',
+  acls: 'the rights that a contract needs on a cluster, and no more',
+  quotas: 'how much of a cluster each role may take',
   doctor: 'looks for what is wrong, and says how to mend it',
   version: 'prints versions',
   bash: 'completion for this shell',

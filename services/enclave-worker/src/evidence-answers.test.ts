@@ -24,7 +24,7 @@ import { createMetrics } from '@strongroom/runtime/metrics';
 import { createMemoryLog, createMemoryStore } from '@strongroom/testkit/memory-log';
 import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { describe, expect, test } from 'vitest';
-import { answeringChallenges, evidenceTopics } from './evidence-answers.ts';
+import { answeringChallenges } from './evidence-answers.ts';
 import { EvidenceDesk } from './evidence-desk.ts';
 import { addEvidenceRoute } from './evidence-route.ts';
 import type { Life, WorkerOptions } from './life.ts';
@@ -48,7 +48,8 @@ class World {
   connectLog: () => Promise<RecordLog> = async () => createMemoryLog(this.store);
 
   async start(): Promise<this> {
-    await this.log.createTopics([...evidenceTopics({ contractId }, '')]);
+    const topics = [challengesTopic(contractId), evidenceTopic(contractId)];
+    await this.log.createTopics(topics.map((topic) => ({ topic })));
     return this;
   }
 

@@ -10,14 +10,11 @@ import {
   type EvidenceRefusal,
   parseChallenge,
 } from '@strongroom/protocol/evidence-answer';
-import {
-  EVIDENCE_RETENTION_BYTES,
-  EVIDENCE_RETENTION_MS,
-  RECORD_BYTES_MAX,
-} from '@strongroom/protocol/limits';
+import { RECORD_BYTES_MAX } from '@strongroom/protocol/limits';
 import { challengesTopic, evidenceRecordShape, evidenceTopic } from '@strongroom/protocol/record';
-import type { LogEntry, RecordLog, TopicToCreate } from '@strongroom/record-log/log';
+import type { LogEntry, RecordLog } from '@strongroom/record-log/log';
 import type { Answerer } from './evidence-desk.ts';
+import { failureFields } from './failure-fields.ts';
 import type { Life, WorkerOptions } from './life.ts';
 import { collectEvidence } from './quote.ts';
 import { tickMsOf } from './tick.ts';
@@ -26,20 +23,6 @@ import { tickMsOf } from './tick.ts';
  * Evidence on demand beside the computation: a connection of its own to the log, plain appends
  * outside of the transactions, and no error that ends a life.
  */
-
-/** What a life is asked through: bounded in time and bytes, since strangers may write. */
-export function evidenceTopics(at: Pick<Life, 'contractId'>, namespace: string): TopicToCreate[] {
-  const config = {
-    'retention.ms': `${EVIDENCE_RETENTION_MS}`,
-    'retention.bytes': `${EVIDENCE_RETENTION_BYTES}`,
-    'segment.bytes': `${EVIDENCE_RETENTION_BYTES / 4}`,
-  };
-  const topics = [
-    challengesTopic(at.contractId, namespace),
-    evidenceTopic(at.contractId, namespace),
-  ];
-  return topics.map((topic) => ({ topic, config }));
-}
 
 /**
  * Answers challenges for as long as `work` lasts; those on the log where results are told, since
@@ -109,7 +92,7 @@ class LogDesk {
         while (!this.#signal.aborted) at = await this.#serveFrom(log, at);
       } catch (error) {
         at = undefined;
-        this.#options.logger.warn('challenges-unread', { code: codeOf(error) ?? 'ERR_INTERNAL' });
+        this.#options.logger.warn('challenges-unread', failureFields(error));
         await this.#pause(AGAIN_MS);
       } finally {
         await log?.close().catch(() => undefined);

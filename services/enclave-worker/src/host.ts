@@ -4,8 +4,9 @@ import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { parseContractBytes, SignedContractSchema } from '@strongroom/protocol/contract';
-import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import { StrongroomError } from '@strongroom/protocol/errors';
 import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
+import { hostGroupOf, TOPIC_CONFIGS } from '@strongroom/protocol/log-topics';
 import { slicesTopic } from '@strongroom/protocol/record';
 import { GROUP_SETTLES_MS, joinKafkaGroup } from '@strongroom/record-log/kafka-group';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
@@ -16,6 +17,7 @@ import { createHttpServer, listen } from '@strongroom/runtime/http';
 import { createLogger, type Logger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import { type ServiceContext, whenAborted } from '@strongroom/runtime/shutdown';
+import { failureFields } from './failure-fields.ts';
 import { PartHost, type RunningPart } from './part-host.ts';
 import type { Settings } from './settings.ts';
 
@@ -75,11 +77,11 @@ async function createGroupTopic(
   const topic = slicesTopic(contractId, namespace);
   const log = await connectKafkaLog({ ...(await readKafkaConnection(kafka, CLIENT_ID)), logger });
   try {
-    await log.createTopics([{ topic, partitions: slices + 1 }]);
+    await log.createTopics([{ topic, partitions: slices + 1, config: TOPIC_CONFIGS.slices }]);
   } finally {
     await log.close();
   }
-  return { topic, group: `strongroom-host.${namespace}.${contractId}` };
+  return { topic, group: hostGroupOf(contractId, namespace) };
 }
 
 const CLIENT_ID = 'strongroom-host';
@@ -107,7 +109,10 @@ async function shareOut(
             logger.info('parts-assigned', { count: parts.length });
             host.assign(parts);
           },
-          onLost: () => lost.abort(),
+          onLost: (error) => {
+            logger.warn('group-lost', failureFields(error));
+            lost.abort();
+          },
         },
       );
       await whenAborted(ending);
@@ -115,7 +120,7 @@ async function shareOut(
       host.assign([]);
       await membership.close();
     } catch (error) {
-      logger.warn('group-not-joined', { code: codeOf(error) ?? 'ERR_INTERNAL' });
+      logger.warn('group-not-joined', failureFields(error));
     }
     await delay(AGAIN_MS, undefined, { signal }).catch(() => undefined);
   }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf, dispositionOf, StrongroomError } from '@strongroom/protocol/errors';
+import { failureFields } from './failure-fields.ts';
 import type { WorkerOptions } from './life.ts';
 import { live } from './worker.ts';
 
@@ -43,7 +44,7 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerSummary> 
       tally.monitor.lifeEnds(code ?? 'ERR_INTERNAL');
       const isFinal = dispositionOf(error) !== 'retry' || code === 'ERR_INPUT_INCOMPLETE';
       if (isFinal || fruitless >= FRUITLESS_LIVES_MAX || signal.aborted) throw outward(error);
-      logger.warn('life-ended', { code: code ?? 'ERR_INTERNAL', attempt: fruitless });
+      logger.warn('life-ended', { attempt: fruitless, ...failureFields(error) });
       const pause = Math.min(PAUSE_MS * 2 ** fruitless, PAUSE_MS_MAX);
       await delay(pause, undefined, { signal }).catch(() => undefined);
     }

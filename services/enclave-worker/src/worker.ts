@@ -4,29 +4,23 @@ import { decodeBase64url } from '@strongroom/protocol/base64url';
 import {
   type Contract,
   parseContractBytes,
-  partitionsOf,
   SignedContractSchema,
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
-import { QUARANTINE_RETENTION_BYTES } from '@strongroom/protocol/limits';
+import { topicsOfRole, transactionalIdOf, workerRole } from '@strongroom/protocol/log-topics';
 import {
-  aggregatesTopic,
   challengesTopic,
   checkpointsTopic,
-  DATASET_TOPIC_CONFIG,
   datasetTopic,
   partialsTopic,
-  quarantineTopic,
-  usesTopic,
 } from '@strongroom/protocol/record';
 import { partialsName } from '@strongroom/protocol/slices';
-import { ownersWithUses } from '@strongroom/protocol/use-entry';
 import type { RecordLog } from '@strongroom/record-log/log';
 import { readCheckpoints } from './checkpoints.ts';
 import { collectKeys } from './collect-keys.ts';
 import { collectProof } from './collect-proof.ts';
-import { answeringChallenges, evidenceTopics } from './evidence-answers.ts';
+import { answeringChallenges } from './evidence-answers.ts';
 import { type Flow, runFlow } from './flow.ts';
 import { LeaseErrands, Revoked } from './leases.ts';
 import { commit, type Life, type WorkerOptions, write } from './life.ts';
@@ -52,10 +46,12 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
     topics.catch(() => undefined);
     const receipts = await prove(vault, contract, contractId, leases, options);
     await topics;
-    const challengesFrom = await log.endOffset(challengesTopic(contractId, options.namespace));
-    // Fences an older worker, so that what is read next is the last that it wrote.
     const { namespace, slice } = options;
-    const writer = await log.transaction(writerName(contractId, options));
+    // Where the worker of a slice is asked, there is no topic.
+    const challengesFrom =
+      slice === undefined ? await log.endOffset(challengesTopic(contractId, namespace)) : 0;
+    // Fences an older worker, so that what is read next is the last that it wrote.
+    const writer = await log.transaction(transactionalIdOf(contractId, namespace, slice));
     const restored = await restore(vault, log, checkpointsTopic(contractId, namespace, slice));
     const { epoch } = restored.answer;
     options.logger.info('checkpoint-restored', { epoch });
@@ -86,11 +82,6 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
     options.tally.memory(vault.peakBytes);
     await Promise.allSettled([leases?.end(), vault.close(), log.close()]);
   }
-}
-
-/** Whoever writes under it next fences who did before. */
-function writerName(contractId: ContractId, { namespace, slice }: WorkerOptions): string {
-  return `strongroom-worker.${namespace}.${contractId}${slice === undefined ? '' : `.${slice}`}`;
 }
 
 /** Side by side; where one fails the other is closed. */
@@ -171,49 +162,22 @@ async function prove(
   return await collectKeys({ contract, slice, vault, request, logger });
 }
 
+/** Those that it reads or writes itself, where nobody has made them. */
 async function createTopics(
   log: RecordLog,
   contract: Contract,
   contractId: ContractId,
   { namespace, slice }: WorkerOptions,
 ): Promise<void> {
-  const kept = { config: { 'retention.ms': '-1' } };
-  await log.createTopics([
-    ...partialsTopics(contract, contractId, namespace).map((topic) => ({ topic, ...kept })),
-    ...contract.datasets.map((dataset) => ({
-      topic: datasetTopic(contractId, dataset.id, namespace),
-      partitions: partitionsOf(dataset),
-      config: DATASET_TOPIC_CONFIG,
-    })),
-    { topic: aggregatesTopic(contractId, namespace), ...kept },
-    { topic: checkpointsTopic(contractId, namespace, slice), config: CHECKPOINTS_CONFIG },
-    ...ownersWithUses(contract).flatMap(({ id }) => [
-      { topic: usesTopic(contractId, id, namespace), ...kept },
-      { topic: quarantineTopic(contractId, id, namespace), config: QUARANTINE_CONFIG },
-    ]),
-    ...evidenceTopics({ contractId }, namespace),
-  ]);
+  const own = topicsOfRole(workerRole(contract, slice), contract, contractId, namespace);
+  await log.createTopics(
+    own.map(({ name, partitions, config }) => ({ topic: name, partitions, config })),
+  );
 }
 
 function partialsTopics({ slices = 0 }: Contract, id: ContractId, namespace: string): string[] {
   return Array.from({ length: slices }, (_none, slice) => partialsTopic(id, slice, namespace));
 }
-
-/** For people, who may be on holiday; and of a size that a flood cannot exceed. */
-const QUARANTINE_CONFIG = {
-  'retention.ms': '-1',
-  'retention.bytes': `${QUARANTINE_RETENTION_BYTES}`,
-};
-
-/**
- * The log keeps the newest of each key, and does not begin with that before a segment is full: of a
- * small one, so that a restart reads little.
- */
-const CHECKPOINTS_CONFIG = {
-  'cleanup.policy': 'compact',
-  'segment.bytes': `${8 * 1024 * 1024}`,
-  'min.cleanable.dirty.ratio': '0.1',
-};
 
 async function restore(vault: VaultDoor, log: RecordLog, topic: string) {
   const { checkpoints, prepared } = await readCheckpoints(log, topic);

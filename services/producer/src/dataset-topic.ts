@@ -1,5 +1,6 @@
 import { partitionsOf } from '@strongroom/protocol/contract';
-import { DATASET_TOPIC_CONFIG, datasetTopic } from '@strongroom/protocol/record';
+import { TOPIC_CONFIGS } from '@strongroom/protocol/log-topics';
+import { datasetTopic } from '@strongroom/protocol/record';
 import type { RecordLog } from '@strongroom/record-log/log';
 import type { Agreement } from './agreement.ts';
 
@@ -11,6 +12,6 @@ export async function createDatasetTopic(
 ): Promise<string> {
   const topic = datasetTopic(contractId, dataset.id, namespace);
   const partitions = partitionsOf(dataset);
-  await log.createTopics([{ topic, partitions, config: DATASET_TOPIC_CONFIG }]);
+  await log.createTopics([{ topic, partitions, config: TOPIC_CONFIGS.dataset }]);
   return topic;
 }

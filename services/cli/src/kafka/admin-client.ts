@@ -5,7 +5,7 @@ import { LogError } from '@strongroom/record-log/log-error';
 import { tlsOptionsOf } from '@strongroom/record-log/tls-options';
 
 /**
- * @platformatic/kafka, for what the log's own client does not do: it would
+ * @platformatic/kafka, for what the log's own client does not do: it asks for no ACLs, and would
  * reset every setting of a topic that it is not told of. No record is read or written by it.
  */
 export function openAdmin(
@@ -55,9 +55,10 @@ function firstOf(errors: readonly unknown[]): string | undefined {
 }
 
 /** What an administrator needs, beside the rights of the roles. */
-interface AdminRight {
-  readonly right: 'Alter' | 'AlterConfigs' | 'Create' | 'DescribeConfigs';
-  readonly topic: string;
+export interface AdminRight {
+  readonly right: 'Alter' | 'AlterConfigs' | 'Create' | 'Describe' | 'DescribeConfigs';
+  readonly topic?: string;
+  readonly cluster?: string;
 }
 
 const ADMIN_MS_MAX = 15_000;
