@@ -1,6 +1,9 @@
 import type { BearerTokens } from './bearer-tokens.ts';
 import type { HiddenText } from './hidden-text.ts';
 
+/** `host:port`, as it stands in a list of bootstrap servers. */
+export const BOOTSTRAP_SERVER = /^[^\s,:]+:\d{1,5}$/;
+
 /** How a cluster is reached and who asks, in the words of nobody's client. */
 export interface KafkaConnection {
   /** Bootstrap servers, `host:port`. */

@@ -1,4 +1,4 @@
-import { LogError, type LogErrorFacts } from './log-error.ts';
+import { isMissingRight, LogError, type LogErrorFacts } from './log-error.ts';
 
 /**
  * kafkajs's errors by their names, types and codes. Their text and stack go no further: a client's
@@ -71,12 +71,10 @@ export type Right = { readonly right: 'Create' | 'Describe' | 'Read' | 'Write' }
   | { readonly transactionalId: string }
 );
 
-const UNAUTHORIZED = /^[A-Z_]+_AUTHORIZATION_FAILED$/;
-
 /** Whether an ACL is missing; what else is refused, no right would mend. */
 export function isUnauthorized(thrown: unknown): boolean {
   const { code, facts } = toLogError(thrown);
-  return code === 'ERR_LOG_REFUSED' && UNAUTHORIZED.test(`${facts['reason']}`);
+  return code === 'ERR_LOG_REFUSED' && isMissingRight(facts['reason']);
 }
 
 /** Does what needs a right, and where that is refused says which one it is. */

@@ -217,6 +217,14 @@ async function missingOf(
   control: Control,
   topics: readonly TopicToCreate[],
 ): Promise<TopicToCreate[]> {
+  // All are there, as a rule, which one question tells; which one is not takes one for each.
+  const names = topics.map(({ topic }) => topic);
+  const asking = control.ask((cluster) => cluster.addMultipleTargetTopics(names));
+  const areThere = await asking.then(
+    () => true,
+    () => false,
+  );
+  if (areThere) return [];
   const missing: TopicToCreate[] = [];
   for (const wanted of topics) {
     const { topic } = wanted;

@@ -3,7 +3,12 @@ import { createSecureContext } from 'node:tls';
 import { BearerTokens } from './bearer-tokens.ts';
 import { HiddenText } from './hidden-text.ts';
 import { type JaasEntry, parseJaas } from './jaas-options.ts';
-import type { KafkaConnection, KafkaSasl, KafkaTls } from './kafka-connection.ts';
+import {
+  BOOTSTRAP_SERVER,
+  type KafkaConnection,
+  type KafkaSasl,
+  type KafkaTls,
+} from './kafka-connection.ts';
 import { SettingsFile } from './settings-file.ts';
 
 /**
@@ -21,7 +26,7 @@ export async function parseKafkaSettings(text: string): Promise<Settings> {
   const protocol = file.oneOf('security.protocol', PROTOCOLS) ?? 'PLAINTEXT';
   const tls = await tlsOf(file, protocol.endsWith('SSL'));
   const sasl = saslOf(file, protocol);
-  const brokers = file.list('bootstrap.servers', /^[^\s,:]+:\d{1,5}$/);
+  const brokers = file.list('bootstrap.servers', BOOTSTRAP_SERVER);
   const clientId = file.matching('client.id', /^[\w.-]{1,255}$/);
   const connectionTimeoutMs = file.milliseconds('socket.connection.setup.timeout.ms');
   const requestTimeoutMs = file.milliseconds('request.timeout.ms');

@@ -60,6 +60,13 @@ export type LogErrorCode = keyof typeof LOG_ERRORS;
 /** Names, limits and counts; never a part of a record. */
 export type LogErrorFacts = Readonly<Record<string, string | number>>;
 
+const UNAUTHORIZED = /^[A-Z_]+_AUTHORIZATION_FAILED$/;
+
+/** Whether Kafka's name of an error says that an ACL is missing; no other refusal it would mend. */
+export function isMissingRight(reason: unknown): boolean {
+  return typeof reason === 'string' && UNAUTHORIZED.test(reason);
+}
+
 export class LogError extends Error {
   readonly code: LogErrorCode;
   readonly facts: LogErrorFacts;

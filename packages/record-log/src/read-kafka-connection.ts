@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { KafkaConnection } from './kafka-connection.ts';
+import { BOOTSTRAP_SERVER, type KafkaConnection } from './kafka-connection.ts';
 import { parseKafkaSettings } from './kafka-settings.ts';
 import { LogError } from './log-error.ts';
 
@@ -31,12 +31,10 @@ export async function readKafkaConnection(
   return { clientId, ...settings, brokers: servers };
 }
 
-const BROKER = /^[^\s,:]+:\d{1,5}$/;
-
 /** Not while options are parsed: an empty KAFKA_BROKERS must not keep --help from showing. */
 function brokerList(given: string | readonly string[]): string[] {
   const list = [given].flat().join(',').split(',');
-  if (list.every((each) => BROKER.test(each))) return list;
+  if (list.every((each) => BOOTSTRAP_SERVER.test(each))) return list;
   throw badPlace('--brokers or KAFKA_BROKERS: HOST:PORT, several with commas');
 }
 

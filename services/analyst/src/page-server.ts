@@ -1,15 +1,11 @@
 import type { RootPins } from '@strongroom/attestation/roots';
-import type { PageAssets } from '@strongroom/page/server/page-assets';
-import { servePage } from '@strongroom/page/server/page-guard';
+import { type PageServer, type PageServing, servePage } from '@strongroom/page/server/page-guard';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { aggregatesTopic } from '@strongroom/protocol/record';
 import type { RecordLog } from '@strongroom/record-log/log';
-import { createHttpServer, type HttpServerOptions } from '@strongroom/runtime/http';
-import type { Logger } from '@strongroom/runtime/logger';
-import type { Metrics } from '@strongroom/runtime/metrics';
 import { relayRecords } from './relay-records.ts';
 
-export interface PageServerOptions {
+export interface PageServerOptions extends PageServing {
   /** The signed contract, as its file has it: the page verifies it. */
   readonly signedContract: string;
   readonly contractId: ContractId;
@@ -17,13 +13,6 @@ export interface PageServerOptions {
   readonly namespace?: string;
   /** Of a simulated platform; the page takes them for a contract that names such a one only. */
   readonly simulatedPins?: RootPins;
-  readonly assets: PageAssets;
-  /** Host names under which the page may be asked for, beside those of this machine. */
-  readonly hostNames: readonly string[];
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  readonly signal: AbortSignal;
-  readonly tls?: HttpServerOptions['tls'];
 }
 
 /** Pages that are open at once; each holds a connection to the log. */
@@ -34,16 +23,9 @@ const PAGES_MAX = 16;
  * what the page does comes back. Whoever runs it decides which code the page is, and so whoever
  * reads results runs it (SECURITY.md).
  */
-export function createPageServer(options: PageServerOptions): ReturnType<typeof createHttpServer> {
-  const { signedContract, contractId, namespace, simulatedPins, assets, logger, metrics } = options;
-  const app = createHttpServer({
-    service: 'analyst',
-    logger,
-    metrics,
-    ready: () => !options.signal.aborted,
-    ...(options.tls === undefined ? {} : { tls: options.tls }),
-  });
-  servePage(app, assets, options.hostNames);
+export function createPageServer(options: PageServerOptions): PageServer {
+  const { signedContract, contractId, namespace, simulatedPins, metrics } = options;
+  const app = servePage('analyst', options);
   app.get('/api/settings', async () => ({
     contractId,
     signedContract,

@@ -1,8 +1,7 @@
-import { StrongroomError } from '@strongroom/protocol/errors';
 import { printable } from '@strongroom/runtime/printable';
-import { Command, CommanderError } from 'commander';
 import { z } from 'zod';
 import { describeSource, type SourceDescription } from './describe-source.ts';
+import { createProducerProgram, parseArguments } from './program-arguments.ts';
 
 export const DESCRIBE_COMMAND = 'describe';
 
@@ -11,9 +10,7 @@ const OptionsSchema = z.strictObject({ source: z.string().min(1), json: z.boolea
 /** `strongroom producer describe --source FILE`. @throws ERR_USAGE, and what it says itself */
 export async function runDescribe(args: readonly string[]): Promise<void> {
   let options: unknown;
-  const program = new Command('strongroom producer')
-    .exitOverride()
-    .configureOutput({ outputError: () => undefined });
+  const program = createProducerProgram();
   program
     .command(DESCRIBE_COMMAND)
     .description('say which columns a file has, in the names and types of a contract')
@@ -23,13 +20,7 @@ export async function runDescribe(args: readonly string[]): Promise<void> {
     .action((given: unknown) => {
       options = given;
     });
-  try {
-    program.parse(args, { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0 && error.code !== 'commander.help') return;
-    throw new StrongroomError('ERR_USAGE', { problem: error.message.replace('error: ', '') });
-  }
+  if (!parseArguments(program, args)) return;
   const { source, json } = OptionsSchema.parse(options);
   const description = await describeSource(source);
   process.stdout.write(`${json ? JSON.stringify(description) : textOf(description)}\n`);

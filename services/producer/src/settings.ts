@@ -2,10 +2,11 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { CIPHERTEXT_BYTES_MAX, ROWS_PER_BATCH_MAX } from '@strongroom/protocol/limits';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
 import { COMPRESSION_LEVEL_MAX } from '@strongroom/sealing/compress';
-import { Command, CommanderError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { WITHOUT_FORM } from './canonical-texts.ts';
 import { COMPRESSIONS } from './compression-choice.ts';
+import { createProducerProgram, parseArguments } from './program-arguments.ts';
 import { SOURCE_FORMATS } from './row-reader.ts';
 
 /** What the command line says; the files that it names are read when the work begins. */
@@ -82,20 +83,12 @@ export function readSettings(args: readonly string[]): Settings | undefined {
   const program = createProgram((options) => {
     settings = parseOptions(options);
   });
-  try {
-    program.parse(args, { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0 && error.code !== 'commander.help') return undefined;
-    throw new StrongroomError('ERR_USAGE', { problem: error.message.replace('error: ', '') });
-  }
+  if (!parseArguments(program, args)) return undefined;
   return settings;
 }
 
 function createProgram(publish: (options: unknown) => void): Command {
-  const program = new Command('strongroom producer')
-    .exitOverride()
-    .configureOutput({ outputError: () => undefined });
+  const program = createProducerProgram();
   const command = program
     .command('publish')
     .description('seal the rows of a source and publish them, each row once')

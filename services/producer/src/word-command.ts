@@ -7,9 +7,10 @@ import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger, LOG_LEVELS } from '@strongroom/runtime/logger';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
 import { parseIdentity } from '@strongroom/sealing/identity';
-import { Command, CommanderError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import type { StreamRequest } from './agreement.ts';
+import { createProducerProgram, parseArguments } from './program-arguments.ts';
 import { retractBatch, sendHeartbeat } from './stream-words.ts';
 
 /** `retract` and `heartbeat`: what an owner says on its stream without a row. */
@@ -52,20 +53,12 @@ export async function runWord(args: readonly string[], context: Context): Promis
       run = () => heartbeat(parse(HeartbeatSchema, options), context);
     },
   );
-  try {
-    program.parse(args, { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0 && error.code !== 'commander.help') return;
-    throw new StrongroomError('ERR_USAGE', { problem: error.message.replace('error: ', '') });
-  }
+  if (!parseArguments(program, args)) return;
   await run();
 }
 
 function createProgram(retracted: (options: unknown) => void, beat: (options: unknown) => void) {
-  const program = new Command('strongroom producer')
-    .exitOverride()
-    .configureOutput({ outputError: () => undefined });
+  const program = createProducerProgram();
   common(program.command('retract'))
     .description('take a published batch back, before a window that holds its rows has closed')
     .requiredOption('--batch <number>', 'sequence number of the batch')

@@ -1,14 +1,29 @@
-import type { createHttpServer } from '@strongroom/runtime/http';
+import { createHttpServer, type HttpServerOptions } from '@strongroom/runtime/http';
 import type { PageAssets } from './page-assets.ts';
 
-type PageServer = ReturnType<typeof createHttpServer>;
+export type PageServer = ReturnType<typeof createHttpServer>;
+
+/** How a page is served, whatever it asks for beside its files. */
+export interface PageServing extends Pick<HttpServerOptions, 'logger' | 'metrics' | 'tls'> {
+  readonly assets: PageAssets;
+  /** Host names under which the page may be asked for, beside those of this machine. */
+  readonly hostNames: readonly string[];
+  /** Once it is aborted the page is not ready any more. */
+  readonly signal: AbortSignal;
+}
 
 /**
  * Hands a page out: its files, its policy for the browser, and no answer to what was asked under a
  * name that is not ours or by another site.
- * @param hostNames under which the page may be asked for, beside those of this machine
+ * @param service as logs and metrics call it
  */
-export function servePage(app: PageServer, assets: PageAssets, hostNames: readonly string[]): void {
+export function servePage(service: string, options: PageServing): PageServer {
+  const { assets, hostNames, logger, metrics, signal, tls } = options;
+  const app = createHttpServer({
+    ...{ service, logger, metrics },
+    ready: () => !signal.aborted,
+    ...(tls === undefined ? {} : { tls }),
+  });
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(PAGE_HEADERS);
     const refusal = refusalOf(request.headers, hostNames);
@@ -19,6 +34,7 @@ export function servePage(app: PageServer, assets: PageAssets, hostNames: readon
   for (const [path, { type, bytes }] of assets) {
     app.get(path, async (_request, reply) => reply.type(type).send(bytes));
   }
+  return app;
 }
 
 /** RFC 9110 §15.5.20. */

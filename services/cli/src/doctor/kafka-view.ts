@@ -1,15 +1,8 @@
-import {
-  AclOperations,
-  AclPermissionTypes,
-  type Admin,
-  ConfigResourceTypes,
-  FindCoordinatorKeyTypes,
-  ListOffsetTimestamps,
-  ResourcePatternTypes,
-  ResourceTypes,
-} from '@platformatic/kafka';
+import { type Admin, FindCoordinatorKeyTypes, ListOffsetTimestamps } from '@platformatic/kafka';
 import type { KafkaConnection } from '@strongroom/record-log/kafka-connection';
+import { everyAclOn } from '../kafka/acl-admin.ts';
 import { kafkaCodeOf, openAdmin } from '../kafka/admin-client.ts';
+import { configOf } from '../kafka/topic-admin.ts';
 
 /**
  * What a cluster says of itself: the log's own client hides what a broker is able to. Nothing is
@@ -89,12 +82,6 @@ async function viewTopic(
   };
 }
 
-async function configOf(admin: Admin, name: string): Promise<Map<string, string>> {
-  const resource = { resourceType: ConfigResourceTypes.TOPIC, resourceName: name };
-  const [described] = await admin.describeConfigs({ resources: [resource] });
-  return new Map((described?.configs ?? []).map((each) => [each.name, each.value ?? '']));
-}
-
 async function newestIn(admin: Admin, name: string, count: number): Promise<number | undefined> {
   const partitions = Array.from({ length: count }, (_, partitionIndex) => ({
     partitionIndex,
@@ -106,17 +93,8 @@ async function newestIn(admin: Admin, name: string, count: number): Promise<numb
 }
 
 async function countAcls(admin: Admin): Promise<KafkaView['acls']> {
-  const filter = {
-    resourceType: ResourceTypes.TOPIC,
-    resourceName: null,
-    resourcePatternType: ResourcePatternTypes.ANY,
-    principal: null,
-    host: null,
-    operation: AclOperations.ANY,
-    permissionType: AclPermissionTypes.ANY,
-  };
   try {
-    const found = await admin.describeAcls({ filter });
+    const found = await admin.describeAcls({ filter: everyAclOn('TOPIC') });
     return found.reduce((count, { acls }) => count + acls.length, 0);
   } catch (error) {
     return kafkaCodeOf(error) === 'SECURITY_DISABLED' ? 'no-authorizer' : 'hidden';

@@ -1,4 +1,5 @@
 import {
+  type AclFilter,
   type AclOperationLabel,
   AclOperations,
   AclPermissionTypes,
@@ -15,15 +16,7 @@ import { byAdminRight } from './admin-client.ts';
 
 /** @throws LogError, with SECURITY_DISABLED as its reason where no authorizer is set */
 export async function describeAcls(admin: Admin): Promise<Acl[]> {
-  const filter = {
-    resourceType: ResourceTypes.ANY,
-    resourceName: null,
-    resourcePatternType: ResourcePatternTypes.ANY,
-    principal: null,
-    host: null,
-    operation: AclOperations.ANY,
-    permissionType: AclPermissionTypes.ANY,
-  };
+  const filter = everyAclOn('ANY');
   const found = await byAdminRight({ right: 'Describe', cluster: CLUSTER }, () =>
     admin.describeAcls({ filter }),
   );
@@ -38,6 +31,19 @@ export async function describeAcls(admin: Admin): Promise<Acl[]> {
       permission: permissionType === AclPermissionTypes.DENY ? 'Deny' : 'Allow',
     })),
   );
+}
+
+/** Whoever has it, on whichever of these resources. */
+export function everyAclOn(resource: ResourceTypeLabel): AclFilter {
+  return {
+    resourceType: ResourceTypes[resource],
+    resourceName: null,
+    resourcePatternType: ResourcePatternTypes.ANY,
+    principal: null,
+    host: null,
+    operation: AclOperations.ANY,
+    permissionType: AclPermissionTypes.ANY,
+  };
 }
 
 const CLUSTER = 'kafka-cluster';

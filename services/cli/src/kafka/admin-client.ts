@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { Admin, GenericError, MultipleErrors, type SASLOptions } from '@platformatic/kafka';
 import type { KafkaConnection, KafkaSasl } from '@strongroom/record-log/kafka-connection';
-import { LogError } from '@strongroom/record-log/log-error';
+import { isMissingRight, LogError } from '@strongroom/record-log/log-error';
 import { tlsOptionsOf } from '@strongroom/record-log/tls-options';
 
 /**
@@ -90,7 +90,6 @@ export async function byAdminRight<Result>(
   }
 }
 
-const UNAUTHORIZED = /^[A-Z_]+_AUTHORIZATION_FAILED$/;
 /** Neither a right nor an authorizer would mend these by waiting. */
 const REFUSALS: ReadonlySet<string> = new Set(['SECURITY_DISABLED', 'SASL_AUTHENTICATION_FAILED']);
 
@@ -101,7 +100,7 @@ function toLogError(error: unknown, facts: Readonly<Record<string, string>>): Lo
     return new LogError('ERR_LOG_REFUSED', { reason: 'SASL_AUTHENTICATION_FAILED' });
   }
   if (reason === undefined) return new LogError('ERR_LOG_UNREACHABLE', facts);
-  if (UNAUTHORIZED.test(reason)) return new LogError('ERR_LOG_REFUSED', { reason, ...facts });
+  if (isMissingRight(reason)) return new LogError('ERR_LOG_REFUSED', { reason, ...facts });
   if (REFUSALS.has(reason)) return new LogError('ERR_LOG_REFUSED', { reason });
   const { topic } = facts;
   return new LogError('ERR_LOG_FAILED', { reason, ...(topic === undefined ? {} : { topic }) });

@@ -32,7 +32,8 @@ export async function describeTopics(
   return new Map(found);
 }
 
-async function configOf(admin: Admin, topic: string): Promise<Map<string, string>> {
+/** Settings under their Kafka names. */
+export async function configOf(admin: Admin, topic: string): Promise<Map<string, string>> {
   const resource = { resourceType: ConfigResourceTypes.TOPIC, resourceName: topic };
   const [described] = await byAdminRight({ right: 'DescribeConfigs', topic }, () =>
     admin.describeConfigs({ resources: [resource] }),

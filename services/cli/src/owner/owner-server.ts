@@ -1,27 +1,14 @@
-import type { PageAssets } from '@strongroom/page/server/page-assets';
-import { servePage } from '@strongroom/page/server/page-guard';
+import { type PageServer, type PageServing, servePage } from '@strongroom/page/server/page-guard';
 import { EXIT_CODES, StrongroomError } from '@strongroom/protocol/errors';
-import { createHttpServer, type HttpServerOptions } from '@strongroom/runtime/http';
-import type { Logger } from '@strongroom/runtime/logger';
-import type { Metrics } from '@strongroom/runtime/metrics';
 import { z } from 'zod';
 import { errorFacts } from './error-facts.ts';
 import { REQUEST_KINDS } from './facts.ts';
 import type { OwnerDesk } from './owner-desk.ts';
 import type { OwnerSession } from './session.ts';
 
-type Server = ReturnType<typeof createHttpServer>;
-
-export interface OwnerServerOptions {
+export interface OwnerServerOptions extends PageServing {
   readonly desk: OwnerDesk;
   readonly session: OwnerSession;
-  readonly assets: PageAssets;
-  /** Host names under which the page may be asked for, beside those of this machine. */
-  readonly hostNames: readonly string[];
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  readonly signal: AbortSignal;
-  readonly tls?: HttpServerOptions['tls'];
 }
 
 /**
@@ -29,16 +16,9 @@ export interface OwnerServerOptions {
  * secret; every answer needs the session's, which no other site and no other user of this machine
  * has. What cannot be taken back needs a nonce and a typed name besides.
  */
-export function createOwnerServer(options: OwnerServerOptions): Server {
-  const { assets, hostNames, logger, metrics, signal, tls } = options;
-  const app = createHttpServer({
-    service: 'owner',
-    logger,
-    metrics,
-    ready: () => !signal.aborted,
-    ...(tls === undefined ? {} : { tls }),
-  });
-  servePage(app, assets, hostNames);
+export function createOwnerServer(options: OwnerServerOptions): PageServer {
+  const { logger } = options;
+  const app = servePage('owner', options);
   app.register((scope, _options, done) => {
     scope.addHook('onRequest', async (request) => {
       options.session.demand(request.headers.authorization);
@@ -67,7 +47,7 @@ const RequestsQuerySchema = z.strictObject({
   ),
 });
 
-function addReadingRoutes(scope: Server, { desk }: OwnerServerOptions): void {
+function addReadingRoutes(scope: PageServer, { desk }: OwnerServerOptions): void {
   scope.get('/api/overview', async () => desk.overview());
   scope.get('/api/service', () => desk.service());
   scope.get('/api/data', () => desk.data());
@@ -83,7 +63,10 @@ function addReadingRoutes(scope: Server, { desk }: OwnerServerOptions): void {
 
 const RevocationSchema = z.strictObject({ nonce: z.string().max(64), typed: z.string().max(64) });
 
-function addRevocationRoutes(scope: Server, { desk, session, logger }: OwnerServerOptions): void {
+function addRevocationRoutes(
+  scope: PageServer,
+  { desk, session, logger }: OwnerServerOptions,
+): void {
   scope.post('/api/revocation/intent', async () => ({ nonce: session.issueIntent() }));
   scope.post('/api/revocation', async (request) => {
     const { nonce, typed } = read(RevocationSchema, request.body);
