@@ -11,7 +11,7 @@ import type { Argument, Command, Option } from 'commander';
 import { CHECKS } from '../services/cli/src/doctor/checks.ts';
 import { EXIT_MEANINGS } from '../services/cli/src/exit-codes.ts';
 import { factsOf } from '../services/cli/src/leaf-command.ts';
-import { createProgram } from '../services/cli/src/program.ts';
+import { strongroomProgram } from '../services/cli/src/program.ts';
 import { readServiceHelp } from '../services/cli/src/service-commands.ts';
 import type { ServiceOption, ServiceOptions } from '../services/cli/src/service-options.ts';
 import { VERBS } from '../services/cli/src/verbs.ts';
@@ -22,7 +22,7 @@ export const OPTIONS_FILE = 'services/cli/service-options.json';
 /** Words of a command, and the command. */
 export type Leaf = readonly [path: string, command: Command];
 
-export function leavesOf(command: Command = createProgram(), path = ''): Leaf[] {
+export function leavesOf(command: Command = strongroomProgram(), path = ''): Leaf[] {
   if (command.commands.length === 0) return [[path, command]];
   return command.commands.flatMap((each) => leavesOf(each, `${path} ${each.name()}`.trim()));
 }
@@ -51,7 +51,7 @@ export function optionsIn(help: string): ServiceOption[] {
 }
 
 export function cliPage(services: ServiceOptions): string {
-  const nouns = createProgram().commands;
+  const nouns = strongroomProgram().commands;
   return [
     introduction(),
     ...nouns.flatMap((noun) => [
@@ -79,6 +79,10 @@ function introduction(): string {
 \`strongroom init\` sets up an organisation, \`strongroom doctor\` says what is wrong and how to
 mend it, \`strongroom completion\` is for your shell. Every [error code](errors.md) is on a page.
 This page is made by \`scripts/write-cli.ts\` from the commands themselves.
+
+**Ports.** Unless \`--port\` says otherwise, key release listens at 8470, attestation at 8480, an
+owner's page at 8481, an analyst's page at 8482 and a worker at 8490; 0 takes any that is free, and
+says which. A port that is taken is \`ERR_PORT_UNAVAILABLE\`.
 
 **Exit codes.** A command that has others says so in its help and below.
 

@@ -59,7 +59,7 @@ export const ERRORS = {
   ),
   ERR_PORT_UNAVAILABLE: retry(
     'the host and port are expected to be free to listen on',
-    'Choose another --port or --host, or stop the process that holds it.',
+    'Choose another --port (0: any that is free) or --host, or stop the process that holds it.',
   ),
   ERR_JSON_MALFORMED: quarantine(
     'the document is expected to be valid JSON without repeated members',

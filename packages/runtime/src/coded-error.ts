@@ -27,12 +27,18 @@ export function isCodedError(thrown: unknown): thrown is CodedError {
   );
 }
 
-/** Exit codes after sysexits: 65 is damaged, 69 may succeed later, 77 needs a person. */
+/** 2 is called wrongly; after sysexits 65 is damaged, 69 may succeed later, 77 needs a person. */
+const MISUSED = 2;
 const DAMAGED = 65;
 const UNAVAILABLE = 69;
 const REFUSED = 77;
 
 export const RUNTIME_ERRORS = {
+  ERR_USAGE: {
+    exitCode: MISUSED,
+    expected: 'the command expects other arguments',
+    remedy: 'Run it with --help and correct the argument that is named.',
+  },
   ERR_FILE_UNREADABLE: {
     exitCode: REFUSED,
     expected: 'the file is expected to exist and to be readable',
@@ -57,7 +63,8 @@ export const RUNTIME_ERRORS = {
   ERR_PORT_UNAVAILABLE: {
     exitCode: UNAVAILABLE,
     expected: 'the host and port are expected to be free to listen on',
-    remedy: 'Choose another --port or --host, or stop the process that holds it.',
+    remedy:
+      'Choose another --port (0: any that is free) or --host, or stop the process that holds it.',
   },
 } as const;
 

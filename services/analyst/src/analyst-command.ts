@@ -6,18 +6,18 @@ import {
   readRevocationSettings,
 } from '@strongroom/attestation/platforms/revocation';
 import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
-import { StrongroomError } from '@strongroom/protocol/errors';
+import { addPageOptions } from '@strongroom/page/server/page-options';
 import { aggregatesTopic } from '@strongroom/protocol/record';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
+import { createProgram, runProgram } from '@strongroom/runtime/arguments';
 import { systemClock } from '@strongroom/runtime/clock';
-import { failCommand } from '@strongroom/runtime/command';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger, LOG_LEVELS } from '@strongroom/runtime/logger';
 import { openTracing } from '@strongroom/runtime/tracing';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { queriesOf } from './read-aggregates.ts';
 import { showReading } from './reading-progress.ts';
 import { createResultWriter, FORMATS, type Format } from './result-writer.ts';
@@ -33,12 +33,7 @@ export async function runAnalyst(
   args: readonly string[],
   simulatedRoots?: SimulatedRoots,
 ): Promise<void> {
-  try {
-    await analystCommand(simulatedRoots).parseAsync(args, { from: 'user' });
-  } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return;
-    failCommand(asUsageError(error), args.includes('--json'));
-  }
+  await runProgram(analystProgram(simulatedRoots), args);
 }
 
 interface Options extends RevocationSettings {
@@ -60,10 +55,8 @@ interface Options extends RevocationSettings {
   readonly roots?: string;
 }
 
-function analystCommand(simulatedRoots: SimulatedRoots | undefined): Command {
-  const program = new Command('strongroom analyst')
-    .exitOverride()
-    .configureOutput({ outputError: () => undefined });
+function analystProgram(simulatedRoots: SimulatedRoots | undefined): Command {
+  const program = createProgram('strongroom analyst');
   const rootsOf = ({ roots }: Rooted) =>
     simulatedRoots && roots ? simulatedRoots(roots) : undefined;
   const commands = [
@@ -117,18 +110,14 @@ function readCommand(program: Command, rootsOf: RootsOf): Command {
 }
 
 function serveCommand(program: Command, rootsOf: RootsOf): Command {
-  return program
+  const command = program
     .command('serve')
     .description('hand out a page that verifies and opens results in the browser')
     .requiredOption('--contract <file>', 'signed contract')
     .addOption(brokersOption())
     .addOption(kafkaConfigOption())
-    .option('--namespace <name>', 'prefix of the topics')
-    .option('--host <address>', 'where to listen; others than this machine need TLS', '127.0.0.1')
-    .option('--port <number>', '0: any that is free', portNumber, PAGE_PORT)
-    .option('--host-name <name...>', 'further names under which the page may be asked for')
-    .option('--tls-cert <file>', 'certificate chain in PEM')
-    .option('--tls-key <file>', 'its private key')
+    .option('--namespace <name>', 'prefix of the topics');
+  return addPageOptions(command, PAGE_PORT)
     .option('--json', 'say where the page is as JSON; errors are JSON too')
     .addOption(logLevelOption())
     .addHelpText('after', SERVE_EXAMPLE)
@@ -166,7 +155,8 @@ function verifyCommand(program: Command, rootsOf: RootsOf): Command {
     );
 }
 
-const PAGE_PORT = 8_480;
+/** Beside 8480 of an attestation service and 8481 of an owner's page on the same machine. */
+const PAGE_PORT = 8_482;
 
 const READ_EXAMPLE = `
 Example:
@@ -250,17 +240,4 @@ function wholeNumber(text: string): number {
 function countNumber(text: string): number {
   if (!/^(0|[1-9][0-9]{0,15})$/.test(text)) throw new InvalidArgumentError('a number, 0 or more');
   return Number(text);
-}
-
-function portNumber(text: string): number {
-  const port = countNumber(text);
-  if (port > 65_535) throw new InvalidArgumentError('a port');
-  return port;
-}
-
-function asUsageError(error: unknown): unknown {
-  if (!(error instanceof CommanderError)) return error;
-  const problem =
-    error.code === 'commander.help' ? 'the command is read' : error.message.replace('error: ', '');
-  return new StrongroomError('ERR_USAGE', { problem });
 }

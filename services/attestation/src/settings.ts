@@ -4,9 +4,14 @@ import {
   type RevocationSettings,
   readRevocationSettings,
 } from '@strongroom/attestation/platforms/revocation';
-import { StrongroomError } from '@strongroom/protocol/errors';
+import {
+  checkOptions,
+  createProgram,
+  parseArguments,
+  usageError,
+} from '@strongroom/runtime/arguments';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
-import { Command, CommanderError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { z } from 'zod';
 
 /** What the command line says. */
@@ -53,23 +58,18 @@ const OptionsSchema = z.strictObject({
  */
 export function readSettings(args: readonly string[], simulated: boolean): Settings | undefined {
   let settings: Settings | undefined;
-  const program = createProgram(simulated, (options) => {
+  const program = attestationProgram(simulated, (options) => {
     settings = parseOptions(options);
   });
-  try {
-    program.parse(args, { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0 || error.code === 'commander.help') throw usage(error.message);
-  }
+  parseArguments(program, args);
   return settings;
 }
 
-function createProgram(simulated: boolean, start: (options: unknown) => void): Command {
-  const program = new Command('attestation')
-    .description('Evidence in, signed token out: the REST shape of Microsoft Azure Attestation')
-    .exitOverride()
-    .configureOutput({ outputError: () => undefined });
+function attestationProgram(simulated: boolean, start: (options: unknown) => void): Command {
+  const program = createProgram(
+    'attestation',
+    'Evidence in, signed token out: the REST shape of Microsoft Azure Attestation',
+  );
   const command = program
     .command('start')
     .description(simulated ? 'believe a SIMULATED platform' : 'believe AMD SEV-SNP hardware')
@@ -95,21 +95,11 @@ function createProgram(simulated: boolean, start: (options: unknown) => void): C
 }
 
 function parseOptions(options: unknown): Settings {
-  const parsed = OptionsSchema.safeParse(options);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
-  }
-  const { tlsCert, tlsKey, ...settings } = parsed.data;
+  const { tlsCert, tlsKey, ...settings } = checkOptions(OptionsSchema, options);
   readRevocationSettings(settings);
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
-    throw usage('--tls-cert and --tls-key belong together');
+    throw usageError('--tls-cert and --tls-key belong together');
   }
   if (tlsCert === undefined || tlsKey === undefined) return settings;
   return { ...settings, tls: { certFile: tlsCert, keyFile: tlsKey } };
-}
-
-function usage(problem: string): StrongroomError {
-  const text = problem.replace(/^error: /, '').replaceAll('\n', ' ');
-  return new StrongroomError('ERR_USAGE', { problem: text });
 }

@@ -1,7 +1,7 @@
-import { StrongroomError } from '@strongroom/protocol/errors';
 import { Sha256HexSchema } from '@strongroom/protocol/fields';
+import { checkOptions, createProgram, parseArguments } from '@strongroom/runtime/arguments';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
-import { Command, CommanderError, Option } from 'commander';
+import { Option } from 'commander';
 import { z } from 'zod';
 
 /** What the command line of the simulated sidecar says. */
@@ -32,10 +32,10 @@ const OptionsSchema = z.strictObject({
  */
 export function readSidecarSettings(args: readonly string[]): SidecarSettings | undefined {
   let settings: SidecarSettings | undefined;
-  const program = new Command('sidecar')
-    .description("SIMULATED: the routes of Azure's key release sidecar, without hardware")
-    .exitOverride()
-    .configureOutput({ outputError: () => undefined });
+  const program = createProgram(
+    'sidecar',
+    "SIMULATED: the routes of Azure's key release sidecar, without hardware",
+  );
   program
     .command('start')
     .requiredOption('--platform-dir <folder>', 'folder of the simulated platform')
@@ -45,20 +45,8 @@ export function readSidecarSettings(args: readonly string[]): SidecarSettings | 
     .option('--port <number>', 'port to listen on; 0 picks a free one', '8080')
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
     .action((options: unknown) => {
-      const parsed = OptionsSchema.safeParse(options);
-      if (!parsed.success) throw usage(parsed.error.issues[0]?.path.join('.') ?? 'options');
-      settings = parsed.data;
+      settings = checkOptions(OptionsSchema, options);
     });
-  try {
-    program.parse(args, { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0 || error.code === 'commander.help') throw usage(error.message);
-  }
+  parseArguments(program, args);
   return settings;
-}
-
-function usage(problem: string): StrongroomError {
-  const text = problem.replace(/^error: /, '').replaceAll('\n', ' ');
-  return new StrongroomError('ERR_USAGE', { problem: text });
 }

@@ -231,6 +231,28 @@ describe('in words', () => {
     ]);
   });
 
+  test('a key is called by its thumbprint, and is whole beside it', () => {
+    const before = { kty: 'RSA', n: Buffer.alloc(384, 0xc1).toString('base64url'), e: 'AQAB' };
+    const after = { ...before, n: Buffer.alloc(384, 0xc3).toString('base64url') };
+    const [old, now] = [example(), example()];
+    Object.assign(old.datasets[0], { wrappingKey: before });
+    Object.assign(now.datasets[0], { wrappingKey: after });
+    now.parties.push({ id: 'new', name: 'New', signingKey: { ...after } });
+    const changes = changesBetween(old, now);
+    const [wrapping, party] = changes;
+    const called = /RSA key of 3072 bits, thumbprint [\w-]{43}/;
+    expect(wrapping).toMatchObject({
+      places: ['datasets/flights-north/wrappingKey'],
+      values: [{ before, after }],
+      detail: [expect.stringMatching(new RegExp(`^from ${called.source} to ${called.source}$`))],
+    });
+    expect(party?.detail.join('\n')).toMatch(called);
+    expect(changeLines(changes).join('\n')).not.toContain(after.n.slice(0, 20));
+    // What is no key by its members is shown as it is.
+    Object.assign(now.datasets[0], { wrappingKey: { ...after, d: 'secret' } });
+    expect(changeLines(changesBetween(old, now)).join('\n')).toContain(after.n);
+  });
+
   test('what no sentence is known for is shown as it is, before everything else', () => {
     const [first, ...others] = changesOf((draft) => {
       Object.assign(draft, { surprise: { deep: [1] }, title: 'Other' });

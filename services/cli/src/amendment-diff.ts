@@ -21,6 +21,8 @@ export interface Change {
   readonly detail: readonly string[];
   /** Names of members, joined with slashes. */
   readonly places: readonly string[];
+  /** What stands at each of these places, whole; what is not there is left out. */
+  readonly values: readonly { readonly before?: unknown; readonly after?: unknown }[];
   /** Parties that it touches; all when absent. */
   readonly concerns?: readonly string[];
   /** No sentence is known for it: it is shown as it is, and is to be read with care. */
@@ -49,25 +51,27 @@ export function changesBetween(old: Contract, now: Contract): Change[] {
 
 function changeOf(difference: Difference, old: Contract, now: Contract): Change {
   const { path } = difference;
-  const place = path.join('/');
+  const { before, after } = difference;
+  const at = { places: [path.join('/')], values: [{ before, after }] };
   if (path.at(-1) === ORDER) {
     const text = `the order of ${path.slice(0, -1).join('.')} goes ${fromTo(difference)}`;
-    return { effect: 'changes', text, detail: [], places: [place], raw: false };
+    return { effect: 'changes', text, detail: [], ...at, raw: false };
   }
   for (const [pattern, say] of RULES) {
     const names = namesAt(pattern, path);
     if (!names) continue;
     const found: Found = { ...difference, names, old, now };
-    return { detail: [], ...say(found), places: [place], ...concerned(found), raw: false };
+    return { detail: [], ...say(found), ...at, ...concerned(found), raw: false };
   }
-  const { effect, text } = revealing(`NOT EXPLAINED: ${place} ${fromTo(difference)}`);
-  return { effect, text, detail: [], places: [place], raw: true };
+  const { effect, text } = revealing(`NOT EXPLAINED: ${path.join('/')} ${fromTo(difference)}`);
+  return { effect, text, detail: [], ...at, raw: true };
 }
 
 /** Several places that say the same: a window of another kind has other members. */
 function merged(one: Change, other: Change): Change {
   const detail = [...one.detail, ...other.detail.filter((line) => !one.detail.includes(line))];
-  return { ...one, detail, places: [...one.places, ...other.places] };
+  const places = [...one.places, ...other.places];
+  return { ...one, detail, places, values: [...one.values, ...other.values] };
 }
 
 /** Who is read and who reads; what is about parties and the enclave concerns everybody. */

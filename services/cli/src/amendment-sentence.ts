@@ -1,5 +1,7 @@
 import type { Contract } from '@strongroom/protocol/contract';
 import type { Difference } from './contract-differences.ts';
+import { isObject } from './json.ts';
+import { isPublicKey, keyText } from './key-text.ts';
 
 /** What a difference between two versions of a contract means, in words. */
 
@@ -66,10 +68,21 @@ export function fromTo({ before, after }: Difference): string {
 }
 
 export function shown(value: unknown): string {
-  return value === undefined ? '(nothing)' : JSON.stringify(value);
+  if (value === undefined) return '(nothing)';
+  return isPublicKey(value) ? keyText(value) : JSON.stringify(keysCalled(value));
 }
 
 /** All of a value, so that a sentence about it leaves nothing out. */
 export function allOf(value: unknown): string[] {
-  return value === undefined ? [] : JSON.stringify(value, null, 2).split('\n');
+  if (value === undefined) return [];
+  if (isPublicKey(value)) return [keyText(value)];
+  return JSON.stringify(keysCalled(value), null, 2).split('\n');
+}
+
+/** Nobody reads a modulus: a key is called by its thumbprint, and is whole in `values`. */
+function keysCalled(value: unknown): unknown {
+  if (isPublicKey(value)) return keyText(value);
+  if (Array.isArray(value)) return value.map(keysCalled);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, keysCalled(each)]));
 }

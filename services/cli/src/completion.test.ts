@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { bashScript } from './completion-bash.ts';
 import { fishScript } from './completion-fish.ts';
 import { completionsOf } from './completion-words.ts';
-import { createProgram } from './program.ts';
+import { strongroomProgram } from './program.ts';
 
-const completions = completionsOf(createProgram());
+const completions = completionsOf(strongroomProgram());
 const has = (shell: string) => spawnSync(shell, ['--version']).status === 0;
 
 /** What a shell would offer for words of which the last is being typed; '' offers files. */

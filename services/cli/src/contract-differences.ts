@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isObject } from './json.ts';
+import { isPublicKey } from './key-text.ts';
 
 /**
  * Every place in which two JSON documents differ. Members of lists that have a name are found by
@@ -32,6 +33,8 @@ export function differencesIn(
   path: readonly string[] = [],
 ): Difference[] {
   if (isDeepStrictEqual(before, after)) return [];
+  // Another key, and not the same one with another modulus.
+  if (isPublicKey(before) && isPublicKey(after)) return [{ path, before, after }];
   if (isObject(before) && isObject(after)) return objectDifferences(before, after, path);
   const lists = Array.isArray(before) && Array.isArray(after);
   const named = lists && namedDifferences(before, after, path);

@@ -36,6 +36,7 @@ async function stored(contractId: string): Promise<unknown> {
   return response.statusCode === 200 ? JSON.parse(text) : undefined;
 }
 
+const CLAIM = { claim: 'iss', exists: 'true' };
 const named = (name: string) => [...vault, '--name', name];
 
 describe('key', () => {
@@ -110,6 +111,61 @@ describe('key', () => {
     const { data } = await inside('key', 'policy', 'show', ...named('unguarded'));
     expect(data).toEqual(DENY_ALL_POLICY);
     expect(await stored(contractId)).toBeUndefined();
+  });
+
+  describe('policy set, where a key has several versions,', () => {
+    const policyOf = async (name: string) =>
+      (await inside('key', 'policy', 'show', ...named(name))).data;
+    const set = (name: string, ...more: string[]) =>
+      inside('key', 'policy', 'set', ...named(name), ...more);
+    const contractNaming = async (keyId: string) => {
+      const { signed } = await agreedContract({}, ['https://attest.example'], keyId);
+      return service.secretFile('contract.json', JSON.stringify(signed));
+    };
+
+    test('takes the one that the contract names, and says so', async () => {
+      const first = (await inside('key', 'create', ...named('pinned'))).data.keyId;
+      await inside('key', 'rotate', ...named('pinned'));
+      const file = await contractNaming(first);
+      const done = await set('pinned', '--contract', file);
+      expect(done).toMatchObject({ exitCode: 0, data: { keyId: first } });
+      // What `key policy show` prints is the newest version's.
+      expect(await policyOf('pinned')).toEqual(DENY_ALL_POLICY);
+    });
+
+    test('takes the newest where the contract names none', async () => {
+      await inside('key', 'create', ...named('floating'));
+      const newest = (await inside('key', 'rotate', ...named('floating'))).data.keyId;
+      const done = await set('floating', '--contract', await contractNaming('floating'));
+      expect(done).toMatchObject({ exitCode: 0, data: { keyId: newest } });
+      expect(await policyOf('floating')).not.toEqual(DENY_ALL_POLICY);
+    });
+
+    test('takes the one that is asked for, and says that the contract names another', async () => {
+      const first = (await inside('key', 'create', ...named('chosen'))).data.keyId;
+      const second = (await inside('key', 'rotate', ...named('chosen'))).data.keyId;
+      const file = await contractNaming(first);
+      const version = second.split('/')[1];
+      const done = await set('chosen', '--contract', file, '--key-version', version);
+      expect(done).toMatchObject({ exitCode: 0, data: { keyId: second } });
+      expect(done.stderr).toContain(`The contract names ${first}`);
+      expect(await set('chosen', '--contract', file, '--key-version', 'newest')).toMatchObject({
+        exitCode: 2,
+      });
+    });
+
+    test('does not choose where nothing says which', async () => {
+      await inside('key', 'create', ...named('unclear'));
+      await inside('key', 'rotate', ...named('unclear'));
+      const policy = { version: '1.0.0', anyOf: [{ authority: 'https://a', allOf: [CLAIM] }] };
+      const file = await service.secretFile('policy.json', JSON.stringify(policy));
+      const refused = { exitCode: 2, code: 'ERR_USAGE' };
+      expect(await set('unclear', '--policy', file)).toMatchObject(refused);
+      expect(await set('unclear', '--contract', await contractNaming('kek'))).toMatchObject(
+        refused,
+      );
+      expect(await policyOf('unclear')).toEqual(DENY_ALL_POLICY);
+    });
   });
 
   test('policy set refuses what is no policy before it asks the service', async () => {

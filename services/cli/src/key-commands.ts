@@ -6,13 +6,14 @@ import {
   releasePolicyFor,
 } from '@strongroom/attestation/release-policy';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
-import { SignedContractSchema } from '@strongroom/protocol/contract';
+import { type Contract, SignedContractSchema } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { addJoinKeyCommand } from './join-key-command.ts';
-import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
+import { meantVersion, namedVersions } from './key-version.ts';
+import { leafCommand, nounCommand, printNotice, printResult } from './leaf-command.ts';
 import { addSplitCommand, readShareFile } from './split-command.ts';
 import { uploadContract } from './upload-contract.ts';
 import { askVault, connectVault, type VaultOptions } from './vault-client.ts';
@@ -64,11 +65,17 @@ export function addKeyCommands(program: Command): void {
       ).conflicts('policy'),
     )
     .option('--policy <file>', 'policy, as `strongroom policy from-contract` makes it')
+    .option('--key-version <id>', 'of this version; default: the one in the contract', versionId)
     .action(setPolicy);
   vaultCommand(policy, 'show', 'print the release policy of a key', {
     example: `strongroom key policy show ${vault} --name flights-north`,
     named: true,
   }).action(showPolicy);
+}
+
+function versionId(text: string): string {
+  if (/^[0-9a-f]{32}$/.test(text)) return text;
+  throw new InvalidArgumentError('32 hexadecimal digits, as `key show` prints them behind a slash');
 }
 
 function deniedToAll(): { encodedPolicy: Uint8Array } {
@@ -160,23 +167,31 @@ async function getKey(options: NamedOptions): Promise<KeyVaultKey> {
 interface SetPolicyOptions extends NamedOptions {
   readonly policy?: string;
   readonly contract?: string;
+  readonly keyVersion?: string;
 }
 
 async function setPolicy(options: SetPolicyOptions): Promise<void> {
-  const text = await policyText(options);
+  const { name, vault, keyVersion } = options;
+  const agreed = await agreedIn(options);
+  const text = agreed?.policy ?? (await readTextFile(options.policy ?? ''));
   compileReleasePolicy(text);
   const client = await connectVault(options);
+  const version =
+    keyVersion ?? (await meantVersion({ client, name, vault, contract: agreed?.contract }));
+  await agreed?.upload();
   const releasePolicy = { encodedPolicy: new TextEncoder().encode(text) };
-  const updated = await askVault(options.vault, async () => {
-    const { properties } = await client.getKey(options.name);
-    return client.updateKeyProperties(options.name, properties.version ?? '', { releasePolicy });
-  });
-  printResult(options.json, keyFacts(updated), `policy of ${options.name} is set`);
+  const updated = await askVault(vault, () =>
+    client.updateKeyProperties(name, version, { releasePolicy }),
+  );
+  const shown = keyFacts(updated);
+  const other = agreed && isOtherThan(agreed.contract, vault, shown);
+  if (other) printNotice(`The contract names ${other}: no worker gets this version under it.`);
+  printResult(options.json, shown, `policy of ${shown.keyId} is set`);
 }
 
-/** A service that verifies evidence itself or keeps a lease is given the contract first. */
-async function policyText(options: SetPolicyOptions): Promise<string> {
-  if (options.policy !== undefined) return readTextFile(options.policy);
+/** What the contract says of the policy; undefined where a policy is given instead. */
+async function agreedIn(options: SetPolicyOptions) {
+  if (options.policy !== undefined) return undefined;
   if (options.contract === undefined) {
     throw new StrongroomError('ERR_USAGE', { problem: 'either --contract or --policy is missing' });
   }
@@ -186,10 +201,23 @@ async function policyText(options: SetPolicyOptions): Promise<string> {
   const isLeaseKept = contract.parties.some(
     ({ keyRelease }) => keyRelease?.lease?.url === options.vault,
   );
-  if (contract.enclave.ownVerification === true || isLeaseKept) {
+  const isNeeded = contract.enclave.ownVerification === true || isLeaseKept;
+  /** A service that verifies evidence itself or keeps a lease is given the contract first. */
+  const upload = async () => {
+    if (!isNeeded) return;
     await uploadContract(options, contractId, SignedContractSchema.parse(signed));
-  }
-  return policy;
+  };
+  return { contract, policy, upload };
+}
+
+function isOtherThan(
+  contract: Contract,
+  vault: string,
+  { name, keyId }: { readonly name: string; readonly keyId: string },
+): string | undefined {
+  const named = namedVersions(contract, name, vault);
+  const isMeant = named.length === 0 || named.includes(keyId) || named.includes(name);
+  return isMeant ? undefined : named.join(', ');
 }
 
 async function showPolicy(options: NamedOptions): Promise<void> {

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { inside, outside, strongroom, strongroomInside } from '../test/run-strongroom.ts';
 import { EXIT_MEANINGS } from './exit-codes.ts';
 import { factsOf } from './leaf-command.ts';
-import { createProgram } from './program.ts';
+import { strongroomProgram } from './program.ts';
 import { readServiceOptions } from './service-options.ts';
 import { VERBS } from './verbs.ts';
 
@@ -26,7 +26,7 @@ function helpOf(command: Command): string {
 }
 
 describe('every command', () => {
-  const leaves = leavesOf(createProgram());
+  const leaves = leavesOf(strongroomProgram());
   const services = readServiceOptions();
 
   test.each(leaves)('%s', (path, leaf) => {
@@ -43,6 +43,28 @@ describe('every command', () => {
     const own = services[path]?.map(({ flags }) => flags) ?? [];
     const options = facts?.ownProgram ? own : leaf.options.map((option) => option.long);
     expect(options.includes('--json')).toBe(facts?.withoutJson === undefined);
+  });
+
+  test('what listens has a port of its own, so that one machine can run one of each', () => {
+    const said = (flags: string, text: string) =>
+      flags.startsWith('--port') ? /default:? "?(\d+)/.exec(text)?.[1] : undefined;
+    const ports = new Map<string, string[]>();
+    for (const [path, leaf] of leaves) {
+      const own = leaf.options.map(({ flags, defaultValue }) =>
+        said(flags, `default: ${defaultValue}`),
+      );
+      const other = services[path]?.map(({ flags, text }) => said(flags, text)) ?? [];
+      const port = [...own, ...other].find((each) => each !== undefined);
+      if (port !== undefined) ports.set(port, [...(ports.get(port) ?? []), path]);
+    }
+    expect(Object.fromEntries(ports)).toEqual({
+      8080: ['platform serve-sidecar'],
+      8470: ['ledger start', 'key-release start'],
+      8480: ['attestation start'],
+      8481: ['owner serve'],
+      8482: ['analyst serve'],
+      8490: ['worker start'],
+    });
   });
 
   test('every verb that is explained has a command', () => {

@@ -1,6 +1,5 @@
-import { StrongroomError } from '@strongroom/protocol/errors';
-import { failCommand } from '@strongroom/runtime/command';
-import { Command, CommanderError } from 'commander';
+import { createProgram, runProgram } from '@strongroom/runtime/arguments';
+import type { Command } from 'commander';
 import { addAuditCommands } from './audit-commands.ts';
 import { addCompletionCommand } from './completion.ts';
 import { addContractCommands } from './contract-commands.ts';
@@ -31,21 +30,13 @@ import { addVersionCommand } from './version-command.ts';
  * error's own (65 bad data, 69 unavailable, 77 refused). Data goes to stdout, all else to stderr.
  */
 export async function runCommand(args: readonly string[]): Promise<void> {
-  try {
-    await createProgram().parseAsync(args, { from: 'user' });
-  } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return;
-    failCommand(asUsageError(error), args.includes('--json'));
-  }
+  await runProgram(strongroomProgram(), args);
 }
 
 /** The tree of commands, noun first. */
-export function createProgram(): Command {
-  const program = new Command('strongroom')
-    .description('Compute together over data that nobody shows')
-    .exitOverride()
+export function strongroomProgram(): Command {
+  const program = createProgram('strongroom', 'Compute together over data that nobody shows')
     .enablePositionalOptions()
-    .configureOutput({ outputError: () => undefined })
     .showSuggestionAfterError();
   addInitCommand(program);
   addIdentityCommands(program);
@@ -71,14 +62,4 @@ export function createProgram(): Command {
   addCompletionCommand(program);
   addVersionCommand(program);
   return program;
-}
-
-/** What commander refuses is our usage error, in our words and with our exit code. */
-function asUsageError(error: unknown): unknown {
-  if (!(error instanceof CommanderError)) return error;
-  if (error.code === 'commander.help') {
-    return new StrongroomError('ERR_USAGE', { problem: 'a command is missing' });
-  }
-  const problem = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
-  return new StrongroomError('ERR_USAGE', { problem });
 }

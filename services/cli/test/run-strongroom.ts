@@ -46,7 +46,7 @@ function outcomeOf({ exitCode, stdout, stderr }: Ended) {
   const line = stderr.split('\n').find((each) => each.startsWith('{"error"'));
   const error = line === undefined ? undefined : JSON.parse(line).error;
   const data = stdout.trim() === '' ? undefined : JSON.parse(stdout);
-  return { exitCode, data, code: error?.code, facts: error?.facts };
+  return { exitCode, data, code: error?.code, facts: error?.facts, stderr };
 }
 
 export const inside = async (...args: string[]) =>

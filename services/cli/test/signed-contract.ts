@@ -9,6 +9,7 @@ import { verifyContract } from '@strongroom/sealing/verify';
 export async function agreedContract(
   enclave: object = {},
   authorities = ['https://attest.example'],
+  keyId = 'kek',
 ): Promise<{ contract: Contract; contractId: ContractId; signed: SignedContract }> {
   const [north, reader] = await Promise.all([
     createIdentity('north', { reading: false }),
@@ -29,7 +30,7 @@ export async function agreedContract(
     ],
     datasets: [
       {
-        ...{ id: 'flights', owner: 'north', relation: 'flights', keyId: 'kek', wrappingKey },
+        ...{ id: 'flights', owner: 'north', relation: 'flights', keyId, wrappingKey },
         columns: [{ name: 'origin', type: 'utf8', nullable: false }],
       },
     ],

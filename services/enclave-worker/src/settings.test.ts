@@ -1,4 +1,5 @@
-import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import { codeOf } from '@strongroom/protocol/errors';
+import { isCodedError } from '@strongroom/runtime/coded-error';
 import { expect, test } from 'vitest';
 import { hardwareOptionsOf, readSettings } from './settings.ts';
 
@@ -52,7 +53,7 @@ test.each([
     expect.fail('it was taken');
   } catch (error) {
     expect(codeOf(error)).toBe('ERR_USAGE');
-    expect(error instanceof StrongroomError ? error.exitCode : 0).toBe(2);
+    expect(isCodedError(error) ? error.exitCode : 0).toBe(2);
   }
 });
 

@@ -2,11 +2,16 @@ import {
   HARDWARE_PLATFORMS,
   type HardwarePlatform,
 } from '@strongroom/attestation/platforms/open-platform';
-import { StrongroomError } from '@strongroom/protocol/errors';
 import { SLICES_MAX } from '@strongroom/protocol/limits';
 import type { KafkaPlace } from '@strongroom/record-log/read-kafka-connection';
+import {
+  checkOptions,
+  createProgram,
+  parseArguments,
+  usageError,
+} from '@strongroom/runtime/arguments';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
-import { Command, CommanderError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { z } from 'zod';
 
 /** Of one owner, or of all that have none of their own. */
@@ -114,27 +119,19 @@ export function readSettings(
   simulated: boolean,
 ): Settings | undefined {
   let settings: Settings | undefined;
-  const program = createProgram(simulated, environment, (options) => {
+  const program = workerProgram(simulated, environment, (options) => {
     settings = parseOptions(options);
   });
-  try {
-    program.parse(args, { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0 || error.code === 'commander.help') throw usage(error.message);
-  }
+  parseArguments(program, args);
   return settings;
 }
 
-function createProgram(
+function workerProgram(
   simulated: boolean,
   { KAFKA_BROKERS: brokers, KAFKA_CONFIG: kafkaConfig }: Environment,
   start: (options: unknown) => void,
 ): Command {
-  const program = new Command('enclave-worker')
-    .description('Sealed batches in, sealed aggregates out')
-    .exitOverride()
-    .configureOutput({ outputError: () => undefined });
+  const program = createProgram('enclave-worker', 'Sealed batches in, sealed aggregates out');
   const command = program
     .command('start')
     .description(simulated ? 'run on a SIMULATED platform' : 'run in an AMD SEV-SNP guest')
@@ -210,13 +207,11 @@ function addHardwareOptions(command: Command): void {
 }
 
 function parseOptions(options: unknown): Settings {
-  const parsed = OptionsSchema.safeParse(options);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
+  const read = checkOptions(OptionsSchema, options);
+  const { brokers, kafkaConfig, accessTokenFile, clientCertificateFile, ...rest } = read;
+  if ((brokers ?? kafkaConfig) === undefined) {
+    throw usageError('--brokers or --kafka-config is missing');
   }
-  const { brokers, kafkaConfig, accessTokenFile, clientCertificateFile, ...rest } = parsed.data;
-  if ((brokers ?? kafkaConfig) === undefined) throw usage('--brokers or --kafka-config is missing');
   const { memory, vaultDeadline, stall, deadline, ...same } = rest;
   return {
     ...same,
@@ -244,9 +239,4 @@ export function hardwareOptionsOf(settings: Settings) {
 function parseFileOption(option: string): FileOfParty {
   const [, party, path = option] = /^([a-z][a-z0-9-]*)=(.+)$/.exec(option) ?? [];
   return party === undefined ? { path } : { party, path };
-}
-
-function usage(problem: string): StrongroomError {
-  const shown = problem.replace(/^error: /, '').replaceAll('\n', ' ');
-  return new StrongroomError('ERR_USAGE', { problem: shown });
 }

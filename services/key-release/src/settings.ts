@@ -3,10 +3,15 @@ import {
   REVOCATION_SETTINGS,
   readRevocationSettings,
 } from '@strongroom/attestation/platforms/revocation';
-import { StrongroomError } from '@strongroom/protocol/errors';
 import { PartyIdSchema } from '@strongroom/protocol/fields';
+import {
+  checkOptions,
+  createProgram,
+  parseArguments,
+  usageError,
+} from '@strongroom/runtime/arguments';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
-import { Command, CommanderError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { z } from 'zod';
 
 /** What the command line says; the files that it names are read when the service starts. */
@@ -58,25 +63,16 @@ export function parseCommand<T>(
   demand: (settings: T) => void,
 ): T | undefined {
   let settings: T | undefined;
-  const program = new Command('key-release')
-    .description("An owner's keys, released to attested code only, in Azure Key Vault's REST shape")
-    .exitOverride()
-    .configureOutput({ outputError: () => undefined });
+  const program = createProgram(
+    'key-release',
+    "An owner's keys, released to attested code only, in Azure Key Vault's REST shape",
+  );
   add(program).action((options: unknown) => {
-    const parsed = shape.safeParse(options);
-    if (!parsed.success) {
-      const issue = parsed.error.issues[0];
-      throw usage(`${issue?.path.join('.')}: ${issue?.message}`);
-    }
-    demand(parsed.data);
-    settings = parsed.data;
+    const read = checkOptions(shape, options);
+    demand(read);
+    settings = read;
   });
-  try {
-    program.parse(args, { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0 || error.code === 'commander.help') throw usage(error.message);
-  }
+  parseArguments(program, args);
   return settings;
 }
 
@@ -125,10 +121,10 @@ export function masterKeyOptions(command: Command): Command {
 function demandWhole(settings: Settings): void {
   const { access, accessTokenFile, adminTokenFile, tlsCert, tlsKey } = settings;
   if (access === undefined && (accessTokenFile === undefined || adminTokenFile === undefined)) {
-    throw usage('--access, or --access-token-file and --admin-token-file');
+    throw usageError('--access, or --access-token-file and --admin-token-file');
   }
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
-    throw usage('--tls-cert and --tls-key belong together');
+    throw usageError('--tls-cert and --tls-key belong together');
   }
   readRevocationSettings(settings);
   demandOne('--master-key-file', settings.masterKeyFile, '--master-key', settings.masterKey);
@@ -141,10 +137,6 @@ export function demandOne(
   other: string,
   second: string | undefined,
 ): void {
-  if ((first === undefined) === (second === undefined)) throw usage(`either ${one} or ${other}`);
-}
-
-function usage(problem: string): StrongroomError {
-  const text = problem.replace(/^error: /, '').replaceAll('\n', ' ');
-  return new StrongroomError('ERR_USAGE', { problem: text });
+  if ((first === undefined) === (second === undefined))
+    throw usageError(`either ${one} or ${other}`);
 }

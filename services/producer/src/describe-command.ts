@@ -1,7 +1,8 @@
+import { checkOptions, createProgram, parseArguments } from '@strongroom/runtime/arguments';
 import { printable } from '@strongroom/runtime/printable';
 import { z } from 'zod';
 import { describeSource, type SourceDescription } from './describe-source.ts';
-import { createProducerProgram, parseArguments } from './program-arguments.ts';
+import { PRODUCER } from './settings.ts';
 
 export const DESCRIBE_COMMAND = 'describe';
 
@@ -10,7 +11,7 @@ const OptionsSchema = z.strictObject({ source: z.string().min(1), json: z.boolea
 /** `strongroom producer describe --source FILE`. @throws ERR_USAGE, and what it says itself */
 export async function runDescribe(args: readonly string[]): Promise<void> {
   let options: unknown;
-  const program = createProducerProgram();
+  const program = createProgram(PRODUCER);
   program
     .command(DESCRIBE_COMMAND)
     .description('say which columns a file has, in the names and types of a contract')
@@ -21,7 +22,7 @@ export async function runDescribe(args: readonly string[]): Promise<void> {
       options = given;
     });
   if (!parseArguments(program, args)) return;
-  const { source, json } = OptionsSchema.parse(options);
+  const { source, json } = checkOptions(OptionsSchema, options);
   const description = await describeSource(source);
   process.stdout.write(`${json ? JSON.stringify(description) : textOf(description)}\n`);
 }

@@ -1,13 +1,15 @@
-import { StrongroomError } from '@strongroom/protocol/errors';
 import { CIPHERTEXT_BYTES_MAX, ROWS_PER_BATCH_MAX } from '@strongroom/protocol/limits';
+import { checkOptions, createProgram, parseArguments } from '@strongroom/runtime/arguments';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
 import { COMPRESSION_LEVEL_MAX } from '@strongroom/sealing/compress';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { WITHOUT_FORM } from './canonical-texts.ts';
 import { COMPRESSIONS } from './compression-choice.ts';
-import { createProducerProgram, parseArguments } from './program-arguments.ts';
 import { SOURCE_FORMATS } from './row-reader.ts';
+
+/** As its help calls it. */
+export const PRODUCER = 'strongroom producer';
 
 /** What the command line says; the files that it names are read when the work begins. */
 export type Settings = z.infer<typeof OptionsSchema>;
@@ -80,15 +82,15 @@ const OptionsSchema = z
  */
 export function readSettings(args: readonly string[]): Settings | undefined {
   let settings: Settings | undefined;
-  const program = createProgram((options) => {
+  const program = publishProgram((options) => {
     settings = parseOptions(options);
   });
   if (!parseArguments(program, args)) return undefined;
   return settings;
 }
 
-function createProgram(publish: (options: unknown) => void): Command {
-  const program = createProducerProgram();
+function publishProgram(publish: (options: unknown) => void): Command {
+  const program = createProgram(PRODUCER);
   const command = program
     .command('publish')
     .description('seal the rows of a source and publish them, each row once')
@@ -182,10 +184,5 @@ Example:
 
 /** @throws ERR_USAGE with the argument that is wrong */
 export function parseOptions(options: unknown): Settings {
-  const parsed = OptionsSchema.safeParse(options);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const name = String(issue?.path[0] ?? '');
-  const argument = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-  throw new StrongroomError('ERR_USAGE', { argument, problem: issue?.message ?? 'is wrong' });
+  return checkOptions(OptionsSchema, options);
 }

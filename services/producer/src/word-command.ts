@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { StrongroomError } from '@strongroom/protocol/errors';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
+import { checkOptions, createProgram, parseArguments } from '@strongroom/runtime/arguments';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger, LOG_LEVELS } from '@strongroom/runtime/logger';
@@ -10,7 +10,7 @@ import { parseIdentity } from '@strongroom/sealing/identity';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import type { StreamRequest } from './agreement.ts';
-import { createProducerProgram, parseArguments } from './program-arguments.ts';
+import { PRODUCER } from './settings.ts';
 import { retractBatch, sendHeartbeat } from './stream-words.ts';
 
 /** `retract` and `heartbeat`: what an owner says on its stream without a row. */
@@ -45,20 +45,20 @@ type Context = Pick<ServiceContext, 'signal'>;
 /** @throws ERR_USAGE, and what the commands throw */
 export async function runWord(args: readonly string[], context: Context): Promise<void> {
   let run: () => Promise<void> = async () => undefined;
-  const program = createProgram(
+  const program = wordProgram(
     (options) => {
-      run = () => retract(parse(RetractSchema, options));
+      run = () => retract(checkOptions(RetractSchema, options));
     },
     (options) => {
-      run = () => heartbeat(parse(HeartbeatSchema, options), context);
+      run = () => heartbeat(checkOptions(HeartbeatSchema, options), context);
     },
   );
   if (!parseArguments(program, args)) return;
   await run();
 }
 
-function createProgram(retracted: (options: unknown) => void, beat: (options: unknown) => void) {
-  const program = createProducerProgram();
+function wordProgram(retracted: (options: unknown) => void, beat: (options: unknown) => void) {
+  const program = createProgram(PRODUCER);
   common(program.command('retract'))
     .description('take a published batch back, before a window that holds its rows has closed')
     .requiredOption('--batch <number>', 'sequence number of the batch')
@@ -108,14 +108,6 @@ function common(command: Command): Command {
     .option('--namespace <name>', 'prefix of the topics')
     .option('--json', 'one JSON line at the end; errors are JSON too', false)
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('warn'));
-}
-
-function parse<Options>(optionsSchema: z.ZodType<Options>, options: unknown): Options {
-  const parsed = optionsSchema.safeParse(options);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const argument = String(issue?.path[0] ?? '');
-  throw new StrongroomError('ERR_USAGE', { argument, problem: issue?.message ?? 'is wrong' });
 }
 
 async function retract(options: z.infer<typeof RetractSchema>): Promise<void> {

@@ -1,5 +1,6 @@
+import { addPageOptions } from '@strongroom/page/server/page-options';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { leafCommand, nounCommand } from '../leaf-command.ts';
 import { brokersOption, kafkaConfigOption } from '../option-values.ts';
 import type { OwnerServeOptions } from './serve-owner.ts';
@@ -24,7 +25,7 @@ export function addOwnerCommands(program: Command): void {
 const PAGE_PORT = 8481;
 
 function addServeCommand(owner: Command): void {
-  leafCommand(
+  const command = leafCommand(
     owner,
     'serve',
     'show on a page what was sent and counted, who asked for keys, budgets, contract and proofs; ' +
@@ -45,12 +46,8 @@ function addServeCommand(owner: Command): void {
     .option('--namespace <name>', 'prefix of the topics', '')
     .option('--worker <url>', "ask the worker's own HTTP address for evidence, not the log")
     .option('--amendment <files...>', 'versions that not all have signed yet')
-    .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder')
-    .option('--host <address>', 'where to listen; others than this machine need TLS', '127.0.0.1')
-    .option('--port <number>', '0: any that is free', portNumber, PAGE_PORT)
-    .option('--host-name <name...>', 'further names under which the page may be asked for')
-    .option('--tls-cert <file>', 'certificate chain in PEM')
-    .option('--tls-key <file>', 'its private key')
+    .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder');
+  addPageOptions(command, PAGE_PORT)
     .addOption(
       new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn'),
     )
@@ -59,10 +56,4 @@ function addServeCommand(owner: Command): void {
       const { serveOwner } = await import('./serve-owner.ts');
       await serveOwner(options);
     });
-}
-
-function portNumber(text: string): number {
-  const port = Number(text);
-  if (/^\d{1,5}$/.test(text) && port < 65_536) return port;
-  throw new InvalidArgumentError('a port, 0 to 65535');
 }
