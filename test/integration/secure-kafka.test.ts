@@ -6,10 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { RecordLog } from '@strongroom/record-log/log';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
+import { startFaultyProxy } from '@strongroom/testkit/faulty-proxy';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { judgeFronts, viewFronts, whyNot } from '../../services/cli/src/doctor/broker-fronts.ts';
 import { viewKafka } from '../../services/cli/src/doctor/kafka-view.ts';
 import { PASSWORD, SESSION_MS, type SecureKafka, startSecureKafka } from './secure-kafka.ts';
+import { ROWS_EACH, wholePath } from './secure-pipeline.ts';
+import { expectedTotals, PLACES, sumOf } from './visits.ts';
 
 /** Every way to reach a Kafka that companies run, through one file of settings, on one broker. */
 
@@ -124,6 +127,40 @@ describe('writes, commits and reads', () => {
   ])('by %s', async (_, lines) => {
     await everything(await connect(lines()));
   });
+});
+
+/** Kafka's api key. */
+const SASL_AUTHENTICATE = 36;
+
+it.each(['before', 'after'] as const)(
+  'takes a connection that breaks %s it was told who asks for no refusal, and tries again',
+  async (when) => {
+    const proxy = await startFaultyProxy(kafka.saslPlaintext);
+    proxy.cutNext(SASL_AUTHENTICATE, when);
+    await everything(
+      await connect([
+        `bootstrap.servers=${proxy.brokers}`,
+        'security.protocol=SASL_PLAINTEXT',
+        ...login('SCRAM-SHA-512'),
+      ]),
+    );
+    expect(proxy.cuts()).toBe(1);
+    await proxy.close();
+  },
+);
+
+it('carries the whole path, each party by a password or token of its own', async () => {
+  const { rowsCounted, results } = await wholePath({
+    producer: await fileOf(saslSsl(login('PLAIN'))),
+    worker: await fileOf(saslSsl(login('SCRAM-SHA-512', 'worker'))),
+    analyst: await fileOf(saslSsl(bearer())),
+  });
+  const totals = expectedTotals(ROWS_EACH);
+  expect(rowsCounted).toBe(totals.rows + PLACES);
+  for (const query of ['hourly-visits', 'visits-by-district']) {
+    const told = results.filter((each) => each.query === query);
+    expect([sumOf(told, 'visits'), sumOf(told, 'weight')]).toEqual([totals.rows, totals.weight]);
+  }
 });
 
 describe('doctor looks at it through the same file', () => {

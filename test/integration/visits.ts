@@ -129,7 +129,7 @@ function visitQuery(
   return { id, sql: VISIT_QUERIES[id], relations, window, ...rule };
 }
 
-const PLACES = 7;
+export const PLACES = 7;
 const HOURS = 6;
 
 /** Writes the three owners' files and returns how to ship them. */
@@ -192,7 +192,7 @@ export async function cutByHours(
 /** A line of what the reader is shown, as far as its rows are concerned. */
 export interface VisitsLine {
   readonly query: string;
-  readonly rows: readonly { readonly visits: unknown; readonly weight: unknown }[];
+  readonly rows: readonly Readonly<Record<string, unknown>>[];
 }
 
 /** Over all windows and groups. */

@@ -9,9 +9,11 @@ import kafkajs, {
   type Message,
   type Producer,
   type RetryOptions,
-  type SASLOptions,
   type Transaction,
 } from 'kafkajs';
+import sayPlain from 'kafkajs/src/broker/saslAuthenticator/plain.js';
+import sayScram256 from 'kafkajs/src/broker/saslAuthenticator/scram256.js';
+import sayScram512 from 'kafkajs/src/broker/saslAuthenticator/scram512.js';
 import Cluster, { type FetchResponse } from 'kafkajs/src/cluster/index.js';
 import { bearerMechanism } from './bearer-authenticator.ts';
 import { within } from './deadline.ts';
@@ -34,6 +36,7 @@ import {
   readEntries,
 } from './read-entries.ts';
 import { splitByTopic, splitIntoRequests } from './record-requests.ts';
+import { tellingFailures } from './sasl-failures.ts';
 import { tlsOptionsOf } from './tls-options.ts';
 import { headersWithHint } from './trace-hint.ts';
 import { untilHeardOf } from './until-heard-of.ts';
@@ -54,7 +57,8 @@ export interface ClientLogger {
   debug(event: string, fields?: { readonly name?: string; readonly state?: string }): void;
 }
 
-const CONNECTION_TIMEOUT_MS = 3_000;
+/** Kafka's own clients wait for as long: a certificate and a password take their time from afar. */
+const CONNECTION_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 const METADATA_AGE_MS_MAX = 60_000;
 /** 0.1, 0.2, ... 2, 2 seconds: some 8 s in all. */
@@ -138,7 +142,7 @@ interface ClientConfig {
   readonly requestTimeout: number;
   readonly enforceRequestTimeout: true;
   readonly ssl?: ConnectionOptions;
-  readonly sasl?: SASLOptions | Mechanism;
+  readonly sasl?: Mechanism;
 }
 
 const POLITE_CLOSE_MS = 1_000;
@@ -197,20 +201,20 @@ function configOf(options: KafkaLogOptions, retry: RetryOptions): ClientConfig {
   };
 }
 
-/** A new object each time: the client keeps its state of a mechanism in it. */
-function saslOptionsOf(sasl: KafkaSasl): SASLOptions | Mechanism {
+/** A new object each time, so that no client sees the state of another one. */
+function saslOptionsOf(sasl: KafkaSasl): Mechanism {
   if (sasl.mechanism === 'OAUTHBEARER') return bearerMechanism(sasl.tokens);
   const { mechanism, username } = sasl;
-  const password = sasl.password.reveal();
-  switch (mechanism) {
-    case 'PLAIN':
-      return { mechanism: 'plain', username, password };
-    case 'SCRAM-SHA-256':
-      return { mechanism: 'scram-sha-256', username, password };
-    case 'SCRAM-SHA-512':
-      return { mechanism: 'scram-sha-512', username, password };
-  }
+  const authenticator = AUTHENTICATORS[mechanism];
+  const login = { username, password: sasl.password.reveal() };
+  return { mechanism, authenticationProvider: tellingFailures(authenticator(login)) };
 }
+
+const AUTHENTICATORS = {
+  PLAIN: sayPlain,
+  'SCRAM-SHA-256': sayScram256,
+  'SCRAM-SHA-512': sayScram512,
+} as const;
 
 /** A right to create is needed where there is something to create, and most have none. */
 async function missingOf(

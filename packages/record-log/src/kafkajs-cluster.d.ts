@@ -4,7 +4,7 @@
  */
 declare module 'kafkajs/src/cluster/index.js' {
   import type { ConnectionOptions } from 'node:tls';
-  import type { ISocketFactory, Logger, Mechanism, RetryOptions, SASLOptions } from 'kafkajs';
+  import type { ISocketFactory, Logger, Mechanism, RetryOptions } from 'kafkajs';
   import type { AbortedTransaction, FetchedRecord } from './committed-records.ts';
 
   interface ClusterOptions {
@@ -18,7 +18,7 @@ declare module 'kafkajs/src/cluster/index.js' {
     readonly metadataMaxAge: number;
     readonly retry: RetryOptions;
     readonly ssl?: ConnectionOptions;
-    readonly sasl?: SASLOptions | Mechanism;
+    readonly sasl?: Mechanism;
     readonly allowAutoTopicCreation: boolean;
     /** 1: read committed. */
     readonly isolationLevel: number;
@@ -96,4 +96,34 @@ declare module 'kafkajs/src/cluster/index.js' {
   }
 
   export default Cluster;
+}
+
+declare module 'kafkajs/src/broker/saslAuthenticator/plain.js' {
+  import type { Mechanism } from 'kafkajs';
+
+  const provider: (login: {
+    readonly username: string;
+    readonly password: string;
+  }) => Mechanism['authenticationProvider'];
+  export default provider;
+}
+
+declare module 'kafkajs/src/broker/saslAuthenticator/scram256.js' {
+  import type { Mechanism } from 'kafkajs';
+
+  const provider: (login: {
+    readonly username: string;
+    readonly password: string;
+  }) => Mechanism['authenticationProvider'];
+  export default provider;
+}
+
+declare module 'kafkajs/src/broker/saslAuthenticator/scram512.js' {
+  import type { Mechanism } from 'kafkajs';
+
+  const provider: (login: {
+    readonly username: string;
+    readonly password: string;
+  }) => Mechanism['authenticationProvider'];
+  export default provider;
 }
