@@ -20,6 +20,7 @@ import {
 import { createAcls, describeAcls } from './acl-admin.ts';
 import { asAdmin } from './admin-client.ts';
 import { demandRoles, principalOption, rolesWithout } from './role-principals.ts';
+import { kafkaTool } from './tool-command.ts';
 
 /** `strongroom kafka acls`: the least rights of everybody, from the contract. */
 export function addAclsCommand(kafka: Command): void {
@@ -124,7 +125,7 @@ function said({ principal, operation, resource, name, pattern, host }: Acl): str
   return `${principal} ${operation} ${resource} ${name}${prefix}${from}`;
 }
 
-const TOOL = 'kafka-acls.sh --bootstrap-server "$BOOTSTRAP" --command-config "$ADMIN_CONFIG"';
+const TOOL = kafkaTool('kafka-acls.sh');
 
 /** One command for each principal and resource. */
 function commandsFor(needed: readonly AssignedRight[]): string[] {

@@ -7,6 +7,7 @@ import { shellWord } from '../init/shell-word.ts';
 import { leafCommand, printNotice, printResult } from '../leaf-command.ts';
 import type { Assignment } from './acl.ts';
 import { demandRoles, principalOption } from './role-principals.ts';
+import { kafkaTool } from './tool-command.ts';
 
 /** `strongroom kafka quotas`: how much of a cluster one client may take. */
 export function addQuotasCommand(kafka: Command): void {
@@ -96,4 +97,4 @@ function commandFor(principal: string, quota: Quota): string {
   return `${TOOL} --alter ${entity} --add-config ${config}`;
 }
 
-const TOOL = 'kafka-configs.sh --bootstrap-server "$BOOTSTRAP" --command-config "$ADMIN_CONFIG"';
+const TOOL = kafkaTool('kafka-configs.sh');

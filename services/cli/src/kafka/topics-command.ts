@@ -9,6 +9,7 @@ import { shellWord } from '../init/shell-word.ts';
 import { leafCommand, printResult } from '../leaf-command.ts';
 import { brokersOption, kafkaConfigOption } from '../option-values.ts';
 import { asAdmin } from './admin-client.ts';
+import { kafkaTool } from './tool-command.ts';
 import { alterTopic, createTopic, describeTopics } from './topic-admin.ts';
 import {
   type Difference,
@@ -146,8 +147,7 @@ function mendOf({ mend, setting, should }: Difference, topic: string, isDone: bo
   return `Kafka lets go of records then; if you want that: ${command}`;
 }
 
-const TOOL_OPTIONS = '--bootstrap-server "$BOOTSTRAP" --command-config "$ADMIN_CONFIG"';
-const CONFIGS = `kafka-configs.sh ${TOOL_OPTIONS}`;
+const CONFIGS = kafkaTool('kafka-configs.sh');
 
 function creation(topic: LogTopic, durability: Durability): string {
   const { name, partitions } = topic;
@@ -156,5 +156,5 @@ function creation(topic: LogTopic, durability: Durability): string {
   );
   const size = `--partitions ${partitions} --replication-factor ${durability.replicas}`;
   const create = `--create --if-not-exists --topic ${shellWord(name)}`;
-  return `kafka-topics.sh ${TOOL_OPTIONS} ${create} ${size} ${settings.join(' ')}`;
+  return `${kafkaTool('kafka-topics.sh')} ${create} ${size} ${settings.join(' ')}`;
 }
