@@ -243,7 +243,16 @@ export async function withoutText<T>(facts: ErrorFacts, run: () => Promise<T>): 
   }
 }
 
-/** The engine's own limit, or the system's: then C++ says `bad_alloc`, with or without the rest. */
+/**
+ * The engine's own limit, or the system's: then C++ says `bad_alloc`, with or without the rest. An
+ * append and a commit leave out what kind of failure it was.
+ */
+const OUT_OF_MEMORY = [
+  /^Out of Memory|bad.alloc/,
+  /^Failed to append: (could not|failed to) (allocate|pin)/,
+  /^TransactionContext Error: Failed to commit: (could not|failed to) (allocate|pin)/,
+];
+
 function isOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && /^Out of Memory|bad.alloc/.test(error.message);
+  return error instanceof Error && OUT_OF_MEMORY.some((said) => said.test(error.message));
 }

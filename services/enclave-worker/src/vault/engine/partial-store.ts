@@ -293,7 +293,7 @@ function groupOf(dataset: Dataset, batches: readonly StoredBatch[]): RowGroup {
     })),
   };
   const arrowBatches = batches.map(({ arrowBatch }) => arrowBatch);
-  return makeRowGroup(dataset.columns, arrowBatches, [stream]);
+  return makeRowGroup(dataset.columns, arrowBatches, { more: [stream] });
 }
 
 function paneSql(time: EventTimeColumn | undefined, paneMs: number | null): string {

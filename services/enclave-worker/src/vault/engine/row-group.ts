@@ -69,15 +69,13 @@ const ENUM16_LABELS_MAX = 65_535;
 export function makeRowGroup(
   columns: readonly ColumnContract[],
   batches: readonly ArrowBatch[],
-  /** Columns that no batch holds. */
-  more: readonly GroupColumn[] = [],
-  /** By column: labels that come first, whether they are in the batches or not. */
-  known: ReadonlyMap<string, readonly string[]> = new Map(),
+  { more = [], known, isKept = () => true }: RowGroupOptions = {},
 ): LabelledRows {
   const labels = new Map<string, readonly string[]>();
-  const held = columns.map((column, index) => {
+  const held = columns.flatMap((column, index) => {
+    if (!isKept(column.name)) return [];
     if (column.type !== 'utf8') return makeFixedColumn(column, batches, index);
-    const first = known.get(column.name) ?? [];
+    const first = known?.get(column.name) ?? [];
     const { of, ...made } = makeTextColumn(column.name, textColumns(batches, index), first);
     if (of) labels.set(column.name, of);
     return made;
@@ -87,6 +85,15 @@ export function makeRowGroup(
     columns: [...held, ...more],
     labels,
   };
+}
+
+interface RowGroupOptions {
+  /** Columns that no batch holds. */
+  readonly more?: readonly GroupColumn[];
+  /** By column: labels that come first, whether they are in the batches or not. */
+  readonly known?: ReadonlyMap<string, readonly string[]> | undefined;
+  /** By name: which of the batches' columns the group has; all if absent. */
+  readonly isKept?: (name: string) => boolean;
 }
 
 export function duckdbType(column: Parameters<typeof digitsOf>[0]): DuckDBType {

@@ -1,4 +1,5 @@
-import { UINTEGER } from '@duckdb/node-api';
+import { DOUBLE, UINTEGER } from '@duckdb/node-api';
+import { codeOf } from '@strongroom/protocol/errors';
 import type { DatasetId } from '@strongroom/protocol/fields';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -215,3 +216,46 @@ test('labels that go on coming are held as text, and not in a table each', async
   expect(Number((await engine.read(tables)).getRows()[0]?.[0])).toBeLessThanOrEqual(5);
   await scene.clear();
 });
+
+test.each([1, 3, 400])(
+  'of %d batches that memory cannot hold not one is appended',
+  async (batches) => {
+    const small = await Engine.open({ memoryMb: 40 });
+    const count = async () =>
+      Number((await small.read('SELECT count(*) FROM t')).getRows()[0]?.[0]);
+    try {
+      await small.run('CREATE TABLE t (a DOUBLE)');
+      const values = new Uint8Array(
+        Float64Array.from({ length: 100_000 }, (_none, row) => Math.sin(row)).buffer,
+      );
+      const parts = Array.from({ length: batches }, () => ({ values, width: 8, validity: null }));
+      const columns = [{ name: 'a', type: DOUBLE, parts }];
+      const group = { columns, batchRows: parts.map(() => 100_000) };
+      let appended = 0;
+      let refusal: unknown;
+      while (!refusal && appended < 400) {
+        await small.append('t', group).then(
+          () => {
+            appended += batches;
+          },
+          (error: unknown) => {
+            refusal = error;
+          },
+        );
+      }
+      expect(codeOf(refusal)).toBe('ERR_VAULT_MEMORY');
+      expect(await count()).toBe(appended * 100_000);
+      // What was refused frees its memory, and no appender holds any of it.
+      await small.run('DROP TABLE t');
+      await small.run('CREATE TABLE t (a DOUBLE)');
+      const [part = { values, width: 8, validity: null }] = parts;
+      await small.append('t', {
+        columns: [{ name: 'a', type: DOUBLE, parts: [part] }],
+        batchRows: [100_000],
+      });
+      expect(await count()).toBe(100_000);
+    } finally {
+      small.close();
+    }
+  },
+);

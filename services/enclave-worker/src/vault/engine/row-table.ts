@@ -4,7 +4,13 @@ import { type TimeRange, union } from '../kept-batches.ts';
 import { ArrowTableFunction } from './arrow-table-function.ts';
 import type { Engine } from './engine.ts';
 import { type EventTimeColumn, eventTimeRange, timeLiteral } from './event-time.ts';
-import { duckdbType, type GroupColumn, type LabelledRows, makeRowGroup } from './row-group.ts';
+import {
+  duckdbType,
+  type GroupColumn,
+  type LabelledRows,
+  makeRowGroup,
+  type RowGroup,
+} from './row-group.ts';
 import type { StoredBatch } from './row-store.ts';
 import type { TimeWindow } from './window.ts';
 
@@ -18,6 +24,7 @@ export class RowTable {
   readonly #engine: Engine;
   readonly #facts: RowTableFacts;
   readonly #limits: SlabLimits;
+  readonly #kept: ReadonlySet<string>;
   #slabs: Slab[] = [];
   #made = 0;
   /** Of the rows since `#since`: how often labels were added, and columns that got too many. */
@@ -29,6 +36,7 @@ export class RowTable {
     this.#engine = engine;
     this.#facts = facts;
     this.#limits = facts.limits ?? SLAB_LIMITS;
+    this.#kept = new Set(facts.columns.map(({ name }) => name));
   }
 
   /** In its slabs, or a little more: some were not needed when they came. */
@@ -43,21 +51,28 @@ export class RowTable {
     if (this.#since >= this.#limits.rows) this.#beginAnew();
     const last = this.#since > 0 ? this.#slabs.at(-1) : undefined;
     const arrowBatches = batches.map(({ arrowBatch }) => arrowBatch);
-    const group = makeRowGroup(dataset.columns, arrowBatches, own, last?.labels);
+    const group = makeRowGroup(dataset.columns, arrowBatches, {
+      ...{ more: own, known: last?.labels },
+      isKept: (name) => this.#kept.has(name),
+    });
     const isSame = last !== undefined && this.#fits(last, group);
     const slab = isSame ? last : this.#newSlab(group);
-    const filter = this.#filter(times, keepFrom);
-    await this.#engine.insert(
-      `${isSame ? `INSERT INTO ${slab.table}` : `CREATE TABLE ${slab.table} AS`}
-       SELECT ${this.#stored(slab)} FROM ${ArrowTableFunction.functionName}() ${filter}`,
-      group,
-      { dataset: dataset.id },
-    );
+    await this.#insert(slab, isSame, group, this.#filter(times, keepFrom));
     const rows = arrowBatches.reduce((sum, arrowBatch) => sum + arrowBatch.rows, 0);
     slab.rows += rows;
     slab.times = union(slab.times, times);
     this.#since += rows;
     if (!isSame) this.#slabs.push(slab);
+  }
+
+  /** What needs no condition is appended: that is quicker than a statement that reads the rows. */
+  async #insert(slab: Slab, exists: boolean, group: RowGroup, filter: string): Promise<void> {
+    const facts = { dataset: this.#facts.dataset.id };
+    const read = `SELECT ${this.#stored(slab)} FROM ${ArrowTableFunction.functionName}()`;
+    const into = exists ? `INSERT INTO ${slab.table}` : `CREATE TABLE ${slab.table} AS`;
+    if (filter) return this.#engine.insert(`${into} ${read} ${filter}`, group, facts);
+    if (!exists) await this.#engine.insert(`${into} ${read} LIMIT 0`, group, facts);
+    await this.#engine.append(slab.name, group, facts);
   }
 
   /** A relation of all rows, or of all that may lie in a window. */
@@ -113,7 +128,7 @@ export class RowTable {
     const [row] = (await this.#engine.read(counted)).getRows();
     const live = Number(row?.[0]);
     if (live > slab.rows / 2) return;
-    const next = { ...slab, table: this.#nextName(), rows: live };
+    const next = { ...slab, ...this.#nextName(), rows: live };
     if (slab.times) next.times = { ...slab.times, min: ms };
     await this.#engine.run(
       `CREATE TABLE ${next.table} AS SELECT * FROM ${slab.table} WHERE ${condition}`,
@@ -150,12 +165,13 @@ export class RowTable {
       if (found && found.length <= this.#limits.labels && !isTooMuch) labels.set(name, found);
       else this.#texts.add(name);
     }
-    return { table: this.#nextName(), labels, rows: 0, times: null };
+    return { ...this.#nextName(), labels, rows: 0, times: null };
   }
 
-  #nextName(): string {
+  #nextName(): Pick<Slab, 'name' | 'table'> {
     this.#made += 1;
-    return quoted(`dataset ${this.#facts.dataset.id} ${this.#made}`);
+    const name = `dataset ${this.#facts.dataset.id} ${this.#made}`;
+    return { name, table: quoted(name) };
   }
 
   /** What the table function gives, as the slab holds it. */
@@ -208,7 +224,8 @@ interface SlabLimits {
 const SLAB_LIMITS: SlabLimits = { rows: 2 * 122_880, labels: 4_096, relabels: 8 };
 
 interface Slab {
-  /** As SQL. */
+  readonly name: string;
+  /** The name as SQL. */
   readonly table: string;
   /** Of text columns that it holds as numbers of labels; the others it holds as text. */
   readonly labels: ReadonlyMap<string, readonly string[]>;
