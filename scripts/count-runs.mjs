@@ -1,7 +1,7 @@
 // node scripts/count-runs.mjs TESTS_LOG TESTS_EXIT DEMO_LOG DEMO_EXIT
 //
-// Adds up what `npm test` counted and what the demo's last line says about itself, prints
-// `N passed, N failed` as its last line and fails when anything did. Plain JavaScript for the same
+// Adds up what `npm test` counted and what the demo's last line says about itself, repeats what was
+// skipped and why, prints `N passed, N failed` as its last line and fails when anything did. Plain JavaScript for the same
 // reason as bootstrap.mjs: it must be able to report that nothing could be installed.
 import { readFileSync } from 'node:fs';
 
@@ -23,6 +23,7 @@ const runs = [
 ];
 const passed = runs.reduce((sum, run) => sum + run.passed, 0);
 const failed = runs.reduce((sum, run) => sum + run.failed, 0);
+for (const line of skippedIn(readFileSync(testsLog, 'utf8'))) process.stdout.write(`${line}\n`);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed > 0 || runs.some((run) => run.passed === 0) ? 1 : 0;
 
@@ -32,6 +33,13 @@ function countTests(line, exit) {
   const failed = Number(found?.[2] ?? 1);
   // A run that fails without a failed test (it was killed, say) is one failure.
   return { passed, failed: exit !== 0 && failed === 0 ? 1 : failed };
+}
+
+/** Thousands of lines lie between a test that says so and the end of the log. */
+function skippedIn(log) {
+  const reasons = log.match(/^SKIPPED: .*$/gm) ?? [];
+  const [, count = '0'] = [...log.matchAll(/^(\d+) skipped$/gm)].at(-1) ?? [];
+  return [...new Set(reasons), `${count} skipped`];
 }
 
 /** Every promise of the demo is one check. */

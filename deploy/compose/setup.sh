@@ -30,6 +30,8 @@ prepare() {
       --platform simulated --attestation "$attestation" --keys-url "https://keys-$owner:8470" \
       --dataset "flights-$owner" --relation flights --json >/dev/null
     certify "keys-$owner" "/$owner/organisation/tls"
+    mkdir "/$owner/page"
+    certify "owner-$owner" "/$owner/page"
     cp -R "/sample/$owner" "/$owner/data"
     cp "/$owner/organisation/secrets/access-token" "/worker/$owner.access-token"
   done
@@ -45,8 +47,8 @@ certify() { # certify HOST FOLDER: a server certificate for one service
     -keyout "$2/server.key" -out /tmp/request.csr 2>/dev/null
   openssl x509 -req -in /tmp/request.csr -CA "$CA_FILE" -CAkey /tmp/ca.key -CAcreateserial \
     -CAserial /tmp/ca.srl -days 365 -out "$2/server.crt" \
-    -extfile <(printf 'subjectAltName=DNS:%s,DNS:localhost\nextendedKeyUsage=serverAuth' "$1") \
-    2>/dev/null
+    -extfile <(printf 'subjectAltName=DNS:%s,%s\nextendedKeyUsage=serverAuth' "$1" \
+      DNS:localhost,IP:127.0.0.1) 2>/dev/null
 }
 
 introduce() {

@@ -33,7 +33,7 @@ const FileSchema = z.looseObject({
   volumes: z.record(z.string(), z.null()),
 });
 const { services, networks, volumes } = FileSchema.parse(
-  parse(readText('docker-compose.yml'), { merge: true }),
+  parse(readText('docker-compose.yml'), { merge: true, maxAliasCount: 1_000 }),
 );
 const each = Object.entries(services).map(([name, service]) => ({ name, ...service }));
 const dockerfile = readText('deploy/images/Dockerfile');
@@ -96,15 +96,15 @@ test('what a party alone may see is mounted by its services and by the setup', (
   expect(seen).toEqual({
     public: [
       ...['attestation', 'producer-west', 'producer-east'],
-      ...['worker', 'page', 'analyst', 'strongroom'],
+      ...['worker', 'page', 'owner-west', 'owner-east', 'analyst', 'strongroom'],
     ],
     platform: ['worker'],
     attestation: ['attestation'],
     'attestation-state': ['attestation'],
-    west: ['keys-west', 'producer-west'],
+    west: ['keys-west', 'producer-west', 'owner-west'],
     'west-keys': ['keys-west'],
     'west-outbox': ['producer-west'],
-    east: ['keys-east', 'producer-east'],
+    east: ['keys-east', 'producer-east', 'owner-east'],
     'east-keys': ['keys-east'],
     'east-outbox': ['producer-east'],
     authority: ['analyst'],
@@ -134,15 +134,39 @@ test('the vault can make no folder: its container has nothing to write to', () =
   expect(services['worker']).toMatchObject({ tmpfs: [], ipc: 'none' });
 });
 
-test('the page is published to this machine alone, and nothing else is', () => {
+test('pages are published to this machine alone, and nothing else is', () => {
   const ports = each.flatMap(({ name, ports }) => ports.map((port) => `${name} ${port}`));
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: the compose file's own variable
-  expect(ports).toEqual(['page 127.0.0.1:${STRONGROOM_PAGE_PORT:-8480}:8480']);
+  const [west, east] = ['{STRONGROOM_WEST_PAGE_PORT:-8481}', '{STRONGROOM_EAST_PAGE_PORT:-8482}'];
+  expect(ports).toEqual([
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the compose file's own variable
+    'page 127.0.0.1:${STRONGROOM_PAGE_PORT:-8480}:8480',
+    `owner-west 127.0.0.1:$${west}:$${west}`,
+    `owner-east 127.0.0.1:$${east}:$${east}`,
+  ]);
   const open = Object.keys(networks).filter((name) => networks[name]?.internal === false);
   expect(open).toEqual(['page']);
   const outside = each.filter((service) => service.networks.includes('page'));
-  expect(outside.map(({ name }) => name)).toEqual(['page']);
+  expect(outside.map(({ name }) => name)).toEqual(['page', 'owner-west', 'owner-east']);
 });
+
+test("a page with an owner's authority speaks TLS, and its party is its own", () => {
+  for (const party of ['west', 'east']) {
+    const { command = [], volumes = [], healthcheck } = services[`owner-${party}`] ?? {};
+    expect(volumes).toEqual(['public:/public:ro', `${party}:/${party}:ro`]);
+    for (const option of [`--party=${party}`, `--tls-key=/${party}/page/server.key`]) {
+      expect(command).toContain(option);
+    }
+    expect(healthcheck?.test.at(-1)).toMatch(/^https:/);
+  }
+});
+
+/** `strongroom owner serve` is a verb of the command, not a service's. */
+function ownersFlags(): string[] {
+  const [, text = ''] = readText('docs/cli.md').split('### strongroom owner serve\n');
+  return [...text.replace(/\n###.*/s, '').matchAll(/^\| `(--[\w-]+)/gm)].map(
+    ([, flag]) => `${flag}`,
+  );
+}
 
 test('the options of every service are those that it has', () => {
   const known: Record<string, { flags: string }[]> = JSON.parse(
@@ -152,6 +176,11 @@ test('the options of every service are those that it has', () => {
   const nouns = { attestation: 'attestation', keys: 'key-release', producer: 'producer' };
   const more = { worker: 'worker', page: 'analyst', analyst: 'analyst' };
   const programs: Record<string, string> = { ...nouns, ...more };
+  for (const { command } of each.filter(({ name }) => name.startsWith('owner-'))) {
+    const [noun, verb, ...options] = command.map((option) => option.split('=')[0]);
+    expect([noun, verb]).toEqual(['owner', 'serve']);
+    expect(ownersFlags()).toEqual(expect.arrayContaining(options));
+  }
   for (const { name, command } of each) {
     const program = programs[name.replace(/-(west|east)$/, '')];
     if (program === undefined) continue;

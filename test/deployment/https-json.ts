@@ -4,9 +4,10 @@ import { get, request } from 'node:https';
 export async function httpsGet(
   url: string,
   ca: string,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<{ status: number; body: string } | undefined> {
   return await new Promise((resolve) => {
-    const request = get(url, { ca, timeout: 5_000 }, (answer) => {
+    const request = get(url, { ca, headers, timeout: 5_000 }, (answer) => {
       let body = '';
       answer.setEncoding('utf8').on('data', (text: string) => {
         body += text;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { findJava } from '@strongroom/record-log/kafka-jars';
@@ -18,6 +19,7 @@ const noJava = await findJava().then(
   () => false,
   () => true,
 );
+if (noJava) process.stderr.write('SKIPPED: a local Kafka: no Java 17 here\n');
 const newFolder = () => mkdtemp(join(tmpdir(), 'strongroom-kafka-'));
 const ENDS_WITHIN_MS = 15_000;
 

@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import process from 'node:process';
 import { describe, expect, test } from 'vitest';
 import { bashScript } from './completion-bash.ts';
 import { fishScript } from './completion-fish.ts';
@@ -7,6 +8,9 @@ import { strongroomProgram } from './program.ts';
 
 const completions = completionsOf(strongroomProgram());
 const has = (shell: string) => spawnSync(shell, ['--version']).status === 0;
+for (const shell of ['bash', 'zsh', 'fish'].filter((each) => !has(each))) {
+  process.stderr.write(`SKIPPED: completion in ${shell}: it is not installed here\n`);
+}
 
 /** What a shell would offer for words of which the last is being typed; '' offers files. */
 type Offers = (...words: string[]) => string[];

@@ -95,6 +95,7 @@ test('no two vaults of a process have the same transport key', async () => {
 
 const HUNGRY = join(import.meta.dirname, '../test/vault.hungry.ts');
 
+if (process.platform !== 'linux') process.stderr.write("SKIPPED: a vault's walls: no Linux here\n");
 test.runIf(process.platform === 'linux')('a vault that eats memory is ended, soon', async () => {
   const options = { logger, deadlineMs: 20_000, residentMbMax: 400 };
   const vault = await startVault({ ...options, entry: [HUNGRY, 'eats'] });

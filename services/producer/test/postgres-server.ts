@@ -13,7 +13,7 @@ import { Client } from 'pg';
 const PROGRAMS = '/usr/lib/postgresql/15/bin';
 export const hasPostgres = existsSync(join(PROGRAMS, 'postgres'));
 if (!hasPostgres) {
-  process.stderr.write('\nNO POSTGRESQL 15 HERE: its tests are SKIPPED (apt: postgresql-15)\n\n');
+  process.stderr.write('SKIPPED: no PostgreSQL 15 here (apt: postgresql-15)\n');
 }
 
 const PASSWORD = 'a-secret-word';

@@ -199,8 +199,7 @@ describe('a key in a cloud vault', () => {
 const softHsm = findSoftHsm();
 if (softHsm === undefined) {
   process.stderr.write(
-    '\nNOT TESTED: a master key in a PKCS#11 token, for SoftHSM2 is not installed.\n' +
-      'As root on Debian: apt-get install softhsm2 opensc\n\n',
+    'SKIPPED: a master key in a PKCS#11 token: no SoftHSM2 here (apt: softhsm2 opensc)\n',
   );
 }
 
