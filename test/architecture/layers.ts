@@ -159,7 +159,7 @@ export const LAYERS: readonly Layer[] = [
       /^protocol\//,
       /^record-log\/log$/,
       /^runtime\/clock$/,
-      /^attestation\/roots$/,
+      /^attestation\/(roots|verify)$/,
       /^sealing\/(verify|identity-file|reading-key|notice)$/,
     ],
     forbidden: [/^node:(?!assert)/, /^kafkajs/],

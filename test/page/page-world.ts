@@ -8,7 +8,10 @@ import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import { Float64, Int32, Table, Utf8, vectorFromArray } from 'apache-arrow';
 import { loadAnalystPage } from '../../services/analyst/src/page-assets.ts';
-import { createPageServer } from '../../services/analyst/src/page-server.ts';
+import {
+  createPageServer,
+  type PageServerOptions,
+} from '../../services/analyst/src/page-server.ts';
 import { createScene, type Scene } from '../../services/analyst/test/scene.ts';
 
 /** A contract, a log in memory with results on it, and the page's server in front of it. */
@@ -50,7 +53,7 @@ export function noisyOf(day: number): Table {
 }
 
 /** The scene's contract, with a query that has noise, and names that people would give. */
-function withNoise(contract: Record<string, unknown>): unknown {
+export function withNoise(contract: Record<string, unknown>): unknown {
   const { queries, datasets } = contract as Record<'queries' | 'datasets', object[]>;
   const [daily, total] = queries;
   const columns = {
@@ -99,8 +102,16 @@ export interface PageWorld {
   close(): Promise<void>;
 }
 
-export async function openPageWorld(): Promise<PageWorld> {
-  const scene = await createScene(withNoise);
+/** What the server is told besides: of a scene with real evidence, its roots and its lists. */
+interface PageWorldOptions extends Pick<PageServerOptions, 'simulatedPins' | 'revocation'> {
+  readonly scene?: Scene;
+}
+
+export async function openPageWorld({
+  scene: given,
+  ...more
+}: PageWorldOptions = {}): Promise<PageWorld> {
+  const scene = given ?? (await createScene(withNoise));
   const folder = await mkdtemp(join(tmpdir(), 'strongroom-page-'));
   let logged = '';
   const destination = new Writable({
@@ -115,6 +126,7 @@ export async function openPageWorld(): Promise<PageWorld> {
       signedContract: scene.signedText,
       contractId: scene.contractId,
       log: scene.log,
+      ...more,
       assets: await assets,
       hostNames: [],
       logger: createLogger('analyst', { level: 'debug', destination }),

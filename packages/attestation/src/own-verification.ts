@@ -5,7 +5,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import type { Evidence, RuntimeClaims } from '@strongroom/protocol/evidence';
 import { appraisalPolicyFor, withKillList } from './appraisal/policy.ts';
 import { appraiseEvidence, type Mismatch } from './appraise.ts';
-import { type VerificationOptions, verifyEvidence } from './verify.ts';
+import { type VerificationOptions, type VerifiedEvidence, verifyEvidence } from './verify.ts';
 import { sameBytes } from './x509/certificate.ts';
 
 /**
@@ -26,7 +26,7 @@ export function demandOwnVerification(
     killList = {},
     ...options
   }: VerificationOptions & { contract: Contract; contractId: string; killList?: KillList },
-): void {
+): VerifiedEvidence {
   const verified = verifyEvidence(evidence, options);
   if (!sameBytes(verified.facts.runtimeClaims, canonicalBytes(runtime))) {
     throw new StrongroomError('ERR_REPORT_DATA_MISMATCH', { check: 'runtime-claims-of-tokens' });
@@ -34,6 +34,7 @@ export function demandOwnVerification(
   const policy = withKillList(appraisalPolicyFor(contract, contractId), killList);
   const verdict = appraiseEvidence(verified, policy);
   if (!verdict.accepted) throw refusal(verdict.mismatches);
+  return verified;
 }
 
 function refusal(mismatches: readonly [Mismatch, ...Mismatch[]]): StrongroomError {

@@ -25,7 +25,7 @@ import {
   parsePolicy,
 } from './snp/policy.ts';
 import { checkReportSignature, checkSignatureRange } from './snp/report-signature.ts';
-import { checkRevocation } from './snp/revocation.ts';
+import { type CheckedList, checkRevocation } from './snp/revocation.ts';
 import { type Product, parseTcb, productOfCpu, sameTcb, type Tcb } from './snp/tcb.ts';
 import { sameBytes } from './x509/certificate.ts';
 import { parsePemCertificates } from './x509/pem.ts';
@@ -54,6 +54,12 @@ export interface RevocationLists {
    * made long ago wants to know what was revoked since. Default: `clock`.
    */
   readonly revocationClock?: VerificationClock;
+  /**
+   * A list that came along with what is read, maybe years later, and that nobody can ask for anew:
+   * it counts where it was in force at some time since the moment that certificates are judged at.
+   * What was revoked after it ended is not known. Default: such a list refuses.
+   */
+  readonly endedLists?: 'accepted';
 }
 
 /** Where whoever verifies gets lists from, and what it means when there are none. */
@@ -81,6 +87,8 @@ export interface VerifiedFacts {
   readonly runtimeClaims: Uint8Array;
   /** AMD revokes authorities, not chips: a chip is answered for by its versions. */
   readonly revocation: 'checked' | 'not-checked';
+  /** What it was checked against. */
+  readonly revocationList: CheckedList | null;
 }
 
 /** Genuine evidence. Only `verifyEvidence` makes one, so appraisal cannot be given less. */
@@ -115,7 +123,7 @@ export function verifyEvidence(evidence: Evidence, options: VerificationOptions)
   const endorsement = checkEndorsement(report, chain, signer, tcb.reported);
   checkSignatureRange(report.signature);
   const endorsementKey = checkChainSignatures(chain);
-  const revocation = checkRevocation(chain, options);
+  const revocationList = checkRevocation(chain, options);
   // Over the bytes as received, never over a second writing of what was read from them.
   const signed = received.report.subarray(0, SIGNED_BYTES);
   checkReportSignature(signed, report.signature, endorsementKey);
@@ -132,7 +140,8 @@ export function verifyEvidence(evidence: Evidence, options: VerificationOptions)
     vtpm: evidence.vtpm ? verifyVtpm(evidence.vtpm, report.reportData) : null,
     uvm: received.uvmEndorsement ? checkUvm(received.uvmEndorsement, report) : null,
     runtimeClaims: received.runtimeClaims,
-    revocation,
+    revocation: revocationList ? 'checked' : 'not-checked',
+    revocationList,
   });
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { parseProof } from '@strongroom/protocol/attestation-proof';
 import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import type { Evidence } from '@strongroom/protocol/evidence';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { CLOCK_SKEW_SECONDS_MAX } from '@strongroom/protocol/limits';
 import type { SigningKey } from '@strongroom/protocol/public-key';
@@ -9,6 +10,7 @@ import { demandAgreement, type OneWorker, verifyTokens } from './agreement.ts';
 import { demandOwnVerification } from './own-verification.ts';
 import { type CompiledPolicy, compileReleasePolicy, releasePolicyFor } from './release-policy.ts';
 import type { RootSet } from './roots.ts';
+import type { CheckedList } from './snp/revocation.ts';
 import { type TokenClaims, verifyToken } from './token.ts';
 import { launchMeasurementOf, platformKindOf } from './token-facts.ts';
 import type { Revocation, VerificationClock } from './verify.ts';
@@ -29,6 +31,8 @@ export interface WorkerProof {
   readonly issuedAt: number;
   /** The raw evidence was verified and appraised by this reader itself. */
   readonly isOwnVerified: boolean;
+  /** What this reader held the machine's certificates to; null where it looked at no list. */
+  readonly revocationList: (CheckedList & { readonly hasEnded: boolean }) | null;
   readonly platform: string;
   readonly measurement: string;
   /** The contract's name for the measurement. */
@@ -77,11 +81,7 @@ async function proveWorker(
   if (runtime.contract !== contractId) {
     throw new StrongroomError('ERR_CONTRACT_MISMATCH', { found: runtime.contract });
   }
-  if (evidence) {
-    const lists = await options.revocation?.listsFor(evidence);
-    const clock = momentOfIssue(worker);
-    demandOwnVerification(evidence, runtime, { ...options, ...lists, clock });
-  }
+  const revocationList = evidence ? await verifyOneself(evidence, worker, options) : null;
   const agreeing = demandPolicy(policy, worker, evidence !== undefined);
   const { name, sha384 } = measurementOf(agreeing[0] ?? worker.tokens[0], contract);
   const [transport, { kty, crv, x }] = runtime.keys;
@@ -90,6 +90,7 @@ async function proveWorker(
     issuers: agreeing.map(({ iss }) => iss),
     issuedAt: Math.max(...agreeing.map(({ iat }) => iat)) * 1_000,
     isOwnVerified: evidence !== undefined,
+    revocationList,
     platform: contract.enclave.platform,
     measurement: sha384,
     measurementName: name,
@@ -97,6 +98,22 @@ async function proveWorker(
     transportKeySha256: createHash('sha256').update(transport.n).digest('hex'),
     aggregatesKey: { kty, crv, x },
   };
+}
+
+/** @returns the list that its certificates were held to */
+async function verifyOneself(
+  evidence: Evidence,
+  worker: OneWorker,
+  options: ProofOptions,
+): Promise<WorkerProof['revocationList']> {
+  const lists = await options.revocation?.listsFor(evidence);
+  const clock = momentOfIssue(worker);
+  const { facts } = demandOwnVerification(evidence, worker.runtime, {
+    ...{ ...options, ...lists },
+    clock,
+  });
+  const { revocationList: list } = facts;
+  return list && { ...list, hasEnded: options.clock.now() > list.nextUpdate };
 }
 
 async function verifyOne(jwt: string, { contract, clock }: ProofOptions): Promise<TokenClaims> {

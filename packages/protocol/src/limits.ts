@@ -50,6 +50,10 @@ export const TOKENS_REMEMBERED_MAX = 4_096;
 export const RECEIPTS_REMEMBERED_MAX = 65_536;
 /** Of receipts in one saved result: an owner's service gives one a key and start of a worker. */
 export const RECEIPTS_SAVED_MAX = 256;
+/** AMD's revocation lists have a handful of entries. */
+export const REVOCATION_LIST_BYTES_MAX = 64 * 1024;
+/** Of revocation lists in one saved result: one is of the worker's machine. */
+export const REVOCATION_LISTS_SAVED_MAX = 4;
 /** Of a saved result: one record of the largest size, a proof, receipts and the contract. */
 export const SAVED_RESULT_CHARACTERS_MAX = 64 * 1024 * 1024;
 /** Evidence: leaf, intermediates and root as PEM; AMD's take 7 KB together. */

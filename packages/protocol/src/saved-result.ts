@@ -2,7 +2,12 @@ import { z } from 'zod';
 import { decodeBase64url, encodeBase64url } from './base64url.ts';
 import { type SignedContract, SignedContractSchema } from './contract.ts';
 import { StrongroomError } from './errors.ts';
-import { RECEIPTS_SAVED_MAX, SAVED_RESULT_CHARACTERS_MAX } from './limits.ts';
+import {
+  RECEIPTS_SAVED_MAX,
+  REVOCATION_LIST_BYTES_MAX,
+  REVOCATION_LISTS_SAVED_MAX,
+  SAVED_RESULT_CHARACTERS_MAX,
+} from './limits.ts';
 
 /**
  * One result in a file, with everything that proves it: for whoever was handed a number and wants
@@ -23,6 +28,8 @@ export const SavedResultSchema = z.strictObject({
     )
     .min(2)
     .max(2 + RECEIPTS_SAVED_MAX),
+  /** Of AMD's, by which the worker's machine was judged when it was saved: DER in base64url. */
+  revocationLists: z.exactOptional(z.array(z.string()).max(REVOCATION_LISTS_SAVED_MAX)),
 });
 
 export interface SavedRecord {
@@ -34,15 +41,19 @@ export interface SavedRecord {
 export interface SavedResult {
   readonly contract: SignedContract;
   readonly records: readonly SavedRecord[];
+  readonly revocationLists: readonly Uint8Array[];
 }
 
-export function writeSavedResult({ contract, records }: SavedResult): string {
+export function writeSavedResult({ contract, records, revocationLists }: SavedResult): string {
   const lines = records.map(({ key, headers, value }) => ({
     key,
     headers,
     value: encodeBase64url(value),
   }));
-  return `${JSON.stringify({ strongroom: 'saved-result/v1', contract, records: lines })}\n`;
+  const lists =
+    revocationLists.length === 0 ? {} : { revocationLists: revocationLists.map(encodeBase64url) };
+  const file = { strongroom: 'saved-result/v1', contract, records: lines, ...lists };
+  return `${JSON.stringify(file)}\n`;
 }
 
 /** The shape alone: nothing of it is verified. @throws ERR_SAVED_RESULT */
@@ -54,12 +65,22 @@ export function parseSavedResult(text: string): SavedResult {
   if (!file.success) {
     throw malformed({ place: file.error.issues[0]?.path.join('.') || '(document)' });
   }
-  const records = file.data.records.map(({ key, headers, value }, index) => {
+  const bytesOf = (value: string, place: string) => {
     const bytes = decodeBase64url(value);
-    if (!bytes) throw malformed({ place: `records.${index}.value` });
-    return { key, headers, value: bytes };
+    if (!bytes) throw malformed({ place });
+    return bytes;
+  };
+  const records = file.data.records.map(({ key, headers, value }, index) => {
+    return { key, headers, value: bytesOf(value, `records.${index}.value`) };
   });
-  return { contract: file.data.contract, records };
+  const revocationLists = (file.data.revocationLists ?? []).map((value, index) => {
+    const list = bytesOf(value, `revocationLists.${index}`);
+    if (list.length > REVOCATION_LIST_BYTES_MAX) {
+      throw malformed({ limit: 'REVOCATION_LIST_BYTES_MAX' });
+    }
+    return list;
+  });
+  return { contract: file.data.contract, records, revocationLists };
 }
 
 function parseJson(text: string): unknown {

@@ -105,8 +105,7 @@ function readCommand(program: Command, rootsOf: RootsOf): Command {
     .addOption(logLevelOption())
     .addHelpText('after', READ_EXAMPLE)
     .action((options: Options) => read(options, rootsOf(options) ?? AMD_ROOTS));
-  for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
-  return command;
+  return withRevocation(command);
 }
 
 function serveCommand(program: Command, rootsOf: RootsOf): Command {
@@ -117,7 +116,7 @@ function serveCommand(program: Command, rootsOf: RootsOf): Command {
     .addOption(brokersOption())
     .addOption(kafkaConfigOption())
     .option('--namespace <name>', 'prefix of the topics');
-  return addPageOptions(command, PAGE_PORT)
+  return withRevocation(addPageOptions(command, PAGE_PORT))
     .option('--json', 'say where the page is as JSON; errors are JSON too')
     .addOption(logLevelOption())
     .addHelpText('after', SERVE_EXAMPLE)
@@ -125,7 +124,7 @@ function serveCommand(program: Command, rootsOf: RootsOf): Command {
 }
 
 function saveCommand(program: Command, rootsOf: RootsOf): Command {
-  return program
+  const command = program
     .command('save')
     .description('save one result, still sealed, with everything that proves it')
     .requiredOption('--contract <file>', 'signed contract')
@@ -140,6 +139,13 @@ function saveCommand(program: Command, rootsOf: RootsOf): Command {
     .addOption(logLevelOption())
     .addHelpText('after', SAVE_EXAMPLE)
     .action((options: SaveOptions & Rooted) => save(options, rootsOf(options)));
+  return withRevocation(command);
+}
+
+/** AMD's lists, asked for by whoever reads the log. */
+function withRevocation(command: Command): Command {
+  for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
+  return command;
 }
 
 function verifyCommand(program: Command, rootsOf: RootsOf): Command {
@@ -148,6 +154,7 @@ function verifyCommand(program: Command, rootsOf: RootsOf): Command {
     .description('say what a saved result proves, and what it does not; no network')
     .argument('<file>', 'of `save`, or of the page')
     .option('--identity <file>', 'identity file with the reading key: shows the rows too')
+    .option('--revocation-list <files...>', "AMD's lists in DER, beside those of the file")
     .option('--json', 'JSON; errors are JSON too')
     .addHelpText('after', VERIFY_EXAMPLE)
     .action((path: string, options: VerifyOptions & Rooted) =>

@@ -45,6 +45,25 @@ function ask(path: string, headers: Record<string, string> = {}, method = 'GET')
 }
 
 describe("the page's server", () => {
+  test('gives lists for evidence, and none without one who can be asked', async () => {
+    const body = {
+      report: 'AA',
+      certificateChain: 'chain',
+      runtimeClaims: 'AA',
+    };
+    const lists = (asked: unknown) =>
+      fetch(`${url}/api/revocation-lists`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(asked),
+      });
+    expect(await (await lists(body)).json()).toEqual({
+      revocationLists: [],
+      requireRevocationList: false,
+    });
+    expect((await lists({ ...body, more: 1 })).status).toBe(400);
+  });
+
   test.each([
     ['this machine', {}, 200],
     ['localhost', { host: 'localhost:8480' }, 200],

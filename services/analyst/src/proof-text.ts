@@ -1,3 +1,4 @@
+import { revocationFacts, revocationText } from '@strongroom/attestation/revocation-words';
 import type { WorkerProof } from '@strongroom/attestation/worker-proof';
 import { datasetOf } from '@strongroom/protocol/contract';
 import type { VerifiedResult } from './open-aggregate.ts';
@@ -13,6 +14,7 @@ export function proofFacts(result: VerifiedResult) {
       issuedAt: new Date(proof.issuedAt).toISOString(),
     },
     evidence: proof.isOwnVerified ? 'verified by this reader' : 'not demanded',
+    revocationList: revocationFacts(proof.revocationList),
     platform: proof.platform,
     measurement: { name: proof.measurementName, sha384: proof.measurement },
     contract: proof.contract,
@@ -89,6 +91,12 @@ export function workerWords(proof: WorkerProof): Words[] {
   return [
     ['token', `issued by ${proof.issuers.join(' and ')} at ${issued}, sha256 ${proof.token}`],
     ['evidence', proof.isOwnVerified ? 'verified here too' : 'not looked at: not demanded'],
+    [
+      'revoked',
+      proof.isOwnVerified
+        ? revocationText(revocationFacts(proof.revocationList))
+        : 'not looked at here: the authorities answer for it',
+    ],
     ['platform', `${proof.platform}${hardware}`],
     ['code', `${proof.measurementName}, measurement ${proof.measurement}`],
     ['contract', proof.contract],

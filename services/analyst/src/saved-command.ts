@@ -1,8 +1,16 @@
 import process from 'node:process';
+import { readListFile } from '@strongroom/attestation/platforms/list-file';
+import {
+  openRevocation,
+  type RevocationSettings,
+  readRevocationSettings,
+} from '@strongroom/attestation/platforms/revocation';
 import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
+import type { WorkerProof } from '@strongroom/attestation/worker-proof';
 import { type SignedContract, SignedContractSchema } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { aggregatesTopic, RECORD_TYPES } from '@strongroom/protocol/record';
+import { parseSavedResult, writeSavedResult } from '@strongroom/protocol/saved-result';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { LogEntry } from '@strongroom/record-log/log';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
@@ -24,7 +32,7 @@ import {
   createRecordShelf,
 } from './saved-result.ts';
 
-export interface SaveOptions {
+export interface SaveOptions extends RevocationSettings {
   readonly contract: string;
   readonly brokers?: string;
   readonly kafkaConfig?: string;
@@ -38,6 +46,8 @@ export interface SaveOptions {
 
 /** `strongroom analyst save`: one result, sealed as it is, and what proves it. Needs no key. */
 export async function save(options: SaveOptions, simulated: RootSet | undefined): Promise<void> {
+  const lists = readRevocationSettings(options);
+  const roots = simulated ?? AMD_ROOTS;
   const connection = await readKafkaConnection(options, 'analyst-save');
   const signed = await readJsonFile(options.contract);
   const { contractId } = await verifyContract(signed);
@@ -47,9 +57,13 @@ export async function save(options: SaveOptions, simulated: RootSet | undefined)
   try {
     const topic = aggregatesTopic(contractId, options.namespace);
     const text = await findResult(log, topic, contract, options);
-    await checkSavedResult(text, { clock: systemClock, rootsFor: rootsWith(simulated) });
+    const { proof } = await checkSavedResult(text, {
+      clock: systemClock,
+      rootsFor: () => roots,
+      ...(await openRevocation(lists, { roots, clock: systemClock })),
+    });
     const sink = await fileSink(options.out, false);
-    await sink.write(text);
+    await sink.write(withList(text, proof));
     await sink.close();
   } finally {
     await log.close();
@@ -78,6 +92,12 @@ async function findResult(
   return text;
 }
 
+/** The list that the machine was held to goes along: nobody may be there to ask for it later. */
+function withList(text: string, { revocationList }: WorkerProof): string {
+  if (!revocationList) return text;
+  return writeSavedResult({ ...parseSavedResult(text), revocationLists: [revocationList.bytes] });
+}
+
 interface Wanted {
   readonly query: string;
   readonly reader: string | undefined;
@@ -99,6 +119,7 @@ function isWanted(entry: LogEntry, { query, reader, emission }: Wanted): boolean
 
 export interface VerifyOptions {
   readonly identity?: string;
+  readonly revocationList?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -109,18 +130,15 @@ export async function verify(
   simulated: RootSet | undefined,
 ): Promise<void> {
   const text = await readTextFile(path);
-  const { identity: identityPath } = options;
+  const { identity: identityPath, revocationList = [] } = options;
   const identity = identityPath && parseIdentity(await readTextFile(identityPath));
   const checked = await checkSavedResult(text, {
     clock: systemClock,
-    rootsFor: rootsWith(simulated),
+    rootsFor: () => simulated ?? AMD_ROOTS,
+    revocationLists: await Promise.all(revocationList.map(readListFile)),
     ...(identity ? { identity } : {}),
   });
   process.stdout.write(options.json ? checkedJson(checked) : checkedText(checked));
-}
-
-function rootsWith(simulated: RootSet | undefined) {
-  return () => simulated ?? AMD_ROOTS;
 }
 
 function checkedText(checked: CheckedResult): string {

@@ -1,3 +1,4 @@
+import { carriedLists } from '@strongroom/attestation/carried-lists';
 import type { RootSet } from '@strongroom/attestation/roots';
 import { createTokenShelf } from '@strongroom/attestation/token-shelf';
 import type { Revocation } from '@strongroom/attestation/verify';
@@ -25,8 +26,15 @@ import { createReceiptShelf, type HeldReceipt } from './receipt-shelf.ts';
 /** Keeps what has to stand beside a result in a file. */
 export interface RecordShelf {
   add(record: SavedRecord): void;
-  /** @returns undefined when the proof that the result names was not seen */
-  fileOf(result: SavedRecord, contract: SignedContract): string | undefined;
+  /**
+   * @param revocationList that the result's worker was held to, in DER
+   * @returns undefined when the proof that the result names was not seen
+   */
+  fileOf(
+    result: SavedRecord,
+    contract: SignedContract,
+    revocationList?: Uint8Array,
+  ): string | undefined;
 }
 
 export function createRecordShelf(): RecordShelf {
@@ -41,10 +49,11 @@ export function createRecordShelf(): RecordShelf {
       if (type === RECORD_TYPES.receipt) receipts.push(record);
       if (receipts.length > RECEIPTS_SAVED_MAX) receipts.shift();
     },
-    fileOf(result, contract) {
+    fileOf(result, contract, list) {
       const proof = proofs.get(claimedAggregate(result).token);
       if (!proof) return undefined;
-      return writeSavedResult({ contract, records: [proof, ...receipts, result] });
+      const revocationLists = list ? [list] : [];
+      return writeSavedResult({ contract, records: [proof, ...receipts, result], revocationLists });
     },
   };
 }
@@ -64,7 +73,10 @@ export interface CheckOptions {
   readonly clock: Clock;
   /** By the contract that the file names. */
   readonly rootsFor: (contract: Contract) => RootSet;
-  readonly revocationFor?: (roots: RootSet) => Promise<{ readonly revocation?: Revocation }>;
+  /** Lists that whoever checks has, beside those of the file. */
+  readonly revocationLists?: readonly Uint8Array[];
+  /** Instead of both: somebody who can be asked. */
+  readonly revocation?: Revocation;
   readonly identity?: Reader;
 }
 
@@ -79,8 +91,10 @@ export async function checkSavedResult(text: string, options: CheckOptions) {
   const file = parseSavedResult(text);
   const { contract, contractId } = await verifyContract(file.contract);
   const roots = options.rootsFor(contract);
-  const revocation = await options.revocationFor?.(roots);
-  const at = { contract, contractId, roots, clock: options.clock, ...revocation };
+  const { clock } = options;
+  const carried = [...file.revocationLists, ...(options.revocationLists ?? [])];
+  const revocation = options.revocation ?? carriedLists(carried, clock);
+  const at = { contract, contractId, roots, clock, revocation };
   const tokens = createTokenShelf(at);
   const receipts = createReceiptShelf(contract, contractId);
   for (const { headers, value } of file.records) {
@@ -163,8 +177,18 @@ export function checkedWords(checked: CheckedResult): { proven: Words[]; notProv
     ...(proof.isOwnVerified
       ? []
       : ['The raw evidence itself: the contract takes the word of its attestation authorities.']),
+    ...revocationLimits(proof),
   ];
   return { proven, notProven };
+}
+
+function revocationLimits({ isOwnVerified, revocationList: list }: WorkerProof): string[] {
+  if (!isOwnVerified) return [];
+  if (!list)
+    return ['That no authority of the machine was revoked: no revocation list came along.'];
+  if (!list.hasEnded) return [];
+  const ended = isoText(list.nextUpdate);
+  return [`That no authority of the machine was revoked since ${ended}, when the list ended.`];
 }
 
 function rowsText({ content }: VerifiedResult): string {

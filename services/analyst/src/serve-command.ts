@@ -1,5 +1,10 @@
 import process from 'node:process';
-import type { RootSet } from '@strongroom/attestation/roots';
+import {
+  openRevocation,
+  type RevocationSettings,
+  readRevocationSettings,
+} from '@strongroom/attestation/platforms/revocation';
+import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
 import {
   hostNamesOf,
   type ListeningOptions,
@@ -7,6 +12,7 @@ import {
 } from '@strongroom/page/server/page-listening';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
+import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile } from '@strongroom/runtime/files';
 import { listen } from '@strongroom/runtime/http';
 import { createLogger } from '@strongroom/runtime/logger';
@@ -16,7 +22,7 @@ import { verifyContract } from '@strongroom/sealing/verify';
 import { loadAnalystPage } from './page-assets.ts';
 import { createPageServer } from './page-server.ts';
 
-export interface ServeOptions extends ListeningOptions {
+export interface ServeOptions extends ListeningOptions, RevocationSettings {
   readonly contract: string;
   readonly brokers?: string;
   readonly kafkaConfig?: string;
@@ -45,6 +51,8 @@ async function start(
   simulated: RootSet | undefined,
   { signal, onShutdown }: ServiceContext,
 ): Promise<void> {
+  const lists = readRevocationSettings(options);
+  const roots = simulated ?? AMD_ROOTS;
   const connection = await readKafkaConnection(options, 'analyst-page');
   const logger = createLogger('analyst', { level: options.logLevel });
   const tls = await readPageTls(options);
@@ -59,6 +67,7 @@ async function start(
     log,
     ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
     ...(simulated === undefined ? {} : { simulatedPins: simulated.pins }),
+    ...(await openRevocation(lists, { roots, clock: systemClock })),
     assets,
     hostNames: hostNamesOf(options),
     logger,

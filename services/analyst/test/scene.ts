@@ -4,7 +4,7 @@ import { createProof, proofBytes } from '@strongroom/protocol/attestation-proof'
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { type Contract, parseContract, partyOf } from '@strongroom/protocol/contract';
-import { RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
+import { type Evidence, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { QueryIdSchema } from '@strongroom/protocol/fields';
 import { aggregatesTopic, plainRecordShape, RECORD_TYPES } from '@strongroom/protocol/record';
@@ -45,7 +45,7 @@ export interface Scene {
   readonly identityJson: Readonly<Record<'north' | 'authority' | 'institute', string>>;
   readonly log: MemoryLog;
   readonly clock: { now(): number; monotonic(): number };
-  worker(changes?: Record<string, unknown>): Promise<SceneWorker>;
+  worker(changes?: Record<string, unknown>, machine?: Machine): Promise<SceneWorker>;
   append(...records: readonly LogRecord[]): Promise<void>;
 }
 
@@ -112,8 +112,8 @@ export async function createScene(
     },
     log,
     clock: { now: () => NOW, monotonic: () => 0 },
-    worker: (changes = {}) =>
-      createWorker({ contract, contractId, issuer: issuerKeys.privateKey, changes }),
+    worker: (changes = {}, machine) =>
+      createWorker({ contract, contractId, issuer: issuerKeys.privateKey, changes, machine }),
     append: (...records) => log.append(topic, records),
   };
 }
@@ -188,6 +188,15 @@ interface WorkerOptions {
   readonly issuer: KeyObject;
   /** Claims of the token that are written over. */
   readonly changes: Record<string, unknown>;
+  readonly machine: Machine | undefined;
+}
+
+/** Without one the token alone speaks of it. */
+interface Machine {
+  /** Raw evidence that binds these claims. */
+  attest(runtimeClaims: Uint8Array): Promise<Evidence>;
+  /** What an authority then says of it. */
+  claims(evidence: Evidence): object;
 }
 
 async function createWorker(options: WorkerOptions): Promise<SceneWorker> {
@@ -208,6 +217,7 @@ async function createWorker(options: WorkerOptions): Promise<SceneWorker> {
     ...(typeof changes['runtime'] === 'object' ? changes['runtime'] : {}),
   };
   const { runtime: _runtime, signingKey, ...claims } = changes;
+  const evidence = await options.machine?.attest(canonicalBytes(runtime));
   const jwt = await new SignJWT({
     iss: ISSUER,
     iat: NOW / 1_000,
@@ -220,11 +230,12 @@ async function createWorker(options: WorkerOptions): Promise<SceneWorker> {
     'x-ms-sevsnpvm-hostdata': contractId,
     'x-ms-sevsnpvm-reportdata': Buffer.from(reportDataOf(canonicalBytes(runtime))).toString('hex'),
     'x-ms-runtime': runtime,
+    ...(evidence && options.machine?.claims(evidence)),
     ...claims,
   })
     .setProtectedHeader({ alg: 'ES256', typ: 'JWT' })
     .sign(isKey(signingKey) ? signingKey : options.issuer);
-  const proof = new TextDecoder().decode(proofBytes(createProof([jwt])));
+  const proof = new TextDecoder().decode(proofBytes(createProof([jwt], evidence)));
   const value = new TextEncoder().encode(proof);
   const tokenShape = plainRecordShape(contractId, RECORD_TYPES.token, 'token');
   const modulus = RuntimeClaimsSchema.safeParse(runtime).data?.keys[0].n ?? '';

@@ -1,3 +1,4 @@
+import { revocationFacts, revocationText } from '@strongroom/attestation/revocation-words';
 import type { Tcb } from '@strongroom/attestation/snp/tcb';
 import { type Contract, datasetOf } from '@strongroom/protocol/contract';
 import { printable } from '@strongroom/runtime/printable';
@@ -42,6 +43,7 @@ function machineFacts(
     firmware: { current: report.currentFirmware, committed: report.committedFirmware },
     tcb,
     openAdvisories,
+    revocationList: revocationFacts(facts.revocationList),
   };
 }
 
@@ -92,6 +94,7 @@ function machineWords({
   firmware,
   tcb,
   openAdvisories,
+  revocationList = null,
 }: Facts): Words[] {
   if (!tcb || !code || !firmware) return [['where', 'unknown: the evidence is not genuine']];
   const hardware = platform === 'simulated' ? ' (NOT HARDWARE: proves nothing)' : '';
@@ -105,6 +108,7 @@ function machineWords({
     ],
     ['versions', `now ${tcbText(tcb.current)}; at launch ${tcbText(tcb.launch)}`],
     ['open', `${advisories.join(', ') || 'no advisory that we know'}`],
+    ['revoked', revocationText(revocationList)],
   ];
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ENDORSEMENT_KINDS } from '@strongroom/protocol/enclave-demands';
 import { codeOf } from '@strongroom/protocol/errors';
 import type { Evidence } from '@strongroom/protocol/evidence';
+import { REVOCATION_LIST_BYTES_MAX } from '@strongroom/protocol/limits';
 import { KDS_ORIGIN, revocationListUrl } from '../endorsements/kds-url.ts';
 import type { RootSet } from '../roots.ts';
 import { checkChainFields, type EndorsementChain, selectChain } from '../snp/chain.ts';
@@ -40,7 +41,6 @@ export interface ListStore {
   keep(name: string, list: Uint8Array): Promise<void>;
 }
 
-const LIST_BYTES_MAX = 64 * 1024;
 /** Lists are good for months, but one that revokes should count within a day. */
 const ASK_AGAIN_MS = 24 * 3_600_000;
 /** After a failure: a service that is down is not asked with every request. */
@@ -144,7 +144,11 @@ async function refresh(
 
 async function fetchList(url: string, options: RevocationSourceOptions): Promise<Uint8Array[]> {
   try {
-    const bounds = { bytesMax: LIST_BYTES_MAX, triesMax: TRIES, now: () => options.clock.now() };
+    const bounds = {
+      bytesMax: REVOCATION_LIST_BYTES_MAX,
+      triesMax: TRIES,
+      now: () => options.clock.now(),
+    };
     const { status, body } = await boundedGet(url, { ...options.network, ...bounds });
     return status === 200 ? [body] : [];
   } catch (error) {
@@ -180,7 +184,7 @@ export function createListCache(folder: string): ListStore {
   return {
     async find(name) {
       const bytes = await readFile(join(folder, `${name}.crl`)).catch(() => undefined);
-      return bytes && bytes.length <= LIST_BYTES_MAX ? [new Uint8Array(bytes)] : [];
+      return bytes && bytes.length <= REVOCATION_LIST_BYTES_MAX ? [new Uint8Array(bytes)] : [];
     },
     keep: (name, list) => tryWrite(folder, `${name}.crl`, list),
   };

@@ -5,6 +5,7 @@ import { systemClock } from '@strongroom/runtime/clock';
 import { importReader } from '@strongroom/sealing/reading-key';
 import type { VerifiedResult } from '../open-aggregate.ts';
 import { queriesOf, readAggregates } from '../read-aggregates.ts';
+import { relayedLists } from './relayed-lists.ts';
 import { createRelayedLog } from './relayed-log.ts';
 import { loadAgreed, rootsFor } from './settings.ts';
 import type { Store } from './state.ts';
@@ -46,7 +47,8 @@ async function read(store: Store, identity: Required<Parameters<typeof queriesOf
     onRecord: (record) => store.state.shelf.add(record),
   });
   const roots = rootsFor(agreed.contract, agreed.simulatedPins);
-  const options = { ...agreed, identity, log, roots, clock: systemClock, follow: true };
+  const revocation = relayedLists();
+  const options = { ...agreed, identity, log, roots, clock: systemClock, revocation, follow: true };
   for await (const reading of readAggregates(options)) {
     if (reading.kind === 'result') addResult(store, reading.result);
     if (reading.kind === 'ended') store.set({ ended: reading.notice });

@@ -1,3 +1,4 @@
+import { REVOCATION_OPTIONS } from '@strongroom/attestation/platforms/revocation';
 import { addPageOptions } from '@strongroom/page/server/page-options';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
 import { type Command, Option } from 'commander';
@@ -19,6 +20,7 @@ export function addOwnerCommands(program: Command): void {
   )
     .argument('<file>', 'the bundle')
     .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder')
+    .option('--revocation-list <files...>', "AMD's lists in DER, to hold the machine to")
     .action(verifyBundle);
 }
 
@@ -47,6 +49,7 @@ function addServeCommand(owner: Command): void {
     .option('--worker <url>', "ask the worker's own HTTP address for evidence, not the log")
     .option('--amendment <files...>', 'versions that not all have signed yet')
     .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder');
+  for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
   addPageOptions(command, PAGE_PORT)
     .addOption(
       new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn'),

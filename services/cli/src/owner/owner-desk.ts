@@ -1,3 +1,4 @@
+import type { Revocation } from '@strongroom/attestation/verify';
 import type { SignedContract } from '@strongroom/protocol/contract';
 import { partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
@@ -47,6 +48,8 @@ export interface OwnerDeskOptions {
   readonly way?: WayToWorker;
   /** For evidence; absent without a way to a worker. */
   readonly trust?: WorkerTrust;
+  /** Whom to ask for revocation lists. */
+  readonly revocation?: Revocation;
 }
 
 /** Everything that an owner can look at and do, by the code of the commands. */
@@ -146,7 +149,7 @@ interface KeptAnswer {
   readonly answer: EvidenceAnswer;
 }
 
-function createEvidenceDesk({ way, trust }: OwnerDeskOptions) {
+function createEvidenceDesk({ way, trust, revocation }: OwnerDeskOptions) {
   let kept: KeptAnswer | undefined;
   const ask = oneAtATime(async (): Promise<EvidenceFactsOfPage> => {
     const [to, by] = [demanded(way, '--brokers'), demanded(trust, '--brokers')];
@@ -156,6 +159,7 @@ function createEvidenceDesk({ way, trust }: OwnerDeskOptions) {
     const question = {
       ...{ contract, contractId, nonce: challenge.nonce, roots, clock },
       ...{ askedAt: clock.monotonic(), ageMsMax: ANSWER_MS_MAX },
+      ...(revocation === undefined ? {} : { revocation }),
     };
     const { judgement, answer } = await firstAccepted(challenge, question, to);
     const facts = evidenceFacts(judgement, question);

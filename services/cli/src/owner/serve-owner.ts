@@ -1,4 +1,9 @@
 import process from 'node:process';
+import {
+  openRevocation,
+  type RevocationSettings,
+  readRevocationSettings,
+} from '@strongroom/attestation/platforms/revocation';
 import { loadPageAssets, type PageAssets } from '@strongroom/page/server/page-assets';
 import {
   hostNamesOf,
@@ -33,7 +38,7 @@ import {
 import { createOwnerServer } from './owner-server.ts';
 import { createOwnerSession } from './session.ts';
 
-export interface OwnerServeOptions extends ListeningOptions {
+export interface OwnerServeOptions extends ListeningOptions, RevocationSettings {
   readonly contract: readonly string[];
   readonly party: string;
   readonly tokenFile: string;
@@ -121,14 +126,16 @@ async function openLog(
   options: OwnerServeOptions,
   { contract, contractId }: VerifiedContract,
   { onShutdown }: ServiceContext,
-): Promise<Pick<OwnerDeskOptions, 'data' | 'way' | 'trust' | 'canReadUses'>> {
+): Promise<Pick<OwnerDeskOptions, 'data' | 'way' | 'trust' | 'revocation' | 'canReadUses'>> {
   const { party, brokers, kafkaConfig, namespace, worker, simulatedRoots } = options;
   const hasLog = brokers !== undefined || kafkaConfig !== undefined;
   const reader = await readerOf(options, contract);
   if (!hasLog && worker === undefined) return { canReadUses: false };
   const roots = rootsFor(contract, simulatedRoots);
-  const trust: WorkerTrust = { contract, contractId, roots, clock: systemClock };
-  if (!hasLog) return { canReadUses: false, trust, way: { worker: worker ?? '' } };
+  const clock = systemClock;
+  const trust: WorkerTrust = { contract, contractId, roots, clock };
+  const lists = await openRevocation(readRevocationSettings(options), { roots, clock });
+  if (!hasLog) return { canReadUses: false, trust, ...lists, way: { worker: worker ?? '' } };
   const connection = await readKafkaConnection(options, 'strongroom-owner-page');
   const connect = () => connectKafkaLog(connection);
   const owner = partyOf(contract, party).id;
@@ -138,7 +145,7 @@ async function openLog(
   });
   onShutdown(() => data.close());
   const way = worker === undefined ? { connect, namespace } : { worker };
-  return { canReadUses: reader !== undefined, data, trust, way };
+  return { canReadUses: reader !== undefined, data, trust, ...lists, way };
 }
 
 /** @throws ERR_USES_ABSENT for a party to which nothing is sealed, ERR_USAGE for another one */

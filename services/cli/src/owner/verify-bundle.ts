@@ -1,3 +1,6 @@
+import { carriedLists } from '@strongroom/attestation/carried-lists';
+import { readListFile } from '@strongroom/attestation/platforms/list-file';
+import type { Revocation } from '@strongroom/attestation/verify';
 import { partyOf } from '@strongroom/protocol/contract';
 import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import { type ProofBundle, parseProofBundle } from '@strongroom/protocol/proof-bundle';
@@ -17,6 +20,7 @@ import { readCopy } from '../uses-copy.ts';
 
 interface VerifyOptions {
   readonly simulatedRoots?: string;
+  readonly revocationList?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -33,7 +37,9 @@ export async function verifyBundle(path: string, options: VerifyOptions): Promis
   const trust = { contract, contractId, roots, clock: systemClock };
   const audit = await auditIn(bundle, newest);
   const uses = bundle.uses && (await usesIn(bundle, trust));
-  const evidence = bundle.evidence && (await evidenceIn(bundle.evidence, trust));
+  const lists = await Promise.all((options.revocationList ?? []).map(readListFile));
+  const revocation = carriedLists(lists, systemClock);
+  const evidence = bundle.evidence && (await evidenceIn(bundle.evidence, trust, revocation));
   const madeAt = new Date(bundle.madeAt).toISOString();
   const facts = { owner: bundle.owner, contract: contractId, madeAt, audit, uses, evidence };
   const lines = [
@@ -72,9 +78,11 @@ async function usesIn({ uses, owner }: ProofBundle, trust: WorkerTrust) {
 async function evidenceIn(
   { nonce, answer }: NonNullable<ProofBundle['evidence']>,
   trust: WorkerTrust,
+  revocation: Revocation,
 ) {
   const askedAt = systemClock.monotonic();
-  const question = { ...trust, nonce, askedAt, ageMsMax: Number.MAX_SAFE_INTEGER };
+  const ageMsMax = Number.MAX_SAFE_INTEGER;
+  const question = { ...trust, revocation, nonce, askedAt, ageMsMax };
   const judgement = await judgeAnswer(answer, question);
   if (!judgement.accepted) {
     const mismatches = judgement.mismatches.map(({ claim }) => claim);

@@ -14,23 +14,40 @@ import { ResultTable } from './result-table.ts';
 
 type Outcome = { readonly checked: CheckedResult } | { readonly error: ShownError };
 
+/** What was chosen so far; each further file has the whole checked anew. */
+interface Chosen {
+  readonly saved?: string;
+  readonly identity?: string;
+  readonly list?: Uint8Array;
+}
+
 /** Anybody's view: a saved result goes in, and what it proves comes out. No network is asked. */
 export function VerifyView({ store, state }: ViewProps) {
-  const [text, setText] = useState<string | undefined>(undefined);
+  const [chosen, setChosen] = useState<Chosen>({});
   const [outcome, setOutcome] = useState<Outcome | undefined>(undefined);
-  const check = async (file: string, identityText?: string) => {
-    setText(file);
+  const check = async (next: Chosen) => {
+    setChosen(next);
+    const { saved, identity: identityText, list } = next;
+    if (saved === undefined) return;
     try {
       const identity = identityText === undefined ? undefined : await importReader(identityText);
-      const checked = await checkSavedResult(file, {
+      const checked = await checkSavedResult(saved, {
         clock: systemClock,
         rootsFor: (contract) => rootsFor(contract, state.agreed?.simulatedPins),
+        revocationLists: list ? [list] : [],
         ...(identity ? { identity } : {}),
       });
       setOutcome({ checked });
     } catch (error) {
       setOutcome({ error: shownError(error) });
     }
+  };
+  const takeSaved = async (file: File) => {
+    const { identity: _identity, ...kept } = chosen;
+    await check({ ...kept, saved: await file.text() });
+  };
+  const takeList = async (file: File) => {
+    await check({ ...chosen, list: new Uint8Array(await file.arrayBuffer()) });
   };
   return h('div', { class: 'stack' }, [
     h('div', { class: 'query-title' }, [
@@ -41,10 +58,16 @@ export function VerifyView({ store, state }: ViewProps) {
         ', or of “Save with its proof” here. It is read in this browser and sent to nobody.',
       ]),
     ]),
-    h(FileDrop, { id: 'saved', label: 'Saved result', onText: (file) => void check(file) }),
+    h(FileDrop, { id: 'saved', label: 'Saved result', accept: JSON_FILES, onFile: takeSaved }),
+    h(FileDrop, {
+      id: 'revocation-list',
+      label: 'A newer revocation list of AMD, if you have one',
+      accept: '.crl',
+      onFile: takeList,
+    }),
     outcome && 'error' in outcome ? h(ErrorPanel, { error: outcome.error }) : null,
     outcome && 'checked' in outcome ? h(Verdict, { checked: outcome.checked }) : null,
-    outcome && 'checked' in outcome && !outcome.checked.opened && text !== undefined
+    outcome && 'checked' in outcome && !outcome.checked.opened
       ? h('section', { class: 'panel' }, [
           h('h3', null, 'See its rows'),
           h('p', { class: 'quiet' }, [
@@ -53,7 +76,8 @@ export function VerifyView({ store, state }: ViewProps) {
           h(FileDrop, {
             id: 'verify-identity',
             label: 'Identity file',
-            onText: (identity) => void check(text, identity),
+            accept: JSON_FILES,
+            onFile: async (file) => check({ ...chosen, identity: await file.text() }),
           }),
         ])
       : null,
@@ -70,17 +94,20 @@ export function VerifyView({ store, state }: ViewProps) {
 interface FileDropProps {
   readonly id: string;
   readonly label: string;
-  readonly onText: (text: string) => void;
+  readonly accept: string;
+  readonly onFile: (file: File) => Promise<void>;
 }
 
-function FileDrop({ id, label, onText }: FileDropProps) {
+const JSON_FILES = '.json,application/json';
+
+function FileDrop({ id, label, accept, onFile }: FileDropProps) {
   const [isOver, setOver] = useState(false);
   const [name, setName] = useState('');
   const take = async (files: FileList | null | undefined) => {
     const [file] = files ?? [];
     if (!file) return;
     setName(file.name);
-    onText(await file.text());
+    await onFile(file);
   };
   return h(
     'label',
@@ -102,7 +129,7 @@ function FileDrop({ id, label, onText }: FileDropProps) {
       h('input', {
         type: 'file',
         id,
-        accept: '.json,application/json',
+        accept,
         onChange: (event: { currentTarget: HTMLInputElement }) => {
           void take(event.currentTarget.files);
           // So that the same file can be chosen again once it was mended.
