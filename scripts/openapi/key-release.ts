@@ -211,6 +211,15 @@ const LEASES: readonly Route[] = [
   },
 ];
 
+/** Of a contract with slices each has one; all of a contract end together. */
+const SLICE_LEASES: readonly Route[] = LEASES.filter(
+  ({ path }) => !path.endsWith('/revocation'),
+).map((route) => ({
+  ...route,
+  path: route.path.replace('{contract}', '{contract}/slices/{slice}'),
+  does: `${route.does.slice(0, -1)}, of a slice.`,
+}));
+
 const RECORDS: readonly Route[] = [
   {
     ...{ method: 'PUT', path: '/contracts/{id}', ...administer },
@@ -289,6 +298,7 @@ export const KEY_RELEASE: ServiceDescription = {
     },
     ...KEYS,
     ...LEASES,
+    ...SLICE_LEASES,
     ...RECORDS,
     ...COMMON_ROUTES,
   ],

@@ -81,14 +81,14 @@ export function agreeOnQuery(sql: string): Promise<Computation> {
 }
 
 /** Two slices, and rows that are shared out by place. */
-export function agreeOnShares(): Promise<Computation> {
+export function agreeOnShares(leases = false): Promise<Computation> {
   const columns = [{ name: 'place', type: 'utf8', nullable: false }] as const;
   const streams = [0, 1].map((partition) => ({ id: `gate-${partition}`, partition }));
   const plan = { id: 'visits', relation: 'visits', columns, streams, partitionBy: 'place' };
   const sql = 'SELECT place, count(*) AS n FROM visits GROUP BY place';
   const query = { id: 'all', sql, relations: ['visits'], window: { kind: 'whole' }, latenessMs: 0 };
   const all = [{ ...query, differences: 'accepted' }] as unknown as typeof QUERIES;
-  return agreeOn([plan], all, 1, undefined, false, undefined, false, { tickMs: 0, slices: 2 });
+  return agreeOn([plan], all, 1, undefined, leases, undefined, false, { tickMs: 0, slices: 2 });
 }
 
 /** By dataset and partition, batches of rows for each phase. */

@@ -404,15 +404,6 @@ describe('contract', () => {
     ['slices without named streams', (c) => Object.assign(c, { slices: 2 }), 'slices'],
     ['a slice without a stream', (c) => sliced(c, 3), 'slices'],
     [
-      'slices with leases',
-      (c) => {
-        sliced(c, 2);
-        const statementKey = c.parties[0].keyRelease.releaseKey;
-        c.parties[0].keyRelease.lease = { url: 'https://vault.west.example', statementKey };
-      },
-      'slices',
-    ],
-    [
       'slices with sessions',
       (c) => {
         sliced(c, 2);

@@ -7,10 +7,12 @@ import {
   PartyIdSchema,
   Sha256HexSchema,
 } from './fields.ts';
+import { SLICES_MAX } from './limits.ts';
 
 /**
  * A lease: at most one attested worker at a time may let results of a contract leave. Every owner
- * keeps one of its own, and each step of the computation needs the word of all of them:
+ * keeps one of its own, and each step of the computation needs the word of all of them. Where the
+ * contract has slices, each of their workers has a lease, beside that of the worker that merges:
  *
  *   vault  -> owners   step: from checkpoint `from` to checkpoint `to`
  *   owners -> vault    statement: so it is, held by you
@@ -21,6 +23,16 @@ import {
  * goes a rolled-back log, and from its beginning elsewhere a fork.
  */
 
+/** Of a contract with slices: whose lease it is; absent: that of the worker that tells results. */
+const sliceMember = {
+  slice: z.exactOptional(
+    z
+      .int()
+      .min(0)
+      .max(SLICES_MAX - 1),
+  ),
+};
+
 /** What the vault asks of an owner; signed by the key that its evidence binds. */
 export const LeaseStepSchema = z.strictObject({
   v: z.literal(1),
@@ -30,6 +42,7 @@ export const LeaseStepSchema = z.strictObject({
   /** SHA-256 of a checkpoint's JWE; of the contract id before the first. */
   from: Sha256HexSchema,
   to: Sha256HexSchema,
+  ...sliceMember,
 });
 export type LeaseStep = z.infer<typeof LeaseStepSchema>;
 export const LEASE_STEP_JWS_TYPE = 'strongroom-lease-step+jws';
@@ -51,6 +64,7 @@ export const LeaseStatementSchema = z.strictObject({
   at: MillisecondsSchema,
   /** Of a revoked one: the amendment that this owner has approved. */
   successor: z.exactOptional(ContractIdSchema),
+  ...sliceMember,
 });
 export type LeaseStatement = z.infer<typeof LeaseStatementSchema>;
 export const LEASE_STATEMENT_JWS_TYPE = 'strongroom-lease+jws';

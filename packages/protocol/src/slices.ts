@@ -31,17 +31,14 @@ export function streamsOfSlice<Streams extends StreamPlaces>(
 
 /** Why a contract cannot have the slices that it says, as far as its members tell. */
 export function sliceProblemIn(
-  contract: Pick<Contract, 'slices' | 'datasets' | 'parties' | 'queries'>,
+  contract: Pick<Contract, 'slices' | 'datasets' | 'queries'>,
 ): string | undefined {
-  const { slices, datasets, parties, queries } = contract;
+  const { slices, datasets, queries } = contract;
   if (slices === undefined) return undefined;
   for (const dataset of datasets) {
     const missing = missingSlice(dataset, slices);
     if (missing === undefined) continue;
     return `no stream of ${dataset.id} is in slice ${missing}: partition modulo ${slices}`;
-  }
-  if (parties.some(({ keyRelease }) => keyRelease?.lease !== undefined)) {
-    return 'owners with leases: a lease is one a contract, and slices have several workers';
   }
   const noisy = queries.find(({ privacy }) => privacy !== undefined);
   if (noisy) return `${noisy.id} has noise, which needs all rows of a contributor in one place`;

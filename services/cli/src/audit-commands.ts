@@ -7,12 +7,13 @@ import { printable } from '@strongroom/runtime/printable';
 import { createProgress } from '@strongroom/runtime/progress';
 import type { AuditAuthor } from '@strongroom/sealing/audit';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { type AuditCopy, downloadAuditCopy, exportLines, readAuditCopy } from './audit-copy.ts';
 import { proveEntry, proveGrowth } from './audit-proofs.ts';
 import { addReceiptsCommand } from './audit-receipts.ts';
 import { type Remembered, verifyAuditCopy } from './audit-verdict.ts';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
+import { wholeNumber } from './option-values.ts';
 
 /** `strongroom audit …`: what an owner's service wrote down, and whether it still says so. */
 export function addAuditCommands(program: Command): void {
@@ -194,9 +195,4 @@ async function prove(file: string, { entry, since }: ProveOptions): Promise<void
   }
   const proof = entry === undefined ? proveGrowth(copy, since ?? 0) : proveEntry(copy, entry);
   printResult(true, proof, '');
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('a whole number');
-  return Number(text);
 }

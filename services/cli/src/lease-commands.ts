@@ -5,6 +5,7 @@ import { readJsonFile } from '@strongroom/runtime/files';
 import type { Command } from 'commander';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
 import { type LeaseOptions, leaseServiceOf } from './lease-service.ts';
+import { wholeNumber } from './option-values.ts';
 import { askService } from './owner-service.ts';
 import { uploadContract } from './upload-contract.ts';
 
@@ -17,7 +18,9 @@ export function addLeaseCommands(program: Command): void {
     'show',
     "print holder, epoch and state of an owner's lease",
     `strongroom lease show ${of} --token-file audit.token`,
-  ).action(show);
+  )
+    .option('--slice <number>', 'that of a slice, instead of the worker that tells', wholeNumber)
+    .action(show);
   leaseCommand(
     lease,
     'prepare',
@@ -40,14 +43,22 @@ interface Options extends LeaseOptions {
 
 const LeaseSchema = LeaseStatementSchema.omit({ v: true, owner: true, at: true });
 
-async function show(options: Options): Promise<void> {
-  const { contractId, owner, service } = await leaseServiceOf(options);
-  const answer = await askService(service, { method: 'GET', path: `/leases/${contractId}` });
+async function show(options: Options & { readonly slice?: number }): Promise<void> {
+  const { contract, contractId, owner, service } = await leaseServiceOf(options);
+  const { slice } = options;
+  const { slices = 0 } = contract;
+  if (slice !== undefined && slice >= slices) {
+    throw new StrongroomError('ERR_SLICE_UNKNOWN', { slice, slices });
+  }
+  const place = slice === undefined ? contractId : `${contractId}/slices/${slice}`;
+  const answer = await askService(service, { method: 'GET', path: `/leases/${place}` });
   const parsed = LeaseSchema.safeParse(answer);
   if (!parsed.success) throw new StrongroomError('ERR_LEASE_INVALID', { party: owner });
   const { holder, epoch, state, from, to, successor } = parsed.data;
+  const which = slice === undefined ? {} : { slice };
   const follows = successor === undefined ? {} : { successor };
-  const facts = { contract: contractId, owner, holder, epoch, state, ...follows, from, to };
+  const lease = { holder, epoch, state, ...follows, from, to };
+  const facts = { contract: contractId, ...which, owner, ...lease };
   const text = Object.entries(facts).map(([name, value]) => `${name}: ${value ?? 'nobody yet'}`);
   printResult(options.json, facts, text.join('\n'));
 }

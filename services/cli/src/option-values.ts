@@ -17,3 +17,8 @@ export function seconds(text: string): number {
   if (value > 0 && value <= SECONDS_MAX) return value;
   throw new InvalidArgumentError(`seconds above 0, at most ${SECONDS_MAX}`);
 }
+
+export function wholeNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('a whole number');
+  return Number(text);
+}

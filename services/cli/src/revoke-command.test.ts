@@ -25,8 +25,8 @@ const of = (file: string, party = 'north') => [
   ...['--contract', file, '--party', party],
   ...['--ca-file', join(service.folder, 'ca')],
 ];
-const show = (file: string) =>
-  inside('lease', 'show', ...of(file), '--token-file', join(service.folder, 'audit'));
+const show = (file: string, ...more: string[]) =>
+  inside('lease', 'show', ...of(file), '--token-file', join(service.folder, 'audit'), ...more);
 const revoke = (file: string, { token = 'admin', more = ['--yes'] } = {}) =>
   inside('revoke', ...of(file), '--admin-token-file', join(service.folder, token), ...more);
 
@@ -39,6 +39,7 @@ describe('revoke', () => {
       ...{ contract: ended.data.contract, owner: 'north', state: 'revoked' },
       from: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
+    expect(await show(contract, '--slice', '0')).toMatchObject({ code: 'ERR_SLICE_UNKNOWN' });
     expect(await revoke(contract)).toMatchObject({ exitCode: 0, data: { owner: 'north' } });
     const admin = ['--admin-token-file', join(service.folder, 'admin'), '--yes'];
     const told = await strongroomInside('revoke', ...of(contract), ...admin);

@@ -16,6 +16,8 @@ import type { VaultDoor } from './vault-process.ts';
 export interface LeaseOptions {
   readonly contract: Contract;
   readonly contractId: ContractId;
+  /** Each has a lease of its own. */
+  readonly slice?: number | undefined;
   readonly vault: VaultDoor;
   readonly credentialFor: CredentialFor;
   readonly ca?: string;
@@ -164,8 +166,9 @@ export class LeaseErrands {
   }
 
   async #ask(party: Party, path: string, body: object): Promise<unknown> {
-    const { contractId } = this.#options;
-    return await this.#post(party, `leases/${contractId}/${path}`, body, 'ERR_LEASE_INVALID');
+    const { contractId, slice } = this.#options;
+    const place = slice === undefined ? contractId : `${contractId}/slices/${slice}`;
+    return await this.#post(party, `leases/${place}/${path}`, body, 'ERR_LEASE_INVALID');
   }
 
   /** Lease and ledger are at one place: beside keys of another make, or where the keys are. */

@@ -5,16 +5,17 @@ import {
   partialsTopic,
   usesTopic,
 } from '@strongroom/protocol/record';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation, TestStream } from '../test/owners.ts';
 import { startServices, type TestServices } from '../test/services.ts';
-import { HOUR_MS, PLANS, QUERIES, rowsOf, World } from '../test/world.ts';
+import { HOUR_MS, PLANS, QUERIES, rejection, rowsOf, until, World } from '../test/world.ts';
 import { runWorker } from './lives.ts';
 
 /** Workers of slices and one that merges, with vaults of their own processes. */
 
 let services: TestServices;
 let computation: Computation;
+let leased: Computation;
 
 beforeAll(async () => {
   services = await startServices(() => computation);
@@ -23,6 +24,7 @@ beforeAll(async () => {
   const queries = QUERIES.map((query) => ({ ...query, differences: 'accepted' as const }));
   const members = { tickMs: 0, slices: 2 };
   const { url } = services;
+  leased = await agreeOn(plans, queries, 1, url, true, undefined, true, members);
   computation = await agreeOn(plans, queries, 1, url, false, undefined, true, members);
 }, 60_000);
 afterAll(() => services.close());
@@ -30,7 +32,7 @@ afterAll(() => services.close());
 const SLICES = [0, 1];
 
 /** Rows of all hours on every stream but one, which has none. */
-async function publishAll(world: World, hours = 3): Promise<void> {
+async function publishAll(world: World, hours = 3, isFinal = true): Promise<void> {
   for (const { id } of PLANS) {
     await world.log.createTopics([{ topic: world.topicOf(id), partitions: SLICES.length }]);
     for (const partition of SLICES) {
@@ -40,7 +42,7 @@ async function publishAll(world: World, hours = 3): Promise<void> {
       for (let at = 0; at < rows.length; at += 10) {
         batches.push(await stream.seal(rows.slice(at, at + 10)));
       }
-      const end = await stream.manifest(hours * HOUR_MS, true);
+      const end = await stream.manifest(hours * HOUR_MS, isFinal);
       await world.log.append(world.topicOf(id), [...batches, end], partition);
     }
   }
@@ -93,4 +95,68 @@ test('a slice that was stopped goes on where its checkpoint stands', async () =>
   await runWorker(world.options({ slice: 0 }));
   expect(await final).toMatchObject({ windows: 7, aggregates: 7, refusals: {}, done: true });
   expect(world.results('hourly')).toEqual([0, 1, 2, 3, 4, 5].map((n) => `analyst.0.${n}`));
+});
+
+describe('where owners keep leases', () => {
+  let plain: Computation;
+  beforeEach(() => {
+    plain = computation;
+    computation = leased;
+    services.leases.reset();
+  });
+  afterEach(() => {
+    computation = plain;
+  });
+
+  test('each worker has one of its own, and gives it back', async () => {
+    const world = new World(computation, services);
+    await publishAll(world);
+    const runAll = () =>
+      Promise.all([
+        ...SLICES.map((slice) => runWorker(world.options({ slice }))),
+        runWorker(world.options()),
+      ]);
+    expect((await runAll()).map(({ done, epoch }) => ({ done, epoch }))).toEqual([
+      { done: true, epoch: 1 },
+      { done: true, epoch: 1 },
+      { done: true, epoch: 1 },
+    ]);
+    expect(world.results('hourly')).toEqual([0, 1, 2].map((n) => `analyst.1.${n}`));
+    const { leases } = services;
+    const all = [leases, leases.ofSlice(0), leases.ofSlice(1)];
+    expect(new Set(all.map(({ holder }) => holder)).size).toBe(3);
+    expect(new Set(all.map(({ ends }) => ends?.to)).size).toBe(3);
+    expect(all.map(({ state, epoch }) => [state, epoch])).toEqual(all.map(() => ['ended', 1]));
+    expect((await runAll()).map(({ aggregates, epoch }) => [aggregates, epoch])).toEqual([
+      [0, 2],
+      [0, 2],
+      [0, 2],
+    ]);
+  });
+
+  test('a clone of a slice tells nothing, and an owner that ends it ends all parts', async () => {
+    const world = new World(computation, services);
+    await publishAll(world, 3, false);
+    const forever = { untilComplete: false };
+    const [zero, final] = [{ slice: 0 }, {}].map((part) =>
+      rejection(runWorker(world.options({ ...forever, ...part }))),
+    );
+    const { contractId } = computation;
+    const told = partialsTopic(contractId, 0);
+    await until(() => world.entries(told).length > 0);
+    const clone = new World(computation, services);
+    await publishAll(clone);
+    const stopping = new AbortController();
+    const path = `/owner-north/leases/${contractId}/slices/0/nonces`;
+    const attempts = services.seen.get(path) ?? 0;
+    const cloned = rejection(runWorker(clone.options({ slice: 0, signal: stopping.signal })));
+    await until(() => (services.seen.get(path) ?? 0) > attempts + 2);
+    stopping.abort();
+    expect(await cloned).toBe('ERR_LEASE_HELD');
+    expect(clone.entries(told)).toEqual([]);
+    services.leases.revoke();
+    expect(await Promise.all([zero, final])).toEqual(Array(2).fill('ERR_CONTRACT_REVOKED'));
+    expect(typesOn(world, told)).toEqual(['partial']);
+    expect(typesOn(world, aggregatesTopic(contractId))).toEqual(['token', 'receipt', 'notice']);
+  });
 });

@@ -325,7 +325,7 @@ describe('a worker whose owners keep leases', () => {
     const working = rejection(runWorker(world.options({ untilComplete: false })));
     await until(() => world.results('hourly').length === 1);
     const since = performance.now();
-    services.leases.state = 'revoked';
+    services.leases.revoke();
     expect(await working).toBe('ERR_CONTRACT_REVOKED');
     expect(performance.now() - since).toBeLessThan(10_000);
     await publishRest(world);

@@ -8,9 +8,14 @@ import { LEASE_STEP_JWS_TYPE, type LeaseStep, LeaseStepSchema } from '@strongroo
 import { verifyCompact } from '@strongroom/sealing/verify';
 import type { Computation } from './owners.ts';
 
-/** What the owners' services do about leases, with one lease for all of them and no judgement. */
+/**
+ * What the owners' services do about leases, with one lease for all of them, one more for each
+ * slice, and no judgement.
+ */
 export class TestLeases {
   readonly #computation: () => Computation;
+  readonly #slice: { readonly slice?: number };
+  readonly #slices = new Map<number, TestLeases>();
   readonly #nonces = new Set<string>();
   state: 'held' | 'ended' | 'revoked' = 'ended';
   holder: string | null = null;
@@ -19,8 +24,21 @@ export class TestLeases {
   /** Of the requests for a step, this one is lost: before it is heard, or with its answer. */
   lose: { nth: number; when: 'before' | 'after' } | undefined;
 
-  constructor(computation: () => Computation) {
+  constructor(computation: () => Computation, slice?: number) {
     this.#computation = computation;
+    this.#slice = slice === undefined ? {} : { slice };
+  }
+
+  ofSlice(slice: number): TestLeases {
+    const known = this.#slices.get(slice) ?? new TestLeases(this.#computation, slice);
+    this.#slices.set(slice, known);
+    return known;
+  }
+
+  /** An owner ends the contract: all of its leases. */
+  revoke(): void {
+    this.state = 'revoked';
+    for (const slice of this.#slices.values()) slice.revoke();
   }
 
   reset(): void {
@@ -29,11 +47,14 @@ export class TestLeases {
     this.epoch = 0;
     this.ends = undefined;
     this.lose = undefined;
+    this.#slices.clear();
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: bodies of tests
-  async answer(owner: string, path: string, body: any) {
-    const verb = path.split('/').at(-1);
+  async answer(owner: string, path: string, body: any): Promise<LeaseAnswer> {
+    const [verb, number, of] = path.split('/').reverse();
+    const isHere = of !== 'slices' || this.#slice.slice !== undefined;
+    if (!isHere) return await this.ofSlice(Number(number)).answer(owner, path, body);
     const lost = verb === 'steps' ? this.#loses() : undefined;
     if (lost === 'before') return { status: 503, body: {} };
     const answer = await this.#answer(owner, verb ?? '', body);
@@ -114,8 +135,14 @@ export class TestLeases {
       holder: this.holder,
       epoch: this.epoch,
       ...(this.ends ?? { from: genesis, to: genesis }),
+      ...this.#slice,
     });
   }
+}
+
+interface LeaseAnswer {
+  readonly status: number;
+  readonly body: object;
 }
 
 export function payloadOf(token: string): Record<string, unknown> {

@@ -46,6 +46,7 @@ const LEASE_ROUTES = [
   ['release', 'POST', `/leases/${CONTRACT}/steps`, { step: 'e30.e30.AA' }],
   ['release', 'POST', `/leases/${CONTRACT}/renewals`, { holder: 'AA' }],
   ['release', 'POST', `/leases/${CONTRACT}/end`, { holder: 'AA' }],
+  ['release', 'POST', `/leases/${CONTRACT}/slices/0/end`, { holder: 'AA' }],
   ['administer', 'POST', `/leases/${CONTRACT}/revocation`, {}],
   ['audit', 'GET', `/leases/${CONTRACT}`, undefined],
   ['audit', 'GET', `/ledger/${CONTRACT}`, undefined],

@@ -122,18 +122,18 @@ function findReleasable(request: ReleaseRequest, { keyStore, clock }: ReleaseSer
 }
 
 /**
- * Where the contract has this service keep a lease, keys go to its holder only; where an owner has
+ * Where the contract has this service keep leases, keys go to a holder only; where an owner has
  * ended the contract, or has approved an amendment of it, to nobody.
  */
 function demandLease({ contract, keys }: RuntimeClaims, service: ReleaseService): void {
   service.contracts.demandNewest(contract);
-  const { state, holder } = service.leases.find(contract);
+  const { state } = service.leases.find(contract);
   if (state === 'revoked') throw new StrongroomError('ERR_CONTRACT_REVOKED', { contract });
   const { keyRelease } = service.contracts.partyOf(contract, service.owner) ?? {};
   // One that is kept beside this service is not seen here, as beside Azure's vault.
   const isKept = isDeepStrictEqual(keyRelease?.lease?.statementKey, service.identity.publicKey);
   if (!isKept) return;
-  if (state === 'held' && holder === keys[1].x) return;
+  if (service.leases.isHeldBy(contract, keys[1].x)) return;
   throw new StrongroomError('ERR_LEASE_LOST', { contract });
 }
 

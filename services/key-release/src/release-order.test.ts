@@ -51,6 +51,7 @@ function fullService(more: Partial<ReleaseService> = {}) {
     owner: PartyIdSchema.parse('west'),
     leases: {
       ...{ acquire: unused, take: unused, renew: unused, end: unused, revoke: unused },
+      isHeldBy: () => false,
       find: (contract) => ({
         ...{ contract, state: 'ended', holder: null, epoch: 0, from: '', to: '' },
       }),

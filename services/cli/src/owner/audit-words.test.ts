@@ -65,6 +65,11 @@ describe('the lease', () => {
   test.each([
     ['none', [], { state: 'none', epoch: 0, at: null }],
     ['of another contract', [granted(3, ELSE)], { state: 'none', epoch: 0, at: null }],
+    [
+      'of a slice beside it',
+      [granted(1), { ...granted(4), slice: 0 }],
+      { state: 'held', epoch: 1, at: 0 },
+    ],
     ['given twice', [granted(1), granted(2)], { state: 'held', epoch: 2, at: 10 }],
     [
       'given back',

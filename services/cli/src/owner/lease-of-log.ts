@@ -9,11 +9,15 @@ const STATES = {
 } as const;
 
 /**
- * Where a contract's lease stands by what the service has written down. What ended it for good
- * stays: no lease is granted behind it.
+ * Where a contract's lease stands by what the service has written down: that of the worker that
+ * tells results, where slices have theirs beside it. What ended it for good stays: no lease is
+ * granted behind it.
  */
 export function leaseOf(entries: readonly AuditEntry[], contractId: string): LeaseFacts {
-  const own = entries.filter(({ contract, event }) => contract === contractId && event in STATES);
+  const own = entries.filter(
+    ({ contract, slice, event }) =>
+      contract === contractId && slice === undefined && event in STATES,
+  );
   const lasting = own.find(({ event }) => /^contract-/.test(event));
   const newest = lasting ?? own.at(-1);
   const epochs = own.map(({ epoch }) => (typeof epoch === 'number' ? epoch : 0));

@@ -45,6 +45,7 @@ export class Leases {
   readonly #contract: Contract;
   readonly #contractId: ContractId;
   readonly #signer: Signer;
+  readonly #slice: { readonly slice?: number };
   readonly #granted = new Map<PartyId, LeaseStatement>();
   readonly #debits: Debits;
   #waiting:
@@ -55,7 +56,9 @@ export class Leases {
       }
     | undefined;
 
-  constructor(contract: Contract, contractId: ContractId, signer: Signer) {
+  /** @param slice whose worker this is, where the contract has them */
+  constructor(contract: Contract, contractId: ContractId, signer: Signer, slice?: number) {
+    this.#slice = slice === undefined ? {} : { slice };
     this.#contract = contract;
     this.#contractId = contractId;
     this.#signer = signer;
@@ -123,7 +126,8 @@ export class Leases {
     if (this.#waiting) throw new StrongroomError('ERR_LEASE_INVALID', { problem: 'a step waits' });
     this.#waiting = { step: { from, to }, records, debits };
     if (this.owners.length === 0) return { records: [], ...owed };
-    const payload: LeaseStep = { v: 1, contract: this.#contractId, epoch, from, to };
+    const place = { contract: this.#contractId, ...this.#slice };
+    const payload: LeaseStep = { v: 1, ...place, epoch, from, to };
     const header = { typ: LEASE_STEP_JWS_TYPE, kid: AGGREGATE_KID };
     const leaseStep = await this.#signer.sign(canonicalBytes(payload), header);
     return { records: [], leaseStep, ...owed };
@@ -177,8 +181,10 @@ export class Leases {
     if (statement.owner !== id || statement.contract !== this.#contractId) {
       throw invalid(owner, 'of another contract or owner');
     }
-    const isMine = statement.state === 'revoked' || statement.holder === this.#holder;
-    if (!isMine) throw invalid(owner, 'of another holder');
+    if (statement.state === 'revoked') return statement;
+    // A genuine vault of another slice could hold it: what is granted to that moves nothing here.
+    if (statement.slice !== this.#slice.slice) throw invalid(owner, 'of another slice');
+    if (statement.holder !== this.#holder) throw invalid(owner, 'of another holder');
     return statement;
   }
 

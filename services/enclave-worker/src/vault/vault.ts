@@ -96,7 +96,7 @@ export class Vault {
     this.#teller = slice === undefined ? undefined : new SliceTeller(slice, contractId);
     this.#final = isFinal ? new FinalComputation(contract, contractId, aggregator) : undefined;
     this.#computation = new Computation(contract, aggregator, this.#streams);
-    this.#leases = new Leases(contract, contractId, keys.signer);
+    this.#leases = new Leases(contract, contractId, keys.signer, slice);
     this.#uses = new Uses(contract, contractId);
     this.#steps = new Steps(contractId, this.#leases);
     this.#quarantine = new Quarantine(contract, contractId);
@@ -360,6 +360,8 @@ export class Vault {
     this.#keys.destroy();
     if (this.#leases.forget()) this.#uses.withdraw();
     this.close();
+    // The worker that tells results says it, and keeps the ledgers of uses.
+    if (this.#teller) return [];
     const streams = streamsIn(this.#streams).flatMap((stream) => countedIn(stream.state()));
     const follows = successor === undefined ? {} : { successor };
     const stop = { stoppedBy: owner, at, ...follows, streams };

@@ -64,6 +64,8 @@ export interface AuditEvent {
   readonly platform?: string;
   readonly measurement?: string;
   readonly contract?: string;
+  /** Of a lease, where the contract has slices. */
+  readonly slice?: number;
   /** The amendment that this owner approved. */
   readonly successor?: string;
   readonly epoch?: number;

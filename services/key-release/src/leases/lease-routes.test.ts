@@ -10,6 +10,7 @@ import {
   LeaseStatementSchema,
 } from '@strongroom/protocol/lease';
 import { createSigner, type Signer } from '@strongroom/sealing/sign';
+import { verifyContract } from '@strongroom/sealing/verify';
 import { compactVerify, importJWK } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { agreeWith, genesisOf } from '../../test/agreement.ts';
@@ -60,6 +61,15 @@ async function statementIn({ body }: { body: { statement?: string; error?: unkno
   return LeaseStatementSchema.parse(JSON.parse(new TextDecoder().decode(payload)));
 }
 
+/** Goes on with a contract of two slices. */
+async function slice(): Promise<void> {
+  const { contract } = await verifyContract(signed);
+  const streams = [0, 1].map((partition) => ({ id: `gate-${partition}`, partition }));
+  const datasets = contract.datasets.map((dataset) => ({ ...dataset, streams }));
+  ({ contractId, signed } = await amend({ slices: 2, datasets }));
+  await ask('administer', 'PUT', `/contracts/${contractId}`, signed);
+}
+
 /** An attested worker with keys of its own. */
 class Worker {
   readonly #signer: Signer;
@@ -88,15 +98,21 @@ class Worker {
     );
   }
 
-  async acquire(nonce?: string) {
-    const own = nonce ?? (await lease('nonces')).body.nonce;
-    return lease('', { target: await this.token(own) });
+  async acquire(nonce?: string, place = '') {
+    const own = nonce ?? (await lease(`${place}nonces`)).body.nonce;
+    return lease(place, { target: await this.token(own) });
   }
 
-  async step(from: string, to: string, changes: object = {}, typ = LEASE_STEP_JWS_TYPE) {
+  async step(
+    from: string,
+    to: string,
+    changes: object = {},
+    typ = LEASE_STEP_JWS_TYPE,
+    place = '',
+  ) {
     const payload = { v: 1, contract: contractId, epoch: 1, from, to, ...changes };
-    const header = { typ, kid: 'aggregates' };
-    return lease('steps', { step: await this.#signer.sign(canonicalBytes(payload), header) });
+    const step = await this.#signer.sign(canonicalBytes(payload), { typ, kid: 'aggregates' });
+    return lease(`${place}steps`, { step });
   }
 }
 
@@ -124,6 +140,49 @@ describe('a lease over HTTPS', () => {
       ...{ contract: contractId, state: 'ended', holder, epoch: 1 },
       ...{ from: genesis, to: hash('01') },
     });
+  });
+
+  test('of a slice is nobody’s where the contract has no such slice', async () => {
+    expect(codeIn(await new Worker().acquire(undefined, 'slices/0/'))).toBe('ERR_SLICE_UNKNOWN');
+    const seen = await ask('audit', 'GET', `/leases/${contractId}/slices/0`);
+    expect(seen.body).toMatchObject({ slice: 0, state: 'ended', epoch: 0 });
+    for (const none of ['-1', '00', '1e1', '100', '0x1']) {
+      const path = `/leases/${contractId}/slices/${none}`;
+      expect([none, (await ask('audit', 'GET', path)).status]).toEqual([none, 400]);
+    }
+  });
+
+  test('of a slice stands beside that of the worker that tells, and ends with it', async () => {
+    await slice();
+    const [final, zero, clone] = [new Worker(), new Worker(), new Worker()];
+    expect(codeIn(await final.acquire())).toBe('accepted');
+    const granted = await statementIn(await zero.acquire(undefined, 'slices/0/'));
+    expect(granted).toMatchObject({ slice: 0, state: 'held', holder: zero.holder, epoch: 1 });
+    expect(codeIn(await clone.acquire(undefined, 'slices/0/'))).toBe('ERR_LEASE_HELD');
+    expect(codeIn(await clone.acquire(undefined, 'slices/2/'))).toBe('ERR_SLICE_UNKNOWN');
+    const [from, to] = [genesisOf(contractId), hash('01')];
+    const own = { slice: 0 };
+    for (const [worker, members, place, code] of [
+      [zero, own, '', 'ERR_LEASE_LOST'],
+      [final, own, '', 'ERR_LEASE_INVALID'],
+      [final, own, 'slices/0/', 'ERR_LEASE_LOST'],
+      [zero, {}, 'slices/0/', 'ERR_LEASE_INVALID'],
+      [zero, { slice: 1 }, 'slices/0/', 'ERR_LEASE_INVALID'],
+      [zero, { slice: 1 }, 'slices/1/', 'ERR_LEASE_LOST'],
+    ] as const) {
+      const asked = await worker.step(from, to, members, LEASE_STEP_JWS_TYPE, place);
+      expect([members, place, codeIn(asked)]).toEqual([members, place, code]);
+    }
+    const taken = await zero.step(from, to, own, LEASE_STEP_JWS_TYPE, 'slices/0/');
+    expect(await statementIn(taken)).toMatchObject({ slice: 0, from, to });
+    expect(await statementIn(await lease('renewals', { holder: final.holder }))).toMatchObject({
+      ...{ from, to: from },
+    });
+    await lease('revocation', {}, 'administer');
+    const refused = await lease('slices/0/renewals', { holder: zero.holder });
+    expect(codeIn(refused)).toBe('ERR_CONTRACT_REVOKED');
+    const { statement } = refused.body.error.innererror;
+    expect(await statementIn({ body: { statement } })).toMatchObject({ slice: 0, to });
   });
 
   test('an amendment that the owner approves ends it, by the word that revokes one', async () => {
@@ -246,6 +305,8 @@ describe('a lease over HTTPS', () => {
     await worker.acquire();
     expect(codeIn(await release(worker))).toBe('accepted');
     expect(codeIn(await release(clone))).toBe('ERR_LEASE_LOST');
+    expect(codeIn(await lease('end', { holder: worker.holder }))).toBe('accepted');
+    expect(codeIn(await release(worker))).toBe('ERR_LEASE_LOST');
     await lease('revocation', {}, 'administer');
     expect(codeIn(await release(worker))).toBe('ERR_CONTRACT_REVOKED');
   });

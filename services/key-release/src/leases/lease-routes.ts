@@ -1,17 +1,21 @@
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
-import {
-  Bytes32Schema,
-  CompactJwsSchema,
-  type ContractId,
-  ContractIdSchema,
-} from '@strongroom/protocol/fields';
+import { Bytes32Schema, CompactJwsSchema, ContractIdSchema } from '@strongroom/protocol/fields';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Guards } from '../access/guard.ts';
 import { readRequest, TargetSchema } from '../keys/key-requests.ts';
-import { acquireLease, type LeaseService, stateLease, takeStep } from './leases.ts';
+import {
+  acquireLease,
+  type LeasePlace,
+  type LeaseService,
+  stateLease,
+  takeStep,
+} from './leases.ts';
 
-const PathSchema = z.strictObject({ contract: ContractIdSchema });
+const PathSchema = z.strictObject({
+  contract: ContractIdSchema,
+  slice: z.exactOptional(z.stringFormat('slice', /^(0|[1-9]\d?)$/).transform(Number)),
+});
 export const AcquireSchema = z.strictObject({ target: TargetSchema });
 export const StepSchema = z.strictObject({ step: CompactJwsSchema });
 export const HolderSchema = z.strictObject({ holder: Bytes32Schema });
@@ -26,48 +30,65 @@ export function addLeaseRoutes(
   service: LeaseService,
   guards: Guards,
 ): void {
+  const { leases } = service;
+  for (const at of ['/leases/:contract', '/leases/:contract/slices/:slice']) {
+    addWorkerRoutes(scope, at, service, guards);
+    scope.get(at, guards.demand('audit'), async (request) => {
+      const { contract, slice } = readRequest(PathSchema, request.params);
+      return leases.find(contract, slice);
+    });
+  }
+  scope.post('/leases/:contract/revocation', guards.demand('administer'), (request) =>
+    answerTo(request, service, ({ contract }) => stateLease(leases.revoke(contract), service)),
+  );
+}
+
+/** What a worker asks for, of a contract's one lease or of a slice's. */
+function addWorkerRoutes(
+  scope: FastifyInstance,
+  at: string,
+  service: LeaseService,
+  guards: Guards,
+): void {
   const { leases, nonces } = service;
   const worker = guards.demand('release');
-  scope.post('/leases/:contract/nonces', worker, async (request) => {
-    const { contract } = readRequest(PathSchema, request.params);
-    return { nonce: nonces.issue(), state: leases.find(contract).state };
+  scope.post(`${at}/nonces`, worker, async (request) => {
+    const { contract, slice } = readRequest(PathSchema, request.params);
+    return { nonce: nonces.issue(), state: leases.find(contract, slice).state };
   });
-  const answer = async (
-    request: FastifyRequest,
-    act: (contract: ContractId) => Promise<string>,
-  ) => {
-    const { contract } = readRequest(PathSchema, request.params);
-    return { statement: await withStatement(contract, service, () => act(contract)) };
-  };
-  scope.post('/leases/:contract/', worker, (request) => {
+  scope.post(`${at}/`, worker, (request) => {
     const { target } = readRequest(AcquireSchema, request.body);
-    return answer(request, (contract) => acquireLease(contract, target, service));
+    return answerTo(request, service, (place) => acquireLease(place, target, service));
   });
-  scope.post('/leases/:contract/steps', worker, (request) => {
+  scope.post(`${at}/steps`, worker, (request) => {
     const { step } = readRequest(StepSchema, request.body);
-    return answer(request, (contract) => takeStep(contract, step, service));
+    return answerTo(request, service, (place) => takeStep(place, step, service));
   });
   for (const [path, act] of [
     ['renewals', leases.renew],
     ['end', leases.end],
   ] as const) {
-    scope.post(`/leases/:contract/${path}`, worker, (request) => {
+    scope.post(`${at}/${path}`, worker, (request) => {
       const { holder } = readRequest(HolderSchema, request.body);
-      return answer(request, (contract) => stateLease(act(contract, holder), service));
+      return answerTo(request, service, ({ contract, slice }) =>
+        stateLease(act(contract, holder, slice), service),
+      );
     });
   }
-  scope.post('/leases/:contract/revocation', guards.demand('administer'), (request) =>
-    answer(request, (contract) => stateLease(leases.revoke(contract), service)),
-  );
-  scope.get('/leases/:contract', guards.demand('audit'), async (request) => {
-    const { contract } = readRequest(PathSchema, request.params);
-    return leases.find(contract);
-  });
+}
+
+async function answerTo(
+  request: FastifyRequest,
+  service: LeaseService,
+  act: (place: LeasePlace) => Promise<string>,
+) {
+  const place = readRequest(PathSchema, request.params);
+  return { statement: await withStatement(place, service, () => act(place)) };
 }
 
 /** That an owner has ended or amended the contract is told signed, for the vault to believe. */
 async function withStatement<Answer>(
-  contract: ContractId,
+  { contract, slice }: LeasePlace,
   service: LeaseService,
   act: () => Promise<Answer>,
 ): Promise<Answer> {
@@ -76,7 +97,7 @@ async function withStatement<Answer>(
   } catch (error) {
     const code = codeOf(error);
     if (code !== 'ERR_CONTRACT_REVOKED' && code !== 'ERR_CONTRACT_SUPERSEDED') throw error;
-    const lease = service.leases.find(contract);
+    const lease = service.leases.find(contract, slice);
     const { successor } = lease;
     const follows = successor === undefined ? {} : { successor };
     const statement = await stateLease(lease, service);

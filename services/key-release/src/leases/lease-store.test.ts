@@ -100,6 +100,40 @@ describe('lease', () => {
     expect(refused(() => store.renew(contract, 'a'))).toBe('ERR_LEASE_LOST');
   });
 
+  test('of a slice is one of its own, and who slept past it loses it by its epoch', () => {
+    store.acquire(contract, 'final');
+    store.acquire(contract, 'zero', 0);
+    expect(store.acquire(contract, 'one', 1)).toMatchObject({ slice: 1, epoch: 1, to: genesis });
+    const own = (from: string, to: string) => ({ ...step(from, to), slice: 0 });
+    store.take(own(genesis, hash('1')), 'zero');
+    for (const holder of ['one', 'final']) {
+      expect(refused(() => store.take(own(hash('1'), hash('2')), holder))).toBe('ERR_LEASE_LOST');
+      expect(store.isHeldBy(contract, holder)).toBe(true);
+    }
+    expect(store.find(contract, 1)).toMatchObject({ to: genesis });
+    now += LEASE_MS - 1;
+    store.renew(contract, 'one', 1);
+    now += 1;
+    expect(store.acquire(contract, 'other', 0)).toMatchObject({ epoch: 2, to: hash('1') });
+    for (const act of [
+      () => store.take(own(hash('1'), hash('2')), 'zero'),
+      () => store.renew(contract, 'zero', 0),
+      () => store.end(contract, 'zero', 0),
+    ]) {
+      expect(refused(act)).toBe('ERR_LEASE_LOST');
+    }
+    database.close();
+    open();
+    expect(store.find(contract, 0)).toMatchObject({ holder: 'other', epoch: 2, slice: 0 });
+    expect(store.isHeldBy(contract, 'zero')).toBe(false);
+    store.revoke(contract);
+    for (const slice of [undefined, 0, 1, 7]) {
+      const acquire = () => store.acquire(contract, 'new', slice);
+      expect(refused(acquire)).toBe('ERR_CONTRACT_REVOKED');
+    }
+    expect(store.isHeldBy(contract, 'other')).toBe(false);
+  });
+
   test('the next holder repeats the newest step as it was, or goes on from its end', () => {
     store.acquire(contract, 'a');
     store.take(step(genesis, hash('1')), 'a');

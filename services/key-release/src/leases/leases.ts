@@ -2,6 +2,7 @@ import { demandAgreement } from '@strongroom/attestation/agreement';
 import { compileReleasePolicy, releasePolicyFor } from '@strongroom/attestation/release-policy';
 import { parseTarget } from '@strongroom/protocol/attestation-proof';
 import { parseCanonical } from '@strongroom/protocol/canonical-json';
+import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import {
@@ -26,6 +27,18 @@ export interface LeaseService extends Omit<ReleaseService, 'keyStore'> {
   readonly nonces: Nonces;
 }
 
+/** Of which worker of a contract a lease is: of the one that tells results, or of a slice's. */
+export interface LeasePlace {
+  readonly contract: ContractId;
+  readonly slice?: number;
+}
+
+/** @throws ERR_SLICE_UNKNOWN */
+function demandSlice({ slices = 0 }: Contract, slice: number | undefined): void {
+  if (slice === undefined || slice < slices) return;
+  throw new StrongroomError('ERR_SLICE_UNKNOWN', { slice, slices });
+}
+
 /**
  * A lease for the worker that proves itself, by fresh evidence: it holds a nonce of this service.
  * It is judged as for a key, by what the contract demands.
@@ -35,13 +48,14 @@ export interface LeaseService extends Omit<ReleaseService, 'keyStore'> {
  *   ERR_CONTRACT_REVOKED, ERR_CONTRACT_SUPERSEDED, and what a key release says to a proof
  */
 export async function acquireLease(
-  contractId: ContractId,
+  { contract: contractId, slice }: LeasePlace,
   target: string,
   service: LeaseService,
 ): Promise<string> {
   const { owner, contracts, leases, nonces } = service;
   const contract = contracts.contractOf(contractId);
   contracts.demandNewest(contractId);
+  demandSlice(contract, slice);
   const proof = parseTarget(target);
   const worker = await verifyRequester(proof, service);
   const { runtime } = worker;
@@ -50,7 +64,7 @@ export async function acquireLease(
   const isVerified = verifyRaw(proof, worker, service);
   const policy = releasePolicyFor(contract, contractId);
   demandAgreement(compileReleasePolicy(JSON.stringify(policy)), worker, isVerified);
-  return stateLease(leases.acquire(contractId, runtime.keys[1].x), service);
+  return stateLease(leases.acquire(contractId, runtime.keys[1].x, slice), service);
 }
 
 /**
@@ -59,16 +73,17 @@ export async function acquireLease(
  *   ERR_CONTRACT_SUPERSEDED
  */
 export async function takeStep(
-  contractId: ContractId,
+  place: LeasePlace,
   jws: string,
   service: LeaseService,
 ): Promise<string> {
   const { leases } = service;
-  const lease = leases.find(contractId);
+  const { contract, slice } = place;
+  const lease = leases.find(contract, slice);
   const { holder, state } = lease;
   if (state === 'revoked') throw endedError(lease);
   if (holder === null || state !== 'held') {
-    throw new StrongroomError('ERR_LEASE_LOST', { contract: contractId });
+    throw new StrongroomError('ERR_LEASE_LOST', { ...place });
   }
   const expected = {
     typ: LEASE_STEP_JWS_TYPE,
@@ -77,7 +92,8 @@ export async function takeStep(
   } as const;
   const payload = await verifyCompact(jws, expected, CODES);
   const step = LeaseStepSchema.safeParse(parseCanonical(payload));
-  if (!step.success || step.data.contract !== contractId) {
+  const isOfPlace = step.data?.contract === contract && step.data.slice === slice;
+  if (!step.success || !isOfPlace) {
     throw new StrongroomError('ERR_LEASE_INVALID', { problem: 'its members' });
   }
   return stateLease(leases.take(step.data, holder), service);
@@ -92,13 +108,14 @@ const CODES = {
 
 /** What this owner says about a lease, signed. */
 export async function stateLease(
-  { contract, state, holder, epoch, from, to, successor }: Lease,
+  { contract, slice, state, holder, epoch, from, to, successor }: Lease,
   { owner, identity, clock }: Pick<LeaseService, 'owner' | 'identity' | 'clock'>,
 ): Promise<string> {
   const statement: LeaseStatement = {
     ...{ v: 1, contract, owner, state, holder, epoch, from, to },
     at: clock.now(),
     ...(successor === undefined ? {} : { successor }),
+    ...(slice === undefined ? {} : { slice }),
   };
   return identity.signAs(LEASE_STATEMENT_JWS_TYPE, LeaseStatementSchema.parse(statement));
 }
