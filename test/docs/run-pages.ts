@@ -49,7 +49,7 @@ export async function runPages(pages: readonly string[], deadlineMs: number): Pr
       .flat()
       .map((step) => swapped(step, swap));
     const script = join(folder, '.commands.sh');
-    await writeFile(script, [...steps.map(shellOf), 'wait', 'times'].join('\n'));
+    await writeFile(script, [...steps.map(shellOf), ...THE_END].join('\n'));
     const log = await runShell(script, folder, deadlineMs);
     const seconds = (performance.now() - startedAt) / 1_000;
     return {
@@ -89,6 +89,9 @@ function swapped({ commands, promised }: Step, ports: ReadonlyMap<string, string
     promised: promised.map(swap),
   };
 }
+
+/** What pages leave running would be waited for until the deadline. */
+const THE_END = ['kill $(jobs -p) 2>/dev/null || true', 'wait', 'times'];
 
 const MARK = '\u001e';
 
