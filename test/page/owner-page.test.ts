@@ -1,5 +1,6 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { openBrowser as openPage } from '../../packages/page/src/server/open-browser.ts';
 import { browserPath, openBrowser } from './chromium.ts';
 import { type OwnerWorld, openOwnerWorld } from './owner-world.ts';
 import { accessibilityProblems, savedBy, type Visit, visit } from './page-visit.ts';
@@ -63,6 +64,22 @@ describe.runIf(browserPath !== undefined)("the owner's page", () => {
     expect(complaints).toEqual([]);
     await page.reload();
     await page.getByRole('rowheader', { name: 'flights-north' }).waitFor();
+  });
+
+  test('is reached by the file that --open hands to a browser', async () => {
+    let file = '';
+    const leave: (() => Promise<void>)[] = [];
+    await openPage(world.url, (work) => leave.push(work), {
+      ...{ platform: 'darwin', environment: {}, isTerminal: true },
+      run: async (_program, [opened]) => {
+        file = opened ?? '';
+        return 0;
+      },
+    });
+    const { page } = await arrive({}, file);
+    await page.getByRole('rowheader', { name: 'flights-north' }).waitFor();
+    expect(page.url()).toBe(`${world.origin}/`);
+    for (const work of leave) await work();
   });
 
   test('says nothing to whoever has not got the address', async () => {

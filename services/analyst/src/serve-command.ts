@@ -8,6 +8,7 @@ import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
 import {
   hostNamesOf,
   type ListeningOptions,
+  openIfAsked,
   readPageTls,
 } from '@strongroom/page/server/page-listening';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
@@ -49,8 +50,9 @@ export async function serve(options: ServeOptions, simulated: RootSet | undefine
 async function start(
   options: ServeOptions,
   simulated: RootSet | undefined,
-  { signal, onShutdown }: ServiceContext,
+  context: ServiceContext,
 ): Promise<void> {
+  const { signal, onShutdown } = context;
   const lists = readRevocationSettings(options);
   const roots = simulated ?? AMD_ROOTS;
   const connection = await readKafkaConnection(options, 'analyst-page');
@@ -79,4 +81,5 @@ async function start(
   const { url } = await listen(app, options.host, options.port);
   const line = options.json ? JSON.stringify({ url }) : `The page is at ${url}`;
   process.stdout.write(`${line}\n`);
+  await openIfAsked(options, url, context);
 }

@@ -1,5 +1,8 @@
+import process from 'node:process';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { readTextFile } from '@strongroom/runtime/files';
+import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import { notOpenedText, openBrowser } from './open-browser.ts';
 
 /** Where a page is listened for, by the options of the command that serves it. */
 export interface ListeningOptions {
@@ -8,6 +11,18 @@ export interface ListeningOptions {
   readonly hostName?: readonly string[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly open?: boolean;
+}
+
+/** Says on stderr why no browser was opened, where somebody asked for one. */
+export async function openIfAsked(
+  { open }: ListeningOptions,
+  address: string,
+  { onShutdown }: Pick<ServiceContext, 'onShutdown'>,
+): Promise<void> {
+  if (!open) return;
+  const why = await openBrowser(address, onShutdown);
+  if (why !== undefined) process.stderr.write(notOpenedText(why));
 }
 
 /** Names under which the page may be asked for, beside those of this machine. */

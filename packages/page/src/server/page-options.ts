@@ -7,7 +7,8 @@ export function addPageOptions(command: Command, port: number): Command {
     .option('--port <number>', '0: any that is free', portNumber, port)
     .option('--host-name <name...>', 'further names under which the page may be asked for')
     .option('--tls-cert <file>', 'certificate chain in PEM')
-    .option('--tls-key <file>', 'its private key');
+    .option('--tls-key <file>', 'its private key')
+    .option('--open', 'open it in the browser of this machine, from a terminal');
 }
 
 function portNumber(text: string): number {

@@ -9,6 +9,7 @@ import {
   hostNamesOf,
   isThisMachine,
   type ListeningOptions,
+  openIfAsked,
   readPageTls,
 } from '@strongroom/page/server/page-listening';
 import { type Contract, partyOf, SignedContractSchema } from '@strongroom/protocol/contract';
@@ -94,6 +95,7 @@ async function start(options: OwnerServeOptions, context: ServiceContext): Promi
   const address = `${url}/#${session.secret}`;
   const text = `The page is at ${address}\nWhoever has this address has your authority.`;
   process.stdout.write(`${options.json ? JSON.stringify({ url: address }) : text}\n`);
+  await openIfAsked(options, address, context);
 }
 
 /** The files of the owner's page. @throws ERR_FILE_UNREADABLE when they were never built */
