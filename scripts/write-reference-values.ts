@@ -18,7 +18,7 @@ import { treeHash } from '../services/cli/src/tree-hash.ts';
 const ROOT = dirname(import.meta.dirname);
 export const VALUES_FILE = 'deploy/reference-values/worker.json';
 
-/** Everything that an image is made of, or by. */
+/** Everything that the worker's image is made of, or by; tests and pages of text are not in it. */
 const SOURCES = [
   'package.json',
   'pnpm-lock.yaml',
@@ -26,11 +26,12 @@ const SOURCES = [
   '.npmrc',
   'tsconfig*.json',
   'packages',
-  'services',
+  'services/enclave-worker',
   'deploy/images/assemble.sh',
   'deploy/images/pack.sh',
   'scripts/image-packages.ts',
   'scripts/write-sbom.ts',
+  ...[':(exclude)*.test.ts', ':(exclude,glob)**/test/**', ':(exclude)*.md'],
 ];
 
 export const ValuesSchema = z.strictObject({

@@ -134,9 +134,27 @@ describe('reference values', () => {
       ? JSON.stringify(values) === JSON.stringify(now)
       : ValuesSchema.safeParse(values).success;
 
-  test('are what is measured now, wherever they are of these sources or of a release', () => {
-    const now = referenceValues(one);
-    if (now.machine !== 'linux-x64') return;
+  let now: ReferenceValues;
+  beforeAll(() => {
+    now = referenceValues(one);
+  });
+
+  test('are of these sources', ({ skip }) => {
+    if (committed.sources !== now.sources && !released) {
+      const until = 'allowed until a release, when CHANGELOG.md has no "Unreleased"';
+      process.stderr.write(`SKIPPED: ${VALUES_FILE} is STALE, of older sources: ${until}\n`);
+      skip('of older sources');
+    }
+    expect(committed.sources).toBe(now.sources);
+  });
+
+  test('are what is measured now, wherever they are of these sources or of a release', ({
+    skip,
+  }) => {
+    if (now.machine !== 'linux-x64') {
+      process.stderr.write(`SKIPPED: ${VALUES_FILE}: they are of linux-x64\n`);
+      skip('another machine');
+    }
     expect(isRight(committed, now, released), `${JSON.stringify(now)}`).toBe(true);
     const wrong = {
       ...now,

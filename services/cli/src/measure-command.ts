@@ -7,6 +7,7 @@ import { readBinaryFile, writeFileAtomic } from '@strongroom/runtime/files';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { measurePolicy } from './container-policy.ts';
+import { type LaunchOptions, measureLaunch } from './launch/measure-launch.ts';
 import { leafCommand, printNotice, printResult } from './leaf-command.ts';
 import { programOf } from './start-service.ts';
 import { treeHash } from './tree-hash.ts';
@@ -16,20 +17,30 @@ export function addMeasureCommand(program: Command): void {
   leafCommand(
     program,
     'measure',
-    'print the reference values of this build, of an image, or of a container policy',
-    'strongroom measure --json > measurement.json',
+    'print the reference values of this build, of an image, of a container policy, or of a guest',
+    'strongroom measure --json > measurement.json\n' +
+      '  strongroom measure --firmware OVMF.fd --kernel vmlinuz --initrd initrd.img \\\n' +
+      '    --cmdline console=ttyS0 --vcpus 4 --vcpu EPYC-Milan --json > measurement.json',
   )
     .option('--name <name>', 'what the contract calls it', 'this build')
     .option('--image <folder>', 'of an unpacked image: the hash of its content')
     .option('--policy <file>', 'of a container policy (Rego or its base64): what hostData names')
+    .option('--firmware <file>', 'of a guest with SEV-SNP under QEMU and KVM: its MEASUREMENT')
+    .option('--kernel <file>', 'that the firmware boots, with kernel-hashes=on')
+    .option('--initrd <file>', 'beside the kernel')
+    .option('--cmdline <text>', "the kernel's command line")
+    .option('--vcpus <number>', 'how many processors the guest has')
+    .option('--vcpu <model>', 'such as EPYC-Milan, or FAMILY-MODEL-STEPPING')
+    .option('--guest-features <hex>', "the processors' SEV_FEATURES", '0x1')
     .option('--out <file>', 'also write the JSON to a file')
     .action(measure);
 }
 
-interface MeasureOptions {
+interface MeasureOptions extends Omit<LaunchOptions, 'firmware'> {
   readonly name: string;
   readonly image?: string;
   readonly policy?: string;
+  readonly firmware?: string;
   readonly out?: string;
   readonly json?: boolean;
 }
@@ -40,8 +51,10 @@ interface Measured {
 }
 
 async function measure(options: MeasureOptions): Promise<void> {
-  if (options.image !== undefined && options.policy !== undefined) {
-    throw new StrongroomError('ERR_USAGE', { problem: '--image and --policy are two questions' });
+  const asked = [options.image, options.policy, options.firmware].filter(Boolean);
+  if (asked.length > 1) {
+    const problem = '--image, --policy and --firmware are different questions';
+    throw new StrongroomError('ERR_USAGE', { problem });
   }
   const { value, text } = await measureOne(options);
   if (options.out !== undefined) {
@@ -50,7 +63,8 @@ async function measure(options: MeasureOptions): Promise<void> {
   printResult(options.json, value, text);
 }
 
-async function measureOne({ name, image, policy }: MeasureOptions): Promise<Measured> {
+async function measureOne(options: MeasureOptions): Promise<Measured> {
+  const { name, image, policy, firmware } = options;
   if (image !== undefined) {
     const value = { name, ...treeHash(image) };
     return { value, text: `${value.tree}  ${name} (${value.files} files, ${value.bytes} bytes)` };
@@ -60,9 +74,15 @@ async function measureOne({ name, image, policy }: MeasureOptions): Promise<Meas
     for (const finding of value.findings) printNotice(`do not sign this: ${finding}`);
     return { value, text: `${value.hostData}  ${name}` };
   }
-  const value = { name, sha384: await measureWorker() };
+  if (firmware !== undefined && options.kernel === undefined) printNotice(BOOTS_ANYTHING);
+  const sha384 =
+    firmware === undefined ? await measureWorker() : await measureLaunch({ ...options, firmware });
+  const value = { name, sha384 };
   return { value, text: `${value.sha384}  ${name}` };
 }
+
+const BOOTS_ANYTHING =
+  'no kernel is measured: whoever runs the machine boots what it likes behind this measurement';
 
 /** What the worker's own program prints. */
 const MeasurementSchema = z.looseObject({ measurement: Sha384HexSchema });
