@@ -55,6 +55,12 @@ describe('what programs of others may load', () => {
     expect(Object.keys(manifestOf(service).exports)).toEqual(known);
   });
 
+  test('and the README shows it as the page about it does', () => {
+    const shown = (path: string) => readText(path).match(/^```ts\n(?:.*\n)*?```$/gm) ?? [];
+    expect(shown('README.md')).toHaveLength(2);
+    expect(shown('docs/sdk.md')).toEqual(expect.arrayContaining(shown('README.md')));
+  });
+
   test('every name is explained', () => {
     const page = readText('docs/sdk.md');
     const names = entries.flatMap((each) => each.names);
