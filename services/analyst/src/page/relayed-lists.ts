@@ -32,13 +32,14 @@ async function ask(evidence: Evidence): Promise<Answer> {
     const headers = { 'content-type': 'application/json' };
     const answer = await fetch('/api/revocation-lists', { method: 'POST', headers, body });
     const given: unknown = await answer.json();
-    return isAnswer(given) ? given : NONE;
+    return isAnswer(given) ? given : UNANSWERED;
   } catch {
-    return NONE;
+    return UNANSWERED;
   }
 }
 
-const NONE: Answer = { revocationLists: [] };
+/** Whether a list must be there is not known then, so one must. */
+const UNANSWERED: Answer = { revocationLists: [], requireRevocationList: true };
 
 function isAnswer(value: unknown): value is Answer {
   return (
