@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { buildPage } from '@strongroom/page/server/build-page';
+import { pageFolderOf } from '@strongroom/page/server/page-assets';
+import { writePlaces } from './build-places.ts';
 
 /**
  * Builds the page out of the sources that the command runs too:
@@ -12,7 +14,8 @@ import { buildPage } from '@strongroom/page/server/build-page';
 const inBrowser = (name: string) =>
   fileURLToPath(new URL(`../../../packages/browser/src/${name}.ts`, import.meta.url));
 
-await buildPage(new URL('../', import.meta.url), 'src/page', {
+const packageFolder = new URL('../', import.meta.url);
+await buildPage(packageFolder, 'src/page', {
   alias: {
     'node:assert/strict': inBrowser('assert'),
     'node:crypto': inBrowser('crypto'),
@@ -21,3 +24,4 @@ await buildPage(new URL('../', import.meta.url), 'src/page', {
   },
   inject: [inBrowser('globals')],
 });
+await writePlaces(pageFolderOf(packageFolder));

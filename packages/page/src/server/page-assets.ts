@@ -9,12 +9,15 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 /** What a page consists of, by path. */
 export type PageAssets = ReadonlyMap<string, { readonly type: string; readonly bytes: Buffer }>;
 
-const FILES = [
+/** Path, name of the file, type. */
+export type PageFile = readonly [path: string, name: string, type: string];
+
+const FILES: readonly PageFile[] = [
   ['/', 'index.html', 'text/html; charset=utf-8'],
   ['/app.js', 'app.js', 'text/javascript; charset=utf-8'],
   ['/icon.svg', 'icon.svg', 'image/svg+xml'],
   ['/app.css', 'app.css', 'text/css; charset=utf-8'],
-] as const;
+];
 
 const isSource = import.meta.url.endsWith('.ts');
 
@@ -28,13 +31,18 @@ export function pageFolderOf(packageFolder: URL): string {
  * them and has no bundler.
  * @param packageFolder of the service, with a slash at its end
  * @param builder source that builds the page, from there
+ * @param more files beside those that every page has
  * @throws ERR_FILE_UNREADABLE when they were never built
  */
-export async function loadPageAssets(packageFolder: URL, builder: string): Promise<PageAssets> {
+export async function loadPageAssets(
+  packageFolder: URL,
+  builder: string,
+  more: readonly PageFile[] = [],
+): Promise<PageAssets> {
   if (isSource) await build(fileURLToPath(new URL(builder, packageFolder)));
   const folder = pageFolderOf(packageFolder);
   const assets = new Map<string, { type: string; bytes: Buffer }>();
-  for (const [path, file, type] of FILES) {
+  for (const [path, file, type] of [...FILES, ...more]) {
     assets.set(path, { type, bytes: await readAsset(join(folder, file)) });
   }
   return assets;

@@ -4,12 +4,14 @@ import { h } from 'preact';
 import { measuresOf } from '../../measures.ts';
 import type { VerifiedResult } from '../../open-aggregate.ts';
 import { remarkWords } from '../../result-words.ts';
-import { windowsWithin } from '../filter.ts';
+import { wantedRows, windowsWithin } from '../filter.ts';
+import { placeColumnOf } from '../place-column.ts';
 import type { Store } from '../state.ts';
 import { cutText } from '../words.ts';
 import type { ViewProps } from './app.ts';
 import { ExportMenu } from './export-menu.ts';
 import { FilterBar } from './filter-bar.ts';
+import { PlaceMap } from './place-map.ts';
 import { ResultTable } from './result-table.ts';
 import { SeriesChart } from './series-chart.ts';
 import { WindowPicker } from './window-picker.ts';
@@ -51,6 +53,9 @@ function OneResult({ store, state, query, shown, result }: OneResultProps) {
   const { rows, withheld } = result.content;
   const size = withheld ? 'withheld' : countText(rows, 'row');
   const words = [size, ...remarkWords(result, query)];
+  const places = withheld ? undefined : placeColumnOf(result, wantedRows(result, filter));
+  // The chart's columns are of a window that has rows, which need not be this one.
+  const drawn = measuresOf(result, query).find(({ name }) => name === measure?.name);
   return h('div', { class: 'stack' }, [
     measures.length > 0 && shown.length > 1
       ? h('section', { class: 'panel', 'aria-labelledby': 'over-time' }, [
@@ -71,6 +76,7 @@ function OneResult({ store, state, query, shown, result }: OneResultProps) {
         h(WindowPicker, { store, state, shown, result }),
       ]),
       h('p', { class: 'quiet small' }, words.join(' · ')),
+      places && drawn ? h(PlaceMap, { column: places, measure: drawn }) : null,
       h(ResultTable, {
         key: `${query.id}.${result.seal.emission}`,
         query,
