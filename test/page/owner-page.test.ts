@@ -1,6 +1,9 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openBrowser as openPage } from '../../packages/page/src/server/open-browser.ts';
+import { outside } from '../../services/cli/test/run-strongroom.ts';
 import { browserPath, openBrowser } from './chromium.ts';
 import { type OwnerWorld, openOwnerWorld } from './owner-world.ts';
 import { accessibilityProblems, savedBy, type Visit, visit } from './page-visit.ts';
@@ -119,6 +122,34 @@ describe.runIf(browserPath !== undefined)("the owner's page", () => {
     expect(Object.keys(bundle)).toEqual(
       expect.arrayContaining(['contracts', 'audit', 'uses', 'owner']),
     );
+  });
+
+  test('shows accepted evidence, and a bundle with it that others can verify', async () => {
+    const { page } = await arrive();
+    world.answering(true);
+    await page.locator('nav').getByText('Proofs', { exact: true }).click();
+    await page.getByRole('button', { name: 'Ask now' }).click();
+    await page.getByText('Yes: fresh evidence shows the code and the machine').waitFor();
+    const shown = await page.locator('main').textContent();
+    for (const part of ['build 8, measurement', 'NOT HARDWARE', '7224 rows in 6 batches']) {
+      expect(shown).toContain(part);
+    }
+    expect(shown).toContain('no list was given');
+    expect(await accessibilityProblems(page)).toEqual([]);
+    const bundle = await savedBy(page, 'Save the bundle');
+    const file = join(world.vault.folder, 'north.proofs.json');
+    await writeFile(file, bundle);
+    const verified = await outside('owner', 'verify', file, '--simulated-roots', world.roots);
+    expect(verified).toMatchObject({
+      exitCode: 0,
+      data: {
+        owner: 'north',
+        audit: { owner: 'north' },
+        uses: { entries: 7 },
+        evidence: { accepted: true, code: { name: 'build 8' } },
+      },
+    });
+    world.answering(false);
   });
 
   // The last one: it ends what the others look at.

@@ -1,7 +1,15 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import {
+  measureImage,
+  type SimulatedPlatform,
+  simulatedRoots,
+} from '@strongroom/attestation/insecure';
 import { releasePolicyFor } from '@strongroom/attestation/release-policy';
 import type { SignedContract } from '@strongroom/protocol/contract';
 import { StreamNameSchema } from '@strongroom/protocol/fields';
@@ -14,12 +22,15 @@ import { createMetrics } from '@strongroom/runtime/metrics';
 import { createStreamSealer, streamStart } from '@strongroom/sealing/seal';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { createMemoryLog } from '@strongroom/testkit/memory-log';
+import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { openOwnerData } from '../../services/cli/src/owner/owner-data.ts';
 import { createOwnerDesk } from '../../services/cli/src/owner/owner-desk.ts';
 import { createOwnerServer } from '../../services/cli/src/owner/owner-server.ts';
 import { loadOwnerPage } from '../../services/cli/src/owner/serve-owner.ts';
 import { createOwnerSession } from '../../services/cli/src/owner/session.ts';
+import { AnsweringWorker, streamOf } from '../../services/cli/test/answering-worker.ts';
 import {
+  authority,
   createUsesScene,
   Ledgers,
   NORTH,
@@ -53,6 +64,10 @@ export interface OwnerWorld {
   readonly secret: string;
   readonly origin: string;
   readonly logged: () => string;
+  /** Of the simulated platform: a file for the command. */
+  readonly roots: string;
+  /** The worker comes, and answers challenges; or goes away. */
+  answering(isThere: boolean): void;
   /** Secrets that the page must never show or send. */
   readonly secrets: readonly string[];
   close(): Promise<void>;
@@ -80,12 +95,15 @@ export async function openOwnerWorld({ withToken = true } = {}): Promise<OwnerWo
     ...(secretReader ? { reader: { id: NORTH, secretReader } } : {}),
   });
   const verified = await verifyContract(scene.signed);
+  const { platform, folder } = await sharedTestPlatform();
+  const worker = await startWorker(scene, platform);
   const desk = createOwnerDesk(
     {
       ...{ chain: [verified], signed: [scene.signed], party: 'north', service, data },
       ...(withToken ? { adminTokenFile: join(vault.folder, 'admin') } : {}),
-      ...{ amendments: [amendment], canReadUses: true, trust: scene.authors },
-      way: { worker: 'http://127.0.0.1:9' },
+      ...{ amendments: [amendment], canReadUses: true },
+      trust: { ...scene.authors, roots: simulatedRoots(folder) },
+      way: { worker: worker.url },
     },
     verified,
   );
@@ -95,14 +113,49 @@ export async function openOwnerWorld({ withToken = true } = {}): Promise<OwnerWo
   return {
     ...{ scene, vault, secret: session.secret, origin: served.url, logged: served.logged },
     url: `${served.url}/#${session.secret}`,
+    roots: folder,
+    answering: worker.answering,
     secrets: [...Object.values(vault.tokens), masterKey, CANARY],
     close: async () => {
       await served.close();
+      await worker.close();
       await data.close();
       await vault.stop();
     },
   };
 }
+
+const IMAGE = [Uint8Array.of(8)];
+
+/** Answers challenges at an HTTP address of its own; the measurement is the contract's `build 8`. */
+async function startWorker({ contractId }: UsesScene, platform: SimulatedPlatform) {
+  const about = { contractId, platform, image: IMAGE, streams: COUNTED };
+  const worker = new AnsweringWorker({ ...about, authority: authority.privateKey });
+  let isThere = false;
+  const server = createServer(async (request, response) => {
+    if (!isThere) return request.socket.destroy();
+    let body = '';
+    for await (const part of request) body += part;
+    const { nonce } = JSON.parse(body);
+    return response.end(JSON.stringify(await worker.answer(nonce)));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    answering: (is: boolean) => {
+      isThere = is;
+    },
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+const COUNTED = [
+  { ...streamOf('flights-north', 'main'), sequences: 6, rows: 7_224 },
+  ...['flights-south', 'flights-silent'].map((dataset) => streamOf(dataset)),
+];
 
 async function serve(
   desk: ReturnType<typeof createOwnerDesk>,
@@ -169,7 +222,11 @@ function contractOf(draft: Record<string, unknown>, vault: Vault, releaseKey: ob
     ],
     enclave: {
       ...enclave,
-      measurements: [...(measurements ?? []), { name: 'build 8', sha384: 'a1'.repeat(48) }],
+      measurements: [
+        ...(measurements ?? []),
+        { name: 'build 7b', sha384: 'a1'.repeat(48) },
+        { name: 'build 8', sha384: measureImage(IMAGE) },
+      ],
       authorities: [{ ...issuer, keys: [...(issuer?.keys ?? []), vault.authority.publicKey] }],
     },
   };

@@ -1,21 +1,19 @@
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import {
-  type LaunchOptions,
   measureImage,
   type SimulatedPlatform,
   simulatedRoots,
 } from '@strongroom/attestation/insecure';
 import { AMD_ROOTS, type RootSet } from '@strongroom/attestation/roots';
-import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { type Contract, contractBytes, parseContract } from '@strongroom/protocol/contract';
 import type { ErrorCode } from '@strongroom/protocol/errors';
-import { EVIDENCE_PURPOSE, type EvidenceAnswer } from '@strongroom/protocol/evidence-answer';
+import { EVIDENCE_PURPOSE } from '@strongroom/protocol/evidence-answer';
 import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
 import { systemClock } from '@strongroom/runtime/clock';
-import { createSigner } from '@strongroom/sealing/sign';
-import { evidenceOf, sharedTestPlatform } from '@strongroom/testkit/test-platform';
+import { sharedTestPlatform } from '@strongroom/testkit/test-platform';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { ISSUED_AT, ISSUER, rsaOf, startClaims, startupProof } from '../test/startup-proof.ts';
+import { AnsweringWorker, streamOf } from '../test/answering-worker.ts';
+import { ISSUED_AT, ISSUER, rsaOf } from '../test/startup-proof.ts';
 import { evidenceFacts, evidenceLines } from './evidence-text.ts';
 import { codeOfRefusal, type Judgement, judgeAnswer, type Question } from './judge-answer.ts';
 
@@ -84,69 +82,11 @@ function idOf(of: Contract): ContractId {
   return ContractIdSchema.parse(createHash('sha256').update(contractBytes(of)).digest('hex'));
 }
 
-interface AnswerChange {
-  readonly launch?: Partial<LaunchOptions>;
-  readonly claims?: object;
-  readonly statement?: object;
-  readonly proof?: string;
-}
+const FLIGHTS = streamOf('flights');
 
-/** One process life: its keys, and what an authority said at its start. */
-const COUNTED = { stream: 'A'.repeat(22), sequences: 2, rows: 40, final: false };
-const FLIGHTS = { dataset: 'flights', ...COUNTED };
-
-class TestWorker {
-  readonly #pair = generateKeyPairSync('ed25519');
-  readonly signer = createSigner(this.#pair.privateKey);
-  readonly contractId: ContractId;
-
+class TestWorker extends AnsweringWorker {
   constructor(of: ContractId = contractId) {
-    this.contractId = of;
-  }
-
-  get startClaims() {
-    return startClaims(this.contractId, this.#pair.publicKey);
-  }
-
-  startupProof(change: object = {}, by = authority.privateKey): Promise<string> {
-    const measurement = measureImage(IMAGE);
-    return startupProof({ runtime: this.startClaims, measurement, authority: by, change });
-  }
-
-  async answer(
-    nonce: string,
-    { launch = {}, claims = {}, statement = {}, proof }: AnswerChange = {},
-  ): Promise<EvidenceAnswer> {
-    const startupProof = proof ?? (await this.startupProof());
-    const hostData = Buffer.from(this.contractId, 'hex');
-    const guest = platform.launch({ image: IMAGE, hostData, ...launch });
-    const runtimeClaims = canonicalBytes({
-      ...{
-        contract: this.contractId,
-        keys: this.startClaims.keys.slice(1),
-        nonce,
-        purpose: EVIDENCE_PURPOSE,
-      },
-      ...claims,
-    });
-    return {
-      v: 1,
-      evidence: await evidenceOf(guest, runtimeClaims),
-      statement: await this.statement(nonce, startupProof, statement),
-      startupProof,
-    };
-  }
-
-  statement(nonce: string, startupProof: string, change: object = {}): Promise<string> {
-    const facts = {
-      ...{ v: 1, contract: this.contractId, nonce, epoch: 3 },
-      token: createHash('sha256').update(startupProof).digest('hex'),
-      streams: [FLIGHTS],
-      refusals: { ERR_SEAL_SIGNATURE: 2 },
-      ...change,
-    };
-    const header = { typ: 'strongroom-statement+jws', kid: 'aggregates' };
-    return this.signer.sign(canonicalBytes(facts), header);
+    super({ contractId: of, platform, image: IMAGE, authority: authority.privateKey });
   }
 }
 
@@ -332,7 +272,7 @@ describe('a statement that its own worker signed', () => {
     ['token', { token: 'ab'.repeat(32) }, 'statement.token'],
     ['epoch', { epoch: -1 }, 'statement'],
     ['streams', { streams: [] }, 'statement.streams'],
-    ['dataset', { streams: [{ ...COUNTED, dataset: 'weather' }] }, 'statement.streams'],
+    ['dataset', { streams: [{ ...FLIGHTS, dataset: 'weather' }] }, 'statement.streams'],
     ['number of streams', { streams: [FLIGHTS, FLIGHTS] }, 'statement.streams'],
     ['refusals', { refusals: { row: 1 } }, 'statement'],
     ['a member more', { since: 1 }, 'statement'],

@@ -22,7 +22,7 @@ import { ISSUER, rsaOf, startClaims, startupProof } from './startup-proof.ts';
 
 /** Two owners that can read, an authority, and vaults that write to their ledgers as real ones do. */
 
-const authority = generateKeyPairSync('rsa', { modulusLength: 3072 });
+export const authority = generateKeyPairSync('rsa', { modulusLength: 3072 });
 const MEASURED = 'ab'.repeat(48);
 export const [NORTH, SOUTH] = [PartyIdSchema.parse('north'), PartyIdSchema.parse('south')];
 

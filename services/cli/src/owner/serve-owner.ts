@@ -72,6 +72,7 @@ export async function serveOwner(options: OwnerServeOptions): Promise<void> {
 }
 
 async function start(options: OwnerServeOptions, context: ServiceContext): Promise<void> {
+  readRevocationSettings(options);
   const tls = await readPageTls(options);
   if (tls === undefined && !isThisMachine(options.host)) {
     // What is asked for there carries the owner's authority.
