@@ -11,6 +11,7 @@ import type { ContractId, StreamId } from '@strongroom/protocol/fields';
 import type { RecordLog } from '@strongroom/record-log/log';
 import type { Clock } from '@strongroom/runtime/clock';
 import type { Logger } from '@strongroom/runtime/logger';
+import type { Tracing } from '@strongroom/runtime/tracing';
 import { demandUnamended } from '@strongroom/sealing/amendment';
 import type { PartyIdentity } from '@strongroom/sealing/identity';
 import { verifyContract } from '@strongroom/sealing/verify';
@@ -33,6 +34,8 @@ export interface StreamRequest {
   readonly namespace?: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Absent: nobody wants to know. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** A dataset and the contract that all parties have signed about it. */

@@ -1,4 +1,3 @@
-import type { Tracing } from '@strongroom/runtime/tracing';
 import { createStreamSealer, type StreamSealer } from '@strongroom/sealing/seal';
 import type { Agreement, ChosenStream, StreamRequest } from './agreement.ts';
 import { sealGroups } from './batch-groups.ts';
@@ -23,8 +22,6 @@ export interface PublishRequest extends SourceRequest, StreamRequest {
   /** What is compressed before it is sealed: nothing if nothing is said. */
   readonly compression?: CompressionRequest;
   readonly onProgress?: (progress: Progress) => void;
-  /** Absent: nothing is traced. */
-  readonly tracing?: Tracing | undefined;
 }
 
 /** One run of a producer. */

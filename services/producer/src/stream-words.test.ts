@@ -1,5 +1,6 @@
 import { systemClock } from '@strongroom/runtime/clock';
 import { createLogger } from '@strongroom/runtime/logger';
+import type { SpanStart, Tracing } from '@strongroom/runtime/tracing';
 import { createMemoryLog, type MemoryLog } from '@strongroom/testkit/memory-log';
 import { afterAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Bench, benchOf, receive } from '../test/publish-fixtures.ts';
@@ -43,6 +44,33 @@ describe('what an owner says without a row', () => {
     expect(await receive(bench)).toMatchObject({ final: true, repeats: 0 });
     const ended = await failureOf(retractBatch(requestOf(bench), 0));
     expect(ended.code).toBe('ERR_STREAM_ENDED');
+  });
+
+  test('each word is a span, and its records say which', async () => {
+    const bench = benchOf(agreed, folder.path, 'traced');
+    await bench.publish(source, { final: false });
+    const before = bench.entries().length;
+    const begun: SpanStart[] = [];
+    const ended: (string | undefined)[] = [];
+    const tracing: Tracing = {
+      begin: (start) => {
+        begun.push(start);
+        const traceparent = `00-${`${begun.length}`.repeat(32)}-${'a'.repeat(16)}-01`;
+        const ids = { trace_id: 't', span_id: 's' };
+        return { traceparent, ids, end: (code) => ended.push(code) };
+      },
+      close: async () => undefined,
+    };
+    await retractBatch({ ...requestOf(bench), tracing }, 0);
+    await sendHeartbeat({ ...requestOf(bench), tracing }, null);
+    const dataset = { 'strongroom.dataset': agreed.dataset.id };
+    expect(begun).toMatchObject([
+      { operation: 'publish', attributes: { ...dataset, 'messaging.batch.message_count': 2 } },
+      { operation: 'publish', attributes: { ...dataset, 'messaging.batch.message_count': 1 } },
+    ]);
+    expect(ended).toEqual([undefined, undefined]);
+    const traces = bench.entries().slice(before);
+    expect(traces.map(({ trace }) => trace?.slice(3, 4))).toEqual(['1', '1', '2']);
   });
 
   test('a heartbeat moves the watermark on and never back', async () => {

@@ -73,7 +73,7 @@ async function speak(
   request: StreamRequest,
   words: (on: Speaking) => Promise<{ watermark: number | null; records: SealedRecord[] }>,
 ): Promise<WordReport> {
-  const { log, logger, clock, identity, namespace } = request;
+  const { log, logger, clock, identity, namespace, tracing } = request;
   const agreement = await agreementFor(request);
   checkOwner(agreement, identity);
   const { dataset, contractId } = agreement;
@@ -87,7 +87,7 @@ async function speak(
     const topic = await createDatasetTopic(log, agreement, namespace);
     const { partition } = chosen;
     const tally = new Tally(clock, state);
-    const destination: Destination = { outbox, log, topic, partition, logger, tally };
+    const destination: Destination = { outbox, log, topic, partition, logger, tally, tracing };
     await sendPending(destination);
     if (state.final) throw new StrongroomError('ERR_STREAM_ENDED', { dataset: dataset.id, stream });
     const { signer, party: kid } = identity;

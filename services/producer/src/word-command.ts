@@ -1,3 +1,4 @@
+import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
@@ -6,6 +7,7 @@ import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger, LOG_LEVELS } from '@strongroom/runtime/logger';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
+import { openTracing } from '@strongroom/runtime/tracing';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
@@ -28,6 +30,7 @@ const CommonShape = {
   brokers: z.exactOptional(text),
   kafkaConfig: z.exactOptional(text),
   namespace: z.exactOptional(text),
+  otlp: z.exactOptional(z.url({ protocol: /^https?$/ })),
   json: z.boolean(),
   logLevel: z.enum(LOG_LEVELS),
 };
@@ -106,6 +109,7 @@ function common(command: Command): Command {
       new Option('--kafka-config <file>', "settings under Kafka's own names").env('KAFKA_CONFIG'),
     )
     .option('--namespace <name>', 'prefix of the topics')
+    .option('--otlp <url>', 'send traces there, by OTLP over HTTP; env OTEL_EXPORTER_OTLP_ENDPOINT')
     .option('--json', 'one JSON line at the end; errors are JSON too', false)
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('warn'));
 }
@@ -149,15 +153,19 @@ async function withRequest(
   const signedContract = await readJsonFile(options.contract);
   const amendments = await Promise.all((options.amendment ?? []).map(readJsonFile));
   const connection = await readKafkaConnection(options, `producer-${identity.party}`);
-  const log = await connectKafkaLog({ ...connection, logger });
+  const { otlp } = options;
+  const [log, tracing] = await Promise.all([
+    connectKafkaLog({ ...connection, logger }),
+    openTracing({ service: 'producer', otlp, environment: process.env, logger }),
+  ]);
   try {
     await work({
       ...{ signedContract, amendments },
       datasetId: options.dataset,
       ...{ stream: options.stream, identity, stateFolder: options.state },
-      ...{ log, namespace: options.namespace, clock: systemClock, logger },
+      ...{ log, namespace: options.namespace, clock: systemClock, logger, tracing },
     });
   } finally {
-    await log.close();
+    await Promise.all([log.close(), tracing?.close()]);
   }
 }
