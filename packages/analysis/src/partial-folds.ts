@@ -17,18 +17,12 @@ export interface Fold extends Named {
 /** Those of a query, each kind once. */
 export class Folds {
   readonly #names: GroupNames;
-  readonly #contributors: 'key' | 'apart' | undefined;
   readonly #contributor: string | undefined;
   readonly #found = new Map<string, Fold>();
-  needsContributor = false;
 
-  constructor(
-    names: GroupNames,
-    contributors: 'key' | 'apart' | undefined,
-    contributor: string | undefined,
-  ) {
+  /** @param contributor the column of which distinct values of parts add up */
+  constructor(names: GroupNames, contributor: string | undefined) {
     this.#names = names;
-    this.#contributors = contributors;
     this.#contributor = contributor;
   }
 
@@ -48,34 +42,25 @@ export class Folds {
   #foldOf(node: TreeNode, at: number): Fold {
     const kind = textOf(node['function_name']);
     const isDistinct = node['distinct'] === true;
-    const foldAs = (role: Fold['role'], merge: (name: string) => string, folded = node): Fold => {
+    const foldAs = (role: Fold['role'], merge: (name: string) => string): Fold => {
       const name = `${OWN_NAME}${role} ${at}`;
-      return { name, role, node: folded, merge: merge(quoted(name)) };
+      return { name, role, node, merge: merge(quoted(name)) };
     };
     if (kind === 'min' || kind === 'max') return foldAs(kind, (name) => `${kind}(${name})`);
     if (kind !== 'sum' && kind !== 'count' && kind !== 'count_star') {
       throw new NotMergeable('function');
     }
-    const isAdded = !isDistinct || this.#contributors === 'apart';
-    if (isDistinct && !(this.#contributors && this.#isContributor(node))) {
-      throw new NotMergeable('distinct');
-    }
+    if (isDistinct && !this.#isContributor(node)) throw new NotMergeable('distinct');
     if (kind === 'sum') return foldAs('sum', (name) => `sum(${name})`);
-    if (isAdded) return foldAs('count', (name) => `coalesce(sum(${name}), 0)::BIGINT`);
-    this.needsContributor = true;
-    const met = (name: string) =>
-      `count(DISTINCT ${quoted(CONTRIBUTOR)}) FILTER (WHERE ${name} > 0)`;
-    return foldAs('count', met, { ...node, distinct: false });
+    return foldAs('count', (name) => `coalesce(sum(${name}), 0)::BIGINT`);
   }
 
   #isContributor(node: TreeNode): boolean {
     const [argument] = listOf(node['children']).map(nodeOf);
     const path = argument?.['class'] === 'COLUMN_REF' ? listOf(argument['column_names']) : [];
-    return path.length === 1 && path[0] === this.#contributor;
+    return this.#contributor !== undefined && path.length === 1 && path[0] === this.#contributor;
   }
 }
-
-export const CONTRIBUTOR = `${OWN_NAME}contributor`;
 
 export function keyName(at: number): string {
   return `${OWN_NAME}key ${at}`;

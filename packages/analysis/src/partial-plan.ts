@@ -1,7 +1,7 @@
 import type { DuckDBType } from '@duckdb/node-api';
 import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { CONTRIBUTOR, columnRef, Folds, keyName, type Named } from './partial-folds.ts';
+import { columnRef, Folds, keyName, type Named } from './partial-folds.ts';
 import { GroupNames, mapMembers, NotMergeable, type RowsReason } from './partial-names.ts';
 import { querySetOf } from './query-sets.ts';
 import { isFold, quoted } from './rule-scope.ts';
@@ -47,11 +47,10 @@ export interface PartialOptions {
   /** Of the table of partials, for `combineSql` and `mergeSql`. */
   readonly table: string;
   /**
-   * How distinct contributors are counted. `key`: the contributor is one more key of a partial.
-   * `apart`: all rows of a contributor are in one part, so that the numbers of the parts add up.
-   * Absent: a query that counts them needs rows.
+   * All rows of a contributor are in one part, so that the numbers of contributors of the parts add
+   * up. Absent: a query that counts them needs rows.
    */
-  readonly contributors?: 'key' | 'apart';
+  readonly contributorsApart?: boolean;
   /** Columns that the view has besides, which partials are told apart by and `mergeSql` is not. */
   readonly moreKeys?: readonly { readonly name: string; readonly type: string }[];
 }
@@ -101,15 +100,12 @@ async function planOf(
 ): Promise<PartialPlan> {
   const { relation } = names;
   const contributor = rulesOf(contract, query).relations.get(relation)?.contributor;
-  const folds = new Folds(names, options.contributors, contributor);
+  const folds = new Folds(names, options.contributorsApart ? contributor : undefined);
   const rewritten = rewrite(top, names, folds);
   const { moreKeys = [], table } = options;
   const keys: Named[] = [
     ...moreKeys.map(({ name }) => ({ name, node: columnRef(name) })),
     ...names.keys.map((node, at) => ({ name: keyName(at), node })),
-    ...(folds.needsContributor && contributor !== undefined
-      ? [{ name: CONTRIBUTOR, node: columnRef(contributor) }]
-      : []),
   ];
   const partialTop = await withGroups(
     parser,

@@ -1,13 +1,24 @@
 import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import { contributorsAreApart } from '@strongroom/protocol/slices';
 import { type PartialPlan, planPartials } from './partial-plan.ts';
+import { planPrivatePartials } from './private-partials.ts';
+import type { PrivatePlan } from './private-plan.ts';
 import type { SqlParser } from './sql-bound.ts';
 import type { CheckedQuery } from './sql-gate.ts';
 
 /** How a query of a contract with slices is counted in each of them, and merged. */
-export interface SlicePlan extends PartialPlan {
+export interface SlicePlan extends Pick<PartialPlan, 'columns' | 'mergeSql'> {
   /** In which partials are merged; no contract can spell it. */
   readonly table: string;
+  /** @param orderKey of a query with noise: which rows of a contributor count */
+  readonly partialSql: (orderKey: string) => string;
+}
+
+/** What a query with noise counts, before any is added. */
+interface PrivateStatistics {
+  readonly plan: PrivatePlan;
+  readonly sql: (orderKey: string) => string;
 }
 
 /**
@@ -18,11 +29,19 @@ export async function planSlices(
   parser: SqlParser,
   contract: Contract,
   checked: CheckedQuery,
+  statistics?: PrivateStatistics,
 ): Promise<SlicePlan | undefined> {
   if (contract.slices === undefined) return undefined;
   const { id: query } = checked.query;
   const table = `merged ${query}`;
-  const plan = await planPartials(parser, contract, checked, { table });
-  if (plan.kind === 'partials') return { ...plan, table };
+  if (statistics) {
+    const { plan, sql } = statistics;
+    const merged = await planPrivatePartials(parser, contract, plan, sql(''), table);
+    if (merged) return { ...merged, table, partialSql: sql };
+    throw new StrongroomError('ERR_QUERY_NOT_SLICED', { query, reason: 'noise' });
+  }
+  const contributorsApart = contributorsAreApart(contract, checked.query);
+  const plan = await planPartials(parser, contract, checked, { table, contributorsApart });
+  if (plan.kind === 'partials') return { ...plan, table, partialSql: () => plan.partialSql };
   throw new StrongroomError('ERR_QUERY_NOT_SLICED', { query, reason: plan.reason });
 }

@@ -1,4 +1,5 @@
-import type { Contract, Dataset } from './contract.ts';
+import type { Contract, Dataset, Query } from './contract.ts';
+import { contributorOf } from './privacy.ts';
 
 /**
  * Slices: a contract may have its rows counted by several workers. Partition p of every dataset is
@@ -40,11 +41,55 @@ export function sliceProblemIn(
     if (missing === undefined) continue;
     return `no stream of ${dataset.id} is in slice ${missing}: partition modulo ${slices}`;
   }
-  const noisy = queries.find(({ privacy }) => privacy !== undefined);
-  if (noisy) return `${noisy.id} has noise, which needs all rows of a contributor in one place`;
+  const noisy = queries.find((query) => query.privacy && !contributorsAreApart(contract, query));
+  if (noisy) {
+    return `${noisy.id} has noise: all datasets are shared out by their contributor, and alike`;
+  }
   const sessions = queries.find(({ window }) => window.kind === 'session');
   if (sessions) return `${sessions.id} has sessions, whose rows may lie in several slices`;
   return undefined;
+}
+
+/**
+ * Whether all rows of a contributor that a query reads are in one slice, so that numbers of
+ * contributors add up and each slice can bound their rows. Vaults see to it that rows are where
+ * `partitionBy` has them (partitioning.ts).
+ */
+export function contributorsAreApart(
+  { slices = 1, datasets }: Pick<Contract, 'slices' | 'datasets'>,
+  { relations }: Pick<Query, 'relations'>,
+): boolean {
+  const named = relations.map((relation) => {
+    const own = datasets.filter((dataset) => dataset.relation === relation);
+    // Whom the rules of one owner name is counted in the rows of all.
+    return { own, contributor: own.map(contributorOf).find((name) => name !== undefined) };
+  });
+  const theirs = named.filter(({ contributor }) => contributor !== undefined);
+  const all = theirs.flatMap(({ own }) => own);
+  const [first] = all;
+  const areShared = theirs.every(({ own, contributor }) =>
+    own.every(({ partitionBy }) => partitionBy === contributor),
+  );
+  return areShared && all.every((each) => first !== undefined && meet(first, each, slices));
+}
+
+/** Whether equal values of the columns that two datasets are shared out by are in one slice. */
+function meet(one: Dataset, other: Dataset, slices: number): boolean {
+  if (kindOf(one) !== kindOf(other)) return false;
+  const [places, others] = [one, other].map(({ streams = [] }) =>
+    streams.map(({ partition }) => sliceOf(partition, slices)),
+  );
+  if (!places?.length || !others?.length) return false;
+  // Beyond the product of both numbers of streams everything repeats itself.
+  return Array.from(
+    { length: places.length * others.length },
+    (_none, hash) => places[hash % places.length] === others[hash % others.length],
+  ).every((isSame) => isSame);
+}
+
+/** Whole numbers of all widths are hashed alike; of times only those of one type. */
+function kindOf({ columns, partitionBy }: Dataset): string | undefined {
+  return columns.find(({ name }) => name === partitionBy)?.type.replace(/^u?int\d+$/, 'int');
 }
 
 /** A worker without a stream of a dataset would wait for it, or count it as ended. */

@@ -91,7 +91,7 @@ export function privateQuery(sql: string, privacy: Partial<Privacy> = {}): Query
   };
 }
 
-function privateContract(queries: readonly Query[], rules: Partial<typeof RULES> = {}) {
+export function privateContract(queries: readonly Query[], rules: Partial<typeof RULES> = {}) {
   const datasets = (['visits', 'stays', 'places'] as const).map((id) => ({
     ...datasetWith(COLUMNS[id], { id: id as DatasetId, relation: id }),
     rules: rules[id] ?? RULES[id],

@@ -50,7 +50,7 @@ const VALUE_BYTES: Record<ColumnType, number> = {
 };
 
 /** How many rows of the source stand before one of a vector. */
-export type RowNumbers = (row: number) => number;
+type RowNumbers = (row: number) => number;
 
 /** Collects the rows of one column until its batch is full. */
 export class ColumnBuilder {

@@ -124,11 +124,12 @@ export class Computation {
   async closeSlice(
     teller: SliceTeller,
     sealing: Sealing,
+    seeds: NoiseSeeds,
   ): Promise<{ records: DoorRecord[]; emitted: Emitted[]; more: boolean }> {
     const closed = await this.#closings.close({
       prepare: (query, windows) => this.#aggregator.prepare(query, windows),
       close: async (query, window, progress) => {
-        const result = await this.#countSlice(query, window);
+        const result = await this.#countSlice(query, window, seeds);
         const inputs = await this.#countInputs(query, window);
         const closedUntil = window?.end ?? null;
         const standing = { ...this.#standing(query, inputs), closedUntil, ended: window === null };
@@ -190,9 +191,14 @@ export class Computation {
     }
   }
 
-  async #countSlice(query: Query, window: TimeWindow | null): Promise<SliceResult> {
+  async #countSlice(
+    query: Query,
+    window: TimeWindow | null,
+    seeds: NoiseSeeds,
+  ): Promise<SliceResult> {
     try {
-      return await this.#aggregator.partial(query, window);
+      const orderKey = query.privacy ? seeds.orderKey(query, window) : '';
+      return await this.#aggregator.partial(query, window, orderKey);
     } catch (error) {
       return { withheld: await this.#reasonFor(query, error) };
     }

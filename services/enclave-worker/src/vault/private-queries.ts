@@ -20,6 +20,12 @@ import type { TimeWindow } from './engine/window.ts';
 import { type NoiseSeeds, statisticsDigest } from './noise-seeds.ts';
 import { drawAll, type PlannedNoise, planNoise } from './private-noise.ts';
 
+interface NoisyResult {
+  readonly result: Disclosable;
+  /** Of a query with running totals, as they are after this window. */
+  readonly totals?: QueryTotals;
+}
+
 /** Queries with noise: bounded rows, noise that only depends on what was counted, a result. */
 export class PrivateQueries {
   readonly #aggregator: Aggregator;
@@ -46,11 +52,22 @@ export class PrivateQueries {
     window: TimeWindow | null,
     seeds: NoiseSeeds,
     totals: QueryTotals | undefined,
-  ): Promise<{ readonly result: Disclosable; readonly totals?: QueryTotals }> {
-    const planned = this.#noise.get(query.id);
-    assert(planned, 'a query with noise was planned');
+  ): Promise<NoisyResult> {
     const orderKey = seeds.orderKey(query, window);
     const exact = await this.#aggregator.statistics(query, window, orderKey);
+    return this.withNoise(exact, window, seeds, totals);
+  }
+
+  /** The same of rows that were counted already. @param totals as `result` takes them */
+  withNoise(
+    exact: Statistics,
+    window: TimeWindow | null,
+    seeds: NoiseSeeds,
+    totals: QueryTotals | undefined,
+  ): NoisyResult {
+    const { query } = exact.plan;
+    const planned = this.#noise.get(query.id);
+    assert(planned, 'a query with noise was planned');
     const digest = statisticsDigest(exact);
     if (window && query.privacy?.continual) {
       return runningTotal(exact, planned, window, digest, seeds, totals);

@@ -320,10 +320,12 @@ export class Vault {
   }
 
   async #closeAll() {
-    if (this.#teller) return await this.#computation.closeSlice(this.#teller, this.#sealing());
-    const emission = { proof: this.#proof(), checkpoint: this.#steps.sequence };
-    if (this.#final) return await this.#final.close(emission);
     const seeds = new NoiseSeeds(this.#keys.noiseSecret(), this.#contractId);
+    if (this.#teller) {
+      return await this.#computation.closeSlice(this.#teller, this.#sealing(), seeds);
+    }
+    const emission = { proof: this.#proof(), checkpoint: this.#steps.sequence };
+    if (this.#final) return await this.#final.close(emission, seeds);
     return await this.#computation.close(emission, seeds);
   }
 

@@ -21,7 +21,7 @@ import { Engine } from './engine.ts';
 import { PartialStore } from './partial-store.ts';
 import { statisticsSql } from './private-sql.ts';
 import { ResultColumn } from './result-columns.ts';
-import type { ArrowColumn, TypedColumn } from './result-types.ts';
+import { type ArrowColumn, encodeResult, type TypedColumn } from './result-types.ts';
 import { type KeyBounds, RowStore, type StoredBatch } from './row-store.ts';
 import { isSessionQuery } from './sessions.ts';
 import { SlicedQuery } from './sliced-query.ts';
@@ -89,7 +89,8 @@ export class Aggregator {
       const checked = await checkQuery(engine, contract, query);
       const plan = query.privacy && (await planPrivateQuery(engine, contract, query));
       const shared = await planSharedRows(engine, contract, query);
-      const slices = await planSlices(engine, contract, checked);
+      const exact = plan && { plan, sql: (orderKey: string) => statisticsSql(plan, orderKey) };
+      const slices = await planSlices(engine, contract, checked, exact);
       const sliced = slices && (await SlicedQuery.open(engine, slices));
       queries.set(query.id, {
         ...checked,
@@ -156,13 +157,18 @@ export class Aggregator {
     return { ...aggregate, toldApart: await this.#tellApart(query, shared, find) };
   }
 
-  /** Of a contract with slices: what one of them counts. @throws as `aggregate` */
+  /**
+   * Of a contract with slices: what one of them counts.
+   * @param orderKey as `statistics` takes it, of a query with noise
+   * @throws as `aggregate`
+   */
   async partial(
     query: Query,
     window: TimeWindow | null,
+    orderKey = '',
   ): Promise<{ columns: readonly ArrowColumn[]; groups: number }> {
-    const { partialSql } = this.#slicedOf(query).sliced;
-    const result = await this.#readWindow(query, window, partialSql, { AGGREGATE_ROWS_MAX });
+    const sql = this.#slicedOf(query).sliced.partialSql(orderKey);
+    const result = await this.#readWindow(query, window, sql, { AGGREGATE_ROWS_MAX });
     const all = Array.from({ length: result.rows }, (_none, row) => row);
     const columns = ResultColumn.allOf(result).map((column) => column.take(all));
     return { columns, groups: result.rows };
@@ -179,6 +185,21 @@ export class Aggregator {
     await sliced.fill(arrows, facts);
     const result = await this.#readUpTo(sliced.mergeSql, { AGGREGATE_ROWS_MAX }, facts);
     return { query, columns: ResultColumn.allOf(result), groupRowsIndex, controls };
+  }
+
+  /**
+   * The same of a query with noise: each slice has bounded its contributors' rows, which no other
+   * one has.
+   * @throws as `statistics`
+   */
+  async mergeStatistics(query: Query, arrows: readonly Uint8Array[]): Promise<Statistics> {
+    const { sliced, plan } = this.#slicedOf(query);
+    assert(plan, 'a query with noise has a plan');
+    const facts = { query: query.id };
+    // Of no rows at all, for a public domain has all of its groups in every window.
+    const none = await this.partial(query, null);
+    await sliced.fill([...arrows, encodeResult(none.columns, none.groups)], facts);
+    return statisticsOf(plan, await this.#readUpTo(sliced.mergeSql, { PRIVATE_GROUPS_MAX }, facts));
   }
 
   #slicedOf(query: Query): Runnable & { readonly sliced: SlicedQuery } {
@@ -213,13 +234,7 @@ export class Aggregator {
     const plan = this.planOf(query);
     if (!plan) throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
     const sql = statisticsSql(plan, orderKey);
-    const result = await this.#readWindow(query, window, sql, { PRIVATE_GROUPS_MAX });
-    const columns = ResultColumn.allOf(result);
-    const numbers = columns.slice(plan.dimensions.length);
-    const groups = Array.from({ length: result.rows }, (_none, row) =>
-      numbers.map(({ values }) => BigInt(String(values[row]))),
-    );
-    return { plan, dimensions: columns.slice(0, plan.dimensions.length), groups };
+    return statisticsOf(plan, await this.#readWindow(query, window, sql, { PRIVATE_GROUPS_MAX }));
   }
 
   /** @param limits one, by its name */
@@ -252,6 +267,18 @@ export class Aggregator {
   close(): void {
     this.#engine.close();
   }
+}
+
+function statisticsOf(
+  plan: PrivatePlan,
+  result: Parameters<typeof ResultColumn.allOf>[0] & { readonly rows: number },
+): Statistics {
+  const columns = ResultColumn.allOf(result);
+  const numbers = columns.slice(plan.dimensions.length);
+  const groups = Array.from({ length: result.rows }, (_none, row) =>
+    numbers.map(({ values }) => BigInt(String(values[row]))),
+  );
+  return { plan, dimensions: columns.slice(0, plan.dimensions.length), groups };
 }
 
 interface EngineChoice {

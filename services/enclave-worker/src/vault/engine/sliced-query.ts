@@ -27,9 +27,12 @@ export class SlicedQuery {
     return new SlicedQuery(engine, plan, types);
   }
 
-  /** Over the rows of a slice. */
-  get partialSql(): string {
-    return this.#plan.partialSql;
+  /**
+   * Over the rows of a slice.
+   * @param orderKey of a query with noise: decides which rows of a contributor count
+   */
+  partialSql(orderKey: string): string {
+    return this.#plan.partialSql(orderKey);
   }
 
   /** Over what `fill` has brought in. */

@@ -1,12 +1,15 @@
 import type { Checkpoint } from '@strongroom/protocol/checkpoint';
 import type { Contract, Query } from '@strongroom/protocol/contract';
-import { codeOf } from '@strongroom/protocol/errors';
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
-import { Closings } from '../closings.ts';
+import { Closings, type Progress } from '../closings.ts';
 import { type Disclosable, disclose, withhold } from '../disclose.ts';
 import type { DoorRecord, QueryProgress } from '../door.ts';
 import { type Emission, emit } from '../emit.ts';
 import type { Aggregator } from '../engine/aggregate.ts';
+import type { TimeWindow } from '../engine/window.ts';
+import type { NoiseSeeds } from '../noise-seeds.ts';
+import { PrivateQueries } from '../private-queries.ts';
 import type { Emitted } from '../uses.ts';
 import { type Gathered, SliceInputs } from './slice-inputs.ts';
 
@@ -15,11 +18,13 @@ export class FinalComputation {
   readonly #contract: Contract;
   readonly #aggregator: Aggregator;
   readonly #closings: Closings;
+  readonly #private: PrivateQueries;
   readonly inputs: SliceInputs;
 
   constructor(contract: Contract, contractId: ContractId, aggregator: Aggregator) {
     this.#contract = contract;
     this.#aggregator = aggregator;
+    this.#private = new PrivateQueries(contract, aggregator);
     this.#closings = new Closings(contract, (query) => this.inputs.progressOf(query));
     this.inputs = new SliceInputs(contract, contractId, (query, window) => {
       const { done, closedUntil } = this.#closings.of(query);
@@ -51,12 +56,13 @@ export class FinalComputation {
   /** Seals the results of windows that all slices have told, as many as a step takes. */
   async close(
     emission: Emission,
+    seeds: NoiseSeeds,
   ): Promise<{ records: DoorRecord[]; emitted: Emitted[]; more: boolean }> {
     return await this.#closings.close({
       prepare: async () => undefined,
       close: async (query, window, progress) => {
         const gathered = this.inputs.gather(query, window);
-        const result = await this.#merge(query, gathered);
+        const result = await this.#merge(query, window, gathered, { seeds, progress });
         const { inputs } = gathered;
         const closed = await emit(
           result,
@@ -69,15 +75,45 @@ export class FinalComputation {
     });
   }
 
-  async #merge(query: Query, { arrows, withheld }: Gathered): Promise<Disclosable> {
+  async #merge(
+    query: Query,
+    window: TimeWindow | null,
+    { arrows, withheld }: Gathered,
+    noise: Noise,
+  ): Promise<Disclosable> {
+    // Totals without one of their windows would be wrong in silence.
+    const isContinual = query.privacy?.continual !== undefined;
+    if (withheld !== undefined && isContinual) {
+      throw new StrongroomError('ERR_QUERY_FAILED', { query: query.id });
+    }
     if (withheld !== undefined) return withhold(query, withheld);
     try {
+      if (query.privacy) return await this.#mergeWithNoise(query, window, arrows, noise);
       return disclose(await this.#aggregator.merge(query, arrows));
     } catch (error) {
+      if (isContinual) throw error;
       const code = codeOf(error);
       if (code === 'ERR_LIMIT_EXCEEDED') return withhold(query, 'too-large');
       if (code !== 'ERR_QUERY_FAILED' || !(await this.#aggregator.answers())) throw error;
       return withhold(query, 'failed');
     }
   }
+
+  /** Once, to what all slices have counted together; and so it is paid for once. */
+  async #mergeWithNoise(
+    query: Query,
+    window: TimeWindow | null,
+    arrows: readonly Uint8Array[],
+    { seeds, progress }: Noise,
+  ): Promise<Disclosable> {
+    const exact = await this.#aggregator.mergeStatistics(query, arrows);
+    const noisy = this.#private.withNoise(exact, window, seeds, progress.totals);
+    if (noisy.totals) progress.totals = noisy.totals;
+    return noisy.result;
+  }
+}
+
+interface Noise {
+  readonly seeds: NoiseSeeds;
+  readonly progress: Progress;
 }

@@ -114,9 +114,13 @@ function contentOf(result: SliceResult, window: TimeWindow | null) {
   return { arrow: encodeResult(columns, groups), told: { window, groups } };
 }
 
-/** A partial has more columns than the result, so the one size of a result may not hold it. */
-function sizesOf({ disclosure }: Query): readonly number[] {
-  return disclosure.resultBytes === undefined ? PADDED_SIZES : [CIPHERTEXT_BYTES_MAX];
+/**
+ * A partial has more columns than the result, so the one size of a result may not hold it. Of a
+ * query with noise it has groups that no result may tell of.
+ */
+function sizesOf({ disclosure, privacy }: Query): readonly number[] {
+  const isOneSize = privacy !== undefined || disclosure.resultBytes !== undefined;
+  return isOneSize ? [CIPHERTEXT_BYTES_MAX] : PADDED_SIZES;
 }
 
 function standingText({ closedUntil, ended }: Pick<Standing, 'closedUntil' | 'ended'>): string {
