@@ -100,6 +100,7 @@ function countDeaths(): void {
 
 function aroundLog(log: RecordLog): RecordLog {
   return {
+    hasTransactions: log.hasTransactions,
     createTopics: (topics) => around(reach, 'log createTopics', () => log.createTopics(topics)),
     append: (topic, records, partition) =>
       around(reach, 'log append', () => log.append(topic, records, partition)),

@@ -1,4 +1,4 @@
-import { cp, rm } from 'node:fs/promises';
+import { cp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LEASE_MS } from '@strongroom/protocol/lease';
@@ -19,9 +19,12 @@ import {
   type Shipment,
   startWorker,
   succeeded,
+  usesOf,
+  workerArguments,
   workerSummary,
 } from '../deployment/pipeline.ts';
 import type { RunningProcess } from '../deployment/processes.ts';
+import type { DyingPlan } from '../faults/failpoints.ts';
 import { closeDeployment, openDeployment } from './open-deployment.ts';
 import { cutByHours, LEASED_VISITS_PLAN, READER, writeVisits } from './visits.ts';
 
@@ -36,7 +39,11 @@ const RECOVERY_MS_MAX = 30_000;
 const REVOCATION_MS_MAX = 10_000;
 /** Windows are told by and by: each part of the south lets one more of them close. */
 const CUTS = [2, 3, 4, 5];
-const KILLS = process.env['STRONGROOM_LONG'] === '1' ? 12 : 3;
+const isLong = process.env['STRONGROOM_LONG'] === '1';
+const KILLS = isLong ? 12 : 3;
+/** Of a worker's requests to write: it announces itself by the first five, and tells a window by
+ * the next: the prepared step, two ledgers of uses, the result, the checkpoint. */
+const BREAKS = isLong ? [2, 4, 5, 6, 7, 8, 9] : [9];
 
 let base: Omit<Deployment, 'agreement'>;
 let organisations: Organisations;
@@ -83,10 +90,18 @@ class Run {
     return await publish(this.deployment, ...named(south[part], isLast ? [] : ['--no-final']));
   }
 
-  worker(): RunningProcess {
+  worker(more: readonly string[] = []): RunningProcess {
+    return startWorker(this.deployment, this.#nextName(), ['--until-complete', ...more]);
+  }
+
+  dyingWorker(plan: DyingPlan, more: readonly string[]): RunningProcess {
+    const args = [JSON.stringify(plan), ...workerArguments(this.deployment), ...more];
+    return base.processes.start(this.#nextName(), 'test/faults/worker.dying.ts', args);
+  }
+
+  #nextName(): string {
     this.#workers += 1;
-    const name = `worker-${this.#name}-${this.#workers}`;
-    return startWorker(this.deployment, name, ['--until-complete']);
+    return `worker-${this.#name}-${this.#workers}`;
   }
 
   /** Of every result on the log, whoever made it: its token, in the log's order. */
@@ -134,6 +149,10 @@ class Run {
 function named(shipment: Shipment | undefined, more: readonly string[] = []) {
   if (!shipment) throw new Error('no shipment');
   return [shipment, ['--batch-rows', '512', ...more]] as const;
+}
+
+async function succeededOf(done: ReturnType<typeof usesOf>): Promise<void> {
+  await succeeded({ name: 'uses', pid: 0, done, stop: async () => undefined });
 }
 
 function kill(worker: RunningProcess, signal: NodeJS.Signals): void {
@@ -209,6 +228,28 @@ describe('leases', () => {
     expect(new Set(all.slice(1))).toEqual(new Set(after));
     expect(await run.shown()).toEqual(undisturbed);
   });
+
+  test.each(BREAKS)(
+    'without transactions, a step that broke off behind request %i is told again',
+    async (turn) => {
+      const file = path.join(base.folders.run, 'without-transactions.properties');
+      await writeFile(file, 'strongroom.transactions=none\n');
+      const plainly = ['--kafka-config', file];
+      const run = await Run.begin(`plainly-${turn}`);
+      const plan = { worker: { at: 'after kafka Produce', turn } };
+      expect(await run.dyingWorker(plan, plainly).done).toMatchObject({ exitCode: 128 });
+      const next = run.worker(plainly);
+      for (const part of south.keys()) if (part > 0) await run.publishSouth(part);
+      await succeeded(next);
+      expect(await run.shown()).toEqual(undisturbed);
+      // The result that the first one told stands there twice, under the first one's proof.
+      const tokens = await run.results();
+      expect([tokens.length, new Set(tokens).size]).toEqual(
+        turn === 9 ? [8, 2] : [7, expect.any(Number)],
+      );
+      await succeededOf(usesOf(run.deployment, 'north-clinic'));
+    },
+  );
 
   test("an owner's data that was rolled back lets no worker go on", async () => {
     const run = await Run.begin('rolled-back');

@@ -85,6 +85,8 @@ export interface Scene {
   readonly plain: Agreed;
   /** Every owner keeps one. */
   readonly leased: Agreed;
+  /** Every owner keeps one, and has a ledger of uses. */
+  ledgered(): Promise<Agreed>;
   readonly services: TestServices;
   world(agreed: Agreed, published?: Published): Promise<World>;
   /** From now on services answer for this contract. */
@@ -111,6 +113,8 @@ export async function createScene(): Promise<Scene> {
   return {
     plain,
     leased,
+    ledgered: async () =>
+      publishFor(await agreeOn(PLANS, QUERIES, 1, url, true, undefined, true), false),
     services,
     use,
     world: worldOf,

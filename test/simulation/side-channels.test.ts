@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Query } from '@strongroom/protocol/contract';
 import { RESULT_TICK_MS_DEFAULT } from '@strongroom/protocol/limits';
-import { aggregatesTopic, checkpointsTopic, RECORD_TYPES } from '@strongroom/protocol/record';
+import { checkpointsTopic, RECORD_TYPES } from '@strongroom/protocol/record';
 import type { LogRecord, RecordLog } from '@strongroom/record-log/log';
 import { createMemoryLog } from '@strongroom/testkit/memory-log';
 import { seededRandom } from '@strongroom/testkit/seeded-random';
@@ -159,7 +159,7 @@ class Watched {
     if (topic === checkpointsTopic(contractId) && isOf(RECORD_TYPES.prepared)) {
       this.seen.prepared.push(passed);
     }
-    if (topic === aggregatesTopic(contractId) && isOf(RECORD_TYPES.aggregate)) {
+    if (isOf(RECORD_TYPES.aggregate)) {
       this.seen.told.push(passed);
       this.#told();
     }

@@ -612,6 +612,10 @@ export const ERRORS = {
     'a worker is expected to be started for a slice that the contract has, or for none',
     'Give --slice a number below the slices of the contract, or leave it out.',
   ),
+  ERR_TRANSACTIONS_NEEDED: halt(
+    'where the log has no transactions, an owner is expected to keep a lease, and no slices to be',
+    'Have an owner keep a lease in the next version of the contract, or use another log.',
+  ),
   ERR_SLICE_TAKEN: halt(
     'each part of a contract with slices is expected to have one worker',
     'Another host has taken this part over; this worker ends.',

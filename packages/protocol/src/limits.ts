@@ -100,6 +100,8 @@ export const STEP_WINDOWS_MAX = 64;
 export const PREPARED_PIECE_BYTES_MAX = 960_000;
 /** What a restart reads of prepared steps; the newest is all that counts. */
 export const PREPARED_BYTES_MAX = 32 * 1024 * 1024;
+/** What is younger is not compacted where a log has no transactions, and a restart reads it. */
+export const UNFENCED_COMPACTION_LAG_MS = 3_600_000;
 
 /** Batches that have been missing for so long are an alarm. */
 export const INPUT_STALL_MS = 30_000;

@@ -6,6 +6,7 @@ import {
   EVIDENCE_RETENTION_MS,
   MESSAGE_BYTES_MAX,
   QUARANTINE_RETENTION_BYTES,
+  UNFENCED_COMPACTION_LAG_MS,
 } from './limits.ts';
 import {
   aggregatesTopic,
@@ -258,6 +259,16 @@ export function topicsOfRole(
       .map(({ name }) => name),
   );
   return topicsOf(contract, id, namespace).filter(({ name }) => own.has(name));
+}
+
+/**
+ * A topic of a log that has no transactions, and so fences nobody: a worker that slept may write an
+ * old checkpoint behind a newer one, which it must not hide before a successor has read both.
+ */
+export function withoutFence(topic: LogTopic): LogTopic {
+  if (topic.channel !== 'checkpoints') return topic;
+  const lag = { 'min.compaction.lag.ms': `${UNFENCED_COMPACTION_LAG_MS}` };
+  return { ...topic, config: { ...topic.config, ...lag } };
 }
 
 /** The role of a worker. @param slice whose, in a contract with slices; absent: what merges */

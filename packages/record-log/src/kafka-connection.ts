@@ -15,6 +15,8 @@ export interface KafkaConnection {
   readonly connectionTimeoutMs?: number;
   readonly requestTimeoutMs?: number;
   readonly metadataAgeMsMax?: number;
+  /** The cluster has no transactions, or they are not to be used. */
+  readonly transactions?: 'none';
 }
 
 /** Whom this client believes, and by what it is known itself; PEM. */

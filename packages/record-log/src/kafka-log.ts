@@ -15,6 +15,7 @@ import sayPlain from 'kafkajs/src/broker/saslAuthenticator/plain.js';
 import sayScram256 from 'kafkajs/src/broker/saslAuthenticator/scram256.js';
 import sayScram512 from 'kafkajs/src/broker/saslAuthenticator/scram512.js';
 import Cluster, { type FetchResponse } from 'kafkajs/src/cluster/index.js';
+import { appendingWriter } from './appending-writer.ts';
 import { bearerMechanism } from './bearer-authenticator.ts';
 import { within } from './deadline.ts';
 import { connectFramedTls, FramedSocket } from './framed-socket.ts';
@@ -106,7 +107,9 @@ export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordL
     await close();
     throw error;
   }
+  const hasTransactions = options.transactions !== 'none';
   return {
+    hasTransactions,
     createTopics: async (topics) => createTopics(options, await missingOf(control, topics)),
     append: (topic, records, partition = 0) => publisher.append(topic, records, partition),
     read: (from, readOptions = {}) => {
@@ -117,6 +120,7 @@ export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordL
     startOffset: (topic, partition = 0) => offsetOf(control, topic, partition, true),
     endOffset: (topic, partition = 0) => offsetOf(control, topic, partition),
     async transaction(transactionalId) {
+      if (!hasTransactions) return appendingWriter(publisher.append);
       const writer = await openWriter(options, transactionalId, control);
       writers.add(writer);
       return writer;
@@ -146,6 +150,8 @@ interface ClientConfig {
 }
 
 const POLITE_CLOSE_MS = 1_000;
+/** Balancers in front of a cluster forget a connection that says nothing for some minutes. */
+const KEEP_ALIVE_MS = 60_000;
 
 /** Of one errand; after an error it is thrown away. */
 export function createClient(options: KafkaLogOptions, retry: RetryOptions): Client {
@@ -156,7 +162,7 @@ export function createClient(options: KafkaLogOptions, retry: RetryOptions): Cli
     const socket = config.ssl
       ? connectFramedTls(host, port, config.ssl, onConnect)
       : new FramedSocket().connect(port, host, onConnect);
-    socket.setNoDelay(true).setKeepAlive(true);
+    socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS);
     // The client goes on with what it had begun, and would keep the process alive.
     if (isClosed) socket.destroy(new Error('closed'));
     sockets.add(socket);

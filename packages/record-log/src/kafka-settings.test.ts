@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
@@ -44,6 +44,19 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('parseKafkaSettings', () => {
+  it('reads the file for Event Hubs', async () => {
+    const file = new URL('../../../deploy/kafka/eventhubs.properties', import.meta.url);
+    const text = (await readFile(file, 'utf8')).replace('/run/secrets', folder);
+    const settings = await parse(text.replace('eventhubs-connection-string', 'password'));
+    expect(settings).toMatchObject({
+      brokers: ['NAMESPACE.servicebus.windows.net:9093'],
+      tls: {},
+      sasl: { mechanism: 'PLAIN', username: '$ConnectionString' },
+      transactions: 'none',
+    });
+    expect(passwordOf(settings)?.reveal()).toBe(CANARY);
+  });
+
   it('reads every setting in the format of Java', async () => {
     const settings = await parse(
       '# comment',
@@ -52,6 +65,7 @@ describe('parseKafkaSettings', () => {
       '    two.example:9093',
       'client.id: north-1',
       'metadata.max.age.ms 180000',
+      'strongroom.transactions=none',
       'request.timeout.ms=20000',
       'socket.connection.setup.timeout.ms=5000',
       'security.protocol=SASL_SSL',
@@ -65,6 +79,7 @@ describe('parseKafkaSettings', () => {
       brokers: ['one.example:9093', 'two.example:9093'],
       clientId: 'north-1',
       metadataAgeMsMax: 180_000,
+      transactions: 'none',
       requestTimeoutMs: 20_000,
       connectionTimeoutMs: 5_000,
       tls: { minVersion: 'TLSv1.3' },

@@ -31,6 +31,7 @@ export async function parseKafkaSettings(text: string): Promise<Settings> {
   const connectionTimeoutMs = file.milliseconds('socket.connection.setup.timeout.ms');
   const requestTimeoutMs = file.milliseconds('request.timeout.ms');
   const metadataAgeMsMax = file.milliseconds('metadata.max.age.ms');
+  const transactions = file.oneOf('strongroom.transactions', ['none']);
   file.assertAllUsed();
   return {
     ...(brokers && { brokers }),
@@ -40,6 +41,7 @@ export async function parseKafkaSettings(text: string): Promise<Settings> {
     ...(connectionTimeoutMs && { connectionTimeoutMs }),
     ...(requestTimeoutMs && { requestTimeoutMs }),
     ...(metadataAgeMsMax && { metadataAgeMsMax }),
+    ...(transactions && { transactions }),
   };
 }
 

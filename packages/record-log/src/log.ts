@@ -54,6 +54,11 @@ export interface TopicToCreate {
  * ERR_LIMIT_EXCEEDED (a record that no request can carry).
  */
 export interface RecordLog {
+  /**
+   * Without them a writer appends, topic after topic as they are given: some records may be there
+   * without the others, and a newer writer does not fence an older one.
+   */
+  readonly hasTransactions: boolean;
   /** Creates the topics that do not exist yet; existing ones are left as they are. */
   createTopics(topics: readonly TopicToCreate[]): Promise<void>;
   /**

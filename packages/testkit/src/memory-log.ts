@@ -60,6 +60,7 @@ export function createMemoryLog(store: MemoryStore = createMemoryStore()): Memor
   const failures = createFailures();
   let queue: Promise<unknown> = Promise.resolve();
   return {
+    hasTransactions: true,
     async createTopics(topics) {
       for (const { topic, partitions = 1 } of topics) {
         if (store.topics.has(topic)) continue;

@@ -60,6 +60,7 @@ export async function connectPlatformaticLog(options: PlatformaticLogOptions): P
     throw toLogError(error);
   }
   return {
+    hasTransactions: true,
     createTopics: (topics) => createTopics(base, topics),
     append: publisher.append,
     read: (from, readOptions = {}) => {

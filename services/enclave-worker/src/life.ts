@@ -72,9 +72,10 @@ export interface Life {
 }
 
 /**
- * What the vault lets leave, in one transaction: all of it becomes visible, or nothing. Before
- * that its bytes are written down, sealed, so that whoever goes on after a crash says the same; and
- * where owners keep leases they are asked.
+ * What the vault lets leave, in one transaction: all of it becomes visible, or nothing. (Without
+ * transactions: in an order in which nothing is without what it needs.) Before that its bytes are
+ * written down, sealed, so that whoever goes on after a crash says the same; and where owners keep
+ * leases they are asked.
  * @returns what left
  */
 export async function commit(
@@ -152,16 +153,20 @@ async function asHolder<Result>(
   }
 }
 
-/** In transactions of its own: a worker that was fenced cannot prepare another step any more. */
+/**
+ * In transactions of its own: a worker that was fenced cannot prepare another step any more.
+ * Without them it can, and no owner will confirm it.
+ */
 async function prepare({ writer, contractId, slice }: Life, step: DoorRecord, namespace: string) {
   const topic = checkpointsTopic(contractId, namespace, slice);
   for (const piece of inPieces(step, contractId)) await writer.commit(topic, [piece]);
 }
 
 /**
- * One transaction over the topics where each record belongs: checkpoints to their own, entries of
- * ledgers of uses to their owners', with the proofs that they name, what was refused to their
- * quarantines, what a slice has counted to its partials, and the rest to the results.
+ * One transaction over the topics where each record belongs: entries of ledgers of uses to their
+ * owners', with the proofs that they name, what was refused to their quarantines, what a slice has
+ * counted to its partials, checkpoints to their own, and the rest to the results. A result comes
+ * behind the entries that tell of it, and the checkpoint that covers all of it is the last.
  */
 export async function write(
   { writer, contract, contractId, slice }: Life,
@@ -187,11 +192,11 @@ export async function write(
     records: departing.filter((each) => isOf(each, RECORD_TYPES.quarantine) && each.key === id),
   }));
   const parts = [
-    { topic: aggregatesTopic(contractId, namespace), records: results },
-    { topic: partialsTopic(contractId, slice ?? 0, namespace), records: partials },
-    { topic: checkpointsTopic(contractId, namespace, slice), records: checkpoints },
     ...uses,
     ...quarantines,
+    { topic: partialsTopic(contractId, slice ?? 0, namespace), records: partials },
+    { topic: aggregatesTopic(contractId, namespace), records: results },
+    { topic: checkpointsTopic(contractId, namespace, slice), records: checkpoints },
   ];
   const [first, ...beside] = parts
     .filter(({ records }) => records.length > 0)

@@ -8,7 +8,12 @@ import {
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
-import { topicsOfRole, transactionalIdOf, workerRole } from '@strongroom/protocol/log-topics';
+import {
+  topicsOfRole,
+  transactionalIdOf,
+  withoutFence,
+  workerRole,
+} from '@strongroom/protocol/log-topics';
 import {
   challengesTopic,
   checkpointsTopic,
@@ -41,6 +46,7 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
   try {
     const { contract, contractId } = await openContract(vault, options);
     leases = new LeaseErrands({ ...options, contract, contractId, vault });
+    assertOneTells(log, contract, leases);
     // A worker that takes over from another one is waited for: what can be is done meanwhile.
     const topics = createTopics(log, contract, contractId, options);
     topics.catch(() => undefined);
@@ -82,6 +88,20 @@ export async function live(options: WorkerOptions): Promise<{ done: boolean; epo
     options.tally.memory(vault.peakBytes);
     await Promise.allSettled([leases?.end(), vault.close(), log.close()]);
   }
+}
+
+/**
+ * A log without transactions fences nobody: who tells the next step is then said by an owner's
+ * lease alone. What slices tell the worker that merges has not been thought through without them.
+ */
+function assertOneTells(
+  { hasTransactions }: RecordLog,
+  { slices }: Contract,
+  leases: LeaseErrands,
+) {
+  if (hasTransactions || (leases.areKept && slices === undefined)) return;
+  const reason = slices === undefined ? 'no owner keeps a lease' : 'the contract has slices';
+  throw new StrongroomError('ERR_TRANSACTIONS_NEEDED', { reason });
 }
 
 /** Side by side; where one fails the other is closed. */
@@ -170,8 +190,9 @@ async function createTopics(
   { namespace, slice }: WorkerOptions,
 ): Promise<void> {
   const own = topicsOfRole(workerRole(contract, slice), contract, contractId, namespace);
+  const wanted = log.hasTransactions ? own : own.map(withoutFence);
   await log.createTopics(
-    own.map(({ name, partitions, config }) => ({ topic: name, partitions, config })),
+    wanted.map(({ name, partitions, config }) => ({ topic: name, partitions, config })),
   );
 }
 
@@ -186,13 +207,20 @@ async function restore(vault: VaultDoor, log: RecordLog, topic: string) {
   return await vault.request('restore', { checkpoints, prepared: seals }, values);
 }
 
-/** What an earlier worker had prepared, and may have told or not: it is told as it is. */
+/**
+ * What an earlier worker had prepared, and may have told or not: it is told as it is. Where an
+ * owner has ended the contract meanwhile, a log without transactions may hold a part of it: then
+ * nobody can say any more how far it came, and no notice says so.
+ */
 async function leaveAsPrepared(
   life: Life,
   restored: Awaited<ReturnType<typeof restore>>,
   { namespace, logger, tally }: WorkerOptions,
 ): Promise<void> {
-  const left = await commit(life, restored, namespace);
+  const left = await commit(life, restored, namespace).catch((error: unknown) => {
+    if (!(error instanceof Revoked) || life.log.hasTransactions) throw error;
+    throw new StrongroomError(error.code, error.facts);
+  });
   if (left.length === 0) return;
   tally.repeated(left);
   logger.info('prepared-step-left', { count: left.length });

@@ -28,6 +28,7 @@ const CHECKPOINTS = topic({ 'cleanup.policy': 'compact', 'retention.ms': '604800
 function view(change: Partial<KafkaView> = {}, flights = FLIGHTS, points = CHECKPOINTS): KafkaView {
   return {
     brokers: 3,
+    usesTransactions: true,
     apis: new Map([
       ['Produce', 13],
       ['Fetch', 18],
@@ -74,6 +75,11 @@ describe('what is judged of a cluster', () => {
       'no transactions',
       view({ apis: new Map([['Produce', 13]]) }),
       ...(['kafka-transactions', 'fail', /no transactions/] as const),
+    ],
+    [
+      'transactions that are not used',
+      view({ usesTransactions: false }),
+      ...(['kafka-transactions', 'skip', /not used/] as const),
     ],
     [
       'no right to them',

@@ -78,7 +78,10 @@ function replicas(brokers: number): Finding {
     : warn('kafka-replicas', says);
 }
 
-function transactions({ apis, transactionsProblem }: KafkaView): Finding {
+function transactions({ apis, usesTransactions, transactionsProblem }: KafkaView): Finding {
+  if (!usesTransactions) {
+    return skip('kafka-transactions', 'strongroom.transactions=none: they are not used');
+  }
   if (!apis.has('InitProducerId')) return fail('kafka-transactions', 'it has no transactions');
   if (transactionsProblem !== undefined) {
     return fail('kafka-transactions', `no coordinator: ${transactionsProblem}`);

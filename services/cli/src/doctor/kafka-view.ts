@@ -12,6 +12,8 @@ export interface KafkaView {
   readonly brokers: number;
   /** Newest version of each request that the broker knows. */
   readonly apis: ReadonlyMap<string, number>;
+  /** By the file of settings: there are none, or they are not used. */
+  readonly usesTransactions: boolean;
   /** Undefined when it answered, else Kafka's name for what is wrong. */
   readonly transactionsProblem?: string;
   readonly topics: ReadonlyMap<string, TopicView>;
@@ -39,10 +41,12 @@ export async function viewKafka(
     const listed = new Set(await admin.listTopics());
     const present = names.filter((name) => listed.has(name));
     const metadata = await admin.metadata({ topics: present });
-    const problem = await problemOf(() => findCoordinator(admin));
+    const usesTransactions = connection.transactions !== 'none';
+    const problem = usesTransactions ? await problemOf(() => findCoordinator(admin)) : undefined;
     return {
       brokers: metadata.brokers.size,
       apis: new Map(apis.map(({ name, maxVersion }) => [name, maxVersion])),
+      usesTransactions,
       ...(problem === undefined ? {} : { transactionsProblem: problem }),
       topics: new Map(
         await Promise.all(

@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { type LogTopic, topicsOf } from '@strongroom/protocol/log-topics';
+import { type LogTopic, topicsOf, withoutFence } from '@strongroom/protocol/log-topics';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { readJsonFile } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
@@ -74,7 +74,8 @@ async function showTopics(options: TopicsOptions): Promise<void> {
     throw new StrongroomError('ERR_USAGE', { problem: 'one of --plan, --apply and --check' });
   }
   const { contract, contractId } = await verifyContract(await readJsonFile(options.contract));
-  const topics = topicsOf(contract, contractId, options.namespace);
+  const fenced = topicsOf(contract, contractId, options.namespace);
+  const topics = (await hasTransactions(options)) ? fenced : fenced.map(withoutFence);
   const durability = durabilityOf(options.replicas);
   if (chosen === 0) {
     const commands = topics.map((topic) => creation(topic, durability));
@@ -88,14 +89,22 @@ async function showTopics(options: TopicsOptions): Promise<void> {
   if (!plan && left.length > 0) process.exitCode = 1;
 }
 
+/** Unless the file of settings says that there are none, or that they are not used. */
+async function hasTransactions(options: TopicsOptions): Promise<boolean> {
+  if (options.kafkaConfig === undefined) return true;
+  return (await connectionOf(options)).transactions !== 'none';
+}
+
+const connectionOf = (options: TopicsOptions) =>
+  readKafkaConnection(options, 'strongroom-kafka-topics');
+
 /** What was found; with --apply all that may be is mended by then. */
 async function look(
   options: TopicsOptions,
   topics: readonly LogTopic[],
   durability: Durability,
 ): Promise<TopicVerdict[]> {
-  const connection = await readKafkaConnection(options, 'strongroom-kafka-topics');
-  return await asAdmin(connection, async (admin) => {
+  return await asAdmin(await connectionOf(options), async (admin) => {
     const names = topics.map(({ name }) => name);
     const found = await describeTopics(admin, names);
     const verdicts = topics.map((topic) => judgeTopic(topic, found.get(topic.name), durability));

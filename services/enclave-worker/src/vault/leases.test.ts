@@ -308,9 +308,7 @@ describe('a vault whose owners keep leases', () => {
     const honest = await Promise.all(OWNERS.map((owner) => scene.word(owner)));
     const [north = ''] = OWNERS;
     expect(await codeFrom(scene.vault.stop(await scene.word(north)))).toBe('ERR_LEASE_INVALID');
-    const [notice, ...uses] = await scene.vault.stop(
-      await scene.word(north, { state: 'revoked', holder: null }),
-    );
+    const [notice, ...uses] = await scene.vault.stop(await scene.word(north, { state: 'revoked' }));
     const { kty, crv, x } = scene.claims.keys[1];
     const expected = { typ: STOP_NOTICE_JWS_TYPE, kid: 'aggregates', key: { kty, crv, x } };
     const payload = await verifyCompact(new TextDecoder().decode(notice?.value), expected, CODES);
@@ -327,4 +325,16 @@ describe('a vault whose owners keep leases', () => {
     expect(await codeFrom(scene.vault.leases.depart(honest))).toBe('ERR_LEASE_INVALID');
     expect(await codeFrom(scene.vault.checkpoint())).toBe('ERR_KEY_NOT_RELEASED');
   });
+
+  test.each([null, Buffer.alloc(32).toString('base64url')])(
+    'a vault that slept while %s held the lease forgets everything, and gives no notice',
+    async (holder) => {
+      const scene = await Scene.open();
+      await scene.begin();
+      const [north = ''] = OWNERS;
+      const word = await scene.word(north, { state: 'revoked', holder });
+      expect(await codeFrom(scene.vault.stop(word))).toBe('ERR_LEASE_LOST');
+      expect(await codeFrom(scene.vault.checkpoint())).toBe('ERR_KEY_NOT_RELEASED');
+    },
+  );
 });

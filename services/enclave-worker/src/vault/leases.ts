@@ -184,8 +184,13 @@ export class Leases {
     if (statement.state === 'revoked') return statement;
     // A genuine vault of another slice could hold it: what is granted to that moves nothing here.
     if (statement.slice !== this.#slice.slice) throw invalid(owner, 'of another slice');
-    if (statement.holder !== this.#holder) throw invalid(owner, 'of another holder');
+    if (!this.isMine(statement)) throw invalid(owner, 'of another holder');
     return statement;
+  }
+
+  /** Whether this vault is the newest holder that the owner knows. */
+  isMine({ holder }: LeaseStatement): boolean {
+    return holder === this.#holder;
   }
 
   get #holder(): string | undefined {

@@ -354,16 +354,20 @@ export class Vault {
   }
 
   /**
-   * An owner has ended or amended the contract: forgets keys and rows, and says how far it came.
-   * @throws ERR_LEASE_INVALID unless it is that owner's word
+   * An owner has ended or amended the contract: forgets keys and rows, and says how far it came. A
+   * vault that slept says nothing: others have come further, and told their owners so.
+   * @throws ERR_LEASE_INVALID unless it is that owner's word; ERR_LEASE_LOST where another vault
+   *   held the lease
    */
   async stop(statement: StatementOf): Promise<DoorRecord[]> {
-    const { owner, at, successor } = await this.#leases.openRevocation(statement);
+    const revocation = await this.#leases.openRevocation(statement);
+    const { owner, at, successor, contract } = revocation;
     this.#keys.destroy();
     if (this.#leases.forget()) this.#uses.withdraw();
     this.close();
     // The worker that tells results says it, and keeps the ledgers of uses.
     if (this.#teller) return [];
+    if (!this.#leases.isMine(revocation)) throw new StrongroomError('ERR_LEASE_LOST', { contract });
     const streams = streamsIn(this.#streams).flatMap((stream) => countedIn(stream.state()));
     const follows = successor === undefined ? {} : { successor };
     const stop = { stoppedBy: owner, at, ...follows, streams };
