@@ -38,9 +38,9 @@ export const STREAMED_VISITS_PLAN = visitsPlan({
 
 const GATES = ['gate-0', 'gate-1'].map((id, partition) => ({ id, partition }));
 
-/** Counted in two slices; nothing is joined, so one owner has no dataset. */
+/** Counted in two slices, each with leases; nothing is joined, so one owner has no dataset. */
 export const SLICED_VISITS_PLAN: DeploymentPlan = {
-  ...visitsPlan({ streams: { 'visits-north': GATES, 'visits-south': GATES } }),
+  ...visitsPlan({ leases: true, streams: { 'visits-north': GATES, 'visits-south': GATES } }),
   contract(parts) {
     const { datasets, queries, ...contract } = visitsContract(this, parts);
     return parseContract({
