@@ -8,6 +8,9 @@ const CONVENTIONS = [
   'messaging.destination.name',
 ];
 
+const isCall = ({ attributes }: CollectedSpan) => 'http.request.method' in attributes;
+const isNoCall = (span: CollectedSpan) => !isCall(span);
+
 /** One batch from its owner to a reader: publish, receive, step, read, each the child of the last. */
 export async function expectOneTrace(collector: TraceCollector): Promise<void> {
   const parentOf = (span: CollectedSpan | undefined) =>
@@ -28,10 +31,17 @@ export async function expectOneTrace(collector: TraceCollector): Promise<void> {
     ['strongroom-analyst', 'read'],
   ]);
   expect(new Set(chain.map(({ traceId }) => traceId)).size).toBe(1);
-  for (const { attributes, failed } of collector.spans) {
+  const [calls, others] = [collector.spans.filter(isCall), collector.spans.filter(isNoCall)];
+  for (const { attributes } of others) {
     expect(Object.keys(attributes)).toEqual(expect.arrayContaining(CONVENTIONS));
-    expect(failed).toBe(false);
   }
+  // A token, and keys of two owners.
+  expect(calls.length).toBeGreaterThanOrEqual(3);
+  for (const { service, attributes } of calls) {
+    expect(service).toBe('strongroom-worker');
+    expect(attributes).toMatchObject({ 'http.response.status_code': 200 });
+  }
+  expect(collector.spans.filter(({ failed }) => failed)).toEqual([]);
   const received = collector.spans.filter(({ name }) => name.startsWith('receive '));
   const published = collector.spans.filter(({ name }) => name.startsWith('publish '));
   const parents = received.map(({ parentSpanId }) => parentSpanId);

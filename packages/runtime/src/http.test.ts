@@ -5,6 +5,7 @@ import { RuntimeError } from './coded-error.ts';
 import { createHttpServer, listen } from './http.ts';
 import { createLogger } from './logger.ts';
 import { createMetrics } from './metrics.ts';
+import type { Tracing } from './tracing.ts';
 
 function server(ready: () => boolean | Promise<boolean> = () => true, bodyLimit?: number) {
   const limit = bodyLimit === undefined ? {} : { bodyLimit };
@@ -37,6 +38,31 @@ describe('http server', () => {
     const metrics = await app.inject('/metrics');
     expect(metrics.body).toContain('process_resident_memory_bytes{service="test"}');
     expect(metrics.body).toContain('strongroom_http_request_seconds_count');
+  });
+
+  it('tells of each call its route and status, in the trace that it came with', async () => {
+    const calls: object[] = [];
+    const tracing: Tracing = {
+      begin: () => expect.fail('no topic is meant'),
+      beginCall: (start) => ({
+        traceparent: '',
+        end: (outcome) => calls.push({ ...start, ...outcome }),
+      }),
+      close: async () => undefined,
+    };
+    const app = createHttpServer({
+      ...{ service: 'test', metrics: createMetrics('test'), ready: () => true, tracing },
+      logger: createLogger('test', { level: 'silent' }),
+    });
+    app.get('/keys/:name', async () => {
+      throw new RuntimeError('ERR_DISK_FULL', { path: 'outbox' });
+    });
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+    await app.inject({ url: '/keys/alice', headers: { traceparent } });
+    for (const url of ['/healthz', '/readyz', '/metrics', '/nowhere/alice']) await app.inject(url);
+    expect(calls).toEqual([
+      { side: 'server', method: 'GET', route: '/keys/:name', parent: traceparent, status: 503 },
+    ]);
   });
 
   it('is not ready when the check says no, fails or rejects', async () => {

@@ -1,10 +1,11 @@
 import http from 'node:http';
 import https from 'node:https';
-import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { isCodedError, RuntimeError, systemCodeOf } from './coded-error.ts';
 import { addJsonBodies } from './json-body.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
+import type { Call, Tracing } from './tracing.ts';
 
 export interface HttpServerOptions {
   readonly service: string;
@@ -24,6 +25,8 @@ export interface HttpServerOptions {
      */
     readonly clientCertificates?: { readonly ca: string | undefined };
   };
+  /** Absent: nobody wants to know. */
+  readonly tracing?: Tracing | undefined;
   /** Bytes of a request body; default 256 KiB. */
   readonly bodyLimit?: number;
 }
@@ -61,6 +64,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   addJsonBodies(app);
   addSecurityHeaders(app, options.tls !== undefined);
   addObservation(app, options);
+  if (options.tracing !== undefined) addTraces(app, options.tracing);
   addErrorAnswers(app, options.logger);
   addHealthRoutes(app, options);
   return app;
@@ -136,6 +140,26 @@ function addObservation(app: FastifyInstance, { logger, metrics }: HttpServerOpt
     logger.debug('http-answered', { method, route, status, milliseconds: reply.elapsedTime });
   });
 }
+
+/** Whoever asks says in which trace; it chooses nothing else. Probes and metrics are left out. */
+function addTraces(app: FastifyInstance, tracing: Tracing): void {
+  const calls = new WeakMap<FastifyRequest, Call>();
+  app.addHook('onRequest', async (request) => {
+    const route = request.routeOptions.url;
+    if (route === undefined || WITHOUT_TRACES.has(route)) return;
+    const { traceparent } = request.headers;
+    const parent = typeof traceparent === 'string' ? traceparent : undefined;
+    calls.set(
+      request,
+      tracing.beginCall({ side: 'server', method: request.method, route, parent }),
+    );
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    calls.get(request)?.end({ status: reply.statusCode });
+  });
+}
+
+const WITHOUT_TRACES: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
 function addErrorAnswers(app: FastifyInstance, logger: Logger): void {
   app.setNotFoundHandler((_request, reply) =>

@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Context,
+  type Span as LibrarySpan,
   type Link,
   ROOT_CONTEXT,
   type SpanContext,
   SpanKind,
   SpanStatusCode,
   TraceFlags,
+  type Tracer,
   trace,
 } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
@@ -22,6 +24,7 @@ import {
 import { systemClock } from './clock.ts';
 import { type Logger, shortText } from './logger.ts';
 import {
+  type CallStart,
   type Operation,
   SPAN_ATTRIBUTES,
   type Span,
@@ -82,12 +85,20 @@ export function startTracing(options: TracingOptions): Tracing {
         contextOf(parent),
       );
       return spanOf(span.spanContext(), (code) => {
-        if (code !== undefined) {
-          span.setAttributes(allowedAttributes({ 'error.type': code }));
-          span.setStatus({ code: SpanStatusCode.ERROR });
-        }
+        if (code !== undefined) fail(span, code);
         span.end();
       });
+    },
+    beginCall(start) {
+      const span = beginCall(tracer, start);
+      return {
+        traceparent: spanOf(span.spanContext(), () => undefined).traceparent,
+        end(outcome) {
+          if ('code' in outcome) fail(span, outcome.code);
+          else setStatusOf(span, outcome.status, start.side);
+          span.end();
+        },
+      };
     },
     async close() {
       const closed = new AbortController();
@@ -97,6 +108,38 @@ export function startTracing(options: TracingOptions): Tracing {
       closed.abort();
     },
   };
+}
+
+/** The HTTP conventions: the method alone, since a path may name anything. */
+function beginCall(tracer: Tracer, start: CallStart): LibrarySpan {
+  const method = METHODS.has(start.method) ? start.method : '_OTHER';
+  const common = { 'http.request.method': method };
+  if (start.side === 'server') {
+    const attributes = allowedAttributes({ ...common, 'http.route': start.route });
+    const name = `${method} ${shortText(start.route)}`;
+    return tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, contextOf(start.parent));
+  }
+  const { hostname, port, protocol } = start.url;
+  const attributes = allowedAttributes({
+    ...common,
+    'server.address': hostname,
+    'server.port': Number(port || DEFAULT_PORTS[protocol]),
+  });
+  return tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes }, ROOT_CONTEXT);
+}
+
+const METHODS: ReadonlySet<string> = new Set('GET HEAD POST PUT DELETE OPTIONS PATCH'.split(' '));
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
+
+/** Whoever asks failed with 4xx; whoever answers did what it should, up to 5xx. */
+function setStatusOf(span: LibrarySpan, status: number, side: CallStart['side']): void {
+  span.setAttributes(allowedAttributes({ 'http.response.status_code': status }));
+  if (status >= (side === 'client' ? 400 : 500)) fail(span, String(status));
+}
+
+function fail(span: LibrarySpan, type: string): void {
+  span.setAttributes(allowedAttributes({ 'error.type': type }));
+  span.setStatus({ code: SpanStatusCode.ERROR });
 }
 
 function spanOf(context: SpanContext, end: Span['end']): Span {

@@ -11,15 +11,21 @@ export type Operation = 'publish' | 'receive' | 'step' | 'read';
 
 /**
  * Every attribute that a span may have besides those that follow from its operation, by the
- * messaging conventions of OpenTelemetry where they have one. docs/observability.md says what each
+ * messaging and HTTP conventions of OpenTelemetry where they have one. No path and no query: they
+ * hold names of keys and contracts. docs/observability.md says what each
  * means; a test compares.
  */
 export const SPAN_ATTRIBUTES = {
   'error.type': 'text',
+  'http.request.method': 'text',
+  'http.response.status_code': 'number',
+  'http.route': 'text',
   'messaging.batch.message_count': 'number',
   'messaging.destination.partition.id': 'text',
   'messaging.kafka.offset': 'number',
   'messaging.message.id': 'text',
+  'server.address': 'text',
+  'server.port': 'number',
   'strongroom.dataset': 'text',
   'strongroom.epoch': 'number',
 } as const satisfies Readonly<Record<string, 'text' | 'number'>>;
@@ -50,8 +56,26 @@ export interface Span {
   end(code?: string): void;
 }
 
+/** A request over HTTP, of whoever sends it or of whoever answers. */
+export type CallStart =
+  | { readonly side: 'client'; readonly method: string; readonly url: URL }
+  | {
+      readonly side: 'server';
+      readonly method: string;
+      /** The pattern of a route. */
+      readonly route: string;
+      /** The header `traceparent` as it came. */
+      readonly parent: string | undefined;
+    };
+
+export interface Call extends Pick<Span, 'traceparent'> {
+  /** @param outcome the answer's status; without an answer a code */
+  end(outcome: { readonly status: number } | { readonly code: string }): void;
+}
+
 export interface Tracing {
   begin(start: SpanStart): Span;
+  beginCall(start: CallStart): Call;
   /** Sends what waits, for no longer than a moment. */
   close(): Promise<void>;
 }

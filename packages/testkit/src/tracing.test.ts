@@ -101,6 +101,58 @@ describe('tracing', () => {
     expect(collector.bodies.join('')).not.toMatch(/Alice|Bob/);
   });
 
+  it.each([
+    ['client', 200, undefined],
+    ['client', 403, '403'],
+    ['server', 200, undefined],
+    ['server', 403, undefined],
+    ['server', 503, '503'],
+  ] as const)(
+    'sends a call of a %s answered with %i, without its path',
+    async (side, status, why) => {
+      const tracing = await open();
+      const method = 'POST';
+      const call = tracing.beginCall(
+        side === 'client'
+          ? { side, method, url: new URL('https://keys.example/keys/Alice?token=Bob') }
+          : { side, method, route: '/keys/:name/release', parent: PARENT },
+      );
+      call.end({ status });
+      await tracing.close();
+      const got = collector.spans.find(({ spanId }) => call.traceparent.includes(spanId));
+      const server = {
+        ...{ name: 'POST /keys/:name/release', kind: 2, parentSpanId: '00f067aa0ba902b7' },
+        attributes: { 'http.route': '/keys/:name/release' },
+      };
+      const client = {
+        ...{ name: 'POST', kind: 3, parentSpanId: undefined },
+        attributes: { 'server.address': 'keys.example', 'server.port': 443 },
+      };
+      const { attributes, ...facts } = side === 'client' ? client : server;
+      expect(got).toMatchObject({ ...facts, failed: why !== undefined });
+      expect(got?.attributes).toEqual({
+        ...attributes,
+        'http.request.method': 'POST',
+        'http.response.status_code': status,
+        ...(why === undefined ? {} : { 'error.type': why }),
+      });
+      expect(collector.bodies.join('')).not.toMatch(/Alice|Bob/);
+    },
+  );
+
+  it('tells of a call without an answer its code, and of an odd method nothing', async () => {
+    const tracing = await open();
+    const url = new URL('http://127.0.0.1:9/');
+    const call = tracing.beginCall({ side: 'client', method: 'ALICE', url });
+    call.end({ code: 'ERR_SERVICE_UNREACHABLE' });
+    await tracing.close();
+    const got = collector.spans.find(({ spanId }) => call.traceparent.includes(spanId));
+    expect(got).toMatchObject({
+      ...{ name: '_OTHER', failed: true },
+      attributes: { 'error.type': 'ERR_SERVICE_UNREACHABLE', 'server.port': 9 },
+    });
+  });
+
   it('tells of a failure its code alone', async () => {
     const tracing = await open();
     const span = tracing.begin({ operation: 'step', destination: 'topic' });

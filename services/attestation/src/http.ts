@@ -2,6 +2,7 @@ import { HTTP_BODY_BYTES_MAX } from '@strongroom/protocol/limits';
 import { createHttpServer } from '@strongroom/runtime/http';
 import type { Logger } from '@strongroom/runtime/logger';
 import type { Metrics } from '@strongroom/runtime/metrics';
+import type { Tracing } from '@strongroom/runtime/tracing';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Admin } from './admin.ts';
 import { type AttestContext, attest } from './attest.ts';
@@ -16,6 +17,7 @@ export interface HttpOptions extends AttestContext {
   readonly admin: Admin;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly tracing?: Tracing | undefined;
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Shown by /healthz of a service whose tokens prove nothing. */
   readonly warning?: string;
@@ -28,6 +30,7 @@ export function createAttestationServer(options: HttpOptions): FastifyInstance {
     service: 'attestation',
     logger: options.logger,
     metrics: options.metrics,
+    tracing: options.tracing,
     ready: () => true,
     health: { platform: roots.kind, ...(warning === undefined ? {} : { warning }) },
     bodyLimit: HTTP_BODY_BYTES_MAX,

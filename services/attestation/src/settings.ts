@@ -24,6 +24,8 @@ export interface Settings extends RevocationSettings {
   readonly data: string;
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   readonly logLevel: string;
+  /** Where traces go to. */
+  readonly otlp?: string;
   /** File with the appraisal policy. */
   readonly policy?: string;
   /** File with the tokens that may change attestation policies; nobody may without it. */
@@ -44,6 +46,7 @@ const OptionsSchema = z.strictObject({
   tlsCert: z.exactOptional(z.string().min(1)),
   tlsKey: z.exactOptional(z.string().min(1)),
   logLevel: z.enum(LOG_LEVELS),
+  otlp: z.exactOptional(z.url({ protocol: /^https?$/ })),
   policy: z.exactOptional(z.string().min(1)),
   ...REVOCATION_SETTINGS,
   adminTokenFile: z.exactOptional(z.string().min(1)),
@@ -82,6 +85,7 @@ function attestationProgram(simulated: boolean, start: (options: unknown) => voi
     .option('--policy <file>', 'JSON: demands on every evidence; default: whatever is genuine')
     .option('--admin-token-file <file>', 'tokens that may set attestation policies, one a line')
     .option('--policy-certificates <file>', 'PEM: attestation policies must be signed by these')
+    .option('--otlp <url>', 'send traces there, by OTLP over HTTP; env OTEL_EXPORTER_OTLP_ENDPOINT')
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
     .action((options: unknown) => start(options));
   for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);

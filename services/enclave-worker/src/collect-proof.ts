@@ -16,7 +16,7 @@ import { requestToken } from './quote.ts';
 
 /** From evidence to a proof: a token of every authority that the contract names. */
 
-type Options = Pick<WorkerOptions, 'authorities' | 'ca' | 'logger'>;
+type Options = Pick<WorkerOptions, 'authorities' | 'ca' | 'logger' | 'tracing'>;
 
 /** A proof, and the form of it that owners' key release is asked with. */
 export interface CollectedProof {
@@ -36,7 +36,8 @@ export async function collectProof(
   options: Options,
 ): Promise<CollectedProof> {
   const issuers = issuersOf(enclave, options.authorities);
-  const network = options.ca === undefined ? {} : { ca: options.ca };
+  const { tracing } = options;
+  const network = { tracing, ...(options.ca === undefined ? {} : { ca: options.ca }) };
   const answers = await Promise.allSettled(
     issuers.map(async (issuer) => {
       const token = await requestToken(issuer, evidence, network);

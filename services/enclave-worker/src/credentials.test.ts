@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
 import { PartyIdSchema } from '@strongroom/protocol/fields';
+import type { Tracing } from '@strongroom/runtime/tracing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { selfSigned } from '../test/services.ts';
 import { readCredentials } from './credentials.ts';
@@ -18,6 +19,7 @@ const pemOf = ({ cert, key }: { cert: string; key: string }) => `${cert}\n${key}
 interface Seen {
   readonly authorization: string | undefined;
   readonly certificate: string | undefined;
+  readonly traceparent?: unknown;
 }
 let server: Server;
 let url: string;
@@ -30,7 +32,9 @@ beforeAll(async () => {
   server = createServer(asking, (request, response) => {
     const { socket, headers } = request;
     const peer = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
-    seen.push({ authorization: headers.authorization, certificate: peer?.toString() });
+    const { authorization } = headers;
+    const traceparent = headers['traceparent'];
+    seen.push({ authorization, certificate: peer?.toString(), traceparent });
     // As Azure Key Vault does, before it reads a body.
     const challenge = 'Bearer authorization="https://idp.example/t", resource="https://v.example"';
     const isChallenged = headers.authorization === undefined && request.url?.startsWith('/keys/');
@@ -74,6 +78,37 @@ describe('a worker with a client certificate', () => {
     expect((await ask('west', credentialFor)).jws).toBe('a.b.c');
     expect(seen.map(({ certificate }) => certificate)).toEqual([worker.cert, worker.cert]);
     expect(seen[1]?.authorization?.trim()).toBe('Bearer');
+  });
+
+  test('says in which trace it asks, where somebody wants to know', async () => {
+    const credentialFor = await readCredentials({
+      ...NOBODY,
+      accessTokenFiles: [await file('token', 'a token')],
+    });
+    const outcomes: object[] = [];
+    const tracing: Tracing = {
+      begin: () => expect.fail('no topic is meant'),
+      beginCall: (start) => ({
+        traceparent: `00-${'a'.repeat(32)}-${`${outcomes.length + 1}`.repeat(16)}-01`,
+        end: (outcome) => outcomes.push({ ...start, ...outcome }),
+      }),
+      close: async () => undefined,
+    };
+    const options = { target: 'token', nonce: 'nonce', credentialFor, ca: own.cert, tracing };
+    await requestKey(party('west') as never, 'kek', options);
+    await postJson(new URL(`${url}/attest/SevSnpVm`), {}, { ca: own.cert, tracing });
+    const absent = new URL('https://localhost:9/attest/SevSnpVm');
+    await expect(postJson(absent, {}, { tracing })).rejects.toMatchObject({
+      code: 'ERR_SERVICE_UNREACHABLE',
+    });
+    expect(outcomes).toMatchObject([
+      { side: 'client', method: 'POST', status: 200 },
+      { side: 'client', method: 'POST', status: 200 },
+      { side: 'client', method: 'POST', code: 'ERR_SERVICE_UNREACHABLE' },
+    ]);
+    expect(seen.map(({ traceparent }) => String(traceparent).slice(-5, -3))).toEqual(
+      ['11', '11', '22'], // Azure's client asks twice.
+    );
   });
 
   test('presents it where leases are kept', async () => {

@@ -2,6 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { HTTP_BODY_BYTES_MAX, HTTP_TIMEOUT_MS } from '@strongroom/protocol/limits';
+import type { Tracing } from '@strongroom/runtime/tracing';
 import { type Credential, tlsOf } from './credentials.ts';
 
 export interface JsonAnswer {
@@ -13,6 +14,8 @@ export interface JsonAnswer {
 export interface PostOptions extends Credential {
   /** PEM of the authorities to trust instead of the system's. */
   readonly ca?: string;
+  /** Absent: nobody wants to know. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /**
@@ -20,20 +23,30 @@ export interface PostOptions extends Credential {
  * @throws ERR_SERVICE_UNREACHABLE when no whole answer comes in time
  */
 export async function postJson(url: URL, body: unknown, options: PostOptions): Promise<JsonAnswer> {
+  const call = options.tracing?.beginCall({ side: 'client', method: 'POST', url });
   try {
-    return await post(url, JSON.stringify(body), options);
+    const answer = await post(url, JSON.stringify(body), options, call?.traceparent);
+    call?.end(answer);
+    return answer;
   } catch {
+    call?.end({ code: 'ERR_SERVICE_UNREACHABLE' });
     throw new StrongroomError('ERR_SERVICE_UNREACHABLE', { url: `${url.origin}${url.pathname}` });
   }
 }
 
-function post(url: URL, text: string, options: PostOptions): Promise<JsonAnswer> {
+function post(
+  url: URL,
+  text: string,
+  options: PostOptions,
+  traceparent: string | undefined,
+): Promise<JsonAnswer> {
   const { ca, token } = options;
   const request = url.protocol === 'https:' ? https.request : http.request;
   const headers = {
     'content-type': 'application/json',
     accept: 'application/json',
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(traceparent === undefined ? {} : { traceparent }),
   };
   const tls = { ...(ca === undefined ? {} : { ca }), ...tlsOf(options) };
   return new Promise((resolve, reject) => {

@@ -6,7 +6,7 @@ import { decodeBase64url, encodeBase64url } from '@strongroom/protocol/base64url
 import { type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { Evidence } from '@strongroom/protocol/evidence';
 import { TOKEN_BYTES_MAX } from '@strongroom/protocol/limits';
-import { type JsonAnswer, memberOf, postJson } from './http-post.ts';
+import { type JsonAnswer, memberOf, type PostOptions, postJson } from './http-post.ts';
 
 /** From a platform to a token: a report that binds the vault's claims, judged by an authority. */
 
@@ -33,7 +33,7 @@ const API_VERSION = '2022-08-01';
 export async function requestToken(
   issuer: string,
   evidence: Evidence,
-  options: { readonly ca?: string },
+  options: Pick<PostOptions, 'ca' | 'tracing'>,
 ): Promise<string> {
   const [kind, body] = evidence.vtpm
     ? ['AzureGuest', guestBody(evidence)]

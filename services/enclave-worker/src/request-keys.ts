@@ -3,6 +3,7 @@ import { KeyClient } from '@azure/keyvault-keys';
 import type { AuditReceipt } from '@strongroom/protocol/audit';
 import { type Contract, type Dataset, ownersOf, type Party } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import type { Tracing } from '@strongroom/runtime/tracing';
 import { type CredentialFor, tlsOf } from './credentials.ts';
 import { receiptIn } from './receipts.ts';
 
@@ -25,6 +26,8 @@ export interface KeyRequestOptions {
   readonly ca?: string;
   /** Ends the wait for an answer. */
   readonly abortSignal?: AbortSignal;
+  /** Absent: nobody wants to know. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /**
@@ -75,6 +78,9 @@ export async function requestKey(
   const client = keyClient(owner.keyRelease.url, owner.id, options);
   let value: unknown;
   let answer = '';
+  const url = new URL(owner.keyRelease.url);
+  const call = options.tracing?.beginCall({ side: 'client', method: 'POST', url });
+  const traceparent = call?.traceparent;
   try {
     const [name = '', version] = keyId.split('/');
     const released = await client.releaseKey(name, options.target, {
@@ -82,14 +88,18 @@ export async function requestKey(
       algorithm: 'RSA_AES_KEY_WRAP_256',
       nonce: options.nonce,
       ...(options.abortSignal ? { abortSignal: options.abortSignal } : {}),
+      ...(traceparent ? { requestOptions: { headers: { traceparent } } } : {}),
       // The client hands out `value` alone.
       onResponse: ({ bodyAsText }) => {
         answer = bodyAsText ?? '';
       },
     });
     value = released.value;
+    call?.end({ status: 200 });
   } catch (error) {
-    throw refusal(error, facts);
+    const refused = refusal(error, facts);
+    call?.end({ code: refused.code });
+    throw refused;
   }
   // The client does not mind an answer without it.
   if (typeof value !== 'string' || value === '') {

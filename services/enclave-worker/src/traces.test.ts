@@ -25,6 +25,7 @@ function recorder() {
       const end = (code = 'well') => Object.assign(span, { ended: code });
       return { traceparent: span.traceparent, ids: { trace_id, span_id }, end };
     },
+    beginCall: () => ({ traceparent: hint(9), end: () => undefined }),
     close: async () => undefined,
   };
   return { begun, tracing };

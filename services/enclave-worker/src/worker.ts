@@ -177,7 +177,8 @@ async function prove(
   await vault.request('proof', { proof: new TextDecoder().decode(proofBytes(proof)) });
   const network = options.ca === undefined ? {} : { ca: options.ca };
   await leases.acquire(target, holder);
-  const request = { target, nonce, credentialFor: options.credentialFor, ...network };
+  const { credentialFor, tracing } = options;
+  const request = { target, nonce, credentialFor, tracing, ...network };
   const { slice, logger } = options;
   return await collectKeys({ contract, slice, vault, request, logger });
 }

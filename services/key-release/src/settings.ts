@@ -38,6 +38,7 @@ const OptionsSchema = z.strictObject({
   tlsKey: z.exactOptional(file),
   killList: z.exactOptional(file),
   ...REVOCATION_SETTINGS,
+  otlp: z.exactOptional(z.url({ protocol: /^https?$/ })),
   logLevel: z.enum(LOG_LEVELS),
   withoutKeys: z.exactOptional(z.boolean()),
   /** Only for main.insecure. */
@@ -97,6 +98,7 @@ function addStart(program: Command, simulated: boolean): Command {
     .option('--kill-list <file>', 'JSON of chips, products, versions that get no key from now on')
     .option('--tls-cert <file>', 'PEM certificate chain')
     .option('--tls-key <file>', 'PEM private key')
+    .option('--otlp <url>', 'send traces there, by OTLP over HTTP; env OTEL_EXPORTER_OTLP_ENDPOINT')
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'));
   for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
   if (simulated) {

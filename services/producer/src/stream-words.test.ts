@@ -59,6 +59,7 @@ describe('what an owner says without a row', () => {
         const ids = { trace_id: 't', span_id: 's' };
         return { traceparent, ids, end: (code) => ended.push(code) };
       },
+      beginCall: () => expect.fail('no call is made'),
       close: async () => undefined,
     };
     await retractBatch({ ...requestOf(bench), tracing }, 0);
