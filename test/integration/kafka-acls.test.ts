@@ -1,3 +1,4 @@
+// More than 300 lines, because each role's work and what stops it are tried on one Kafka.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +23,7 @@ import {
   type Shipment,
   startProducer,
   startWorker,
+  stateFolder,
   statusOf,
   succeeded,
   usesOf,
@@ -154,12 +156,16 @@ const refusing = ({ operation, name }: Right) => ({
   name,
 });
 
+let workers = 0;
+
 /** A worker tries again, since rights may be on their way: what it says of its first life. */
 async function refusalOfWorker(deployment: Deployment) {
-  const worker = startWorker(deployment, `worker-${deployment.namespace}`, [...as('worker')]);
+  workers += 1;
+  const worker = startWorker(deployment, `worker-refused-${workers}`, [...as('worker')]);
   const log = join(deployment.folders.logs, `${worker.name}.stderr.log`);
   try {
-    return namesIn(await lineOf(log, 'life-ended'));
+    const line = await lineOf(log, 'life-ended');
+    return { code: line['code'], ...namesIn(line) };
   } finally {
     await worker.stop();
   }
@@ -235,10 +241,75 @@ describe('a right that is missing is named', () => {
     expect(refused).toMatchObject({ exitCode: 69, ...refusing(writing), right: 'Write' });
     // Kafka's client tells a missing right to the transactional id from nothing else.
     const saving = rightNamed(deployment, 'worker', 'Write', 'checkpoints');
-    const { right, name } = await without(saving, () => refusalOfWorker(deployment));
-    expect({ right, name }).toEqual({ right: 'Write', name: saving.name });
+    const refusedWorker = await without(saving, () => refusalOfWorker(deployment));
+    expect(refusedWorker).toMatchObject({ ...refusing(saving), right: 'Write' });
   });
 });
+
+/** What a role does that needs the right, and how it is refused. */
+async function refusedWithout(right: Right, deployment: Deployment) {
+  const { role, operation, name } = right;
+  const [kind, party = ''] = role.split(':');
+  const channel = name.split('.').slice(2).join('.');
+  if (role === 'worker') {
+    if (operation === 'Read' && channel === 'checkpoints') await announceWorker(deployment);
+    return await refusalOfWorker(deployment);
+  }
+  const who = as(role);
+  if (kind === 'producer') {
+    const shipment = shipments.find(({ dataset }) => dataset === channel);
+    if (!shipment) return expect.fail(`nobody ships ${channel}`);
+    if (operation === 'Write') {
+      return refusalIn(await startProducer(deployment, shipment, who).done);
+    }
+    await publish(deployment, shipment, [...who, '--no-final']);
+    // What is lost is read back.
+    await rm(stateFolder(deployment, channel), { recursive: true });
+    return refusalIn(await startProducer(deployment, shipment, [...who, '--recover']).done);
+  }
+  if (['challenges', 'evidence'].includes(channel)) {
+    return refusalIn(await askForEvidence(deployment, ['--json', '--timeout', '5', ...who]));
+  }
+  if (kind === 'auditor') return refusalIn(await statusOf(deployment, who));
+  if (kind === 'analyst') return refusalIn(await readAs(deployment, party, { more: who }));
+  if (channel.startsWith('uses.')) return refusalIn(await usesOf(deployment, party, who));
+  if (channel.startsWith('quarantine.')) {
+    return refusalIn(await quarantineOf(deployment, party, ['list', ...who]));
+  }
+  return refusalIn(await receiptsAs(deployment, who));
+}
+
+/** So that there is a checkpoint: of a topic without any, a worker reads nothing. */
+async function announceWorker(deployment: Deployment): Promise<void> {
+  const worker = startWorker(deployment, 'worker-announced', as('worker'));
+  await lineOf(join(deployment.folders.logs, `${worker.name}.stderr.log`), 'epoch-claimed');
+  await worker.stop();
+}
+
+const receiptsAs = ({ processes, namespace = '', ...deployment }: Deployment, who: string[]) =>
+  processes.start('receipts', 'services/cli/src/main.ts', [
+    ...['audit', 'receipts', '--contract', contractFile({ processes, ...deployment })],
+    ...['--namespace', namespace, '--json', ...who],
+  ]).done;
+
+test.runIf(process.env['STRONGROOM_LONG'] === '1')(
+  'every right of every role is named when it alone is missing',
+  async () => {
+    const deployment = await prepared('each');
+    const rights = ROLES.flatMap((role) => rightsIn(deployment, role));
+    // Where nothing was written yet, nothing is read.
+    const writingFirst = rights.toSorted(
+      (one, other) => +(other.operation === 'Write') - +(one.operation === 'Write'),
+    );
+    for (const right of writingFirst) {
+      const { role, resource, operation, name } = right;
+      const refused = await without(right, () => refusedWithout(right, deployment));
+      // Kafka's client tells a missing right to the transactional id from nothing else.
+      const expected = resource === 'Topic' ? refusing(right) : { code: 'ERR_LOG_FAILED' };
+      expect(refused, `${role} without ${operation} on ${name}`).toMatchObject(expected);
+    }
+  },
+);
 
 function rightNamed(
   deployment: Deployment,
