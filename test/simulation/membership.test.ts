@@ -64,7 +64,8 @@ describe('with noise, the advantage is at most what epsilon allows', () => {
   /** A query over these rows, under a name. */
   function asked(id: string, statistics: Statistics) {
     const query: Query = { ...statistics.plan.query, id: id as QueryId };
-    const aggregator = { planOf: () => statistics.plan, statistics: async () => statistics };
+    const named = { ...statistics, plan: { ...statistics.plan, query } };
+    const aggregator = { planOf: () => named.plan, statistics: async () => named };
     const queries = new PrivateQueries({ queries: [query] } as never, aggregator as never);
     return async (start: number, seeds: NoiseSeeds) => {
       const window = { start, end: start + 9 };
