@@ -614,21 +614,23 @@ async function openWriter(
           await byRight({ right: 'Write', topic: each }, () => lookUp(control, each));
         }
         const transaction = await sweep(begun, topics);
-        let baseOffset: string | undefined;
+        let firstOffset: number | undefined;
+        const ends = new Map<string, number>();
         for (const request of requests) {
           const sent = await sendIn(transaction, request);
-          if (request.topic === topic) baseOffset ??= sent?.baseOffset;
+          if (sent?.baseOffset === undefined) continue;
+          const baseOffset = Number(sent.baseOffset);
+          ends.set(request.topic, baseOffset + request.records.length);
+          if (request.topic === topic) firstOffset ??= baseOffset;
         }
         await transaction.commit();
-        return { following: await publisher.transaction(), baseOffset };
+        return { following: await publisher.transaction(), firstOffset, ends };
       };
       try {
-        const { following, baseOffset } = await within(COMMIT_MS_MAX, run());
+        const { following, firstOffset, ends } = await within(COMMIT_MS_MAX, run());
         next = following;
-        if (baseOffset === undefined) return {};
-        const firstOffset = Number(baseOffset);
-        await untilReadable(control, topic, firstOffset + records.length);
-        return { firstOffset };
+        await Promise.all([...ends].map(([each, end]) => untilReadable(control, each, end)));
+        return firstOffset === undefined ? {} : { firstOffset };
       } catch (error) {
         await close();
         throw toTransactionError(error, { topic });

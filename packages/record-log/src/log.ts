@@ -92,8 +92,8 @@ export interface TopicRecords {
 export interface TransactionalWriter {
   /**
    * One transaction: all of the records become readable together, or none. It resolves when they
-   * are committed, and those of the first topic are readable unless an open transaction of another
-   * writer lies before them. Calls must not overlap.
+   * are committed, and readable unless an open transaction of another writer lies before them.
+   * Calls must not overlap.
    *
    * After ERR_LOG_FAILED the outcome is unknown and the writer is closed: open a new one with the
    * same id, which settles it, and read back. After ERR_LOG_FENCED another writer has taken over.

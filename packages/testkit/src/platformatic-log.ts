@@ -311,9 +311,11 @@ async function openWriter(
         }
         await transaction.commit();
         next = await begin();
-        const firstOffset = Number(sent[0]?.offsets?.[0]?.offset);
-        await untilReadable(control, topic, firstOffset + records.length);
-        return { firstOffset };
+        for (const [at, part] of requests.entries()) {
+          const baseOffset = Number(sent[at]?.offsets?.[0]?.offset);
+          await untilReadable(control, part.topic, baseOffset + part.records.length);
+        }
+        return { firstOffset: Number(sent[0]?.offsets?.[0]?.offset) };
       } catch (error) {
         await close();
         throw toTransactionError(error);
