@@ -21,6 +21,7 @@ import {
 } from '../../services/key-release/src/leases/lease-store.ts';
 import { readVersions } from '../../services/key-release/src/requester/versions.ts';
 import { openDatabase } from '../../services/key-release/src/storage/database.ts';
+import { thrown } from '../../services/key-release/test/key-store.ts';
 import { agreeOnShares } from './sliced-world.ts';
 
 /**
@@ -53,14 +54,6 @@ afterAll(() => {
 });
 
 const codeFrom = (work: Promise<unknown>) => work.then(() => 'accepted', codeOf);
-const refused = (act: () => unknown) => {
-  try {
-    act();
-  } catch (error) {
-    return codeOf(error) ?? error;
-  }
-  return 'accepted';
-};
 
 async function statementOf(lease: Lease) {
   const statement = await computation.state({ ...lease, owner: OWNER });
@@ -164,7 +157,7 @@ test('a lease of another slice, or of what merges, lets nothing of a slice leave
   expect(stepIn(departure)).toMatchObject({ slice: 1 });
   // A step is one of its slice at the owner's, too.
   const foreign = { ...stepIn(departure), slice: 0 };
-  expect(refused(() => leases.take(foreign, one.holder))).toBe('ERR_LEASE_LOST');
+  expect(thrown(() => leases.take(foreign, one.holder))).toBe('ERR_LEASE_LOST');
   expect((await one.leave(departure)).length).toBeGreaterThan(0);
   for (const { vault } of [zero, one, final]) vault.close();
 });

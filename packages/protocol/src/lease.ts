@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import {
   Bytes32Schema,
+  type ContractId,
   ContractIdSchema,
   CountSchema,
   MillisecondsSchema,
@@ -32,6 +33,11 @@ const sliceMember = {
       .max(SLICES_MAX - 1),
   ),
 };
+
+/** Where an owner's service has a lease: the path of its resource, without a slash before it. */
+export function leasePath(contract: ContractId, slice?: number): string {
+  return slice === undefined ? `leases/${contract}` : `leases/${contract}/slices/${slice}`;
+}
 
 /** What the vault asks of an owner; signed by the key that its evidence binds. */
 export const LeaseStepSchema = z.strictObject({

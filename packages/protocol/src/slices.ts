@@ -1,4 +1,5 @@
 import type { Contract, Dataset, Query } from './contract.ts';
+import { StrongroomError } from './errors.ts';
 import { contributorOf } from './privacy.ts';
 
 /**
@@ -28,6 +29,12 @@ export function streamsOfSlice<Streams extends StreamPlaces>(
   return streams.filter(
     ({ partition }) => slice === undefined || sliceOf(partition, slices) === slice,
   );
+}
+
+/** @throws ERR_SLICE_UNKNOWN for a slice that the contract does not have */
+export function demandSlice({ slices = 0 }: Pick<Contract, 'slices'>, slice?: number): void {
+  if (slice === undefined || slice < slices) return;
+  throw new StrongroomError('ERR_SLICE_UNKNOWN', { slice, slices });
 }
 
 /** Why a contract cannot have the slices that it says, as far as its members tell. */

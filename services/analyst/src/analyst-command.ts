@@ -1,7 +1,7 @@
 import process from 'node:process';
 import {
+  addRevocationOptions,
   openRevocation,
-  REVOCATION_OPTIONS,
   type RevocationSettings,
   readRevocationSettings,
 } from '@strongroom/attestation/platforms/revocation';
@@ -14,6 +14,7 @@ import { createProgram, runProgram } from '@strongroom/runtime/arguments';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger, LOG_LEVELS } from '@strongroom/runtime/logger';
+import { OTLP_OPTION } from '@strongroom/runtime/otlp-option';
 import { openTracing } from '@strongroom/runtime/tracing';
 import { parseIdentity } from '@strongroom/sealing/identity';
 import { verifyContract } from '@strongroom/sealing/verify';
@@ -100,12 +101,12 @@ function readCommand(program: Command, rootsOf: RootsOf): Command {
     .option('--limit <windows>', 'show so many windows of each query', wholeNumber)
     .option('--proof', 'show what proves each result')
     .option('--json', 'JSON unless --format says otherwise; errors are JSON too')
-    .option('--otlp <url>', 'send traces there, by OTLP over HTTP; env OTEL_EXPORTER_OTLP_ENDPOINT')
+    .option(...OTLP_OPTION)
     .addOption(new Option('--try-all', 'also try what is addressed to others').hideHelp())
     .addOption(logLevelOption())
     .addHelpText('after', READ_EXAMPLE)
     .action((options: Options) => read(options, rootsOf(options) ?? AMD_ROOTS));
-  return withRevocation(command);
+  return addRevocationOptions(command);
 }
 
 function serveCommand(program: Command, rootsOf: RootsOf): Command {
@@ -116,7 +117,7 @@ function serveCommand(program: Command, rootsOf: RootsOf): Command {
     .addOption(brokersOption())
     .addOption(kafkaConfigOption())
     .option('--namespace <name>', 'prefix of the topics');
-  return withRevocation(addPageOptions(command, PAGE_PORT))
+  return addRevocationOptions(addPageOptions(command, PAGE_PORT))
     .option('--json', 'say where the page is as JSON; errors are JSON too')
     .addOption(logLevelOption())
     .addHelpText('after', SERVE_EXAMPLE)
@@ -139,13 +140,7 @@ function saveCommand(program: Command, rootsOf: RootsOf): Command {
     .addOption(logLevelOption())
     .addHelpText('after', SAVE_EXAMPLE)
     .action((options: SaveOptions & Rooted) => save(options, rootsOf(options)));
-  return withRevocation(command);
-}
-
-/** AMD's lists, asked for by whoever reads the log. */
-function withRevocation(command: Command): Command {
-  for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
-  return command;
+  return addRevocationOptions(command);
 }
 
 function verifyCommand(program: Command, rootsOf: RootsOf): Command {

@@ -1,5 +1,5 @@
 import {
-  REVOCATION_OPTIONS,
+  addRevocationOptions,
   REVOCATION_SETTINGS,
   type RevocationSettings,
   readRevocationSettings,
@@ -11,6 +11,7 @@ import {
   usageError,
 } from '@strongroom/runtime/arguments';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
+import { OTLP_OPTION, OtlpSchema } from '@strongroom/runtime/otlp-option';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 
@@ -46,7 +47,7 @@ const OptionsSchema = z.strictObject({
   tlsCert: z.exactOptional(z.string().min(1)),
   tlsKey: z.exactOptional(z.string().min(1)),
   logLevel: z.enum(LOG_LEVELS),
-  otlp: z.exactOptional(z.url({ protocol: /^https?$/ })),
+  otlp: OtlpSchema,
   policy: z.exactOptional(z.string().min(1)),
   ...REVOCATION_SETTINGS,
   adminTokenFile: z.exactOptional(z.string().min(1)),
@@ -85,10 +86,10 @@ function attestationProgram(simulated: boolean, start: (options: unknown) => voi
     .option('--policy <file>', 'JSON: demands on every evidence; default: whatever is genuine')
     .option('--admin-token-file <file>', 'tokens that may set attestation policies, one a line')
     .option('--policy-certificates <file>', 'PEM: attestation policies must be signed by these')
-    .option('--otlp <url>', 'send traces there, by OTLP over HTTP; env OTEL_EXPORTER_OTLP_ENDPOINT')
+    .option(...OTLP_OPTION)
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
     .action((options: unknown) => start(options));
-  for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
+  addRevocationOptions(command);
   if (simulated) {
     command.requiredOption(
       '--roots <path>',

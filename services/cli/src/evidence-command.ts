@@ -1,6 +1,6 @@
 import {
+  addRevocationOptions,
   openRevocation,
-  REVOCATION_OPTIONS,
   type RevocationSettings,
   readRevocationSettings,
 } from '@strongroom/attestation/platforms/revocation';
@@ -43,7 +43,7 @@ export function addEvidenceCommand(program: Command): void {
     )
     .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder')
     .action(askForEvidence);
-  for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
+  addRevocationOptions(command);
 }
 
 interface EvidenceOptions extends RevocationSettings {

@@ -1,6 +1,7 @@
 import { SignedContractSchema } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { LeaseStatementSchema } from '@strongroom/protocol/lease';
+import { LeaseStatementSchema, leasePath } from '@strongroom/protocol/lease';
+import { demandSlice } from '@strongroom/protocol/slices';
 import { readJsonFile } from '@strongroom/runtime/files';
 import type { Command } from 'commander';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
@@ -46,12 +47,9 @@ const LeaseSchema = LeaseStatementSchema.omit({ v: true, owner: true, at: true }
 async function show(options: Options & { readonly slice?: number }): Promise<void> {
   const { contract, contractId, owner, service } = await leaseServiceOf(options);
   const { slice } = options;
-  const { slices = 0 } = contract;
-  if (slice !== undefined && slice >= slices) {
-    throw new StrongroomError('ERR_SLICE_UNKNOWN', { slice, slices });
-  }
-  const place = slice === undefined ? contractId : `${contractId}/slices/${slice}`;
-  const answer = await askService(service, { method: 'GET', path: `/leases/${place}` });
+  demandSlice(contract, slice);
+  const path = `/${leasePath(contractId, slice)}`;
+  const answer = await askService(service, { method: 'GET', path });
   const parsed = LeaseSchema.safeParse(answer);
   if (!parsed.success) throw new StrongroomError('ERR_LEASE_INVALID', { party: owner });
   const { holder, epoch, state, from, to, successor } = parsed.data;

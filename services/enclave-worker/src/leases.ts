@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Contract, type Party, partyOf } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
-import { LEASE_POLL_MS, LEASE_RENEWAL_MS } from '@strongroom/protocol/lease';
+import { LEASE_POLL_MS, LEASE_RENEWAL_MS, leasePath } from '@strongroom/protocol/lease';
 import type { Logger } from '@strongroom/runtime/logger';
 import type { CredentialFor } from './credentials.ts';
 import { type JsonAnswer, memberOf, postJson } from './http-post.ts';
@@ -167,8 +167,8 @@ export class LeaseErrands {
 
   async #ask(party: Party, path: string, body: object): Promise<unknown> {
     const { contractId, slice } = this.#options;
-    const place = slice === undefined ? contractId : `${contractId}/slices/${slice}`;
-    return await this.#post(party, `leases/${place}/${path}`, body, 'ERR_LEASE_INVALID');
+    const at = leasePath(contractId, slice);
+    return await this.#post(party, `${at}/${path}`, body, 'ERR_LEASE_INVALID');
   }
 
   /** Lease and ledger are at one place: beside keys of another make, or where the keys are. */

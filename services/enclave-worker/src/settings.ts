@@ -11,6 +11,7 @@ import {
   usageError,
 } from '@strongroom/runtime/arguments';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
+import { OTLP_OPTION, OtlpSchema } from '@strongroom/runtime/otlp-option';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 
@@ -93,7 +94,7 @@ const OptionsSchema = z.strictObject({
   stall: seconds,
   untilComplete: z.boolean(),
   deadline: z.exactOptional(seconds),
-  otlp: z.exactOptional(z.url({ protocol: /^https?$/ })),
+  otlp: OtlpSchema,
   logLevel: z.enum(LOG_LEVELS),
   json: z.boolean(),
   platform: z.exactOptional(z.enum(HARDWARE_PLATFORMS)),
@@ -179,7 +180,7 @@ function workerProgram(
     .option('--stall <seconds>', 'begin anew when records wait and none is handled', '180')
     .option('--until-complete', 'stop when every query is done', false)
     .option('--deadline <seconds>', 'stop then at the latest; refuses truncated streams')
-    .option('--otlp <url>', 'send traces there, by OTLP over HTTP; env OTEL_EXPORTER_OTLP_ENDPOINT')
+    .option(...OTLP_OPTION)
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'))
     .option('--json', 'print one JSON line at the end', false)
     .action((options: unknown) => start(options));

@@ -1,5 +1,5 @@
 import {
-  REVOCATION_OPTIONS,
+  addRevocationOptions,
   REVOCATION_SETTINGS,
   readRevocationSettings,
 } from '@strongroom/attestation/platforms/revocation';
@@ -11,6 +11,7 @@ import {
   usageError,
 } from '@strongroom/runtime/arguments';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
+import { OTLP_OPTION, OtlpSchema } from '@strongroom/runtime/otlp-option';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 
@@ -38,7 +39,7 @@ const OptionsSchema = z.strictObject({
   tlsKey: z.exactOptional(file),
   killList: z.exactOptional(file),
   ...REVOCATION_SETTINGS,
-  otlp: z.exactOptional(z.url({ protocol: /^https?$/ })),
+  otlp: OtlpSchema,
   logLevel: z.enum(LOG_LEVELS),
   withoutKeys: z.exactOptional(z.boolean()),
   /** Only for main.insecure. */
@@ -98,9 +99,9 @@ function addStart(program: Command, simulated: boolean): Command {
     .option('--kill-list <file>', 'JSON of chips, products, versions that get no key from now on')
     .option('--tls-cert <file>', 'PEM certificate chain')
     .option('--tls-key <file>', 'PEM private key')
-    .option('--otlp <url>', 'send traces there, by OTLP over HTTP; env OTEL_EXPORTER_OTLP_ENDPOINT')
+    .option(...OTLP_OPTION)
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('info'));
-  for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
+  addRevocationOptions(command);
   if (simulated) {
     command.requiredOption(
       '--roots <path>',

@@ -1,6 +1,7 @@
 import { CIPHERTEXT_BYTES_MAX, ROWS_PER_BATCH_MAX } from '@strongroom/protocol/limits';
 import { checkOptions, createProgram, parseArguments } from '@strongroom/runtime/arguments';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
+import { OTLP_OPTION, OtlpSchema } from '@strongroom/runtime/otlp-option';
 import { COMPRESSION_LEVEL_MAX } from '@strongroom/sealing/compress';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
@@ -61,7 +62,7 @@ const OptionsSchema = z
     dryRun: z.boolean(),
     host: text,
     port: z.exactOptional(whole(0, 65_535)),
-    otlp: z.exactOptional(z.url({ protocol: /^https?$/ })),
+    otlp: OtlpSchema,
     json: z.boolean(),
     logLevel: z.enum(LOG_LEVELS),
   })
@@ -173,7 +174,7 @@ const MORE_OPTIONS: readonly (readonly [flags: string, text: string])[] = [
   ['--query <file>', 'of a database: what the SELECT in this file gives'],
   ['--increment <column>', 'of a database: rows are new above its highest value so far'],
   ['--password-file <file>', 'of a database; else PGPASSFILE or ~/.pgpass'],
-  ['--otlp <url>', 'send traces there, by OTLP over HTTP; env OTEL_EXPORTER_OTLP_ENDPOINT'],
+  OTLP_OPTION,
 ];
 
 const EXAMPLE = `

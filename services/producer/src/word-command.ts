@@ -6,6 +6,7 @@ import { checkOptions, createProgram, parseArguments } from '@strongroom/runtime
 import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile, readTextFile } from '@strongroom/runtime/files';
 import { createLogger, LOG_LEVELS } from '@strongroom/runtime/logger';
+import { OTLP_OPTION, OtlpSchema } from '@strongroom/runtime/otlp-option';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
 import { openTracing } from '@strongroom/runtime/tracing';
 import { parseIdentity } from '@strongroom/sealing/identity';
@@ -30,7 +31,7 @@ const CommonShape = {
   brokers: z.exactOptional(text),
   kafkaConfig: z.exactOptional(text),
   namespace: z.exactOptional(text),
-  otlp: z.exactOptional(z.url({ protocol: /^https?$/ })),
+  otlp: OtlpSchema,
   json: z.boolean(),
   logLevel: z.enum(LOG_LEVELS),
 };
@@ -109,7 +110,7 @@ function common(command: Command): Command {
       new Option('--kafka-config <file>', "settings under Kafka's own names").env('KAFKA_CONFIG'),
     )
     .option('--namespace <name>', 'prefix of the topics')
-    .option('--otlp <url>', 'send traces there, by OTLP over HTTP; env OTEL_EXPORTER_OTLP_ENDPOINT')
+    .option(...OTLP_OPTION)
     .option('--json', 'one JSON line at the end; errors are JSON too', false)
     .addOption(new Option('--log-level <level>').choices([...LOG_LEVELS]).default('warn'));
 }

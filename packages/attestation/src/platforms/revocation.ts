@@ -11,12 +11,22 @@ import { openRevocationSource } from './revocation-source.ts';
 const CRL_MODES = ['optional', 'required'] as const;
 
 /** Flags and what they do, for the command's help. */
-export const REVOCATION_OPTIONS: readonly (readonly [flags: string, text: string])[] = [
+const OPTIONS: readonly (readonly [flags: string, text: string])[] = [
   ['--crl <when>', `look at AMD's revocation lists: ${CRL_MODES.join(' or ')}; default: no`],
   ['--kds <url>', "a mirror of AMD's key distribution service"],
   ['--endorsements-cache <folder>', 'keeps revocation lists over restarts'],
   ['--endorsements-offline <file>', 'bundle of lists (or such a folder); ask nobody'],
 ];
+
+interface WithOptions {
+  option(flags: string, text: string): unknown;
+}
+
+/** Behind those that the command has already. */
+export function addRevocationOptions<Command extends WithOptions>(command: Command): Command {
+  for (const [flags, text] of OPTIONS) command.option(flags, text);
+  return command;
+}
 
 const path = z.exactOptional(z.string().min(1));
 

@@ -36,7 +36,8 @@ export function launchDigest({ boot, ...launch }: Launch): string {
   const firmware = readFirmware(launch.firmware);
   const chain = new PageChain();
   chain.addContent(FOUR_GIB - firmware.image.length, firmware.image);
-  for (const section of firmware.sections) addSection(chain, section, hashesPage(firmware, boot));
+  const hashes = hashesPage(firmware, boot);
+  for (const section of firmware.sections) addSection(chain, section, hashes);
   for (let processor = 0; processor < launch.processors; processor += 1) {
     const address = processor === 0 ? RESET_VECTOR : resetAddressOf(firmware);
     chain.addProcessor(processorState(address, launch.signature, launch.features));

@@ -1,4 +1,4 @@
-import { REVOCATION_OPTIONS } from '@strongroom/attestation/platforms/revocation';
+import { addRevocationOptions } from '@strongroom/attestation/platforms/revocation';
 import { addPageOptions } from '@strongroom/page/server/page-options';
 import { LOG_LEVELS } from '@strongroom/runtime/logger';
 import { type Command, Option } from 'commander';
@@ -49,7 +49,7 @@ function addServeCommand(owner: Command): void {
     .option('--worker <url>', "ask the worker's own HTTP address for evidence, not the log")
     .option('--amendment <files...>', 'versions that not all have signed yet')
     .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder');
-  for (const [flags, text] of REVOCATION_OPTIONS) command.option(flags, text);
+  addRevocationOptions(command);
   addPageOptions(command, PAGE_PORT)
     .addOption(
       new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn'),

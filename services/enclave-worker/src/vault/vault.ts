@@ -13,7 +13,7 @@ import {
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
 import { plainRecordShape, RECORD_TYPES, type RecordType } from '@strongroom/protocol/record';
-import { streamsOfSlice } from '@strongroom/protocol/slices';
+import { demandSlice, streamsOfSlice } from '@strongroom/protocol/slices';
 import { demandUnamended } from '@strongroom/sealing/amendment';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { Computation } from './computation.ts';
@@ -421,10 +421,4 @@ export class Vault {
     const shape = plainRecordShape(this.#contractId, type, id);
     return { key: shape.key, headers: shape.headers, value: new TextEncoder().encode(text) };
   }
-}
-
-/** @throws ERR_SLICE_UNKNOWN */
-function demandSlice({ slices = 0 }: Contract, slice: number | undefined): void {
-  if (slice === undefined || slice < slices) return;
-  throw new StrongroomError('ERR_SLICE_UNKNOWN', { slice, slices });
 }

@@ -2,7 +2,6 @@ import { demandAgreement } from '@strongroom/attestation/agreement';
 import { compileReleasePolicy, releasePolicyFor } from '@strongroom/attestation/release-policy';
 import { parseTarget } from '@strongroom/protocol/attestation-proof';
 import { parseCanonical } from '@strongroom/protocol/canonical-json';
-import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import {
@@ -13,6 +12,7 @@ import {
   LeaseStepSchema,
 } from '@strongroom/protocol/lease';
 import { AGGREGATE_KID } from '@strongroom/protocol/sealed-aggregate';
+import { demandSlice } from '@strongroom/protocol/slices';
 import { verifyCompact } from '@strongroom/sealing/verify';
 import type { ReleaseService } from '../release-key.ts';
 import { verifyRaw, verifyRequester } from '../requester/requester.ts';
@@ -31,12 +31,6 @@ export interface LeaseService extends Omit<ReleaseService, 'keyStore'> {
 export interface LeasePlace {
   readonly contract: ContractId;
   readonly slice?: number;
-}
-
-/** @throws ERR_SLICE_UNKNOWN */
-function demandSlice({ slices = 0 }: Contract, slice: number | undefined): void {
-  if (slice === undefined || slice < slices) return;
-  throw new StrongroomError('ERR_SLICE_UNKNOWN', { slice, slices });
 }
 
 /**
