@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ERRORS, EXIT_CODES } from '@strongroom/protocol/errors';
+import { ERRORS, EXIT_CODE_ENDED, EXIT_CODE_USAGE, EXIT_CODES } from '@strongroom/protocol/errors';
 import {
   QUARANTINED_PER_MINUTE_MAX,
   QUARANTINED_RECORD_BYTES_MAX,
@@ -26,7 +26,10 @@ limits: never a row, a key or a token.
 | quarantine | this record is bad and is set aside; the stream goes on | ${EXIT_CODES.quarantine} |
 | halt | trust is broken, or nobody can repair it by waiting; stop | ${EXIT_CODES.halt} |
 
-Wrong arguments exit with 2, a programmer error with 70.
+Wrong arguments exit with ${EXIT_CODE_USAGE}, a programmer error with 70. A contract that an owner
+has ended (\`ERR_CONTRACT_REVOKED\`), or approved a newer version of
+(\`ERR_CONTRACT_SUPERSEDED\`), exits with ${EXIT_CODE_ENDED}: nothing is to be started under it
+again ([supervisors](operations.md#when-an-owner-ends-it)).
 
 **What was set aside.** A record that the vault refuses on a dataset's topic is sealed to the
 dataset's owner, with its code and the place where it lay, on a topic that only this owner can open:

@@ -200,14 +200,18 @@ export async function statusOf(
   return await processes.start('status', COMMAND, args).done;
 }
 
-/** One owner ends the contract, and watches the worker stop. */
-export async function revokeAs(deployment: Deployment, owner: string): Promise<Finished> {
+/** One owner ends the contract, and watches the worker stop where one runs. */
+export async function revokeAs(
+  deployment: Deployment,
+  owner: string,
+  { watch = true }: { readonly watch?: boolean } = {},
+): Promise<Finished> {
   const { processes, folders, brokers, namespace = '' } = deployment;
   return await processes.start('revoke', COMMAND, [
     ...['revoke', '--contract', contractFile(deployment), '--party', owner, '--yes', '--json'],
     ...['--admin-token-file', adminTokenFile(folders, owner), '--ca-file', folders.caFile],
-    ...['--watch', '--brokers', brokers, '--namespace', namespace],
-    ...['--simulated-roots', platformFolder(folders)],
+    ...(watch ? ['--watch', '--brokers', brokers, '--namespace', namespace] : []),
+    ...(watch ? ['--simulated-roots', platformFolder(folders)] : []),
   ]).done;
 }
 

@@ -1,6 +1,7 @@
 import { cp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { EXIT_CODE_ENDED } from '@strongroom/protocol/errors';
 import { LEASE_MS } from '@strongroom/protocol/lease';
 import { aggregatesTopic, RECORD_TYPES, type RecordType } from '@strongroom/protocol/record';
 import { awaitTopic } from '@strongroom/record-log/await-topic';
@@ -284,7 +285,7 @@ describe('leases', () => {
     expect(milliseconds).toBeLessThan(REVOCATION_MS_MAX);
     expect(notice).toMatchObject({ stoppedBy: 'north-clinic' });
     const ended = await worker.done;
-    expect([ended.exitCode, codeOfEnd(ended)]).toEqual([77, 'ERR_CONTRACT_REVOKED']);
+    expect([ended.exitCode, codeOfEnd(ended)]).toEqual([EXIT_CODE_ENDED, 'ERR_CONTRACT_REVOKED']);
     await run.publishSouth(1);
     expect(codeOfEnd(await run.worker().done)).toBe('ERR_CONTRACT_REVOKED');
     expect(await run.results()).toHaveLength(1);

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { EXIT_CODE_ENDED } from '@strongroom/protocol/errors';
 import { partialsTopic } from '@strongroom/protocol/record';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
@@ -6,6 +7,7 @@ import {
   jsonLines,
   publish,
   readAs,
+  revokeAs,
   type Shipment,
   startWorker,
   stateFolder,
@@ -91,4 +93,14 @@ test('hosts share out slices, and what a killed one had counts once, elsewhere',
   expect(lines.map(({ emission }) => emission)).toEqual([0, 1, 2, 3, 4, 5]);
   expect(sumOf(lines, 'visits')).toBe(totals.rows);
   expect(sumOf(lines, 'weight')).toBe(totals.weight);
+});
+
+test('a host leaves what an owner has ended, and says so by its own end', async () => {
+  const revoked = await revokeAs(live, 'north-clinic', { watch: false });
+  expect(revoked.exitCode).toBe(0);
+  const ended = await startWorker(live, 'host-c', ['--group']).done;
+  expect(ended.exitCode).toBe(EXIT_CODE_ENDED);
+  const events = (name: string) => ended.stderr.split(`"event":"${name}"`).length - 1;
+  expect([events('part-starting'), events('part-revoked')]).toEqual([3, 3]);
+  expect(ended.stderr.split('ERR_CONTRACT_REVOKED')).toHaveLength(4);
 });

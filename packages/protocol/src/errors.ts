@@ -17,7 +17,19 @@ interface ErrorEntry {
   readonly expected: string;
   /** One sentence: what to do. */
   readonly remedy: string;
+  /** What a command ends with, where its disposition does not say it. */
+  readonly exitCode?: number;
 }
+
+/** Exit codes of commands, after sysexits: 65 bad data, 69 unavailable, 77 refused. */
+export const EXIT_CODES = { retry: 69, quarantine: 65, halt: 77 } as const;
+/** What shells and scripts expect of a command that was called wrongly. */
+export const EXIT_CODE_USAGE = 2;
+/**
+ * An owner has ended the contract, or approved the next version of it: no start under this one will
+ * do anything again, so a supervisor may leave it. The first number behind those of sysexits.
+ */
+export const EXIT_CODE_ENDED = 79;
 
 const retry = (expected: string, remedy: string): ErrorEntry => ({
   disposition: 'retry',
@@ -34,10 +46,18 @@ const halt = (expected: string, remedy: string): ErrorEntry => ({
   expected,
   remedy,
 });
+const misused = (expected: string, remedy: string): ErrorEntry => ({
+  ...halt(expected, remedy),
+  exitCode: EXIT_CODE_USAGE,
+});
+const ended = (expected: string, remedy: string): ErrorEntry => ({
+  ...halt(expected, remedy),
+  exitCode: EXIT_CODE_ENDED,
+});
 
 export const ERRORS = {
   // Input and configuration
-  ERR_USAGE: halt(
+  ERR_USAGE: misused(
     'the command expects other arguments',
     'Run it with --help and correct the argument that is named.',
   ),
@@ -103,7 +123,7 @@ export const ERRORS = {
     'a version of a contract is expected to have one successor',
     'Two amendments of one version were signed; have the parties agree on one of them.',
   ),
-  ERR_CONTRACT_SUPERSEDED: halt(
+  ERR_CONTRACT_SUPERSEDED: ended(
     'the contract is expected to be the newest version that its parties have signed',
     'Go on under the successor that is named, as docs/amendments.md says.',
   ),
@@ -658,7 +678,7 @@ export const ERRORS = {
     'a nonce of the last minute is expected, that nobody has used',
     'Ask for a new nonce, and for evidence that holds it.',
   ),
-  ERR_CONTRACT_REVOKED: halt(
+  ERR_CONTRACT_REVOKED: ended(
     'every owner is expected to go on agreeing to the contract',
     'An owner has ended it for good; agree on a new contract.',
   ),
@@ -739,11 +759,6 @@ export type ErrorCode = keyof typeof ERRORS;
 /** Names from the contract, limits and counts: what may be shown to anyone who sees the error. */
 export type ErrorFacts = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
-/** Exit codes of commands, after sysexits: 65 bad data, 69 unavailable, 77 refused. */
-export const EXIT_CODES = { retry: 69, quarantine: 65, halt: 77 } as const;
-/** What shells and scripts expect of a command that was called wrongly. */
-export const EXIT_CODE_USAGE = 2;
-
 export class StrongroomError extends Error {
   readonly code: ErrorCode;
   readonly facts: ErrorFacts;
@@ -760,7 +775,8 @@ export class StrongroomError extends Error {
   }
 
   get exitCode(): number {
-    return this.code === 'ERR_USAGE' ? EXIT_CODE_USAGE : EXIT_CODES[this.disposition];
+    const { disposition, exitCode }: ErrorEntry = ERRORS[this.code];
+    return exitCode ?? EXIT_CODES[disposition];
   }
 
   toJSON(): { code: ErrorCode; expected: string; remedy: string; facts: ErrorFacts } {

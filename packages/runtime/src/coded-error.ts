@@ -27,7 +27,10 @@ export function isCodedError(thrown: unknown): thrown is CodedError {
   );
 }
 
-/** 2 is called wrongly; after sysexits 65 is damaged, 69 may succeed later, 77 needs a person. */
+/**
+ * 2 is called wrongly; after sysexits 65 is damaged, 69 may succeed later, 77 needs a person. What
+ * an owner has ended has a number of its own behind them, which the protocol gives.
+ */
 const MISUSED = 2;
 const DAMAGED = 65;
 const UNAVAILABLE = 69;

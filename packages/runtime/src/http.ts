@@ -185,8 +185,13 @@ function addErrorAnswers(app: FastifyInstance, logger: Logger): void {
   });
 }
 
-/** What can be tried again later is 503, bad input 400, a refusal 403. */
-const STATUS_BY_EXIT_CODE: Readonly<Record<number, number>> = { 69: 503, 65: 400, 77: 403 };
+/** What can be tried again later is 503, bad input 400, a refusal 403, also for good. */
+const STATUS_BY_EXIT_CODE: Readonly<Record<number, number>> = {
+  69: 503,
+  65: 400,
+  77: 403,
+  79: 403,
+};
 
 function statusOf(error: unknown): number {
   const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;

@@ -1,4 +1,10 @@
-import { ERRORS, EXIT_CODES, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import {
+  ERRORS,
+  EXIT_CODE_ENDED,
+  EXIT_CODES,
+  isErrorCode,
+  StrongroomError,
+} from '@strongroom/protocol/errors';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { leafCommand, nounCommand, printResult } from './leaf-command.ts';
@@ -44,6 +50,8 @@ function asTable(rows: readonly ErrorRow[]): string {
   });
   for (const row of rows) table.push([row.code, row.exitCode, row.expected, row.remedy]);
   const { retry, quarantine, halt } = EXIT_CODES;
-  const legend = `exit ${retry}: may succeed later; ${quarantine}: bad data; ${halt}: refused`;
+  const legend =
+    `exit ${retry}: may succeed later; ${quarantine}: bad data; ${halt}: refused; ` +
+    `${EXIT_CODE_ENDED}: the contract has ended`;
   return `${table.toString()}\n${legend}`;
 }

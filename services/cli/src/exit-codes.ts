@@ -1,4 +1,4 @@
-import { EXIT_CODES } from '@strongroom/protocol/errors';
+import { EXIT_CODE_ENDED, EXIT_CODES } from '@strongroom/protocol/errors';
 
 /**
  * What a shell can ask of every command. The numbers above 64 are those of sysexits(3), as far as
@@ -11,6 +11,8 @@ export const EXIT_MEANINGS: Readonly<Record<number, string>> = {
   [EXIT_CODES.retry]: 'may succeed later: something outside does not answer',
   70: 'a defect of Strongroom',
   [EXIT_CODES.halt]: 'refused: waiting does not help',
+  [EXIT_CODE_ENDED]:
+    'an owner has ended the contract, or a newer version has: start nothing of it again',
 };
 
 /** All exit codes of a command: the common ones, and what is its own. */

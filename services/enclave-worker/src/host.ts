@@ -4,7 +4,7 @@ import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { parseContractBytes, SignedContractSchema } from '@strongroom/protocol/contract';
-import { StrongroomError } from '@strongroom/protocol/errors';
+import { EXIT_CODE_ENDED, StrongroomError } from '@strongroom/protocol/errors';
 import { type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
 import { hostGroupOf, TOPIC_CONFIGS } from '@strongroom/protocol/log-topics';
 import { slicesTopic } from '@strongroom/protocol/record';
@@ -18,7 +18,7 @@ import { createLogger, type Logger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import { type ServiceContext, whenAborted } from '@strongroom/runtime/shutdown';
 import { failureFields } from './failure-fields.ts';
-import { PartHost, type RunningPart } from './part-host.ts';
+import { type PartEnd, PartHost, type RunningPart } from './part-host.ts';
 import type { Settings } from './settings.ts';
 
 /**
@@ -39,10 +39,11 @@ export async function startHost(settings: Settings, context: ServiceContext): Pr
     const sharing = shareOut(host, place, settings, logger, signal);
     sharing.catch(() => stop.abort());
     if (settings.untilComplete) await host.untilDone(signal);
-    else await whenAborted(signal);
+    else await host.untilRevoked(signal);
     stop.abort();
     await host.close();
     await sharing;
+    if (host.isRevoked) endAsRevoked(logger);
   } catch (error) {
     failCommand(error, settings.json);
   }
@@ -65,6 +66,12 @@ async function serveHealth(settings: Settings, logger: Logger, context: ServiceC
   const app = createHttpServer({ service: 'enclave-host', logger, metrics, ready: () => true });
   context.onShutdown(() => app.close());
   logger.info('listening', await listen(app, settings.host, settings.port));
+}
+
+/** Each part has told its error. Whoever starts hosts sees by the code that no start will help. */
+function endAsRevoked(logger: Logger): void {
+  logger.warn('parts-revoked');
+  process.exitCode = EXIT_CODE_ENDED;
 }
 
 /** What is shared out: a partition for each slice, and one for what merges them. */
@@ -135,9 +142,15 @@ function startPart(part: number, slices: number): RunningPart {
     [...process.execArgv, process.argv[1] ?? '', ...args, ...which, '--port', '0', '--with-parent'],
     { stdio: ['pipe', 'inherit', 'inherit'] },
   );
-  const ended = new Promise<boolean>((resolve) => {
-    child.on('error', () => resolve(false));
-    child.on('exit', (code) => resolve(code === 0));
+  const ended = new Promise<PartEnd>((resolve) => {
+    child.on('error', () => resolve('failed'));
+    child.on('exit', (code) => resolve(endOf(code)));
   });
   return { ended, stop: () => child.kill('SIGTERM') };
+}
+
+/** A lease that was lost, and a part that another host has taken, look like any other failure. */
+function endOf(exitCode: number | null): PartEnd {
+  if (exitCode === 0) return 'done';
+  return exitCode === EXIT_CODE_ENDED ? 'revoked' : 'failed';
 }

@@ -1,6 +1,6 @@
 import { createLogger } from '@strongroom/runtime/logger';
 import { describe, expect, test } from 'vitest';
-import { PartHost, type RunningPart } from './part-host.ts';
+import { type PartEnd, PartHost, type RunningPart } from './part-host.ts';
 
 const logger = createLogger('test', { level: 'silent' });
 
@@ -10,7 +10,7 @@ const SETTLE_MS = 60;
 class Parts {
   readonly started: number[] = [];
   readonly stopped: number[] = [];
-  readonly open = new Map<number, (isDone: boolean) => void>();
+  readonly open = new Map<number, (end: PartEnd) => void>();
   readonly host: PartHost;
 
   constructor(settleMs = SETTLE_MS) {
@@ -26,18 +26,18 @@ class Parts {
 
   #start(part: number): RunningPart {
     this.started.push(part);
-    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const { promise, resolve } = Promise.withResolvers<PartEnd>();
     this.open.set(part, resolve);
     const stop = () => {
       this.stopped.push(part);
       // A worker that is told to stop needs a moment.
-      setTimeout(() => resolve(true), 2);
+      setTimeout(() => resolve('done'), 2);
     };
     return { ended: promise, stop };
   }
 
-  end(part: number, isDone: boolean): void {
-    this.open.get(part)?.(isDone);
+  end(part: number, end: PartEnd = 'done'): void {
+    this.open.get(part)?.(end);
   }
 
   async until(condition: () => boolean): Promise<void> {
@@ -78,9 +78,9 @@ describe('the parts of a host', () => {
     const done = parts.host.untilDone(new AbortController().signal);
     parts.host.assign([5]);
     await parts.until(() => parts.started.length === 1);
-    parts.end(5, false);
+    parts.end(5, 'failed');
     await parts.until(() => parts.started.length === 2);
-    parts.end(5, true);
+    parts.end(5);
     await done;
     parts.host.assign([5]);
     expect(parts.started).toEqual([5, 5]);
@@ -94,14 +94,14 @@ describe('the parts of a host', () => {
     });
     parts.host.assign([1]);
     await parts.until(() => parts.started.length === 1);
-    parts.end(1, true);
+    parts.end(1);
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS / 4));
     expect(isDone).toBe(false);
     parts.host.assign([0, 1]);
     await parts.until(() => parts.started.length === 2);
     await new Promise((resolve) => setTimeout(resolve, 2 * SETTLE_MS));
     expect(isDone).toBe(false);
-    parts.end(0, true);
+    parts.end(0);
     await done;
     expect(parts.started).toEqual([1, 0]);
   });
@@ -111,9 +111,38 @@ describe('the parts of a host', () => {
     const done = parts.host.untilDone(new AbortController().signal);
     parts.host.assign([0, 1, 2, 3, 4, 5]);
     await parts.until(() => parts.started.length === 6);
-    for (const part of parts.started) parts.end(part, true);
+    for (const part of parts.started) parts.end(part);
     await done;
     expect(parts.started).toHaveLength(6);
+  });
+
+  test.each(['untilDone', 'untilRevoked'] as const)(
+    'that an owner has ended stay ended, and so does the host (%s)',
+    async (until) => {
+      const parts = new Parts(3_600_000);
+      const ended = parts.host[until](new AbortController().signal);
+      parts.host.assign([0, 1, 2]);
+      await parts.until(() => parts.started.length === 3);
+      parts.end(0, 'revoked');
+      // It lost its lease, as far as it knows: it is told when it asks again.
+      parts.end(1, 'failed');
+      await parts.until(() => parts.started.length === 4);
+      parts.host.assign([0, 1, 2]);
+      expect([parts.started, parts.host.isRevoked]).toEqual([[0, 1, 2, 1], false]);
+      parts.end(1, 'revoked');
+      parts.end(2, 'revoked');
+      await ended;
+      expect([parts.started, parts.host.isRevoked]).toEqual([[0, 1, 2, 1], true]);
+    },
+  );
+
+  test('that an owner ended while they were taken away are known to be ended', async () => {
+    const parts = new Parts();
+    parts.host.assign([3]);
+    await parts.until(() => parts.started.length === 1);
+    parts.end(3, 'revoked');
+    await parts.host.close();
+    expect(parts.host.isRevoked).toBe(true);
   });
 
   test('are waited for while there is none, and no longer than until told to stop', async () => {

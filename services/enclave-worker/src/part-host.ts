@@ -1,10 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@strongroom/runtime/logger';
 
+/** Nothing was left to do; an owner has ended the contract; or anything that may pass. */
+export type PartEnd = 'done' | 'revoked' | 'failed';
+
 /** One worker that was started, as a process of its own. */
 export interface RunningPart {
-  /** Resolves when it has ended: whether it had nothing left to do. */
-  readonly ended: Promise<boolean>;
+  /** Resolves when it has ended, and how. */
+  readonly ended: Promise<PartEnd>;
   /** Asks it to end. */
   stop(): void;
 }
@@ -24,7 +27,8 @@ export interface PartHostOptions {
 /**
  * The parts of one computation that this host runs: slices, and what merges them, each a worker of
  * its own. What it is given it starts, what is taken from it it stops, and what fails it starts
- * again. Nobody relies on it: a part that two hosts run is fenced on one of them.
+ * again; what an owner has ended stays ended. Nobody relies on it: a part that two hosts run is
+ * fenced on one of them.
  */
 export class PartHost {
   readonly #options: PartHostOptions;
@@ -32,6 +36,7 @@ export class PartHost {
   readonly #done = new Set<number>();
   #wake: () => void = () => undefined;
   #isGiven = false;
+  #isRevoked = false;
 
   constructor(options: PartHostOptions) {
     this.#options = options;
@@ -45,13 +50,23 @@ export class PartHost {
     this.#wake();
   }
 
+  /** An owner has ended the contract, and so all of its parts, and none runs here any more. */
+  get isRevoked(): boolean {
+    return this.#isRevoked && this.#running.size === 0;
+  }
+
+  /** Resolves when it is. */
+  async untilRevoked(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !this.isRevoked) await this.#untilWoken(signal);
+  }
+
   /**
    * Resolves when there is nothing left for this host: every part is done, or those that it was
-   * given are and no others have come since, for as long as others may come.
+   * given are and no others have come since, for as long as others may come; or it is revoked.
    */
   async untilDone(signal: AbortSignal): Promise<void> {
     const { parts, settleMs } = this.#options;
-    while (!signal.aborted && this.#done.size < parts) {
+    while (!signal.aborted && this.#done.size < parts && !this.isRevoked) {
       const isIdle = this.#isGiven && this.#running.size === 0;
       const isSettled = await this.#untilWoken(signal, isIdle ? settleMs : undefined);
       if (isSettled && this.#running.size === 0) return;
@@ -100,9 +115,13 @@ export class PartHost {
       const running = start(part);
       const stop = () => running.stop();
       signal.addEventListener('abort', stop, { once: true });
-      const isDone = await running.ended.finally(() => signal.removeEventListener('abort', stop));
+      const end = await running.ended.finally(() => signal.removeEventListener('abort', stop));
+      if (end === 'revoked') {
+        logger.warn('part-revoked', { partition: part });
+        this.#isRevoked = true;
+      }
       if (signal.aborted) return;
-      if (isDone) {
+      if (end !== 'failed') {
         this.#done.add(part);
         return;
       }

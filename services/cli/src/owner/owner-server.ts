@@ -1,5 +1,5 @@
 import { type PageServer, type PageServing, servePage } from '@strongroom/page/server/page-guard';
-import { EXIT_CODES, StrongroomError } from '@strongroom/protocol/errors';
+import { EXIT_CODE_ENDED, EXIT_CODES, StrongroomError } from '@strongroom/protocol/errors';
 import { z } from 'zod';
 import { errorFacts } from './error-facts.ts';
 import { REQUEST_KINDS } from './facts.ts';
@@ -92,6 +92,7 @@ const STATUS_BY_EXIT_CODE: Readonly<Record<number, number>> = {
   [EXIT_CODES.retry]: 503,
   [EXIT_CODES.quarantine]: 400,
   [EXIT_CODES.halt]: 403,
+  [EXIT_CODE_ENDED]: 403,
   2: 400,
 };
 
