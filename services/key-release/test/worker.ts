@@ -18,8 +18,11 @@ import {
 } from './token.ts';
 import { createTransportKey } from './vault.ts';
 
-/** A signed contract of the owner `west`, who has two datasets, and `east`, who reads. */
-export async function createContract() {
+/**
+ * A signed contract of the owner `west`, who has two datasets, and `east`, who reads.
+ * @param leased whether `west` keeps a lease of it
+ */
+export async function createContract({ leased = false }: { readonly leased?: boolean } = {}) {
   const west = await createIdentity('west', { reading: false });
   const east = await createIdentity('east', { reading: true });
   const ec = () =>
@@ -42,7 +45,10 @@ export async function createContract() {
     parties: [
       {
         ...{ id: 'west', name: 'West', signingKey: west.signingKey },
-        keyRelease: { url: 'https://west.example', releaseKey: ec(), stateShareKeyId: 'share' },
+        keyRelease: {
+          ...{ url: 'https://west.example', releaseKey: ec(), stateShareKeyId: 'share' },
+          ...(leased ? { lease: { url: 'https://west.example', statementKey: ec() } } : {}),
+        },
       },
       { id: 'east', name: 'East', signingKey: east.signingKey, readingKey: east.readingKey },
     ],

@@ -109,23 +109,35 @@ describe('a debit', () => {
   });
 });
 
-test('once there is a lease, only its holder debits, and nobody after a revocation', async () => {
-  const { signed, contractId: id } = await createContract();
-  const own = createClientOf(vault, id);
-  await own.contract(signed);
-  await own.budgets(rho('9'));
-  const clone = await createWorker(vault.authority, id);
-  expect((await own.debit(clone, clone.debitOf(0, rho('1')))).status).toBe(200);
-  const { nonce } = (await own.ask('POST', `/leases/${id}/nonces`, 'release', {})).json;
-  const holder = await createWorker(vault.authority, id, nonce);
-  const taken = await own.ask('POST', `/leases/${id}/`, 'release', { target: holder.target });
-  expect(taken.status).toBe(200);
-  expect((await own.debit(clone, clone.debitOf(1, rho('1')))).code).toBe('ERR_LEASE_LOST');
-  expect((await own.debit(holder, holder.debitOf(1, rho('1')))).status).toBe(200);
-  await own.ask('POST', `/leases/${id}/revocation`, 'administer', {});
-  const after = await own.debit(holder, holder.debitOf(2, rho('1')));
-  expect(after.code).toBe('ERR_CONTRACT_REVOKED');
-});
+test.each([
+  ['where the contract has none, before there is one', false, undefined],
+  ['where the contract has one, and nobody took it', true, 'ERR_LEASE_LOST'],
+])(
+  'a lease: who has none debits %s; then its holder, until a revocation',
+  async (_name, leased, first) => {
+    const { signed, contractId: id } = await createContract({ leased });
+    const own = createClientOf(vault, id);
+    await own.contract(signed);
+    await own.budgets(rho('9'));
+    const clone = await createWorker(vault.authority, id);
+    expect((await own.debit(clone, clone.debitOf(0, rho('1')))).code).toBe(first);
+    expect(await own.accounts()).toMatchObject([{ debits: first === undefined ? 1 : 0 }]);
+    const { nonce } = (await own.ask('POST', `/leases/${id}/nonces`, 'release', {})).json;
+    const holder = await createWorker(vault.authority, id, nonce);
+    const taken = await own.ask('POST', `/leases/${id}/`, 'release', { target: holder.target });
+    expect(taken.status).toBe(200);
+    expect((await own.debit(clone, clone.debitOf(1, rho('1')))).code).toBe('ERR_LEASE_LOST');
+    expect((await own.debit(holder, holder.debitOf(1, rho('1')))).status).toBe(200);
+    if (leased) {
+      await own.ask('POST', `/leases/${id}/end`, 'release', { holder: holder.holder });
+      const late = await own.debit(holder, holder.debitOf(2, rho('1')));
+      expect(late.code).toBe('ERR_LEASE_LOST');
+    }
+    await own.ask('POST', `/leases/${id}/revocation`, 'administer', {});
+    const after = await own.debit(holder, holder.debitOf(2, rho('1')));
+    expect(after.code).toBe('ERR_CONTRACT_REVOKED');
+  },
+);
 
 test.each<[string, object, string]>([
   ['of a stranger', { nobody: { rho: '1' } }, 'ERR_DATASET_UNKNOWN'],

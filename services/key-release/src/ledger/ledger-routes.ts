@@ -2,7 +2,7 @@ import { demandAgreement } from '@strongroom/attestation/agreement';
 import { compileReleasePolicy, releasePolicyFor } from '@strongroom/attestation/release-policy';
 import { parseTarget } from '@strongroom/protocol/attestation-proof';
 import { canonicalBytes, parseCanonical } from '@strongroom/protocol/canonical-json';
-import { type Contract, datasetOf, partyOf } from '@strongroom/protocol/contract';
+import { type Contract, datasetOf, type Party, partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { RuntimeClaims } from '@strongroom/protocol/evidence';
 import { CompactJwsSchema, type ContractId, ContractIdSchema } from '@strongroom/protocol/fields';
@@ -94,19 +94,27 @@ async function demandDebit(
   const debit = await readDebit(jws, worker.runtime);
   if (debit.contract !== contractId) throw invalid('contract');
   demandWhole(debit, contract, owner);
-  demandHolder(contractId, worker.runtime, service);
+  demandHolder(partyOf(contract, owner), contractId, worker.runtime, service);
   return debit;
 }
 
 /**
- * Once a contract has a lease, a clone or a worker before this one debits nothing.
+ * Where the contract has this owner keep a lease, which is where its ledger is, a worker debits as
+ * its holder and not otherwise: no clone, none before this one, and none that never took it. In
+ * other contracts anybody attested does, until somebody has taken a lease all the same.
  * @throws ERR_LEASE_LOST, ERR_CONTRACT_REVOKED, ERR_CONTRACT_SUPERSEDED
  */
-function demandHolder(contract: ContractId, { keys }: RuntimeClaims, service: LedgerService): void {
-  service.contracts.demandNewest(contract);
-  const { epoch, state, holder } = service.leases.find(contract);
+function demandHolder(
+  { keyRelease }: Party,
+  contract: ContractId,
+  { keys }: RuntimeClaims,
+  { contracts, leases }: LedgerService,
+): void {
+  contracts.demandNewest(contract);
+  const { epoch, state, holder } = leases.find(contract);
   if (state === 'revoked') throw new StrongroomError('ERR_CONTRACT_REVOKED', { contract });
-  if (epoch === 0 || (state === 'held' && holder === keys[1].x)) return;
+  const isKept = keyRelease?.lease !== undefined || epoch > 0;
+  if (!isKept || (state === 'held' && holder === keys[1].x)) return;
   throw new StrongroomError('ERR_LEASE_LOST', { contract });
 }
 
