@@ -107,7 +107,7 @@ export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordL
     await close();
     throw error;
   }
-  const hasTransactions = options.transactions !== 'none';
+  const hasTransactions = hasTransactionsIn(options);
   return {
     hasTransactions,
     createTopics: async (topics) => createTopics(options, await missingOf(control, topics)),
@@ -117,8 +117,8 @@ export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordL
       const signal = AbortSignal.any(signals);
       return readEntries(() => openFetcher(options), from, { ...readOptions, signal });
     },
-    startOffset: (topic, partition = 0) => offsetOf(control, topic, partition, true),
-    endOffset: (topic, partition = 0) => offsetOf(control, topic, partition),
+    startOffset: (topic, partition = 0) => offsetOf(control, topic, partition, startOf),
+    endOffset: (topic, partition = 0) => offsetOf(control, topic, partition, endIn(options)),
     async transaction(transactionalId) {
       if (!hasTransactions) return appendingWriter(publisher.append);
       const writer = await openWriter(options, transactionalId, control);
@@ -127,6 +127,10 @@ export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordL
     },
     close,
   };
+}
+
+function hasTransactionsIn({ transactions }: KafkaLogOptions): boolean {
+  return transactions !== 'none';
 }
 
 interface Client {
@@ -323,6 +327,7 @@ function createControl(options: KafkaLogOptions): Control {
 
 /** Kafka's name for it. */
 const NO_TOPIC = 'UNKNOWN_TOPIC_OR_PARTITION';
+const NO_STABLE_END = 'NO_LAST_STABLE_OFFSET';
 
 /**
  * The idempotent producer loses records when sends overlap and an acknowledgement is lost
@@ -419,9 +424,9 @@ function offsetOf(
   control: Control,
   topic: string,
   partition: number,
-  fromBeginning = false,
+  asked: AskOffset,
 ): Promise<number> {
-  const ask = (cluster: Cluster) => askOffset(cluster, topic, partition, fromBeginning);
+  const ask = (cluster: Cluster) => askOffset(cluster, topic, partition, asked);
   return byRight({ right: 'Describe', topic }, () =>
     untilHeardOf(() => control.ask(ask, { topic, partition }), LEADER_UNSETTLED),
   );
@@ -429,20 +434,54 @@ function offsetOf(
 
 const LEADER_UNSETTLED = ['NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE'] as const;
 
+type AskOffset = (
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+) => Promise<string | undefined>;
+
 async function askOffset(
   cluster: Cluster,
   topic: string,
   partition: number,
-  fromBeginning = false,
+  asked: AskOffset,
 ): Promise<number> {
   await cluster.addMultipleTargetTopics([topic]);
   await cluster.refreshMetadataIfNecessary();
+  const offset = Number(await asked(cluster, topic, partition));
+  if (Number.isSafeInteger(offset) && offset >= 0) return offset;
+  const reason = offset < 0 ? NO_STABLE_END : NO_TOPIC;
+  throw new LogError('ERR_LOG_FAILED', { reason, topic, partition });
+}
+
+const startOf: AskOffset = (cluster, topic, partition) =>
+  askLeaders(cluster, topic, partition, true);
+const stableEnd: AskOffset = (cluster, topic, partition) =>
+  askLeaders(cluster, topic, partition, false);
+
+/**
+ * Behind all that a reader of committed records sees. A log that knows no transactions may know no
+ * such place and answer with -1 (ListOffsets and Fetch of Kafka's protocol have it as "unknown"):
+ * where none are used that is where all of it ends, and elsewhere nobody can say.
+ */
+function endIn(options: KafkaLogOptions): AskOffset {
+  return async (cluster, topic, partition) => {
+    const stable = await stableEnd(cluster, topic, partition);
+    if (hasTransactionsIn(options) || !(Number(stable) < 0)) return stable;
+    return await endFor(cluster, topic, partition, READ_UNCOMMITTED);
+  };
+}
+
+async function askLeaders(
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+  fromBeginning: boolean,
+): Promise<string | undefined> {
   const [found] = await cluster.fetchTopicsOffset([
     { topic, fromBeginning, partitions: [{ partition }] },
   ]);
-  const offset = Number(found?.partitions[0]?.offset);
-  if (Number.isSafeInteger(offset) && offset >= 0) return offset;
-  throw new LogError('ERR_LOG_FAILED', { reason: NO_TOPIC, topic, partition });
+  return found?.partitions[0]?.offset;
 }
 
 /** A leader answers as soon as there is anything. */
@@ -453,6 +492,7 @@ async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> 
   const client = createClient(options, READING_RETRY);
   const cluster = createCluster(client, options);
   const close = () => client.disconnect([]);
+  const source = { cluster, hasTransactions: hasTransactionsIn(options) };
   const fetches = new LeaderFetches();
   const fetchMsMax = client.config.requestTimeout + FETCH_PATIENCE_MS;
   try {
@@ -464,7 +504,7 @@ async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> 
   return {
     async endOffset(topic, partition) {
       try {
-        const asking = () => askOffset(cluster, topic, partition);
+        const asking = () => askOffset(cluster, topic, partition, endIn(options));
         return await within(fetchMsMax, byRight({ right: 'Read', topic }, asking));
       } catch (error) {
         throw toLogError(error, { topic, partition });
@@ -472,7 +512,7 @@ async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> 
     },
     async fetch(positions, maxBytes) {
       try {
-        return await within(fetchMsMax, fetchNext(cluster, fetches, positions, maxBytes));
+        return await within(fetchMsMax, fetchNext(source, fetches, positions, maxBytes));
       } catch (error) {
         throw toLogError(error);
       }
@@ -481,16 +521,22 @@ async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> 
   };
 }
 
+interface Source {
+  readonly cluster: Cluster;
+  readonly hasTransactions: boolean;
+}
+
 async function fetchNext(
-  cluster: Cluster,
+  source: Source,
   fetches: LeaderFetches,
   positions: readonly Position[],
   maxBytes: number,
 ): Promise<FetchedPartition[]> {
+  const { cluster } = source;
   await cluster.refreshMetadataIfNecessary();
   const leaders = positionsByLeader(cluster, positions);
   const share = Math.ceil(maxBytes / leaders.size);
-  return await fetches.next(leaders, (nodeId, led) => fetchFrom(cluster, nodeId, led, share));
+  return await fetches.next(leaders, (nodeId, led) => fetchFrom(source, nodeId, led, share));
 }
 
 function positionsByLeader(
@@ -513,12 +559,12 @@ function positionsByLeader(
 
 /** An answer that refuses names no topic: of several, the one that is refused by itself. */
 async function fetchFrom(
-  cluster: Cluster,
+  source: Source,
   nodeId: string,
   positions: readonly Position[],
   maxBytes: number,
 ): Promise<FetchedPartition[]> {
-  const fetching = () => fetchOnce(cluster, nodeId, positions, maxBytes);
+  const fetching = () => fetchOnce(source, nodeId, positions, maxBytes);
   const [first, ...others] = positions;
   if (first === undefined) return [];
   if (others.length === 0) return byRight({ right: 'Read', topic: first.topic }, fetching);
@@ -526,13 +572,13 @@ async function fetchFrom(
     return await fetching();
   } catch (error) {
     if (!isUnauthorized(error)) throw error;
-    for (const position of positions) await fetchFrom(cluster, nodeId, [position], 1);
+    for (const position of positions) await fetchFrom(source, nodeId, [position], 1);
     throw error;
   }
 }
 
 async function fetchOnce(
-  cluster: Cluster,
+  { cluster, hasTransactions }: Source,
   nodeId: string,
   positions: readonly Position[],
   maxBytes: number,
@@ -548,24 +594,27 @@ async function fetchOnce(
       partitions: [{ partition, fetchOffset: String(offset), maxBytes }],
     })),
   });
-  return partitionsOf(responses);
+  return partitionsOf(responses, hasTransactions);
 }
 
 /** What a fetch was answered, as the client has decoded it. @throws LogError */
-export function partitionsOf(responses: FetchResponse['responses']): FetchedPartition[] {
-  return responses.flatMap(({ topicName, partitions }) =>
-    partitions.map(({ partition, messages, abortedTransactions, lastStableOffset }) => {
+export function partitionsOf(
+  responses: FetchResponse['responses'],
+  hasTransactions = true,
+): FetchedPartition[] {
+  return responses.flatMap(({ topicName: topic, partitions }) =>
+    partitions.map((part) => {
+      const { partition, messages, abortedTransactions } = part;
       // Records of before 2017 name no batch; Kafka 4 has none.
       if (messages.some(({ batchContext }) => batchContext === undefined)) {
-        throw new LogError('ERR_LOG_FAILED', { reason: 'OLD_RECORD_FORMAT', topic: topicName });
+        throw new LogError('ERR_LOG_FAILED', { reason: 'OLD_RECORD_FORMAT', topic });
       }
-      return {
-        topic: topicName,
-        partition,
-        records: messages,
-        aborted: abortedTransactions ?? [],
-        end: Number(lastStableOffset),
-      };
+      // As `endIn` has it; a fetch says both ends.
+      const stable = Number(part.lastStableOffset);
+      const end = stable < 0 && !hasTransactions ? Number(part.highWatermark) : stable;
+      if (end < 0)
+        throw new LogError('ERR_LOG_FAILED', { reason: NO_STABLE_END, topic, partition });
+      return { topic, partition, records: messages, aborted: abortedTransactions ?? [], end };
     }),
   );
 }
@@ -669,19 +718,24 @@ const NOTHING: LogRecord = { key: null, value: new Uint8Array(), headers: {} };
 
 /** Readers of committed records see less than the leader has. */
 async function hasOpenTransaction(cluster: Cluster, topic: string): Promise<boolean> {
-  const position = { topic, partition: 0, offset: 0 };
-  const [nodeId] = positionsByLeader(cluster, [position]).keys();
+  const stable = await endFor(cluster, topic, 0, READ_COMMITTED);
+  return stable !== (await endFor(cluster, topic, 0, READ_UNCOMMITTED));
+}
+
+async function endFor(
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+  isolationLevel: number,
+): Promise<string | undefined> {
+  const [nodeId] = positionsByLeader(cluster, [{ topic, partition, offset: 0 }]).keys();
   const leader = await cluster.findBroker({ nodeId: nodeId ?? '' });
-  const endFor = async (isolationLevel: number) => {
-    const partitions = [{ partition: 0, timestamp: LATEST }];
-    const { responses } = await leader.listOffsets({
-      replicaId: NO_REPLICA,
-      isolationLevel,
-      topics: [{ topic, partitions }],
-    });
-    return responses[0]?.partitions[0]?.offset;
-  };
-  return (await endFor(READ_COMMITTED)) !== (await endFor(READ_UNCOMMITTED));
+  const { responses } = await leader.listOffsets({
+    replicaId: NO_REPLICA,
+    isolationLevel,
+    topics: [{ topic, partitions: [{ partition, timestamp: LATEST }] }],
+  });
+  return responses[0]?.partitions[0]?.offset;
 }
 
 /** One topic a call and one call at a time: a call over two leaders may write records twice. */
@@ -703,7 +757,7 @@ const READABLE_PAUSE_MS_MAX = 64;
 async function untilReadable(control: Control, topic: string, endOfRecords: number): Promise<void> {
   for (let attempt = 0; attempt < READABLE_ATTEMPTS_MAX; attempt++) {
     // The commit stands, whatever happens here.
-    const end = await offsetOf(control, topic, 0).catch(() => Number.POSITIVE_INFINITY);
+    const end = await offsetOf(control, topic, 0, stableEnd).catch(() => Number.POSITIVE_INFINITY);
     if (end > endOfRecords) return;
     await delay(Math.min(2 ** attempt, READABLE_PAUSE_MS_MAX));
   }

@@ -44,6 +44,8 @@ declare module 'kafkajs/src/cluster/index.js' {
       readonly topicName: string;
       readonly partitions: readonly {
         readonly partition: number;
+        readonly highWatermark: string;
+        /** -1 where the log knows none. */
         readonly lastStableOffset: string;
         readonly abortedTransactions?: readonly AbortedTransaction[];
         readonly messages: readonly FetchedRecord[];

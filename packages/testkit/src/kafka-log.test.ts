@@ -9,10 +9,10 @@ import {
   startScriptedBroker,
 } from './scripted-broker/scripted-broker.ts';
 
-const connect = (brokers: readonly string[]) =>
-  connectKafkaLog({ brokers, clientId: 'fault-suite' });
+const connect = (brokers: readonly string[], more: { readonly transactions?: 'none' } = {}) =>
+  connectKafkaLog({ brokers, clientId: 'fault-suite', ...more });
 
-recordLogFaultSuite('kafkajs', { connect });
+recordLogFaultSuite('kafkajs', { connect: (brokers) => connect(brokers) });
 
 /** Connections by which this was asked, in the order of asking. */
 function connectionsOf(scripted: ScriptedBroker, api: 'Produce' | 'EndTxn' | 'ListOffsets') {
@@ -22,9 +22,10 @@ function connectionsOf(scripted: ScriptedBroker, api: 'Produce' | 'EndTxn' | 'Li
 async function onScript(
   script: Script,
   run: (log: Awaited<ReturnType<typeof connect>>, scripted: ScriptedBroker) => Promise<void>,
+  more: Parameters<typeof connect>[1] = {},
 ) {
   const scripted = await startScriptedBroker({ script });
-  const log = await connect(scripted.brokers.split(','));
+  const log = await connect(scripted.brokers.split(','), more);
   try {
     await log.createTopics([{ topic: 't' }]);
     await run(log, scripted);
@@ -101,6 +102,64 @@ describe('any error rebuilds the client', () => {
       const [first, second, third] = connectionsOf(scripted, 'ListOffsets');
       expect(second).toBe(first);
       expect(third).toBeGreaterThan(second ?? 0);
+    });
+  });
+});
+
+/** As the answer of a log that knows no transactions might be: "unknown", in both requests. */
+const UNKNOWN_STABLE_END: Script = {
+  async ListOffsets({ request, truth }) {
+    const answer = await truth();
+    if (request.isolationLevel === 0) return answer;
+    const topics = answer.topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map((each) => ({ ...each, offset: -1 })),
+    }));
+    return { ...answer, topics };
+  },
+  async Fetch({ truth }) {
+    const answer = await truth();
+    const topics = answer.topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map((each) => ({ ...each, lastStableOffset: -1 })),
+    }));
+    return { ...answer, topics };
+  },
+};
+
+describe('a log that knows no last stable offset', () => {
+  it('is read up to its high watermark where no transactions are used', async () => {
+    await onScript(
+      UNKNOWN_STABLE_END,
+      async (log) => {
+        await log.append('t', [record('a'), record('b')]);
+        await log.append('t', [record('c')]);
+        expect(await log.endOffset('t')).toBe(3);
+        expect(textsOf(await readAll(log, 't'))).toEqual(['a', 'b', 'c']);
+      },
+      { transactions: 'none' },
+    );
+  });
+
+  it('is refused where they are: nobody could say what was committed', async () => {
+    await onScript(UNKNOWN_STABLE_END, async (log) => {
+      await log.append('t', [record('a')]);
+      const refused = {
+        code: 'ERR_LOG_FAILED',
+        facts: { reason: 'NO_LAST_STABLE_OFFSET', topic: 't' },
+      };
+      await expect(log.endOffset('t')).rejects.toMatchObject(refused);
+      await expect(readAll(log, 't')).rejects.toMatchObject(refused);
+    });
+  });
+
+  it('is refused in the answer to a fetch too', async () => {
+    const { ListOffsets: _honest, ...fetching } = UNKNOWN_STABLE_END;
+    await onScript(fetching, async (log) => {
+      await log.append('t', [record('a')]);
+      await expect(readAll(log, 't')).rejects.toMatchObject({
+        facts: { reason: 'NO_LAST_STABLE_OFFSET' },
+      });
     });
   });
 });
