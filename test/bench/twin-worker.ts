@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { datasetsOf, type Query } from '@strongroom/protocol/contract';
+import { MessageMemory } from '@strongroom/protocol/message-memory';
 import { datasetTopic } from '@strongroom/protocol/record';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { LogEntry, LogRecord } from '@strongroom/record-log/log';
@@ -128,9 +129,11 @@ async function forget(query: Query): Promise<void> {
 process.stdout.write('ready\n');
 const topics = contract.datasets.map(({ id }) => datasetTopic(contractId, id, values.namespace));
 const from = topics.map((topic) => ({ topic, offset: 0 }));
-for await (const entries of log.read(from, { views: true })) {
+const views = new MessageMemory();
+for await (const entries of log.read(from, { views })) {
   const topic = entries[0]?.topic ?? '';
   await accept(topic.slice(topic.lastIndexOf('.') + 1), entries);
+  views.giveBack(entries.map(({ value }) => value));
   await closeWindows();
   if (done.size === contract.queries.length) break;
 }

@@ -1,5 +1,6 @@
 import { isIP, type OnReadOpts, Socket } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import type { AnswerMemory } from './log.ts';
 
 /**
  * What a broker may send as one answer: a fetch is at most half of what is read ahead and one
@@ -17,8 +18,8 @@ const ANSWER_BYTES_MIN = 4;
  * before anybody sees it.
  */
 export class FramedSocket extends Socket {
-  constructor() {
-    const answers = new AnswerReader();
+  constructor(memory?: AnswerMemory) {
+    const answers = new AnswerReader(memory);
     super({
       onread: { buffer: () => answers.room(), callback: (bytes: number) => this.#take(bytes) },
     });
@@ -39,8 +40,9 @@ export function connectFramedTls(
   port: number,
   options: ConnectionOptions,
   onConnect: () => void,
+  memory?: AnswerMemory,
 ): TLSSocket {
-  const answers = new AnswerReader();
+  const answers = new AnswerReader(memory);
   const reading: ConnectionOptions & { onread: OnReadOpts } = {
     ...options,
     ...{ host, port },
@@ -67,8 +69,13 @@ function take(socket: Socket, answers: AnswerReader, bytes: number): boolean {
 
 /** Gives the memory for what comes next of a stream of answers, and each answer that is whole. */
 export class AnswerReader {
+  readonly #memory: Pick<AnswerMemory, 'take'>;
   #answer = Buffer.alloc(LENGTH_BYTES);
   #filled = 0;
+
+  constructor(memory: Pick<AnswerMemory, 'take'> = NEW_MEMORY) {
+    this.#memory = memory;
+  }
 
   /** Where the next bytes belong; never empty. */
   room(): Buffer {
@@ -87,8 +94,15 @@ export class AnswerReader {
     const length = isWhole ? 0 : answer.readInt32BE();
     if (!isWhole && (length < ANSWER_BYTES_MIN || length > ANSWER_BYTES_MAX)) return 'impossible';
     // It is given away only when it is full, so nothing is seen of what lay there before.
-    this.#answer = Buffer.allocUnsafeSlow(LENGTH_BYTES + length);
+    this.#answer = bufferOf(this.#memory.take(LENGTH_BYTES + length));
     this.#filled = isWhole ? 0 : answer.copy(this.#answer);
     return isWhole ? answer : undefined;
   }
+}
+
+/** Every answer has memory of its own, for whoever keeps it. */
+const NEW_MEMORY = { take: (bytes: number) => Buffer.allocUnsafeSlow(bytes) };
+
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>) {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }

@@ -23,6 +23,7 @@ import type { KafkaConnection, KafkaSasl } from './kafka-connection.ts';
 import { byRight, isUnauthorized, toLogError, toTransactionError } from './kafka-errors.ts';
 import { LeaderFetches } from './leader-fetches.ts';
 import type {
+  AnswerMemory,
   LogRecord,
   RecordLog,
   TopicRecords,
@@ -115,7 +116,8 @@ export async function connectKafkaLog(options: KafkaLogOptions): Promise<RecordL
     read: (from, readOptions = {}) => {
       const signals = [closing.signal, readOptions.signal].filter((signal) => signal !== undefined);
       const signal = AbortSignal.any(signals);
-      return readEntries(() => openFetcher(options), from, { ...readOptions, signal });
+      const open = () => openFetcher(options, readOptions.views);
+      return readEntries(open, from, { ...readOptions, signal });
     },
     startOffset: (topic, partition = 0) => offsetOf(control, topic, partition, startOf),
     endOffset: (topic, partition = 0) => offsetOf(control, topic, partition, endIn(options)),
@@ -158,14 +160,18 @@ const POLITE_CLOSE_MS = 1_000;
 const KEEP_ALIVE_MS = 60_000;
 
 /** Of one errand; after an error it is thrown away. */
-export function createClient(options: KafkaLogOptions, retry: RetryOptions): Client {
+export function createClient(
+  options: KafkaLogOptions,
+  retry: RetryOptions,
+  memory?: AnswerMemory,
+): Client {
   const sockets = new Set<Socket>();
   let isClosed = false;
   const config = configOf(options, retry);
   const socketFactory: ISocketFactory = ({ host, port, onConnect }) => {
     const socket = config.ssl
-      ? connectFramedTls(host, port, config.ssl, onConnect)
-      : new FramedSocket().connect(port, host, onConnect);
+      ? connectFramedTls(host, port, config.ssl, onConnect, memory)
+      : new FramedSocket(memory).connect(port, host, onConnect);
     socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS);
     // The client goes on with what it had begun, and would keep the process alive.
     if (isClosed) socket.destroy(new Error('closed'));
@@ -487,9 +493,12 @@ async function askLeaders(
 /** A leader answers as soon as there is anything. */
 const LONG_POLL_MS = 500;
 
-async function openFetcher(options: KafkaLogOptions): Promise<PartitionFetcher> {
+async function openFetcher(
+  options: KafkaLogOptions,
+  memory?: AnswerMemory,
+): Promise<PartitionFetcher> {
   // A long poll holds its connection, so every reading has its own.
-  const client = createClient(options, READING_RETRY);
+  const client = createClient(options, READING_RETRY, memory);
   const cluster = createCluster(client, options);
   const close = () => client.disconnect([]);
   const source = { cluster, hasTransactions: hasTransactionsIn(options) };

@@ -35,10 +35,18 @@ export interface ReadOptions {
   /** Bytes that may be read ahead of the consumer; default 16 MiB. */
   readonly maxBytes?: number;
   /**
-   * Values are views of all that came in one answer of the log, and whoever keeps one keeps them
-   * all: for a reader that hands them on and forgets them. Otherwise each is a copy of its own.
+   * Values are views of all that came in one answer of the log, for a reader that hands them on
+   * and gives them back; whoever keeps one keeps them all. Otherwise each is a copy of its own.
    */
-  readonly views?: boolean;
+  readonly views?: AnswerMemory;
+}
+
+/** What answers are read into, and given back to when their reader is done with all of one. */
+export interface AnswerMemory {
+  /** Memory for so many bytes, whatever is in it. */
+  take(bytes: number): Uint8Array<ArrayBuffer>;
+  /** Says which views of what was taken are in the reader's hands. */
+  lend(values: readonly Uint8Array[]): void;
 }
 
 export interface TopicToCreate {

@@ -7,7 +7,7 @@ import {
   positionAfter,
   textOf,
 } from './committed-records.ts';
-import type { LogEntry, ReadFrom, ReadOptions } from './log.ts';
+import type { AnswerMemory, LogEntry, ReadFrom, ReadOptions } from './log.ts';
 import { LogError } from './log-error.ts';
 import { takeHint } from './trace-hint.ts';
 
@@ -53,7 +53,7 @@ export async function* readEntries(
   from: readonly ReadFrom[],
   options: ReadOptions = {},
 ): AsyncGenerator<LogEntry[]> {
-  const { signal, untilEnd = false, maxBytes = READ_AHEAD_BYTES, views = false } = options;
+  const { signal, untilEnd = false, maxBytes = READ_AHEAD_BYTES, views } = options;
   const source = createSource(open, Math.ceil(maxBytes / ROUNDS_AHEAD), signal);
   try {
     const positions = await startPositions(source, from);
@@ -63,6 +63,7 @@ export async function* readEntries(
       const fetched = await unlessAborted(round, signal);
       if (fetched === undefined) return;
       const taken = positions.map((at) => takeEntries(at, fetched, { untilEnd, views }));
+      views?.lend(taken.flat().map(({ value }) => value));
       round = source.fetch(positions.filter(isOpen));
       for (const entries of taken) {
         if (signal?.aborted) return;
@@ -99,7 +100,7 @@ async function startPositions(source: Source, from: readonly ReadFrom[]): Promis
 function takeEntries(
   at: Target,
   fetched: readonly FetchedPartition[],
-  { untilEnd, views }: { readonly untilEnd: boolean; readonly views: boolean },
+  { untilEnd, views }: { readonly untilEnd: boolean; readonly views: AnswerMemory | undefined },
 ): LogEntry[] {
   const { topic, partition } = at;
   const found = fetched.find((one) => one.topic === topic && one.partition === partition);
@@ -116,7 +117,7 @@ function entryOf(
   record: FetchedRecord,
   topic: string,
   partition: number,
-  views: boolean,
+  views: AnswerMemory | undefined,
 ): LogEntry {
   const fetched = record.value ?? NO_BYTES;
   return {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { MessageMemory } from '@strongroom/protocol/message-memory';
 import type { LogEntry, LogRecord, RecordLog } from '@strongroom/record-log/log';
 import { systemClock } from '@strongroom/runtime/clock';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -255,7 +256,7 @@ function failureSuite(log: () => RecordLog, newTopic: NewTopic): void {
     const topic = await newTopic();
     await log().append(topic, ['a', 'b', 'c'].map(record));
     const copies = await readAll(log(), topic);
-    const options = { untilEnd: true, views: true };
+    const options = { untilEnd: true, views: new MessageMemory() };
     for await (const entries of log().read([{ topic, offset: 0 }], options)) {
       for (const { value, offset } of entries) {
         expect(value).toEqual(copies[offset]?.value);

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
+import { MessageMemory } from '@strongroom/protocol/message-memory';
 import type { LogEntry } from '@strongroom/record-log/log';
-import { LogError } from '@strongroom/record-log/log-error';
-import type { Logger } from '@strongroom/runtime/logger';
 import { Closer } from './closer.ts';
 import { EntryQueue } from './entry-queue.ts';
 import { commit, type Life, type WorkerOptions } from './life.ts';
 import { QuarantineOutbox } from './quarantine.ts';
 import { ReadPlaces } from './read-places.ts';
+import { readAll } from './reading.ts';
 import type { Part } from './suspects.ts';
 import { Tick, tickMsOf } from './tick.ts';
 import type { StreamProgress, ToldOutcome } from './vault/door.ts';
@@ -48,7 +48,7 @@ export async function runFlow(life: Life, flow: Flow, options: WorkerOptions): P
   signal.addEventListener('abort', () => queue.close(), { once: true });
   if (signal.aborted || state.isComplete) stop.abort();
   const tasks = [
-    readAll(life, places, queue, signal, options.logger),
+    readAll(life, places, queue, { signal, logger: options.logger, views: state.memory }),
     serveAll(queue, state, () => stop.abort()),
     watch(state, stop, signal),
     watchProgress(state.watched, signal),
@@ -68,43 +68,6 @@ export async function runFlow(life: Life, flow: Flow, options: WorkerOptions): P
   // What was counted since the last result need not be reported again by the next life.
   if (!state.isDone) await state.checkpoint();
   return state.isDone;
-}
-
-async function readAll(
-  life: Life,
-  places: ReadPlaces,
-  queue: EntryQueue,
-  signal: AbortSignal,
-  logger: Logger,
-) {
-  try {
-    while (!signal.aborted) {
-      const ending = AbortSignal.any([signal, places.begin()]);
-      try {
-        for await (const entries of life.log.read(places.from, { signal: ending, views: true })) {
-          const dataset = places.pass(entries);
-          life.traces.received(dataset, entries);
-          if (dataset !== undefined) await queue.add(dataset, entries);
-          if (ending.aborted) break;
-        }
-        if (!places.isSought) break;
-      } catch (error) {
-        await correctPlaces(error, life, places, logger);
-      }
-    }
-  } finally {
-    queue.close();
-  }
-}
-
-/** @throws the error, unless it says that the log has no such offset, and it has others */
-async function correctPlaces(error: unknown, { log }: Life, places: ReadPlaces, logger: Logger) {
-  const isHint = error instanceof LogError && error.facts['reason'] === 'OFFSET_OUT_OF_RANGE';
-  const corrected = isHint ? await places.correct(log) : [];
-  if (corrected.length === 0) throw error;
-  for (const { dataset, partition, offset } of corrected) {
-    logger.warn('offset-not-there', { code: 'ERR_LOG_TRUNCATED', dataset, partition, offset });
-  }
 }
 
 /**
@@ -136,6 +99,8 @@ async function serveAll(queue: EntryQueue, state: FlowState, stop: () => void): 
         answered.catch(() => undefined);
         handled = handled.then(async () => {
           const mayClose = await state.handle(part.entries, await answered);
+          // The vault has read all of the request before it answers.
+          state.memory.giveBack(part.entries.map(({ value }) => value));
           if (mayClose) closer.ask(since);
         });
         handled.catch(stop);
@@ -168,6 +133,7 @@ class FlowState {
   readonly #places: ReadPlaces;
   readonly #quarantine: QuarantineOutbox;
   readonly #since: number;
+  readonly memory = new MessageMemory();
   #lastEntry: number;
   #streams: readonly StreamProgress[] = [];
   isDone: boolean;

@@ -1,4 +1,5 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
+import { MessageMemory } from '@strongroom/protocol/message-memory';
 
 /**
  * Messages on the pipe between worker and vault:
@@ -29,13 +30,18 @@ export function encodeFrame(message: unknown, blobs: readonly Uint8Array[]): Uin
 }
 
 /**
- * Puts a stream together to frames. Whoever reads straight into `room` copies nothing; a frame has
- * memory of its own, and its blobs are views of it.
+ * Puts a stream together to frames. Whoever reads straight into `room` copies nothing. A frame has
+ * memory of its own, and its blobs are views of it, lent to whoever serves it.
  */
 export class FrameReader {
+  readonly #memory: MessageMemory;
   readonly #head = new Uint8Array(HEAD_BYTES);
   #body: Uint8Array | undefined;
   #filled = 0;
+
+  constructor(memory = new MessageMemory()) {
+    this.#memory = memory;
+  }
 
   /** @returns the frames that this piece completes */
   push(piece: Uint8Array): Frame[] {
@@ -66,8 +72,11 @@ export class FrameReader {
     const body = this.#body;
     this.#filled = 0;
     // A frame is given only when all of it has come, so nothing is seen of what lay there before.
-    this.#body = body ? undefined : Buffer.allocUnsafeSlow(bodyBytes);
-    return body && decodeBody(body, jsonBytes);
+    this.#body = body ? undefined : this.#memory.take(bodyBytes);
+    if (!body) return undefined;
+    const frame = decodeBody(body, jsonBytes);
+    this.#memory.lend(frame.blobs);
+    return frame;
   }
 }
 

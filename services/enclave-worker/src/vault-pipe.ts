@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { MessageMemory } from '@strongroom/protocol/message-memory';
 import { encodeFrame, FrameReader } from './frames.ts';
 import { DoorKeeper, type Served } from './vault/door-keeper.ts';
 import type { TransportKey } from './vault/transport-key.ts';
@@ -14,7 +15,8 @@ const PEAK_KB = 16 * 1_024;
 /** @param transportKey the vault's, which may still be in the making */
 export function serveDoor(transportKey: Promise<TransportKey>): void {
   const keeper = new DoorKeeper(transportKey);
-  const reader = new FrameReader();
+  const memory = new MessageMemory();
+  const reader = new FrameReader(memory);
   let last = Promise.resolve();
   const pipe = new Socket({
     fd: PIPE,
@@ -27,7 +29,7 @@ export function serveDoor(transportKey: Promise<TransportKey>): void {
         const frame = reader.filled(bytes);
         if (frame) {
           const answer = keeper.begin(frame.message, frame.blobs);
-          last = last.then(() => serve(answer, pipe));
+          last = last.then(async () => memory.giveBack(await serve(answer, pipe)));
         }
         return true;
       },
@@ -36,11 +38,13 @@ export function serveDoor(transportKey: Promise<TransportKey>): void {
   pipe.on('error', () => pipe.destroy());
 }
 
-async function serve(answer: () => Promise<Served>, pipe: Socket): Promise<void> {
-  const { message, blobs, fatal } = await answer();
+/** @returns blobs of the request that nobody needs any more */
+async function serve(answer: () => Promise<Served>, pipe: Socket): Promise<readonly Uint8Array[]> {
+  const { message, blobs, fatal, used = [] } = await answer();
   const peakBytes = Math.ceil(process.resourceUsage().maxRSS / PEAK_KB) * PEAK_KB * 1_024;
   for (const part of encodeFrame({ ...toObject(message), peakBytes }, blobs)) pipe.write(part);
   if (fatal) pipe.end();
+  return used;
 }
 
 function toObject(message: unknown): object {

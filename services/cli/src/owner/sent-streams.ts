@@ -1,6 +1,7 @@
 import { type Contract, type Dataset, partitionsOf } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
+import { MessageMemory } from '@strongroom/protocol/message-memory';
 import { datasetTopic } from '@strongroom/protocol/record';
 import type { Manifest } from '@strongroom/protocol/sealed-batch';
 import type { LogEntry, RecordLog } from '@strongroom/record-log/log';
@@ -63,8 +64,10 @@ export class SentStreams {
   async #readFrom(log: RecordLog, partition: number, offset: number, end: number) {
     if (offset >= end) return;
     const from = [{ topic: this.#topic, partition, offset }];
-    for await (const entries of log.read(from, { untilEnd: true, views: true })) {
+    const views = new MessageMemory();
+    for await (const entries of log.read(from, { untilEnd: true, views })) {
       for (const entry of entries) await this.#take(entry);
+      views.giveBack(entries.map(({ value }) => value));
     }
   }
 

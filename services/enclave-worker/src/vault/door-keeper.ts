@@ -75,7 +75,9 @@ export class DoorKeeper {
     try {
       const { answer = {}, records = [] } = await this.#serve(request, blobs, await ahead);
       const message = { answer, records: records.map(withoutValue) };
-      return { message, blobs: valuesOf(records), fatal: verb === 'stop' };
+      // What was accepted is decrypted, elsewhere; a step that was restored is handed on.
+      const used = verb === 'accept' ? { used: blobs } : {};
+      return { message, blobs: valuesOf(records), fatal: verb === 'stop', ...used };
     } catch (error) {
       const code = codeOf(error);
       if (code === undefined) return failed('ERR_VAULT_LOST', { verb, served: true }, true);
@@ -155,6 +157,8 @@ export interface Served {
   readonly blobs: readonly Uint8Array[];
   /** The vault must not go on: its state is unknown, or its keys are gone. */
   readonly fatal?: boolean;
+  /** Of the request, what nobody needs any more: whoever lent it may have it back. */
+  readonly used?: readonly Uint8Array[];
 }
 
 interface Result {
