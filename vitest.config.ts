@@ -54,6 +54,9 @@ const pageCrypto = {
   },
 };
 
+/** Measures how soon a killed worker has a successor. */
+const SUCCESSORS = 'test/integration/leases.test.ts';
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
@@ -76,12 +79,18 @@ export default defineConfig({
       project('simulation', ['test/simulation/**/*.test.ts'], { testTimeout: minutes(2) }),
       project('integration', ['test/integration/**/*.test.ts'], {
         testTimeout: minutes(3),
-        fileParallelism: false,
+        exclude: [SUCCESSORS],
         globalSetup: ['test/integration/start-kafka.ts'],
       }),
       // The commands of the pages, as a person types them.
       project('docs', ['test/docs/**/*.test.ts']),
-      // Alone, because they measure how soon a killed process has a successor.
+      // Alone, because time counts in them.
+      project('successors', [SUCCESSORS], {
+        testTimeout: minutes(3),
+        globalSetup: ['test/integration/start-kafka.ts'],
+        fileParallelism: false,
+        sequence: { groupOrder: 1 },
+      }),
       project('faults', ['test/faults/**/*.test.ts'], {
         fileParallelism: false,
         sequence: { groupOrder: 1 },
