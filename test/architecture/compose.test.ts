@@ -151,11 +151,15 @@ test('pages are published to this machine alone, and nothing else is', () => {
 
 test("a page with an owner's authority speaks TLS, and its party is its own", () => {
   for (const party of ['west', 'east']) {
-    const { command = [], volumes = [], healthcheck } = services[`owner-${party}`] ?? {};
+    const service = services[`owner-${party}`];
+    const { command = [], volumes = [], tmpfs, healthcheck } = service ?? {};
     expect(volumes).toEqual(['public:/public:ro', `${party}:/${party}:ro`]);
     for (const option of [`--party=${party}`, `--tls-key=/${party}/page/server.key`]) {
       expect(command).toContain(option);
     }
+    // What a container prints is kept by Docker; its memory goes with it.
+    expect(command).toContain('--address-file=/tmp/address');
+    expect(tmpfs).toEqual(['/tmp']);
     expect(healthcheck?.test.at(-1)).toMatch(/^https:/);
   }
 });

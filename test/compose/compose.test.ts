@@ -214,8 +214,11 @@ describe.runIf(engine !== undefined)('docker compose up', () => {
 
   test("an owner's page tells what became of its rows, by its address alone", async () => {
     const ca = await command('--entrypoint', 'cat', 'strongroom', '/public/ca.crt');
-    const logged = await here().docker('logs', await containerOf('owner-west'));
-    const [, origin = '', secret] = /(https:\S+)\/#(\S+)/.exec(logged) ?? [];
+    const owner = await containerOf('owner-west');
+    const address = await here().docker('exec', owner, 'cat', '/tmp/address');
+    const [, origin = '', secret = ''] = /(https:\S+)\/#(\S+)/.exec(address) ?? [];
+    expect(secret).toHaveLength(43);
+    expect(await here().docker('logs', owner)).not.toContain(secret);
     const ask = (path: string, headers = {}) => httpsGet(`${origin}${path}`, ca, headers);
     expect((await ask('/'))?.body).toContain('<script');
     expect((await ask('/api/overview'))?.status).toBe(401);

@@ -51,6 +51,10 @@ function addServeCommand(owner: Command): void {
     .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder');
   addRevocationOptions(command);
   addPageOptions(command, PAGE_PORT)
+    .option(
+      '--address-file <file>',
+      'write the address there, for its owner alone; print no secret',
+    )
     .addOption(
       new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn'),
     )

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,7 +35,9 @@ describe('owner serve', () => {
       complaints += text;
     });
     const [line] = await once(createInterface(service.stdout), 'line');
-    const { origin, hash } = new URL(JSON.parse(line).url);
+    const { url, addressFile } = JSON.parse(line);
+    const { origin, hash } = new URL(await readFile(addressFile, 'utf8'));
+    expect(url).toBe(origin);
     const ask = (secret: string) =>
       fetch(`${origin}/api/overview`, { headers: { authorization: `Bearer ${secret}` } });
     expect((await ask('guessed')).status).toBe(401);
@@ -50,7 +52,8 @@ describe('owner serve', () => {
     expect(exitCode).toBe(0);
     // A test's output is no terminal.
     expect(complaints).toContain('No browser was opened, since the output is no terminal: open');
-    expect(complaints).not.toContain(hash.slice(1));
+    expect(line + complaints).not.toContain(hash.slice(1));
+    await expect(stat(addressFile)).rejects.toThrow('ENOENT');
   });
 
   test.each<[string, () => string[], string]>([

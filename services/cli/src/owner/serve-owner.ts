@@ -1,4 +1,3 @@
-import process from 'node:process';
 import {
   openRevocation,
   type RevocationSettings,
@@ -38,8 +37,9 @@ import {
 } from './owner-desk.ts';
 import { createOwnerServer } from './owner-server.ts';
 import { createOwnerSession } from './session.ts';
+import { type TellingOptions, tellAddress } from './tell-address.ts';
 
-export interface OwnerServeOptions extends ListeningOptions, RevocationSettings {
+export interface OwnerServeOptions extends ListeningOptions, RevocationSettings, TellingOptions {
   readonly contract: readonly string[];
   readonly party: string;
   readonly tokenFile: string;
@@ -52,7 +52,6 @@ export interface OwnerServeOptions extends ListeningOptions, RevocationSettings 
   readonly worker?: string;
   readonly amendment?: readonly string[];
   readonly simulatedRoots?: string;
-  readonly json?: boolean;
   readonly logLevel: string;
 }
 
@@ -93,9 +92,7 @@ async function start(options: OwnerServeOptions, context: ServiceContext): Promi
   });
   context.onShutdown(() => app.close());
   const { url } = await listen(app, options.host, options.port);
-  const address = `${url}/#${session.secret}`;
-  const text = `The page is at ${address}\nWhoever has this address has your authority.`;
-  process.stdout.write(`${options.json ? JSON.stringify({ url: address }) : text}\n`);
+  const address = await tellAddress({ url, secret: session.secret }, options, context);
   await openIfAsked(options, address, context);
 }
 
