@@ -247,17 +247,19 @@ async function askForKeys({ contract, contractId, signed }: UsesScene, vault: Va
     client.ask('POST', `/keys/${key}/release?api-version=7.4`, 'release', { target });
   const worker = await createWorker(vault.authority, contractId);
   await client.budgets({ 'flights-north': { epsilon: '5', delta: '0' } });
-  // Before there is a lease, whose worker would have to renew it meanwhile.
+  const { json } = await client.ask('POST', `/leases/${contractId}/nonces`, 'release', {});
+  const target = await worker.targetWith({ north: json.nonce });
+  await client.ask('POST', `/leases/${contractId}/`, 'release', { target });
   const query = contract.queries[1];
   const charges = query ? chargesOf(contract, query, NORTH) : [];
   for (let day = 0; day < 6; day += 1) {
     const start = FIRST_DAY + day * DAY_MS;
     const window = { start, end: start + DAY_MS };
-    await client.debit(worker, { ...DEBIT, contract: contractId, window, charges });
+    const { holder } = worker;
+    await client.ask('POST', `/leases/${contractId}/renewals`, 'release', { holder });
+    const asHolder = { ...worker, target };
+    await client.debit(asHolder, { ...DEBIT, contract: contractId, window, charges });
   }
-  const { json } = await client.ask('POST', `/leases/${contractId}/nonces`, 'release', {});
-  const target = await worker.targetWith({ north: json.nonce });
-  await client.ask('POST', `/leases/${contractId}/`, 'release', { target });
   await ask('kek', target);
   await ask('share', target);
   const stranger = await createWorker(vault.authority, 'c0'.repeat(32));
