@@ -1,9 +1,10 @@
+import { writeFile } from 'node:fs/promises';
 import { Int32, Table, Utf8, vectorFromArray } from 'apache-arrow';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createScene } from '../../services/analyst/test/scene.ts';
 import { browserPath, openBrowser } from './chromium.ts';
-import { accessibilityProblems, type VisitOptions, visit } from './page-visit.ts';
+import { accessibilityProblems, savedBy, type VisitOptions, visit } from './page-visit.ts';
 import { openPageWorld, type PageWorld, withNoise } from './page-world.ts';
 
 /** A map where a column is of known place codes, without anybody else's server. */
@@ -54,6 +55,34 @@ async function reading(query: string, options: VisitOptions = {}) {
   return visited;
 }
 
+interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  /** The colour that most of them have. */
+  readonly most: string;
+  readonly colours: number;
+}
+
+/** Decoded by the browser itself. */
+async function pixelsOf(page: Page, picture: Buffer): Promise<Pixels> {
+  return await page.evaluate(`(async () => {
+    const text = atob('${picture.toString('base64')}');
+    const bytes = Uint8Array.from(text, (each) => each.charCodeAt(0));
+    const image = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
+    const { width, height } = image;
+    const context = new OffscreenCanvas(width, height).getContext('2d');
+    context.drawImage(image, 0, 0);
+    const { data } = context.getImageData(0, 0, width, height);
+    const counts = new Map();
+    for (let at = 0; at < data.length; at += 4) {
+      const colour = 'rgb(' + [...data.subarray(at, at + 3)].join(', ') + ')';
+      counts.set(colour, (counts.get(colour) ?? 0) + 1);
+    }
+    const [[most]] = [...counts].sort(([, one], [, other]) => other - one);
+    return { width, height, most, colours: counts.size };
+  })()`);
+}
+
 const titles = (page: Page, mark: string) => page.locator(`${mark} title`).allTextContents();
 
 describe.runIf(browserPath !== undefined)('a map', () => {
@@ -77,6 +106,28 @@ describe.runIf(browserPath !== undefined)('a map', () => {
     expect(await page.locator('.map figcaption').textContent()).toContain('Not on the map: MT.');
     await page.getByLabel('Group').fill('P');
     await expect.poll(() => titles(page, '.map-area')).toHaveLength(3);
+    await context.close();
+  });
+
+  test.each([
+    ['daily', 'light'],
+    ['total', 'dark'],
+  ] as const)('is saved as a picture of what is shown: %s, %s', async (query, colorScheme) => {
+    const { page, context, complaints } = await reading(query, { colorScheme });
+    const picture = await savedBy(page, 'Save the map as PNG');
+    if (process.env['STRONGROOM_PICTURES']) {
+      await writeFile(`${process.env['STRONGROOM_PICTURES']}/map-${query}.png`, picture);
+    }
+    const { width, height, most, colours } = await pixelsOf(page, picture);
+    expect([width, height > 900 && height < 1_200]).toEqual([1_504, true]);
+    expect(most).toBe(
+      await page.evaluate(
+        "getComputedStyle(document.querySelector('.map-figure > svg')).backgroundColor",
+      ),
+    );
+    // Land, marks and writing, and the shades between them where edges are smooth.
+    expect(colours).toBeGreaterThan(50);
+    expect(complaints).toEqual([]);
     await context.close();
   });
 

@@ -1,6 +1,9 @@
+import { saveFile } from '@strongroom/page/view/save-file';
+import { windowText } from '@strongroom/page/view/words';
 import { codeOf } from '@strongroom/protocol/errors';
+import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
 import { h } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Measure, pointOf } from '../../measures.ts';
 import {
   drawMap,
@@ -10,19 +13,23 @@ import {
   type MarkOnMap,
   SHADES,
 } from '../draw-map.ts';
+import { pictureOf } from '../map-picture.ts';
 import type { PlaceColumn, PlaceKind } from '../place-column.ts';
 import { loadPlaces, type Places } from '../places.ts';
 
 interface Props {
   readonly column: PlaceColumn;
   readonly measure: Measure;
+  /** Of the result that is drawn. */
+  readonly seal: AggregateSeal;
 }
 
 /**
  * One measure of one window at its places. It adds nothing to the table below, which everybody can
  * read; so it can be closed, and is a picture to who cannot see it.
  */
-export function PlaceMap({ column, measure }: Props) {
+export function PlaceMap(props: Props) {
+  const { column, measure } = props;
   const [places, setPlaces] = useState<Places | string | undefined>(undefined);
   useEffect(() => {
     loadPlaces().then(setPlaces, (error: unknown) => setPlaces(codeOf(error) ?? 'ERR_INTERNAL'));
@@ -33,16 +40,17 @@ export function PlaceMap({ column, measure }: Props) {
     typeof places === 'string'
       ? h('p', { class: 'quiet small' }, `No map now (${places}): the table has all of it.`)
       : null,
-    typeof places === 'object' ? h(Drawn, { column, measure, places }) : null,
+    typeof places === 'object' ? h(Drawn, { ...props, places }) : null,
   ]);
 }
 
-function Drawn({ column, measure, places }: Props & { readonly places: Places }) {
+function Drawn({ column, measure, seal, places }: Props & { readonly places: Places }) {
+  const figure = useRef<HTMLElement>(null);
   const drawing = drawMap(column, places, (row) => pointOf(measure, row));
   const { land, areas, circles, missing } = drawing;
   const count = areas.length + circles.length;
   const label = `Map: ${measure.name} at ${count} places. The table has the same numbers.`;
-  return h('figure', { class: 'map-figure' }, [
+  return h('figure', { class: 'map-figure', ref: figure }, [
     h('svg', { viewBox: `0 0 ${MAP_WIDTH} ${MAP_HEIGHT}`, role: 'img', 'aria-label': label }, [
       land.map((path) => h('path', { class: 'map-land', d: path })),
       areas.map((mark) =>
@@ -63,8 +71,25 @@ function Drawn({ column, measure, places }: Props & { readonly places: Places })
         missing.length === 0 ? null : `Not on the map: ${missing.join(', ')}. `,
         SOURCES[column.kind],
       ]),
+      h(SavePicture, { figure, measure, column, seal }),
     ]),
   ]);
+}
+
+interface SavePictureProps extends Props {
+  readonly figure: { readonly current: HTMLElement | null };
+}
+
+function SavePicture({ figure, measure, column, seal }: SavePictureProps) {
+  const { query, window } = seal;
+  const save = () => {
+    const title = `${query}: ${measure.name} by ${column.name}, ${windowText(window)}`;
+    if (!figure.current) return;
+    pictureOf(figure.current, title).toBlob((file) => {
+      if (file) saveFile(`${query}-${measure.name}-map.png`, file);
+    });
+  };
+  return h('button', { type: 'button', class: 'link', onClick: save }, 'Save the map as PNG');
 }
 
 /** What a pointer is shown. */

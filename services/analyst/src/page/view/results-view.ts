@@ -76,7 +76,7 @@ function OneResult({ store, state, query, shown, result }: OneResultProps) {
         h(WindowPicker, { store, state, shown, result }),
       ]),
       h('p', { class: 'quiet small' }, words.join(' · ')),
-      places && drawn ? h(PlaceMap, { column: places, measure: drawn }) : null,
+      places && drawn ? h(PlaceMap, { column: places, measure: drawn, seal: result.seal }) : null,
       h(ResultTable, {
         key: `${query.id}.${result.seal.emission}`,
         query,
