@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { parseCanonical } from '@strongroom/protocol/canonical-json';
 import { type RuntimeClaims, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
@@ -10,6 +10,8 @@ import type {
 } from '@strongroom/protocol/sealed-aggregate';
 import { claimedAggregate, type OpenedAggregate, openAggregate } from '@strongroom/sealing/open';
 import type { DoorRecord } from '../src/vault/door.ts';
+import { VaultKeys } from '../src/vault/keys.ts';
+import { createTransportKey } from '../src/vault/transport-key.ts';
 import { Vault } from '../src/vault/vault.ts';
 import type { Computation } from './owners.ts';
 
@@ -27,9 +29,11 @@ interface OpenedResult {
   readonly plaintext: Uint8Array;
 }
 
-/** Whether what could be folded is kept as rows: slower, and the same results. */
 export interface VaultChoice {
+  /** Whether what could be folded is kept as rows: slower, and the same results. */
   readonly keepsRows?: boolean;
+  /** Which alone is counted. */
+  readonly slice?: number;
 }
 
 /** Vaults of one computation, one after the other, and the analyst who knows the proof of each. */
@@ -77,4 +81,16 @@ export class ProvenVaults {
     });
     return { seal: toldIn(opened), plaintext: opened.arrow };
   }
+}
+
+/** Of the partials of a slice, as any vault of the contract would have it. */
+export async function partialKeyOf(computation: Computation, slice: number): Promise<KeyObject> {
+  const { contract, contractId } = computation;
+  const keys = await VaultKeys.create(contract, contractId, await createTransportKey(), slice);
+  const { nonce, keys: own } = keys.claims;
+  for (const owner of new Set(contract.datasets.map((dataset) => dataset.owner))) {
+    const jws = await computation.release(owner, 'state-share', nonce, own[0]);
+    await keys.acceptRelease(owner, 'state-share', jws);
+  }
+  return keys.sliceKey(slice);
 }

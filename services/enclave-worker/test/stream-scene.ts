@@ -107,6 +107,11 @@ export class StreamScene {
     this.committed.push(...(await this.vault.checkpoint()).records);
   }
 
+  /** Of a slice: what it has told to the vault that merges, in the log's order. */
+  get told(): DoorRecord[] {
+    return this.committed.filter(({ headers }) => headers['ce_type'] === RECORD_TYPES.partial);
+  }
+
   /** The results of a query in the log's order: the seal, and rows as arrays. */
   async results(query: string): Promise<{ seal: Told; rows: unknown[][] }[]> {
     const found = [];

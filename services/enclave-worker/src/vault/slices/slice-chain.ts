@@ -6,6 +6,7 @@ import { PARTIALS_HELD_MAX } from '@strongroom/protocol/limits';
 import type { SlicedInput, SlicePartial, Standing } from '@strongroom/protocol/partial';
 import type { WithheldReason } from '@strongroom/protocol/sealed-aggregate';
 import type { TimeWindow } from '../engine/window.ts';
+import type { TimeRange } from '../kept-batches.ts';
 import type { OpenedPartial } from './partial-seal.ts';
 
 /** What a slice counted in one window. */
@@ -19,6 +20,8 @@ export interface ToldWindow {
 export type IsClosed = (query: QueryId, window: TimeWindow | null) => boolean;
 
 interface KeptWindow extends ToldWindow {
+  readonly query: QueryId;
+  readonly window: TimeWindow | null;
   /** The point before its partial. */
   readonly before: SlicePoint;
 }
@@ -119,6 +122,22 @@ export class SliceChain {
     return heard;
   }
 
+  /**
+   * Where the first and the last window of the slice are, by event times in them. A worker that was
+   * started anew says nothing of rows in windows that it had told: windows that are kept here say
+   * it. A time of the first may so be later than one of the last.
+   */
+  eventTimeOf(query: QueryId): TimeRange | null {
+    const { eventTime = null } = this.#standings.get(query) ?? {};
+    const told = [...this.#windows.values()].flatMap((kept) =>
+      kept.query === query && kept.window ? [kept.window] : [],
+    );
+    const [first, last] = [told[0], told.at(-1)];
+    if (!first || !last) return eventTime;
+    const { min, max } = eventTime ?? { min: first.end - 1, max: last.start };
+    return { min: Math.min(min, first.end - 1), max: Math.max(max, last.start) };
+  }
+
   /** Undefined where the slice has no row in the window. */
   windowOf(query: QueryId, window: TimeWindow | null): ToldWindow | undefined {
     return this.#windows.get(nameOf(query, window));
@@ -166,8 +185,10 @@ export class SliceChain {
     if (this.isCaughtUp) this.#standings.set(standing.query, standing);
     if (!told || this.#isClosed(standing.query, told.window)) return;
     const { withheld } = told;
-    const kept = { arrow, inputs: standing.inputs, before, ...(withheld ? { withheld } : {}) };
-    this.#windows.set(nameOf(standing.query, told.window), kept);
+    const { query, inputs } = standing;
+    const { window } = told;
+    const kept = { query, window, arrow, inputs, before, ...(withheld ? { withheld } : {}) };
+    this.#windows.set(nameOf(query, window), kept);
     this.#bytes += arrow.length;
   }
 

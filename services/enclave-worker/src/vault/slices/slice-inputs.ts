@@ -106,13 +106,13 @@ export class SliceInputs {
    */
   progressOf({ id, latenessMs }: Query): InputProgress[] {
     return this.chains.map((chain) => {
-      const { closedUntil = null, ended = false, eventTime = null } = chain.standingOf(id) ?? {};
+      const { closedUntil = null, ended = false } = chain.standingOf(id) ?? {};
       return {
         hasEventTime: true,
         watermark: closedUntil === null ? null : closedUntil + latenessMs,
         final: ended,
         caughtUp: chain.isCaughtUp,
-        eventTime,
+        eventTime: chain.eventTimeOf(id),
       };
     });
   }
