@@ -234,10 +234,13 @@ async function mergeOf(
   return { ...rewritten, ...above, from_table, where_clause, group_expressions, group_sets };
 }
 
-function combineOf(columns: readonly PartialColumn[], table: string): string {
+/** Partials of `table` by these keys alone, whatever else they are told apart by there. */
+export function combineOf(columns: readonly PartialColumn[], table: string): string {
   const items = columns.map(({ name, role, type }) => {
     if (role === 'key') return quoted(name);
-    const added = `${role === 'count' ? 'sum' : role}(${quoted(name)})`;
+    // Where there is no group, and no partial, the number of rows is known all the same.
+    const added =
+      role === 'count' ? `coalesce(sum(${quoted(name)}), 0)` : `${role}(${quoted(name)})`;
     return `${added}::${type} AS ${quoted(name)}`;
   });
   const keys = columns.flatMap(({ name, role }) => (role === 'key' ? [quoted(name)] : []));

@@ -1,9 +1,10 @@
 import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { contributorsAreApart } from '@strongroom/protocol/slices';
-import { type PartialPlan, planPartials } from './partial-plan.ts';
+import { combineOf, type PartialColumn, type PartialPlan, planPartials } from './partial-plan.ts';
 import { planPrivatePartials } from './private-partials.ts';
 import type { PrivatePlan } from './private-plan.ts';
+import { quoted } from './rule-scope.ts';
 import type { SqlParser } from './sql-bound.ts';
 import type { CheckedQuery } from './sql-gate.ts';
 
@@ -13,6 +14,8 @@ export interface SlicePlan extends Pick<PartialPlan, 'columns' | 'mergeSql'> {
   readonly table: string;
   /** @param orderKey of a query with noise: which rows of a contributor count */
   readonly partialSql: (orderKey: string) => string;
+  /** The same of rows that were folded into `table`. Absent with noise, which needs the rows. */
+  readonly foldedSql?: (table: string) => string;
 }
 
 /** What a query with noise counts, before any is added. */
@@ -42,6 +45,19 @@ export async function planSlices(
   }
   const contributorsApart = contributorsAreApart(contract, checked.query);
   const plan = await planPartials(parser, contract, checked, { table, contributorsApart });
-  if (plan.kind === 'partials') return { ...plan, table, partialSql: () => plan.partialSql };
-  throw new StrongroomError('ERR_QUERY_NOT_SLICED', { query, reason: plan.reason });
+  if (plan.kind === 'rows') {
+    throw new StrongroomError('ERR_QUERY_NOT_SLICED', { query, reason: plan.reason });
+  }
+  const { columns, mergeSql } = plan;
+  const partialSql = inOrder(plan.partialSql, columns);
+  const foldedSql = (folded: string) => inOrder(combineOf(columns, folded), columns);
+  return { columns, mergeSql, table, partialSql: () => partialSql, foldedSql };
+}
+
+/** Groups in an order of their own, so that a partial does not show how its rows came. */
+function inOrder(sql: string, columns: readonly PartialColumn[]): string {
+  const items = columns.map(({ name, type }) => `${quoted(name)}::${type} AS ${quoted(name)}`);
+  const keys = columns.flatMap(({ name, role }) => (role === 'key' ? [quoted(name)] : []));
+  const order = keys.length === 0 ? '' : ` ORDER BY ${keys.join(', ')}`;
+  return `SELECT ${items.join(', ')} FROM (${sql})${order}`;
 }

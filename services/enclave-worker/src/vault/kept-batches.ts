@@ -22,8 +22,19 @@ export class KeptBatches {
   /** Openings and retractions between and behind them, which may lie before them in the log. */
   #words: StreamPoint[] = [];
   /** Of batches that are kept no more, and of those that count. */
-  #forgotten: TimeRange | null = null;
-  #eventTime: TimeRange | null = null;
+  #forgotten: TimeRange | null;
+  #eventTime: TimeRange | null;
+
+  /** @param forgotten event times of batches that lie before, and are kept no more */
+  constructor(forgotten: TimeRange | null = null) {
+    this.#forgotten = forgotten;
+    this.#eventTime = forgotten;
+  }
+
+  /** Nothing is kept now, and has to come again; what had been forgotten before, is. */
+  emptied(): KeptBatches {
+    return new KeptBatches(this.#forgotten);
+  }
 
   /** Event times of all rows so far that were not taken back. */
   get eventTime(): TimeRange | null {

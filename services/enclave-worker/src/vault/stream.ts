@@ -98,7 +98,7 @@ export class DatasetStream {
   readAgain(): void {
     const state = this.state();
     if (!state) return;
-    this.#kept = new KeptBatches();
+    this.#kept = this.#kept.emptied();
     this.#final = false;
     this.restore(state);
     if (!this.#restored) return;

@@ -102,8 +102,7 @@ export class Aggregator {
     const names = columnNamesOf([...queries.values()], contract);
     const rows = await RowStore.create(engine, contract, names);
     for (const each of queries.values()) await checkTypes(engine, rows, each, contract);
-    // A slice tells its partials anew from rows.
-    const foldable = options.keepsRows || contract.slices ? [] : [...queries.values()];
+    const foldable = options.keepsRows ? [] : [...queries.values()];
     const partials = await PartialStore.create(engine, contract, foldable);
     return new Aggregator(engine, rows, partials, queries, contract);
   }
@@ -143,12 +142,12 @@ export class Aggregator {
       throw new StrongroomError('ERR_QUERY_REFUSED', { query: query.id });
     }
     const limits = { AGGREGATE_ROWS_MAX };
-    const mergeSql = await this.#partials.show(query, window);
+    const folded = await this.#partials.show(query, window);
     const bounds = { orderKey, keys: checked.boundedKeys };
     const result =
-      mergeSql === undefined
+      folded === undefined
         ? await this.#readWindow(query, window, checked.sql, limits, bounds)
-        : await this.#readUpTo(mergeSql, limits, { query: query.id });
+        : await this.#readUpTo(folded.mergeSql, limits, { query: query.id });
     const { groupRowsIndex, controls, shared } = checked;
     const aggregate = { query, columns: ResultColumn.allOf(result), groupRowsIndex, controls };
     if (!shared) return aggregate;
@@ -167,8 +166,13 @@ export class Aggregator {
     window: TimeWindow | null,
     orderKey = '',
   ): Promise<{ columns: readonly ArrowColumn[]; groups: number }> {
-    const sql = this.#slicedOf(query).sliced.partialSql(orderKey);
-    const result = await this.#readWindow(query, window, sql, { AGGREGATE_ROWS_MAX });
+    const { sliced } = this.#slicedOf(query);
+    const limits = { AGGREGATE_ROWS_MAX };
+    const folded = await this.#partials.show(query, window);
+    const result =
+      folded === undefined
+        ? await this.#readWindow(query, window, sliced.partialSql(orderKey), limits)
+        : await this.#readUpTo(sliced.foldedSql(folded.view), limits, { query: query.id });
     const all = Array.from({ length: result.rows }, (_none, row) => row);
     const columns = ResultColumn.allOf(result).map((column) => column.take(all));
     return { columns, groups: result.rows };

@@ -85,15 +85,15 @@ export class PartialStore {
     for (const query of relation.queries) await this.#fold(query, dataset, group, keepFrom);
   }
 
-  /** @returns SQL that gives a query's result over the window; undefined where it needs rows */
-  async show(query: Query, window: TimeWindow | null): Promise<string | undefined> {
+  /** @returns where a query's partials of the window are; undefined where it needs rows */
+  async show(query: Query, window: TimeWindow | null): Promise<ShownPartials | undefined> {
     const folded = this.#foldedOf(query);
     if (!folded) return undefined;
     if (folded.hasFailed) throw new StrongroomError('ERR_QUERY_FAILED', { query: query.id });
     const { table, view, plan } = folded;
     const within = window ? ` WHERE ${PANE} >= ${window.start} AND ${PANE} < ${window.end}` : '';
     await this.#engine.run(`CREATE OR REPLACE VIEW ${view} AS SELECT * FROM ${table}${within}`);
-    return plan.mergeSql;
+    return { view: viewNameOf(query), mergeSql: plan.mergeSql };
   }
 
   /** Rows of a dataset in a window, by the stream's index among those of the dataset. */
@@ -215,6 +215,12 @@ export class PartialStore {
   }
 }
 
+export interface ShownPartials {
+  readonly view: string;
+  /** Over them: the query's result. */
+  readonly mergeSql: string;
+}
+
 interface FoldedRelation {
   readonly queries: readonly FoldedQuery[];
   readonly counts: PaneCounts;
@@ -263,7 +269,7 @@ async function foldOf(
   if (rule && paneMs !== null && (!isTimed || rule.sizeMs / paneMs > WINDOW_PANES_MAX)) {
     return undefined;
   }
-  const table = `window of ${query.id}`;
+  const table = viewNameOf(query);
   const moreKeys = [{ name: PANE_NAME, type: 'BIGINT' }];
   const plan = await planPartials(engine, contract, checked, { table, moreKeys });
   if (plan.kind === 'rows') return undefined;
@@ -275,6 +281,10 @@ async function foldOf(
     view: `"${table}"`,
     ...EMPTY,
   };
+}
+
+function viewNameOf({ id }: Pick<Query, 'id'>): string {
+  return `window of ${id}`;
 }
 
 function createTable({ table, plan }: FoldedQuery): string {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { DuckDBType } from '@duckdb/node-api';
 import type { SlicePlan } from '@strongroom/analysis/slice-plan';
 import type { ErrorFacts } from '@strongroom/protocol/errors';
@@ -33,6 +34,13 @@ export class SlicedQuery {
    */
   partialSql(orderKey: string): string {
     return this.#plan.partialSql(orderKey);
+  }
+
+  /** Over what the rows of a slice were folded into. */
+  foldedSql(table: string): string {
+    const sql = this.#plan.foldedSql?.(table);
+    assert(sql, 'rows of a query with noise are not folded');
+    return sql;
   }
 
   /** Over what `fill` has brought in. */
