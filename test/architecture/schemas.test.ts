@@ -113,7 +113,10 @@ const shapes: readonly (readonly [message: string, shape: RecordShape, sealed: b
   ['retraction', retractionRecordShape({ ...origin, sequence: 7 }), true],
   [
     'aggregate',
-    aggregateRecordShape({ contract, query: 'delays', reader: 'authority', epoch: 1, emission: 0 }),
+    aggregateRecordShape({
+      ...{ contract, query: 'delays', reader: 'authority', epoch: 1, emission: 0 },
+      part: { index: 0 },
+    }),
     true,
   ],
   ['token', plainRecordShape(contract, RECORD_TYPES.token, 'x'), false],

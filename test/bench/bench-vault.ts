@@ -4,7 +4,7 @@ import { decodeBase64url } from '@strongroom/protocol/base64url';
 import { parseCanonical } from '@strongroom/protocol/canonical-json';
 import { RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
 import { PartyIdSchema } from '@strongroom/protocol/fields';
-import { RECORD_TYPES } from '@strongroom/protocol/record';
+import { beginsResult, RECORD_TYPES } from '@strongroom/protocol/record';
 import { createLogger } from '@strongroom/runtime/logger';
 import { openAggregate } from '@strongroom/sealing/open';
 import type { SealedRecord } from '@strongroom/sealing/seal';
@@ -29,7 +29,8 @@ export class BenchVault {
   readonly #computation: Computation;
   readonly #proven: Proven;
   readonly #offsets = new Map<string, number>();
-  #lastResult: DoorRecord | undefined;
+  /** All parts of the newest result. */
+  #lastResult: readonly DoorRecord[] = [];
   /** Windows that were closed. */
   windows = 0;
 
@@ -70,7 +71,8 @@ export class BenchVault {
   /** The newest result, as the analyst sees it. */
   async openResult() {
     const { contract, contractId, analyst } = this.#computation;
-    if (!this.#lastResult || !analyst.reader) throw new Error('no result left the vault');
+    if (this.#lastResult.length === 0 || !analyst.reader)
+      throw new Error('no result left the vault');
     const reader = { reader: PartyIdSchema.parse('analyst'), secretReader: analyst.reader };
     return await openAggregate(this.#lastResult, {
       ...{ contract, contractId, ...reader, ...this.#proven },
@@ -113,7 +115,9 @@ export class BenchVault {
       const { answer, records } = await this.#door.request('close', {});
       this.windows += answer.windows;
       const isResult = ({ headers }: DoorRecord) => headers['ce_type'] === RECORD_TYPES.aggregate;
-      this.#lastResult = records.findLast(isResult) ?? this.#lastResult;
+      const results = records.filter(isResult);
+      const newest = results.slice(results.findLastIndex(beginsResult));
+      if (newest.length > 0) this.#lastResult = newest;
       more = answer.more;
     }
   }

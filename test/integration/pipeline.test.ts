@@ -24,9 +24,9 @@ import { expectOneTrace } from './one-trace.ts';
 import { closeDeployment, inNamespace, openDeployment } from './open-deployment.ts';
 import {
   expectedTotals,
+  LARGE_RESULT_PLAN,
   READER,
   sumOf,
-  VISITS_PLAN,
   type VisitsLine,
   writeVisits,
 } from './visits.ts';
@@ -46,7 +46,7 @@ let base: Deployment;
 let shipments: Shipment[];
 
 beforeAll(async () => {
-  const opened = await openDeployment(VISITS_PLAN);
+  const opened = await openDeployment(LARGE_RESULT_PLAN);
   base = { ...opened.base, agreement: opened.organisations, logLevel: 'debug' };
   shipments = await writeVisits(base.folders.run, ROWS_EACH);
 });

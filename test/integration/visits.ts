@@ -1,5 +1,6 @@
 import { DuckDBInstance } from '@duckdb/node-api';
 import { type Contract, parseContract } from '@strongroom/protocol/contract';
+import { CIPHERTEXT_BYTES_MAX } from '@strongroom/protocol/limits';
 import type { Shipment } from '../deployment/pipeline.ts';
 import {
   type DeploymentPlan,
@@ -35,6 +36,21 @@ export const STREAMED_VISITS_PLAN = visitsPlan({
     ],
   },
 });
+
+/** The result over all visits has three parts. */
+export const LARGE_RESULT_PLAN: DeploymentPlan = {
+  ...visitsPlan(),
+  contract(parts) {
+    const { queries, ...contract } = visitsContract(this, parts);
+    const resultBytes = 2 * CIPHERTEXT_BYTES_MAX + 4_096;
+    const withSize = queries.map((each) =>
+      each.window.kind === 'whole'
+        ? { ...each, disclosure: { ...each.disclosure, resultBytes } }
+        : each,
+    );
+    return parseContract({ ...contract, queries: withSize });
+  },
+};
 
 const GATES = ['gate-0', 'gate-1'].map((id, partition) => ({ id, partition }));
 

@@ -5,6 +5,7 @@ import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { ContractSchema } from '@strongroom/protocol/contract';
 import { codeOf, dispositionOf, type ErrorCode } from '@strongroom/protocol/errors';
 import type { QueryId } from '@strongroom/protocol/fields';
+import { CIPHERTEXT_BYTES_MAX } from '@strongroom/protocol/limits';
 import { aggregatesTopic, checkpointsTopic, datasetTopic } from '@strongroom/protocol/record';
 import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
 import type { LogEntry, LogRecord, RecordLog } from '@strongroom/record-log/log';
@@ -61,6 +62,9 @@ const QUERIES = [
   { ...query, id: 'hourly' as QueryId, window: { kind: 'tumbling' as const, sizeMs: HOUR_MS } },
   { ...query, id: 'all' as QueryId, window: { kind: 'whole' as const } },
 ];
+const LARGE_QUERIES = QUERIES.map((each) =>
+  each.id === 'all' ? { ...each, resultBytes: CIPHERTEXT_BYTES_MAX + 4_096 } : each,
+);
 export const BATCH_ROWS = 12;
 const ROWS = 2 * HOURS * BATCH_ROWS;
 
@@ -85,7 +89,7 @@ export interface Scene {
   readonly plain: Agreed;
   /** Every owner keeps one. */
   readonly leased: Agreed;
-  /** Every owner keeps one, and has a ledger of uses. */
+  /** Every owner keeps one, and has a ledger of uses; the result over all has two parts. */
   ledgered(): Promise<Agreed>;
   readonly services: TestServices;
   world(agreed: Agreed, published?: Published): Promise<World>;
@@ -114,7 +118,7 @@ export async function createScene(): Promise<Scene> {
     plain,
     leased,
     ledgered: async () =>
-      publishFor(await agreeOn(PLANS, QUERIES, 1, url, true, undefined, true), false),
+      publishFor(await agreeOn(PLANS, LARGE_QUERIES, 1, url, true, undefined, true), false),
     services,
     use,
     world: worldOf,

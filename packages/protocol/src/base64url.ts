@@ -4,9 +4,14 @@ const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const VALUES = new Int8Array(128).fill(-1);
 for (let value = 0; value < ALPHABET.length; value += 1) VALUES[ALPHABET.charCodeAt(value)] = value;
 
+const LETTERS_AT_ONCE = 8_192;
+
 export function encodeBase64url(bytes: Uint8Array): string {
   let letters = '';
-  for (const byte of bytes) letters += String.fromCharCode(byte);
+  // In groups: letter by letter takes ten times as long, and a call takes no million arguments.
+  for (let at = 0; at < bytes.length; at += LETTERS_AT_ONCE) {
+    letters += String.fromCharCode(...bytes.subarray(at, at + LETTERS_AT_ONCE));
+  }
   return btoa(letters).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 

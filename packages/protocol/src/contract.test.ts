@@ -221,6 +221,24 @@ describe('contract', () => {
     expect(codeFrom(() => parseContract(draft))).toBe('ERR_CONTRACT_MALFORMED');
   });
 
+  test('sets a size of results that all of their readers have room for in one step', () => {
+    const draft = mutable();
+    const [query] = draft.queries;
+    const records = (count: number) => {
+      query.disclosure.resultBytes = count * 900_000;
+    };
+    Object.assign(draft.parties[0], { readingKey: wrapping });
+    records(32);
+    expect(parseContract(draft).queries[0]?.disclosure.resultBytes).toBe(28_800_000);
+    query.readers.push('west');
+    expect(codeFrom(() => parseContract(draft))).toBe('ERR_CONTRACT_MALFORMED');
+    records(16);
+    expect(parseContract(draft).queries[0]?.readers).toHaveLength(2);
+    query.readers.pop();
+    records(33);
+    expect(codeFrom(() => parseContract(draft))).toBe('ERR_CONTRACT_MALFORMED');
+  });
+
   test('names streams of a dataset; without the member there is one, in partition 0', () => {
     const draft = mutable();
     const streams = [

@@ -28,7 +28,6 @@ import { GUARD_MEMBERS, guardProblemIn } from './guards.ts';
 import { KeySharesSchema, keySharesProblemIn } from './key-shares.ts';
 import {
   AUTHORITIES_MAX,
-  CIPHERTEXT_BYTES_MAX,
   COLUMNS_MAX,
   CONTRACT_BYTES_MAX,
   DATASETS_MAX,
@@ -36,6 +35,7 @@ import {
   PARTIES_MAX,
   PARTITIONS_MAX,
   QUERIES_MAX,
+  RESULT_BYTES_MAX,
   RESULT_BYTES_MIN,
   RESULT_TICK_MS_MAX,
   SLICES_MAX,
@@ -47,6 +47,7 @@ import { partitionProblemIn } from './partitioning.ts';
 import { PrivacySchema, privacyProblemIn } from './privacy.ts';
 import { IssuerKeySchema, SigningKeySchema, WrappingKeySchema } from './public-key.ts';
 import { RESERVED_DATASET_IDS } from './record.ts';
+import { sizeProblemIn } from './result-sizes.ts';
 import { sliceProblemIn } from './slices.ts';
 import { WindowSchema, windowProblemIn } from './windows.ts';
 
@@ -197,10 +198,11 @@ export const DisclosureRuleSchema = z.strictObject({
   /** The result column that holds the group's row count: `count(*) AS <name>` in the SQL. */
   groupRowsColumn: SqlNameSchema,
   /**
-   * The one size of every result of this query, sealed; one that does not fit leaves empty. Absent:
-   * the smallest of a few sizes that holds it, which tells roughly how many groups there are.
+   * The one size of every result of this query, sealed, in as many records as that takes; one that
+   * does not fit leaves empty. Absent: the smallest of a few sizes that holds it, which tells
+   * roughly how many groups there are.
    */
-  resultBytes: z.exactOptional(z.int().min(RESULT_BYTES_MIN).max(CIPHERTEXT_BYTES_MAX)),
+  resultBytes: z.exactOptional(z.int().min(RESULT_BYTES_MIN).max(RESULT_BYTES_MAX)),
   /**
    * All parties know that a difference of this query's results and others may be a group below the
    * minimum. Absent: the vault withholds groups, or refuses the queries, so that none is.
@@ -458,6 +460,8 @@ function checkQuery(contract: Contract, query: Query): void {
   const inputs = query.relations.flatMap((relation) => datasetsOf(contract, relation));
   const problem = windowProblemIn(query, inputs);
   if (problem !== undefined) throw malformed(`${at}.window`, problem);
+  const large = sizeProblemIn(query);
+  if (large !== undefined) throw malformed(`${at}.disclosure.resultBytes`, large);
   const unsafe = privacyProblemIn(query, inputs);
   if (unsafe !== undefined) throw malformed(`${at}.privacy`, unsafe);
 }

@@ -716,6 +716,10 @@ export const ERRORS = {
     'the result is expected to come with the token that proves which code made it',
     'Wait for the token on the log, or treat the record as forged.',
   ),
+  ERR_AGGREGATE_INCOMPLETE: quarantine(
+    'a result is expected with all of its parts, one behind the other, and with no other part',
+    'Read again: where the same is said, the log withholds or has mixed up a part.',
+  ),
   ERR_AGGREGATE_GAP: halt(
     'the results of a query are expected without a gap and with rising epochs',
     'The log withholds or has lost results, or shows an old branch.',

@@ -1,3 +1,4 @@
+// More than 300 lines, since limits are compared with each other, and looked up in one place.
 import assert from 'node:assert/strict';
 
 /** Every maximum of the wire and of the services; their relations are asserted below. */
@@ -17,6 +18,12 @@ export const TAG_BYTES = 16;
  * some four times as much to say as the other.
  */
 export const PADDED_SIZES = [4_096, 16_384, 65_536, 262_144, CIPHERTEXT_BYTES_MAX] as const;
+/**
+ * Of what all readers get of one result, in records of CIPHERTEXT_BYTES_MAX: one step holds them,
+ * and a vault keeps a few copies of them at once.
+ */
+export const RESULT_PARTS_MAX = 32;
+export const RESULT_BYTES_MAX = RESULT_PARTS_MAX * CIPHERTEXT_BYTES_MAX;
 /** What one batch may unfold to when it was compressed before sealing; a seal says how much. */
 export const PLAINTEXT_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -54,7 +61,7 @@ export const RECEIPTS_SAVED_MAX = 256;
 export const REVOCATION_LIST_BYTES_MAX = 64 * 1024;
 /** Of revocation lists in one saved result: one is of the worker's machine. */
 export const REVOCATION_LISTS_SAVED_MAX = 4;
-/** Of a saved result: one record of the largest size, a proof, receipts and the contract. */
+/** Of a saved result: the parts of the largest one, a proof, receipts and the contract. */
 export const SAVED_RESULT_CHARACTERS_MAX = 64 * 1024 * 1024;
 /** Evidence: leaf, intermediates and root as PEM; AMD's take 7 KB together. */
 export const CERTIFICATES_MAX = 8;
@@ -98,8 +105,8 @@ export const STEP_BYTES = 4 * 1024 * 1024;
 export const STEP_WINDOWS_MAX = 64;
 /** A prepared step holds all that leaves with it; it takes as many records as it needs. */
 export const PREPARED_PIECE_BYTES_MAX = 960_000;
-/** What a restart reads of prepared steps; the newest is all that counts. */
-export const PREPARED_BYTES_MAX = 32 * 1024 * 1024;
+/** What a restart reads of prepared steps: two of the largest; the newest is all that counts. */
+export const PREPARED_BYTES_MAX = 80 * 1024 * 1024;
 /** What is younger is not compacted where a log has no transactions, and a restart reads it. */
 export const UNFENCED_COMPACTION_LAG_MS = 3_600_000;
 
@@ -185,7 +192,7 @@ export const WINDOWS_PER_ROW_MAX = 1_440;
 /** A window that is cut into more panes, by the steps in which it advances, is kept as rows. */
 export const WINDOW_PANES_MAX = 1_440;
 /** A result may have so many rows; a larger one is refused, not cut. */
-export const AGGREGATE_ROWS_MAX = 100_000;
+export const AGGREGATE_ROWS_MAX = 1_000_000;
 /** What a contract may set as the one size of a query's results. */
 export const RESULT_BYTES_MIN = 1_024;
 /** Exact queries over one relation whose results are compared with each other: all sets of them. */
@@ -213,9 +220,11 @@ export const CONTRIBUTIONS_MAX = 1_000_000;
 export const JOINED_ROWS_DEFAULT = 256;
 /** Of one measure, with fixed edges. */
 export const PRIVACY_BINS_MAX = 256;
+/** Of a result with noise, if no rule says fewer: each of its numbers is worked out by itself. */
+export const PRIVATE_ROWS_MAX = 100_000;
 /**
  * Of a query with noise, before those are left out that too few contributors are in: whether there
- * are more is not hidden, so the vault has room for more of them than any result.
+ * are more is not hidden, so the vault has room for more of them than any such result.
  */
 export const PRIVATE_GROUPS_MAX = 250_000;
 /** Of a measure that is added with noise, in fixed point. */
@@ -269,6 +278,18 @@ assert(
     CIPHERTEXT_BYTES_MAX,
 );
 assert(CIPHERTEXT_BYTES_MAX + TAG_BYTES + AGGREGATE_SEAL_BYTES_MAX + 1_024 <= RECORD_BYTES_MAX);
+assert(
+  // In base64url, with a seal of each part, and of everything else its limit.
+  Math.ceil((4 * (RESULT_BYTES_MAX + RESULT_PARTS_MAX * TAG_BYTES)) / 3) +
+    RESULT_PARTS_MAX * (AGGREGATE_SEAL_BYTES_MAX + 1_024) +
+    4 * (PROOF_BYTES_MAX + SIGNED_CONTRACT_BYTES_MAX) <=
+    SAVED_RESULT_CHARACTERS_MAX,
+);
+assert(
+  2 * (STEP_BYTES + RESULT_BYTES_MAX + RESULT_PARTS_MAX * AGGREGATE_SEAL_BYTES_MAX) <=
+    PREPARED_BYTES_MAX,
+);
+assert(PRIVATE_ROWS_MAX <= PRIVATE_GROUPS_MAX && PRIVATE_ROWS_MAX <= AGGREGATE_ROWS_MAX);
 assert(MANIFEST_BYTES_MAX <= SEAL_BYTES_MAX);
 assert(CIPHERTEXT_BYTES_MAX <= PLAINTEXT_BYTES_MAX);
 // In base64url, as a compact JWE.

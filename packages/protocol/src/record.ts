@@ -85,17 +85,25 @@ function cloudEvent(
   };
 }
 
+/** One part of a result for one reader. */
 export function aggregateRecordShape(seal: {
   readonly contract: string;
   readonly query: string;
   readonly reader: string;
   readonly epoch: number;
   readonly emission: number;
+  readonly part: { readonly index: number };
 }): RecordShape {
   const source = `/contracts/${seal.contract}/queries/${seal.query}`;
-  const id = `${seal.reader}.${seal.epoch}.${seal.emission}`;
+  const id = `${seal.reader}.${seal.epoch}.${seal.emission}.${seal.part.index}`;
   const recordKey = `${seal.query}.${seal.reader}`;
   return cloudEvent(recordKey, RECORD_TYPES.aggregate, source, id, BINARY_CONTENT_TYPE);
+}
+
+/** Whether a record says that it is the first part of a result: each result has one a reader. */
+export function beginsResult({ headers }: Pick<RecordShape, 'headers'>): boolean {
+  const { ce_type: type, ce_id: id } = headers;
+  return type === RECORD_TYPES.aggregate && id?.endsWith('.0') === true;
 }
 
 /**

@@ -4,6 +4,7 @@ import { type SignedContract, SignedContractSchema } from './contract.ts';
 import { StrongroomError } from './errors.ts';
 import {
   RECEIPTS_SAVED_MAX,
+  RESULT_PARTS_MAX,
   REVOCATION_LIST_BYTES_MAX,
   REVOCATION_LISTS_SAVED_MAX,
   SAVED_RESULT_CHARACTERS_MAX,
@@ -16,7 +17,7 @@ import {
 export const SavedResultSchema = z.strictObject({
   strongroom: z.literal('saved-result/v1'),
   contract: SignedContractSchema,
-  /** As they lay on the log: the worker's proof, receipts of owners, and the result last. */
+  /** As they lay on the log: the worker's proof, receipts of owners, the result's parts last. */
   records: z
     .array(
       z.strictObject({
@@ -27,7 +28,7 @@ export const SavedResultSchema = z.strictObject({
       }),
     )
     .min(2)
-    .max(2 + RECEIPTS_SAVED_MAX),
+    .max(1 + RECEIPTS_SAVED_MAX + RESULT_PARTS_MAX),
   /** Of AMD's, by which the worker's machine was judged when it was saved: DER in base64url. */
   revocationLists: z.exactOptional(z.array(z.string()).max(REVOCATION_LISTS_SAVED_MAX)),
 });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Query } from './contract.ts';
+import { canonicalBytes } from './canonical-json.ts';
 import { StrongroomError } from './errors.ts';
 import {
   ContractIdSchema,
@@ -12,13 +12,19 @@ import {
   StreamIdSchema,
 } from './fields.ts';
 import { joinJson, splitJson } from './json-with-values.ts';
-import { AGGREGATE_ROWS_MAX, AGGREGATE_SEAL_BYTES_MAX, PADDED_SIZES } from './limits.ts';
+import {
+  AGGREGATE_ROWS_MAX,
+  AGGREGATE_SEAL_BYTES_MAX,
+  PADDED_SIZES,
+  RESULT_PARTS_MAX,
+} from './limits.ts';
 import { aggregateRecordShape } from './record.ts';
 import { type OnceFormat, SEALED_PARTS } from './sealed-once.ts';
 
 /**
  * What lies on a contract's aggregates topic for one reader: the mirror image of a sealed batch,
- * signed by the key that the worker's attestation names. See schemas/sealed-aggregate/README.md.
+ * signed by the key that the worker's attestation names. A result is one record, or as many as its
+ * size takes: its parts. See schemas/sealed-aggregate/README.md.
  */
 
 /** How far one stream was counted when the result was made: what the log shows to everybody. */
@@ -50,6 +56,11 @@ export type CountedInput = z.infer<typeof CountedPointSchema> & z.infer<typeof C
 /** As the vault and the stream's owner know it, whatever noise hides from everybody else. */
 export type ExactInput = CountedInput & { readonly rows: number; readonly lateRows: number };
 
+/** Which of a result's parts this is, the first being 0. */
+const PartSchema = z
+  .strictObject({ index: CountSchema, count: z.int().min(1).max(RESULT_PARTS_MAX) })
+  .refine(({ index, count }) => index < count);
+
 export const AggregateSealSchema = z.strictObject({
   v: z.literal(1),
   contract: ContractIdSchema,
@@ -66,9 +77,19 @@ export const AggregateSealSchema = z.strictObject({
   inputs: z.array(CountedPointSchema).min(1),
   /** SHA-256 of the attestation proof that proves the signing key. */
   token: Sha256HexSchema,
+  part: PartSchema,
   ...SEALED_PARTS,
 });
 export type AggregateSeal = z.infer<typeof AggregateSealSchema>;
+
+/**
+ * What the seals of all parts of one result say alike, and those of no other result: one secret is
+ * wrapped for it, with random bytes, and for nothing else.
+ */
+export function sharedByParts(seal: AggregateSeal): string {
+  const { part, plaintextBytes, ciphertextSha256, commitment, ...shared } = seal;
+  return new TextDecoder().decode(canonicalBytes({ ...shared, parts: part.count }));
+}
 
 /** Why a result leaves without one row: what its rows have done may stop no computation. */
 export const WITHHELD_REASONS = [
@@ -123,31 +144,30 @@ export function decodeAggregateContent(
   throw new StrongroomError('ERR_AGGREGATE_MALFORMED', { part: 'content' });
 }
 
-/** The sizes that a query's results may have: a few, or the one that its contract sets. */
-export function resultSizesOf({ disclosure }: Pick<Query, 'disclosure'>): readonly number[] {
-  return disclosure.resultBytes === undefined ? PADDED_SIZES : [disclosure.resultBytes];
-}
-
 /** `kid` of the key in the runtime claims that signs aggregates (evidence.ts). */
 export const AGGREGATE_KID = 'aggregates';
 
 export type AggregatePosition = Pick<
   AggregateSeal,
-  'contract' | 'query' | 'reader' | 'epoch' | 'emission'
+  'contract' | 'query' | 'reader' | 'epoch' | 'emission' | 'part'
 >;
-
-const text = new TextEncoder();
 
 export const AGGREGATE_FORMAT: OnceFormat<AggregateSeal, AggregatePosition> = {
   typ: 'strongroom-aggregate+jws',
   sealSchema: AggregateSealSchema,
   sealBytesMax: AGGREGATE_SEAL_BYTES_MAX,
   sizes: PADDED_SIZES,
-  contextOf: (at) => text.encode(`strongroom/aggregate-secret/v1 ${aggregateName(at)}`),
-  keyInfoOf: (at) => text.encode(`strongroom/aggregate-key/v1 ${aggregateName(at)}`),
+  contextOf: (at) => bytesOf(`strongroom/aggregate-secret/v1 ${aggregateName(at)}`),
+  keyInfoOf: ({ part: { index, count }, ...at }) =>
+    bytesOf(`strongroom/aggregate-key/v1 ${aggregateName(at)} ${index} ${count}`),
   shapeOf: aggregateRecordShape,
 };
 
-function aggregateName(at: AggregatePosition): string {
+function bytesOf(words: string): Uint8Array {
+  return new TextEncoder().encode(words);
+}
+
+/** Of the result that a part is of. */
+function aggregateName(at: Omit<AggregatePosition, 'part'>): string {
   return `${at.contract} ${at.query} ${at.reader} ${at.epoch} ${at.emission}`;
 }

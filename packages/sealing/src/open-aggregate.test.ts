@@ -12,7 +12,7 @@ import { type SmallContract, smallContract } from '../test/small-contract.ts';
 import { sha256Hex } from './digest.ts';
 import { claimedAggregate, type OpenedAggregate, openAggregate } from './open.ts';
 import type { ReadRecord } from './record-checks.ts';
-import { sealOnce } from './seal.ts';
+import { sealInParts } from './seal.ts';
 import { createSigner, type Signer } from './sign.ts';
 
 const ARROW = Buffer.from('an Arrow IPC stream');
@@ -48,7 +48,7 @@ async function sealedAggregate(changes: Changes = {}): Promise<ReadRecord> {
   if (!wrappingKey) throw new Error('the analyst reads');
   const signer = changes.signer ?? worker;
   const format = { ...AGGREGATE_FORMAT, typ: changes.typ ?? AGGREGATE_FORMAT.typ };
-  const { record } = await sealOnce(format, {
+  const [sealed, ...more] = await sealInParts(format, {
     plaintext: changes.plaintext ?? encodeAggregateContent(CONTENT, ARROW),
     sizes: changes.sizes,
     at,
@@ -74,7 +74,8 @@ async function sealedAggregate(changes: Changes = {}): Promise<ReadRecord> {
         signer.sign(payload, { ...header, kid: changes.kid ?? header.kid }),
     },
   });
-  return record;
+  if (!sealed || more.length > 0) throw new Error('a result of one record');
+  return sealed.record;
 }
 
 function open(record: ReadRecord, more: object = {}): Promise<OpenedAggregate> {
@@ -83,7 +84,7 @@ function open(record: ReadRecord, more: object = {}): Promise<OpenedAggregate> {
   const { contract, contractId } = small;
   const reader = PartyIdSchema.parse('analyst');
   const proof = { aggregateKey: worker.publicKey, tokenSha256: TOKEN };
-  return openAggregate(record, { contract, contractId, reader, secretReader, ...proof, ...more });
+  return openAggregate([record], { contract, contractId, reader, secretReader, ...proof, ...more });
 }
 
 async function codeFrom(run: Promise<unknown>): Promise<string> {

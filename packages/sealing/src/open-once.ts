@@ -104,8 +104,6 @@ export interface OpenOnceOptions<Seal> {
   readonly malformed: ErrorCode;
   /** Signature and place. */
   readonly verify: (jws: string) => Promise<Seal>;
-  /** Which the padded plaintext may have; default: those of its format. */
-  readonly sizesOf?: (seal: Seal) => readonly number[];
 }
 
 /**
@@ -117,13 +115,28 @@ export async function openOnce<Seal extends At & SealedOnce, At>(
   format: OnceFormat<Seal, At>,
   options: OpenOnceOptions<Seal>,
 ): Promise<{ seal: Seal; jws: string; plaintext: Uint8Array }> {
-  const { malformed, sizesOf = () => format.sizes } = options;
-  const { seal, jws, ciphertext, tag } = await verifyRecord(record, format, options);
-  const dataKey = await unwrapFor(seal, format, options);
-  const padded = openBytes(dataKey, { ciphertext, tag, jws, seal }, malformed);
-  const plaintext = unpad(sizesOf(seal), padded);
+  const { malformed } = options;
+  const verified = await verifyRecord(record, format, options);
+  const plaintext = unpad(format.sizes, await openVerified(verified, format, options));
   if (!plaintext) throw new StrongroomError(malformed, { part: 'padding' });
+  const { seal, jws } = verified;
   return { seal, jws, plaintext };
+}
+
+/** A record whose signature, place, form and hash were verified, and that nobody has opened. */
+export interface VerifiedOnce<Seal> extends SplitValue {
+  readonly seal: Seal;
+  readonly jws: string;
+}
+
+/** What was encrypted, padding and all. @throws `malformed` */
+export async function openVerified<Seal extends At & SealedOnce, At>(
+  verified: VerifiedOnce<Seal>,
+  format: OnceFormat<Seal, At>,
+  reader: Pick<OpenOnceOptions<Seal>, 'kid' | 'secretReader' | 'malformed'>,
+): Promise<Uint8Array> {
+  const dataKey = await unwrapFor(verified.seal, format, reader);
+  return openBytes(dataKey, verified, reader.malformed);
 }
 
 /**
@@ -134,7 +147,7 @@ export async function verifyRecord<Seal extends At & SealedOnce, At>(
   record: ReadRecord,
   format: OnceFormat<Seal, At>,
   { malformed, verify }: Pick<OpenOnceOptions<Seal>, 'malformed' | 'verify'>,
-): Promise<SplitValue & { readonly seal: Seal; readonly jws: string }> {
+): Promise<VerifiedOnce<Seal>> {
   const jws = onceSealIn(record, format, malformed);
   const { ciphertext, tag } = splitValue(record.value, malformed);
   const seal = await verify(jws);
@@ -146,7 +159,11 @@ export async function verifyRecord<Seal extends At & SealedOnce, At>(
 async function unwrapFor<Seal extends At & SealedOnce, At>(
   seal: Seal,
   format: OnceFormat<Seal, At>,
-  { kid, secretReader, malformed }: OpenOnceOptions<Seal>,
+  {
+    kid,
+    secretReader,
+    malformed,
+  }: Pick<OpenOnceOptions<Seal>, 'kid' | 'secretReader' | 'malformed'>,
 ) {
   try {
     const place = { kid, context: format.contextOf(seal), info: format.keyInfoOf(seal) };

@@ -43,7 +43,7 @@ import { createSegment, type Segment } from './segment.ts';
 import type { Signer } from './sign.ts';
 
 export type { SealedRecord } from './seal-bytes.ts';
-export { sealOnce } from './seal-once.ts';
+export { sealInParts, sealOnce } from './seal-once.ts';
 
 /** Where a stream stands: its next sequence number, the hash of its newest seal, its rows. */
 export type StreamHead = Omit<StreamPoint, 'offset' | 'epoch'>;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
+import { type AggregateSeal, sharedByParts } from '@strongroom/protocol/sealed-aggregate';
 import type { StopNotice } from '@strongroom/protocol/stop-notice';
 
 /**
@@ -10,15 +10,16 @@ import type { StopNotice } from '@strongroom/protocol/stop-notice';
  * the next result shows it.
  */
 export interface History {
+  /** Whether the result that a verified seal is of has been taken before. */
+  has(seal: AggregateSeal): boolean;
   /**
-   * Takes a verified seal as the next of its query.
-   * @param jws the seal as it was signed
-   * @returns `repeated` for one that was seen before, byte by byte
+   * Takes a result, by the verified seal of any of its parts, as the next of its query.
+   * @returns `repeated` for one that was taken before
    * @throws ERR_AGGREGATE_GAP when it leaves one out, differs from one seen, or goes back;
    *   ERR_CONTRACT_REVOKED after an owner has ended the contract, ERR_CONTRACT_SUPERSEDED after one
    *   has approved an amendment of it
    */
-  admit(seal: AggregateSeal, jws: string): 'new' | 'repeated';
+  admit(seal: AggregateSeal): 'new' | 'repeated';
   /**
    * Takes a verified notice: nothing new is believed behind it, whichever worker made it.
    * @returns `repeated` for a further one of the same worker
@@ -27,7 +28,7 @@ export interface History {
 }
 
 export function createHistory(): History {
-  /** Per query: the hash of each emission's seal, by emission number. */
+  /** Per query: the hash of what each emission's seals share, by emission number. */
   const emissions = new Map<string, string[]>();
   /** One start of a worker has one epoch and one attested key: a twin would show a second token. */
   const tokenOfEpoch = new Map<number, string>();
@@ -36,10 +37,11 @@ export function createHistory(): History {
   const ends = new Map<string, StopNotice>();
 
   return {
-    admit(seal, jws) {
+    has: (seal) => emissions.get(seal.query)?.[seal.emission] === hashOf(seal),
+    admit(seal) {
       const seen = emissions.get(seal.query) ?? [];
       const known = seen[seal.emission];
-      const hash = createHash('sha256').update(jws, 'ascii').digest('base64url');
+      const hash = hashOf(seal);
       if (known === hash) return 'repeated';
       for (const end of ends.values()) throw ended(seal, end);
       if (known !== undefined) throw gap(seal, 'two results for one place');
@@ -59,6 +61,10 @@ export function createHistory(): History {
       return 'new';
     },
   };
+}
+
+function hashOf(seal: AggregateSeal): string {
+  return createHash('sha256').update(sharedByParts(seal)).digest('base64url');
 }
 
 function ended({ query, epoch, emission }: AggregateSeal, end: StopNotice): StrongroomError {

@@ -4,6 +4,7 @@ import type { WorkerProof } from '@strongroom/attestation/worker-proof';
 import type { Contract, Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
+import type { SavedRecord } from '@strongroom/protocol/saved-result';
 import type {
   AggregateContent,
   AggregateSeal,
@@ -15,17 +16,21 @@ import type { Reader } from '@strongroom/sealing/identity-file';
 import {
   claimedAggregate,
   type OpenedAggregate,
-  openAggregate,
+  openPart,
+  openParts,
+  type VerifiedPart,
+  verifyPart,
 } from '@strongroom/sealing/open-aggregate';
 import { Table, tableFromIPC } from 'apache-arrow';
 import type { History } from './history.ts';
+import type { PartShelf } from './part-shelf.ts';
 import type { HeldReceipt, ReceiptShelf } from './receipt-shelf.ts';
 import { columnsOf, type ResultColumn } from './result-columns.ts';
 
 /** A result that was proven and opened, and what it was proven with. */
 export interface VerifiedResult {
-  /** As it lay on the log, sealed. */
-  readonly record: LogEntry;
+  /** As they lay on the log, sealed: all parts, in their order. */
+  readonly records: readonly SavedRecord[];
   readonly contract: Contract;
   readonly seal: AggregateSeal;
   readonly content: AggregateContent;
@@ -47,14 +52,22 @@ export interface Opener {
   readonly tokens: TokenShelf;
   readonly receipts: ReceiptShelf;
   readonly history: History;
+  readonly parts: PartShelf<ReadPart<LogEntry>>;
   readonly tryAll?: boolean;
 }
 
+/** A part that was verified, and where it comes from. */
+export interface ReadPart<Place extends SavedRecord = SavedRecord> extends VerifiedPart {
+  readonly record: Place;
+}
+
 /**
- * One record: token -> key -> signature -> contract -> open -> table -> history.
- * @returns undefined for a record for somebody else or another query, and for a repetition
- * @throws what `TokenShelf.proofOf`, sealing's `openAggregate` and `History.admit` throw;
- *   ERR_AGGREGATE_MALFORMED when the content is not what the seal says
+ * One record: token -> key -> signature -> contract; and when it is the last part of a result: open
+ * -> table -> history.
+ * @returns undefined for a record for somebody else or another query, for a repetition, and while
+ *   more parts have to come
+ * @throws what `TokenShelf.proofOf`, sealing's `verifyPart` and `openParts`, `PartShelf.add` and
+ *   `History.admit` throw; ERR_AGGREGATE_MALFORMED when the content is not what the seal says
  */
 export async function openAggregateEntry(
   entry: LogEntry,
@@ -68,44 +81,44 @@ export async function openAggregateEntry(
     return undefined;
   }
   const proof = opener.tokens.proofOf(claimed.token);
-  const { jws, ...result } = await openProven(entry, query, proof, opener);
-  return opener.history.admit(result.seal, jws) === 'repeated' ? undefined : result;
+  const part = await verifyProven(entry, opener.identity.party, proof, opener);
+  checkSeal(part.seal, query, opener.contract);
+  if (opener.history.has(part.seal)) return undefined;
+  const parts = opener.parts.add(part);
+  if (!parts) return undefined;
+  const result = await openProven(parts, proof, opener);
+  return opener.history.admit(result.seal) === 'repeated' ? undefined : result;
 }
 
-/** One record beside its proof, whatever stands before it on the log. @throws as above */
-export async function openProven(
-  entry: LogEntry,
-  query: Query,
-  proof: WorkerProof,
-  opener: Pick<Opener, 'contract' | 'contractId' | 'identity' | 'receipts'>,
-): Promise<VerifiedResult & { readonly jws: string }> {
-  const { contract } = opener;
-  const opened = await open(entry, opener.identity.party, proof, opener);
-  const { seal, jws, content, inputs } = opened;
-  checkSeal(seal, query, contract);
-  const rows = tableOf(opened);
-  const receipts = opener.receipts.of(proof.transportKeySha256);
-  return { record: entry, contract, seal, jws, content, inputs, proof, receipts, ...rows };
-}
-
-function open(
-  entry: LogEntry,
+/** One record beside the proof that it names. @throws what sealing's `verifyPart` throws */
+export async function verifyProven<Place extends SavedRecord>(
+  record: Place,
   reader: PartyId,
   proof: WorkerProof,
-  opener: Pick<Opener, 'contract' | 'contractId' | 'identity'>,
-) {
-  const { contract, contractId, identity } = opener;
-  if (!identity.reader) {
-    throw new StrongroomError('ERR_NOT_A_READER', { party: identity.party });
-  }
-  return openAggregate(entry, {
-    contract,
-    contractId,
-    reader,
-    secretReader: identity.reader,
-    aggregateKey: proof.aggregatesKey,
-    tokenSha256: proof.token,
-  });
+  { contract, contractId }: Pick<Opener, 'contract' | 'contractId'>,
+): Promise<ReadPart<Place>> {
+  const by = { aggregateKey: proof.aggregatesKey, tokenSha256: proof.token };
+  return { ...(await verifyPart(record, { contract, contractId, reader, ...by })), record };
+}
+
+/** All parts of a result, whatever stands before them on the log. @throws as above */
+export async function openProven(
+  parts: readonly ReadPart[],
+  proof: WorkerProof,
+  opener: Pick<Opener, 'contract' | 'identity' | 'receipts'>,
+): Promise<VerifiedResult> {
+  const { contract, identity } = opener;
+  const opened = await openParts(parts, { contract, ...readerOf(identity, identity.party) });
+  const { seal, content, inputs } = opened;
+  const rows = tableOf(opened);
+  const receipts = opener.receipts.of(proof.transportKeySha256);
+  const records = parts.map(({ record }) => record);
+  return { records, contract, seal, content, inputs, proof, receipts, ...rows };
+}
+
+function readerOf({ party, reader: secretReader }: Reader, reader: PartyId) {
+  if (!secretReader) throw new StrongroomError('ERR_NOT_A_READER', { party });
+  return { reader, secretReader };
 }
 
 /**
@@ -115,7 +128,8 @@ function open(
 async function tryForeign(entry: LogEntry, reader: PartyId, opener: Opener): Promise<void> {
   const proof = opener.tokens.proofOf(claimedAggregate(entry).token);
   try {
-    await open(entry, reader, proof, opener);
+    const part = await verifyProven(entry, reader, proof, opener);
+    await openPart(part, readerOf(opener.identity, reader));
   } catch (error) {
     const sealed = error instanceof StrongroomError && error.facts['part'] === 'segment';
     if (!sealed && codeOf(error) !== 'ERR_NOT_A_READER') throw error;

@@ -14,6 +14,7 @@ import type { Reader } from '@strongroom/sealing/identity-file';
 import { verifyStopNotice } from '@strongroom/sealing/notice';
 import { createHistory } from './history.ts';
 import { type Opener, openAggregateEntry, type VerifiedResult } from './open-aggregate.ts';
+import { createPartShelf } from './part-shelf.ts';
 import { createReceiptShelf } from './receipt-shelf.ts';
 
 /** All that reading asks of a log; a page in a browser has one that a server relays. */
@@ -68,7 +69,7 @@ type Reading = OpenedResult | RefusedRecord | EndedContract;
 /**
  * Results as they are proven: log -> token -> key -> signature -> contract -> open -> history.
  * A record that is forged or damaged is reported and passed over: if it stood in for a true one,
- * the gap shows.
+ * the gap shows. So is a result of which a part is missing.
  * @throws ERR_NOT_A_READER before anything is read, when no query is addressed to this party;
  *   ERR_AGGREGATE_GAP when the log withholds a result or shows an old branch; ERR_LOG_*
  */
@@ -76,7 +77,8 @@ export async function* readAggregates(options: ReadAggregatesOptions): AsyncGene
   const queries = queriesOf(options);
   const tokens = createTokenShelf(options);
   const receipts = createReceiptShelf(options.contract, options.contractId);
-  const opener: Opener = { ...options, queries, tokens, receipts, history: createHistory() };
+  const parts: Opener['parts'] = createPartShelf();
+  const opener: Opener = { ...options, queries, tokens, receipts, parts, history: createHistory() };
   for await (const entry of entriesOf(options)) {
     const type = entry.headers['ce_type'];
     if (type === RECORD_TYPES.token) await tokens.add(entry.value);
@@ -85,8 +87,19 @@ export async function* readAggregates(options: ReadAggregatesOptions): AsyncGene
     if (read === undefined) continue;
     const span = beginSpan(entry, options.tracing);
     const reading = await readOrRefuse(entry, () => read(entry, opener));
+    yield* incompleteOf(parts);
     if (reading) yield traced(reading, span);
   }
+  // What a log that ends here has not shown whole may be shown by one that goes on.
+  if (options.follow || options.signal?.aborted) return;
+  parts.end();
+  yield* incompleteOf(parts);
+}
+
+function incompleteOf(parts: Opener['parts']): Reading[] {
+  return parts.takeIncomplete().map(({ first, error }) => {
+    return { kind: 'refused', offset: first.record.offset, error, code: error.code };
+  });
 }
 
 /** Only what is a reader's own ends in a span: what is somebody else's was never opened. */

@@ -11,6 +11,7 @@ import { type SignedContract, SignedContractSchema } from '@strongroom/protocol/
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { aggregatesTopic, RECORD_TYPES } from '@strongroom/protocol/record';
 import { parseSavedResult, writeSavedResult } from '@strongroom/protocol/saved-result';
+import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
 import { connectKafkaLog } from '@strongroom/record-log/kafka-log';
 import type { LogEntry } from '@strongroom/record-log/log';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
@@ -22,6 +23,7 @@ import { parseIdentity } from '@strongroom/sealing/identity';
 import { claimedAggregate } from '@strongroom/sealing/open-aggregate';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { fileSink } from './byte-sink.ts';
+import { createPartShelf, type PartShelf } from './part-shelf.ts';
 import type { ReadableLog } from './read-aggregates.ts';
 import { resultJson } from './result-json.ts';
 import { resultText } from './result-text.ts';
@@ -70,7 +72,7 @@ export async function save(options: SaveOptions, simulated: RootSet | undefined)
   }
 }
 
-/** @throws ERR_USAGE when the log has no such result */
+/** The newest of what matches. @throws ERR_USAGE when the log has no such result */
 async function findResult(
   log: ReadableLog,
   topic: string,
@@ -78,14 +80,17 @@ async function findResult(
   { query, reader, emission }: SaveOptions,
 ): Promise<string> {
   const shelf = createRecordShelf();
-  let found: LogEntry | undefined;
+  const parts = createPartShelf<Claimed>();
+  let found: readonly Claimed[] | undefined;
   for await (const entries of log.read([{ topic, offset: 0 }], { untilEnd: true })) {
     for (const entry of entries) {
       shelf.add(entry);
-      if (isWanted(entry, { query, reader, emission })) found = entry;
+      const wanted = wantedOf(entry, { query, reader, emission });
+      found = (wanted && wholeOf(wanted, parts)) ?? found;
     }
   }
-  const text = found && shelf.fileOf(found, contract);
+  const records = found?.map(({ entry }) => entry);
+  const text = records && shelf.fileOf(records, contract);
   if (text === undefined) {
     throw new StrongroomError('ERR_USAGE', { problem: 'no such result is on the log' });
   }
@@ -104,16 +109,31 @@ interface Wanted {
   readonly emission: number | undefined;
 }
 
-/** The newest of what matches; a record that cannot be read is not what is looked for. */
-function isWanted(entry: LogEntry, { query, reader, emission }: Wanted): boolean {
-  if (entry.headers['ce_type'] !== RECORD_TYPES.aggregate) return false;
+/** What a record says to be; all of it is verified when it is known what is saved. */
+interface Claimed {
+  readonly entry: LogEntry;
+  readonly seal: AggregateSeal;
+}
+
+/** A record that cannot be read is not what is looked for. */
+function wantedOf(entry: LogEntry, { query, reader, emission }: Wanted): Claimed | undefined {
+  if (entry.headers['ce_type'] !== RECORD_TYPES.aggregate) return undefined;
   try {
     const seal = claimedAggregate(entry);
     const isReader = reader === undefined || seal.reader === reader;
     const isPlace = emission === undefined || seal.emission === emission;
-    return seal.query === query && isReader && isPlace;
+    return seal.query === query && isReader && isPlace ? { entry, seal } : undefined;
   } catch {
-    return false;
+    return undefined;
+  }
+}
+
+/** Nor is one whose other parts are not there. */
+function wholeOf(part: Claimed, parts: PartShelf<Claimed>): readonly Claimed[] | undefined {
+  try {
+    return parts.add(part);
+  } catch {
+    return undefined;
   }
 }
 

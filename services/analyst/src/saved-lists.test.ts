@@ -28,7 +28,7 @@ beforeAll(async () => {
 async function savedBy({ scene, worker }: AttestedScene): Promise<string> {
   const [shelf, started] = [createRecordShelf(), await worker()];
   shelf.add(started.tokenRecord);
-  return shelf.fileOf(await started.seal(), JSON.parse(scene.signedText)) ?? '';
+  return shelf.fileOf([await started.seal()], JSON.parse(scene.signedText)) ?? '';
 }
 
 const withLists = (...revocationLists: Uint8Array[]) =>

@@ -15,9 +15,9 @@ beforeAll(async () => {
   const worker = await scene.worker();
   const shelf = createRecordShelf();
   const result = await worker.seal({ emission: 3 });
-  expect(shelf.fileOf(result, JSON.parse(scene.signedText))).toBeUndefined();
+  expect(shelf.fileOf([result], JSON.parse(scene.signedText))).toBeUndefined();
   shelf.add(worker.tokenRecord);
-  file = shelf.fileOf(result, JSON.parse(scene.signedText)) ?? '';
+  file = shelf.fileOf([result], JSON.parse(scene.signedText)) ?? '';
   const saved = JSON.parse(file);
   two = JSON.stringify({ ...saved, records: [...saved.records, saved.records.at(-1)] });
 });
@@ -61,7 +61,7 @@ describe('a saved result', () => {
       () => changed(({ records }) => (records[0].value = '=')),
       'ERR_SAVED_RESULT',
     ],
-    ['has two results', () => two, 'ERR_SAVED_RESULT'],
+    ['has two results', () => two, 'ERR_AGGREGATE_INCOMPLETE'],
     [
       'lacks a signature',
       () => changed(({ contract }) => contract.signatures.pop()),

@@ -17,9 +17,15 @@ import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
 import type { Clock } from '@strongroom/runtime/clock';
 import { sha256Hex } from '@strongroom/sealing/digest';
 import type { Reader } from '@strongroom/sealing/identity-file';
-import { claimedAggregate, verifyAggregate } from '@strongroom/sealing/open-aggregate';
+import { checkParts, claimedAggregate } from '@strongroom/sealing/open-aggregate';
 import { verifyContract } from '@strongroom/sealing/verify';
-import { checkSeal, openProven, type VerifiedResult } from './open-aggregate.ts';
+import {
+  checkSeal,
+  openProven,
+  type ReadPart,
+  type VerifiedResult,
+  verifyProven,
+} from './open-aggregate.ts';
 import { receiptWords, type Words, workerWords } from './proof-text.ts';
 import { createReceiptShelf, type HeldReceipt } from './receipt-shelf.ts';
 
@@ -31,7 +37,8 @@ export interface RecordShelf {
    * @returns undefined when the proof that the result names was not seen
    */
   fileOf(
-    result: SavedRecord,
+    /** All parts, in their order. */
+    result: readonly SavedRecord[],
     contract: SignedContract,
     revocationList?: Uint8Array,
   ): string | undefined;
@@ -50,10 +57,12 @@ export function createRecordShelf(): RecordShelf {
       if (receipts.length > RECEIPTS_SAVED_MAX) receipts.shift();
     },
     fileOf(result, contract, list) {
-      const proof = proofs.get(claimedAggregate(result).token);
+      const [first] = result;
+      const proof = first && proofs.get(claimedAggregate(first).token);
       if (!proof) return undefined;
       const revocationLists = list ? [list] : [];
-      return writeSavedResult({ contract, records: [proof, ...receipts, result], revocationLists });
+      const records = [proof, ...receipts, ...result];
+      return writeSavedResult({ contract, records, revocationLists });
     },
   };
 }
@@ -101,9 +110,15 @@ export async function checkSavedResult(text: string, options: CheckOptions) {
     if (headers['ce_type'] === RECORD_TYPES.token) await tokens.add(value);
     if (headers['ce_type'] === RECORD_TYPES.receipt) await receipts.add(value);
   }
-  const record = resultIn(file.records);
-  const proof = tokens.proofOf(claimedAggregate(record).token);
-  const seal = await verifyPlaced(record, proof, { contract, contractId });
+  const records = resultIn(file.records);
+  const proof = tokens.proofOf(claimedAggregate(records[0]).token);
+  const parts: ReadPart[] = [];
+  for (const record of records) {
+    const { reader } = claimedAggregate(record);
+    parts.push(await verifyProven(record, reader, proof, { contract, contractId }));
+  }
+  const seal = checkParts(parts, { contract });
+  checkSeal(seal, queryOf(contract, seal), contract);
   const { identity } = options;
   const held = receipts.of(proof.transportKeySha256);
   const checked: CheckedResult = { contract, contractId, seal, proof, receipts: held };
@@ -112,33 +127,19 @@ export async function checkSavedResult(text: string, options: CheckOptions) {
     const { party } = identity;
     throw new StrongroomError('ERR_NOT_A_READER', { party, reader: seal.reader });
   }
-  const entry = { ...record, topic: '', partition: 0, offset: 0 };
-  const opener = { contract, contractId, identity, receipts };
-  const opened = await openProven(entry, queryOf(contract, seal), proof, opener);
+  const opened = await openProven(parts, proof, { contract, identity, receipts });
   return { ...checked, opened };
 }
 
-function resultIn(records: readonly SavedRecord[]): SavedRecord {
+/** All parts of the one result of a file. */
+function resultIn(records: readonly SavedRecord[]): [SavedRecord, ...SavedRecord[]] {
   const results = records.filter(({ headers }) => headers['ce_type'] === RECORD_TYPES.aggregate);
-  const [result, ...more] = results;
-  if (!result || more.length > 0)
-    throw new StrongroomError('ERR_SAVED_RESULT', { place: 'records' });
-  return result;
+  const [first, ...more] = results;
+  if (!first) throw new StrongroomError('ERR_SAVED_RESULT', { place: 'records' });
+  return [first, ...more];
 }
 
-async function verifyPlaced(
-  record: SavedRecord,
-  proof: WorkerProof,
-  at: { readonly contract: Contract; readonly contractId: ContractId },
-): Promise<AggregateSeal> {
-  const { reader } = claimedAggregate(record);
-  const by = { aggregateKey: proof.aggregatesKey, tokenSha256: proof.token };
-  const seal = await verifyAggregate(record, { ...at, reader, ...by });
-  checkSeal(seal, queryOf(at.contract, seal), at.contract);
-  return seal;
-}
-
-/** `verifyAggregate` has refused a query that the contract does not have. */
+/** `verifyPart` has refused a query that the contract does not have. */
 function queryOf(contract: Contract, { query }: AggregateSeal) {
   const found = contract.queries.find(({ id }) => id === query);
   if (!found) throw new StrongroomError('ERR_AGGREGATE_MALFORMED', { part: 'query' });

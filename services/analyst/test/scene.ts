@@ -3,11 +3,12 @@ import { reportDataOf } from '@strongroom/attestation/binding';
 import { createProof, proofBytes } from '@strongroom/protocol/attestation-proof';
 import { encodeBase64url } from '@strongroom/protocol/base64url';
 import { canonicalBytes } from '@strongroom/protocol/canonical-json';
-import { type Contract, parseContract, partyOf } from '@strongroom/protocol/contract';
+import { type Contract, parseContract, partyOf, type Query } from '@strongroom/protocol/contract';
 import { type Evidence, RuntimeClaimsSchema } from '@strongroom/protocol/evidence';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { QueryIdSchema } from '@strongroom/protocol/fields';
 import { aggregatesTopic, plainRecordShape, RECORD_TYPES } from '@strongroom/protocol/record';
+import { resultSizesOf } from '@strongroom/protocol/result-sizes';
 import {
   AGGREGATE_FORMAT,
   type AggregateContent,
@@ -17,7 +18,7 @@ import {
 import { STOP_NOTICE_JWS_TYPE } from '@strongroom/protocol/stop-notice';
 import type { LogRecord } from '@strongroom/record-log/log';
 import { createIdentity, type PartyIdentity, parseIdentity } from '@strongroom/sealing/identity';
-import { sealOnce } from '@strongroom/sealing/seal';
+import { sealInParts } from '@strongroom/sealing/seal';
 import { createSigner, type Signer, signContract } from '@strongroom/sealing/sign';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { createMemoryLog, type MemoryLog } from '@strongroom/testkit/memory-log';
@@ -53,7 +54,9 @@ interface SceneWorker {
   readonly proof: string;
   readonly transportKeySha256: string;
   readonly tokenRecord: LogRecord;
+  /** Of a result that is one record. */
   seal(changes?: SealChanges): Promise<LogRecord>;
+  sealParts(changes?: SealChanges): Promise<LogRecord[]>;
   /** The worker's last word; members may be written over, and the signer. */
   notice(changes?: Record<string, unknown>, signer?: Signer): Promise<LogRecord>;
 }
@@ -243,7 +246,12 @@ async function createWorker(options: WorkerOptions): Promise<SceneWorker> {
     proof,
     transportKeySha256: createHash('sha256').update(modulus).digest('hex'),
     tokenRecord: { ...tokenShape, value },
-    seal: (seal = {}) => sealResult(options, signer, proof, seal),
+    sealParts: (seal = {}) => sealResult(options, signer, proof, seal),
+    seal: async (seal = {}) => {
+      const [record, ...more] = await sealResult(options, signer, proof, seal);
+      if (!record || more.length > 0) throw new Error('a result of one record');
+      return record;
+    },
     notice: (members = {}, by = signer) => signNotice(contractId, proof, members, by),
   };
 }
@@ -275,7 +283,7 @@ async function sealResult(
   signer: Signer,
   proof: string,
   changes: SealChanges,
-): Promise<LogRecord> {
+): Promise<LogRecord[]> {
   const { emission = 0, epoch = 0, table = flightsTable(emission) } = changes;
   const query = QueryIdSchema.parse(changes.query ?? 'daily');
   const reader = partyOf(contract, changes.reader ?? 'authority');
@@ -283,7 +291,7 @@ async function sealResult(
   const start = FIRST_DAY + emission * DAY_MS;
   const counted = [40, 2].map((rows) => ({ rows, lateRows: 0, retractedRows: 0 }));
   if (!reader.readingKey) throw new Error(`${reader.id} has no reading key`);
-  const { record } = await sealOnce(AGGREGATE_FORMAT, {
+  const parts = await sealInParts(AGGREGATE_FORMAT, {
     plaintext: encodeAggregateContent(
       { rows: table.numRows, suppressedGroups: 1, inputs: counted, ...changes.content },
       changes.content?.withheld ? new Uint8Array(0) : tableToIPC(table, 'stream'),
@@ -298,8 +306,15 @@ async function sealResult(
     },
     to: { kid: reader.id, wrappingKey: reader.readingKey },
     signer: changes.signer ?? signer,
+    sizes: resultSizesOf(queryOf(contract, query)),
   });
-  return record;
+  return parts.map(({ record }) => record);
+}
+
+function queryOf({ queries }: Contract, query: string): Query {
+  const found = queries.find(({ id }) => id === query) ?? queries[0];
+  if (!found) throw new Error('no query');
+  return found;
 }
 
 function isWhole({ queries }: Contract, query: string): boolean {

@@ -79,7 +79,7 @@ async function readTold(log: RecordLog, topic: string, contract: Contract) {
     if (type === RECORD_TYPES.token) starts += 1;
     if (type === RECORD_TYPES.notice) isEnded = true;
     if (type !== RECORD_TYPES.aggregate) continue;
-    const emission = Number(headers['ce_id']?.split('.').at(-1));
+    const emission = Number(headers['ce_id']?.split('.').at(-2));
     const name = key ?? '';
     emissions.set(name, Math.max(emissions.get(name) ?? 0, emission + 1));
   }

@@ -37,7 +37,7 @@ async function statusOf(results: number, steps: number, prepared: number): Promi
   await log.append(told, [record(plainRecordShape(contractId, RECORD_TYPES.token, 'x'))]);
   for (let emission = 0; emission < results; emission += 1) {
     const at = { contract: contractId, query: query?.id ?? '', reader: reader ?? '', epoch: 1 };
-    await log.append(told, [record(aggregateRecordShape({ ...at, emission }))]);
+    await log.append(told, [record(aggregateRecordShape({ ...at, emission, part: { index: 0 } }))]);
   }
   const { checkpoint } = RECORD_TYPES;
   for (let step = 0; step < steps; step += 1) {

@@ -73,7 +73,7 @@ describe('a worker that asks for shares', () => {
     ["a dataset's own owner keeps its share back", /^\/owner-east\/keys\/share-of-east/],
   ])('runs to the end when %s', async (_name, path) => {
     if (path) refuse(path, 404, 'ERR_KEY_NOT_FOUND');
-    expect(await liveUnder(anyTwo)).toEqual(['analyst.0.0']);
+    expect(await liveUnder(anyTwo)).toEqual(['analyst.0.0.0']);
   });
 
   test('passes over a wrong share of one holder', async () => {
@@ -81,7 +81,7 @@ describe('a worker that asks for shares', () => {
     const right = shares.get('owner-west') ?? expect.fail('a share');
     shares.set('owner-west', new Uint8Array(32));
     try {
-      expect(await liveUnder(anyTwo)).toEqual(['analyst.0.0']);
+      expect(await liveUnder(anyTwo)).toEqual(['analyst.0.0.0']);
     } finally {
       shares.set('owner-west', right);
     }

@@ -13,8 +13,8 @@ export interface Frame {
   readonly blobs: readonly Uint8Array[];
 }
 
-/** A group of records of a fetch, twice over. */
-export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
+/** A step, as it was prepared and as it leaves, with 64 readers of one record each. */
+export const FRAME_BYTES_MAX = 160 * 1024 * 1024;
 
 /** The frame in pieces, so that no blob is copied before it is written. */
 export function encodeFrame(message: unknown, blobs: readonly Uint8Array[]): Uint8Array[] {

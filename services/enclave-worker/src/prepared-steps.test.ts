@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { CIPHERTEXT_BYTES_MAX } from '@strongroom/protocol/limits';
 import { aggregatesTopic, checkpointsTopic, RECORD_TYPES } from '@strongroom/protocol/record';
 import type { LogEntry } from '@strongroom/record-log/log';
 import { createMemoryLog } from '@strongroom/testkit/memory-log';
@@ -13,6 +14,11 @@ import { runWorker } from './lives.ts';
  * see what was never committed find one text of each result.
  */
 
+/** Hourly results have two parts each. */
+const LARGE_QUERIES = QUERIES.map((each) =>
+  each.id === 'hourly' ? { ...each, resultBytes: CIPHERTEXT_BYTES_MAX + 4_096 } : each,
+);
+
 let services: TestServices;
 let computation: Computation;
 let leased: Computation;
@@ -20,8 +26,8 @@ let plain: Computation;
 
 beforeAll(async () => {
   services = await startServices(() => computation);
-  leased = await agreeOn(PLANS, QUERIES, 1, services.url, true, undefined, true);
-  plain = await agreeOn(PLANS, QUERIES, 1, services.url);
+  leased = await agreeOn(PLANS, LARGE_QUERIES, 1, services.url, true, undefined, true);
+  plain = await agreeOn(PLANS, LARGE_QUERIES, 1, services.url);
 }, 60_000);
 afterAll(() => services.close());
 
@@ -57,12 +63,12 @@ function losing(world: World, nth: number, when: 'before' | 'after') {
   };
 }
 
-/** By query, reader and emission: the different texts that were ever on the log. */
+/** By query, reader, emission and part: the different texts that were ever on the log. */
 function textsOf(world: World): Map<string, Set<string>> {
   const texts = new Map<string, Set<string>>();
   for (const record of world.log.uncommitted(aggregatesTopic(computation.contractId))) {
     if (record.headers['ce_type'] !== RECORD_TYPES.aggregate) continue;
-    const name = `${record.key}.${record.headers['ce_id']?.split('.').at(-1)}`;
+    const name = `${record.key}.${record.headers['ce_id']?.split('.').slice(2).join('.')}`;
     const text = createHash('sha256').update(JSON.stringify(record.headers)).update(record.value);
     texts.set(name, (texts.get(name) ?? new Set()).add(text.digest('hex')));
   }
@@ -74,24 +80,33 @@ async function expectOneText(world: World, connectLog?: ReturnType<typeof losing
   expect(await runWorker(options)).toMatchObject({ done: true, rowsCounted: 80 });
   const texts = textsOf(world);
   expect([...texts.keys()].sort()).toEqual([
-    'all.analyst.0',
-    'hourly.analyst.0',
-    'hourly.analyst.1',
+    'all.analyst.0.0',
+    'hourly.analyst.0.0',
+    'hourly.analyst.0.1',
+    'hourly.analyst.1.0',
+    'hourly.analyst.1.1',
   ]);
-  expect([...texts.values()].map(({ size }) => size)).toEqual([1, 1, 1]);
+  expect([...texts.values()].map(({ size }) => size)).toEqual([1, 1, 1, 1, 1]);
   const emissions = world.results('hourly').map((id) => id.split('.').at(-1));
   expect(emissions).toEqual(['0', '1']);
   expect(world.results('all')).toHaveLength(1);
 }
 
-const ALL = [1, 2, 3, 4].flatMap((nth) => [[nth, 'before'] as const, [nth, 'after'] as const]);
+const eachWay = (count: number) =>
+  Array.from({ length: count }, (_none, at) => at + 1).flatMap((nth) => [
+    [nth, 'before'] as const,
+    [nth, 'after'] as const,
+  ]);
 const isLong = process.env['STRONGROOM_LONG'] === '1';
-/** The announcement: prepared, and committed; then the results, likewise. */
-const LOST_COMMITS = ALL.filter(
+/** The announcement: prepared, and committed; then the results, which are prepared in two pieces. */
+const COMMITS = 5;
+const LOST_COMMITS = eachWay(COMMITS).filter(
   ([nth, when]) => isLong || when === (nth === 3 ? 'after' : 'before'),
 );
 /** Of two steps, asked of two owners. */
-const LOST_STEPS = ALL.filter(([nth, when]) => isLong || when === (nth === 4 ? 'before' : 'after'));
+const LOST_STEPS = eachWay(4).filter(
+  ([nth, when]) => isLong || when === (nth === 4 ? 'before' : 'after'),
+);
 
 describe('a result has one text', () => {
   test.each(LOST_COMMITS)('when commit %i is lost %s it, with leases', async (nth, when) => {
@@ -105,7 +120,7 @@ describe('a result has one text', () => {
     await expectOneText(world);
   });
 
-  test.each(isLong ? [1, 2, 3, 4] : [4])(
+  test.each(isLong ? [1, 2, 3, 4, COMMITS] : [COMMITS])(
     'when commit %i is lost before it, without leases',
     async (nth) => {
       const world = await agreed(plain);
@@ -119,7 +134,7 @@ describe('a log that hides', () => {
   async function unfinished() {
     const world = await agreed(leased);
     const gone = () => Promise.reject(new Error('gone'));
-    const first = losing(world, 4, 'before');
+    const first = losing(world, COMMITS, 'before');
     let connections = 0;
     const connectLog = () => {
       connections += 1;
@@ -146,15 +161,16 @@ describe('a log that hides', () => {
     const isKept = ({ headers }: LogEntry) => headers['ce_type'] !== RECORD_TYPES.prepared;
     const other = await shown(world, isKept);
     expect(await rejection(runWorker(other.options()))).toBe('ERR_LEASE_FORKED');
-    expect(textsOf(world).size).toBe(3);
+    expect(textsOf(world).size).toBe(5);
   });
 
   test('the newest commit is told what it knows, in the same bytes', async () => {
     const world = await agreed(leased);
     expect(await runWorker(world.options())).toMatchObject({ done: true });
     const told = textsOf(world);
-    // Prepared, announced, prepared, told: the last one is not shown.
-    const other = await shown(world, (_entry, index) => index < 3);
+    // Prepared, announced, prepared in pieces, told: the last one is not shown.
+    const all = world.entries(checkpointsTopic(computation.contractId)).length;
+    const other = await shown(world, (_entry, index) => index < all - 1);
     const summary = await runWorker(other.options());
     expect(summary).toMatchObject({ done: true, aggregates: 3 });
     expect(textsOf(other)).toEqual(told);

@@ -1,4 +1,4 @@
-import { RECORD_TYPES } from '@strongroom/protocol/record';
+import { beginsResult } from '@strongroom/protocol/record';
 import type { Metrics } from '@strongroom/runtime/metrics';
 import { Monitor } from './monitor.ts';
 import { Suspects } from './suspects.ts';
@@ -59,8 +59,7 @@ export class Tally {
 
   /** A step that an earlier worker had made, and that leaves only now. */
   repeated(records: readonly DoorRecord[]): void {
-    const isResult = ({ headers }: DoorRecord) => headers['ce_type'] === RECORD_TYPES.aggregate;
-    const aggregates = records.filter(isResult).length;
+    const aggregates = records.filter(beginsResult).length;
     this.aggregates += aggregates;
     this.#meters.aggregates.inc(aggregates);
   }

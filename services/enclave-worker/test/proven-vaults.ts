@@ -68,14 +68,14 @@ export class ProvenVaults {
     return vault;
   }
 
-  /** Verifies and opens a result for the analyst. */
-  async openResult(record: DoorRecord): Promise<OpenedResult> {
+  /** Verifies and opens a result for the analyst, by all of its records. */
+  async openResult(...records: [DoorRecord, ...DoorRecord[]]): Promise<OpenedResult> {
     const { contract, contractId, analyst } = this.#computation;
-    const tokenSha256 = claimedAggregate(record).token;
+    const tokenSha256 = claimedAggregate(records[0]).token;
     const proven = this.#keys.get(tokenSha256);
     if (!proven || !analyst.reader) throw new Error('a result without proof');
     const { kty, crv, x } = proven;
-    const opened = await openAggregate(record, {
+    const opened = await openAggregate(records, {
       ...{ contract, contractId, tokenSha256, aggregateKey: { kty, crv, x } },
       ...{ reader: PartyIdSchema.parse('analyst'), secretReader: analyst.reader },
     });

@@ -1,4 +1,4 @@
-import { RECORD_TYPES } from '@strongroom/protocol/record';
+import { beginsResult, RECORD_TYPES } from '@strongroom/protocol/record';
 import { tableFromIPC } from 'apache-arrow';
 import type { Closing, DoorRecord, EntryOutcome } from '../src/vault/door.ts';
 import type { Vault } from '../src/vault/vault.ts';
@@ -115,13 +115,24 @@ export class StreamScene {
   /** The results of a query in the log's order: the seal, and rows as arrays. */
   async results(query: string): Promise<{ seal: Told; rows: unknown[][] }[]> {
     const found = [];
-    for (const record of this.committed) {
-      if (record.key !== `${query}.analyst`) continue;
-      const { seal, plaintext } = await this.#vaults.openResult(record);
+    for (const records of resultsIn(this.committed)) {
+      if (records[0].key !== `${query}.analyst`) continue;
+      const { seal, plaintext } = await this.#vaults.openResult(...records);
       found.push({ seal, rows: rowsOf(plaintext) });
     }
     return found;
   }
+}
+
+/** The parts of each result, which lie behind each other. */
+function resultsIn(records: readonly DoorRecord[]): [DoorRecord, ...DoorRecord[]][] {
+  const found: [DoorRecord, ...DoorRecord[]][] = [];
+  for (const record of records) {
+    if (record.headers['ce_type'] !== RECORD_TYPES.aggregate) continue;
+    if (beginsResult(record)) found.push([record]);
+    else found.at(-1)?.push(record);
+  }
+  return found;
 }
 
 function rowsOf(plaintext: Uint8Array): unknown[][] {

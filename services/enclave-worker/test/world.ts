@@ -1,7 +1,7 @@
 import type { Query } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
 import type { QueryId } from '@strongroom/protocol/fields';
-import { aggregatesTopic, datasetTopic } from '@strongroom/protocol/record';
+import { aggregatesTopic, beginsResult, datasetTopic } from '@strongroom/protocol/record';
 import type { LogEntry } from '@strongroom/record-log/log';
 import { createMemoryLog, createMemoryStore, type MemoryLog } from '@strongroom/testkit/memory-log';
 import { expect } from 'vitest';
@@ -73,10 +73,11 @@ export class World {
     return this.log.entries(topic);
   }
 
+  /** `reader.epoch.emission` of each, however many parts it has. */
   results(query: string): string[] {
     const entries = this.entries(aggregatesTopic(this.computation.contractId));
-    const found = entries.filter(({ key }) => key === `${query}.analyst`);
-    return found.map(({ headers }) => headers['ce_id'] ?? '');
+    const found = entries.filter((each) => each.key === `${query}.analyst` && beginsResult(each));
+    return found.map(({ headers }) => (headers['ce_id'] ?? '').slice(0, -'.0'.length));
   }
 
   options(more: Partial<WorkerOptions> = {}): WorkerOptions {

@@ -3,6 +3,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import {
   CIPHERTEXT_BYTES_MAX,
   PADDED_SIZES,
+  RESULT_PARTS_MAX,
   STEP_BYTES,
   TAG_BYTES,
 } from '@strongroom/protocol/limits';
@@ -75,6 +76,8 @@ async function leave(computation: Computation, hours: readonly (readonly Row[])[
   return { left, results: await scene.results('hourly') };
 }
 
+const isResult = ({ headers }: DoorRecord) => headers['ce_type'] === RECORD_TYPES.aggregate;
+
 /** As the operator of the log sees it. */
 function seenOf({ key, value, headers }: DoorRecord) {
   const { seal = '', ...plain } = headers;
@@ -104,6 +107,19 @@ describe('what leaves is as large, whatever one row says', () => {
     expect(types).toEqual(new Set([aggregate, checkpoint, prepared, use]));
   }, 60_000);
 
+  test('results of several parts, where the contract sets a size beyond one record', async () => {
+    const computation = await agree({ resultBytes: 2 * CIPHERTEXT_BYTES_MAX + 5_000 });
+    const seen = [];
+    for (const last of [{}, { place: 'x'.repeat(2_000) }]) {
+      const { left, results } = await leave(computation, rowsWith(last));
+      expect(results.map(({ rows }) => rows.length)).toEqual([1, 0]);
+      seen.push(left.map(seenOf));
+    }
+    expect(seen[1]).toEqual(seen[0]);
+    const types = seen[0]?.map(({ headers }) => headers['ce_type']);
+    expect(types?.filter((type) => type === RECORD_TYPES.aggregate)).toHaveLength(2 * 3);
+  }, 60_000);
+
   test('a window of which every group is suppressed has a result like any other', async () => {
     const computation = await agree();
     const { left, results } = await leave(computation, rowsWith({}));
@@ -112,7 +128,6 @@ describe('what leaves is as large, whatever one row says', () => {
       [],
     ]);
     expect(results.map(({ seal }) => seal.suppressedGroups)).toEqual([0, 1]);
-    const isResult = ({ headers }: DoorRecord) => headers['ce_type'] === RECORD_TYPES.aggregate;
     const [full, empty] = left.filter(isResult);
     expect(empty?.value.length).toBe(full?.value.length);
     for (const record of [full, empty]) {
@@ -192,8 +207,10 @@ describe('a result that cannot be made', () => {
     );
     const { left, results } = await leave(await agree(), rowsWith({}));
     expect(results[0]?.seal).toMatchObject({ withheld: 'too-large', rows: 0 });
-    const result = left.find(({ headers }) => headers['ce_type'] === RECORD_TYPES.aggregate);
-    expect(result?.value.length).toBe(CIPHERTEXT_BYTES_MAX + TAG_BYTES);
+    const sizes = left.filter(isResult).map(({ value }) => value.length - TAG_BYTES);
+    // The second hour has a small one.
+    const largest = Array.from({ length: RESULT_PARTS_MAX }, () => CIPHERTEXT_BYTES_MAX);
+    expect(sizes).toEqual([...largest, PADDED_SIZES[0]]);
   }, 60_000);
 
   test('stops the vault where its engine does not answer any more', async () => {

@@ -4,13 +4,13 @@ import { partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
 import { fits } from '@strongroom/protocol/padding';
+import { resultSizesOf } from '@strongroom/protocol/result-sizes';
 import {
   AGGREGATE_FORMAT,
   type CountedInput,
   encodeAggregateContent,
-  resultSizesOf,
 } from '@strongroom/protocol/sealed-aggregate';
-import { sealOnce } from '@strongroom/sealing/seal';
+import { sealInParts } from '@strongroom/sealing/seal';
 import type { Signer } from '@strongroom/sealing/sign';
 import { type Disclosable, withhold } from './disclose.ts';
 import type { DoorRecord } from './door.ts';
@@ -38,7 +38,8 @@ export interface ResultPlace {
 /**
  * Seals a result once for each reader of its query, each time under a secret of its own. What
  * follows from rows is sealed with it; outside stands what the log shows anyway.
- * @returns the records, and what they tell: nothing where a result is too large
+ * @returns the records, those of one reader behind each other, and what they tell: nothing where a
+ *   result is too large
  */
 export async function sealAggregate(
   result: Disclosable,
@@ -55,7 +56,7 @@ export async function sealAggregate(
   const content = { plaintext, sizes: told.withheld === 'too-large' ? [largest] : sizes };
   const records: DoorRecord[] = [];
   for (const reader of query.readers) {
-    records.push(await sealFor(reader, content, query, place, proof));
+    records.push(...(await sealFor(reader, content, query, place, proof)));
   }
   return { records, told };
 }
@@ -78,7 +79,7 @@ async function sealFor(
   query: Query,
   place: ResultPlace,
   proof: ResultProof,
-): Promise<DoorRecord> {
+): Promise<DoorRecord[]> {
   const wrappingKey = partyOf(proof.contract, reader).readingKey;
   if (!wrappingKey) throw new StrongroomError('ERR_NOT_A_READER', { party: reader });
   const { contractId: contract, epoch, token, signer } = proof;
@@ -86,14 +87,14 @@ async function sealFor(
   const inputs = place.inputs.map(({ dataset, stream, epoch: at, sequences, head }) => ({
     ...{ dataset, stream, epoch: at, sequences, head },
   }));
-  const { record } = await sealOnce(AGGREGATE_FORMAT, {
+  const parts = await sealInParts(AGGREGATE_FORMAT, {
     ...content,
     at: { contract, query: query.id, reader, epoch, emission },
     members: { window, checkpoint, inputs, token },
     to: { kid: reader, wrappingKey },
     signer,
   });
-  return record;
+  return parts.map(({ record }) => record);
 }
 
 export function proofHash(proof: string): string {

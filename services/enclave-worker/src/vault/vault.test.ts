@@ -132,7 +132,7 @@ class Session {
     for (const record of this.results) {
       if (record.key !== `${query}.analyst`) continue;
       const { contract, contractId, analyst } = this.computation;
-      const opened = await openAggregate(record, {
+      const opened = await openAggregate([record], {
         contract,
         contractId,
         reader: PartyIdSchema.parse('analyst'),
@@ -495,7 +495,7 @@ describe('after a restart', () => {
     expect(rowsIn(outcomes)).toBe(240);
     const results = second.results.slice(-5).filter(({ key }) => key === 'daily.analyst');
     const windows = results.map(({ headers }) => headers['ce_id']);
-    expect(windows).toEqual(['analyst.1.2', 'analyst.1.3', 'analyst.1.4', 'analyst.1.5']);
+    expect(windows).toEqual([2, 3, 4, 5].map((emission) => `analyst.1.${emission}.0`));
   });
 
   test('a log that lost what was counted emits nothing and says so', async () => {

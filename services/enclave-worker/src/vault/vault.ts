@@ -12,7 +12,12 @@ import {
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
-import { plainRecordShape, RECORD_TYPES, type RecordType } from '@strongroom/protocol/record';
+import {
+  beginsResult,
+  plainRecordShape,
+  RECORD_TYPES,
+  type RecordType,
+} from '@strongroom/protocol/record';
 import { demandSlice, streamsOfSlice } from '@strongroom/protocol/slices';
 import { demandUnamended } from '@strongroom/sealing/amendment';
 import { verifyContract } from '@strongroom/sealing/verify';
@@ -306,7 +311,7 @@ export class Vault {
     const windows = emitted.length;
     if (!this.#teller) this.#uses.emitted(emitted);
     const queries = this.#windows.report();
-    const aggregates = this.#teller ? 0 : records.length;
+    const aggregates = this.#teller ? 0 : records.filter(beginsResult).length;
     const closing = { windows, aggregates, more, done, streams, queries };
     const isNews = records.length > 0 || done !== this.#committedDone;
     this.#committedDone = done;

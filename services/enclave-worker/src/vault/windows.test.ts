@@ -167,7 +167,7 @@ class Worker {
     for (const { record, vault } of this.committed) {
       if (record.key !== `${query}.analyst`) continue;
       const { kty, crv, x } = claimsOf(vault).keys[1];
-      const opened = await openAggregate(record, {
+      const opened = await openAggregate([record], {
         ...{ contract, contractId, reader: PartyIdSchema.parse('analyst') },
         secretReader: analyst.reader ?? expect.fail('the analyst reads'),
         aggregateKey: { kty, crv, x },

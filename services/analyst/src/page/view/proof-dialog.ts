@@ -42,9 +42,9 @@ export function ProofDialog({ store, state }: ViewProps) {
 }
 
 function saveWithProof({ agreed, shelf }: PageState, result: VerifiedResult): void {
-  const { record, seal, proof } = result;
+  const { records, seal, proof } = result;
   const list = proof.revocationList?.bytes;
-  const text = agreed && shelf.fileOf(record, JSON.parse(agreed.signedContract), list);
+  const text = agreed && shelf.fileOf(records, JSON.parse(agreed.signedContract), list);
   if (text === undefined) return;
   const file = new Blob([text], { type: 'application/json' });
   saveFile(`${seal.query}-${seal.emission}.result.json`, file);

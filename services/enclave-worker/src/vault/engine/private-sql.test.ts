@@ -1,7 +1,7 @@
 import { changeOf, widthOf } from '@strongroom/analysis/private-plan';
 import type { Query } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
-import { AGGREGATE_ROWS_MAX } from '@strongroom/protocol/limits';
+import { PRIVATE_ROWS_MAX } from '@strongroom/protocol/limits';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -200,7 +200,7 @@ describe('what counts', () => {
 
   test('more groups than a result may have stop nothing: few of them are shown', async () => {
     const sql = 'SELECT bags AS class, count(*) AS n FROM visits GROUP BY bags';
-    const visits = Array.from({ length: AGGREGATE_ROWS_MAX + 1 }, (_none, at) => ({
+    const visits = Array.from({ length: PRIVATE_ROWS_MAX + 1 }, (_none, at) => ({
       ...row,
       person: `p${at}`,
       bags: BigInt(at),
