@@ -1,6 +1,6 @@
 import { DuckDBInstance } from '@duckdb/node-api';
 import { AMD_ROOTS } from '@strongroom/attestation/roots';
-import { tableFromIPC } from 'apache-arrow';
+import { Int32, Table, tableFromIPC, Utf8, vectorFromArray } from 'apache-arrow';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { VerifiedResult } from '../../services/analyst/src/open-aggregate.ts';
@@ -10,6 +10,7 @@ import { readLine } from '../../services/analyst/src/relayed-line.ts';
 import { resultArrow } from '../../services/analyst/src/result-arrow.ts';
 import { columnsWithWindow } from '../../services/analyst/src/result-columns.ts';
 import { csvHeader, csvRows } from '../../services/analyst/src/result-csv.ts';
+import { checkSavedResult } from '../../services/analyst/src/saved-result.ts';
 import { browserPath, openBrowser } from './chromium.ts';
 import { accessibilityProblems, publish, savedBy, type Visit, visit } from './page-visit.ts';
 import { CANARY, flightsOf, openPageWorld, type PageWorld } from './page-world.ts';
@@ -128,6 +129,30 @@ describe.runIf(browserPath !== undefined)("the analyst's page", () => {
     const [flights, delay] = [3, 4].map((at) => read.getColumns()[at]?.map(Number));
     expect([flights, delay]).toEqual([numbers('flights'), numbers('average_delay')]);
     connection.closeSync();
+    expect(complaints).toEqual([]);
+  });
+
+  test('shows a result of several records, and saves all of them', async () => {
+    const { append, authority, clock } = world.scene;
+    const worker = await world.scene.worker();
+    const rows = Array.from({ length: 60_000 }, (_none, row) => row);
+    const table = new Table({
+      origin: vectorFromArray(
+        rows.map((row) => `place ${row}`),
+        new Utf8(),
+      ),
+      flights: vectorFromArray(rows, new Int32()),
+    });
+    await append(worker.tokenRecord, ...(await worker.sealParts({ table })));
+    const { page, complaints } = await arriveAs('authority');
+    await page.waitForSelector('.state-live');
+    expect(await page.locator('table.rows tbody tr th').first().textContent()).toBe('place 0');
+    await page.getByRole('button', { name: 'Show the proof' }).click();
+    const file = (await savedBy(page, 'Save with its proof')).toString('utf8');
+    const options = { clock, rootsFor: () => AMD_ROOTS, identity: authority };
+    const { opened } = await checkSavedResult(file, options);
+    expect(opened?.records).toHaveLength(2);
+    expect(opened?.content.rows).toBe(rows.length);
     expect(complaints).toEqual([]);
   });
 

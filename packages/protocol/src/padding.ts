@@ -41,6 +41,7 @@ export function unpad(sizes: readonly number[], padded: Uint8Array): Uint8Array 
   const view = new DataView(padded.buffer, padded.byteOffset, padded.length);
   const end = LENGTH_BYTES + view.getUint32(0);
   if (end > padded.length) return undefined;
-  const isZero = padded.subarray(end).every((byte) => byte === 0);
-  return isZero ? padded.subarray(LENGTH_BYTES, end) : undefined;
+  // A loop: results have up to 28 million of them, and a call for each takes six times as long.
+  for (let at = end; at < padded.length; at += 1) if (padded[at] !== 0) return undefined;
+  return padded.subarray(LENGTH_BYTES, end);
 }

@@ -184,6 +184,18 @@ describe('what leaves is as large, whatever one row says', () => {
   }, 60_000);
 });
 
+test('more groups than one record holds are told in two', async () => {
+  const computation = await agreeOn(PLANS, [HOURLY], 1, undefined, false, undefined, true);
+  const groups = Array.from({ length: 25_000 }, (_none, index) => ({
+    ...{ at: BigInt(index) * 1_000n, place: `place ${index}`, weight: 1n },
+  }));
+  const { left, results } = await leave(computation, [groups]);
+  const places = results.flatMap(({ rows }) => rows.map(([place]) => place));
+  expect(new Set(places).size).toBe(groups.length);
+  const bytes = left.filter(isResult).map(({ value }) => value.length - TAG_BYTES);
+  expect(bytes).toEqual([CIPHERTEXT_BYTES_MAX, CIPHERTEXT_BYTES_MAX]);
+}, 60_000);
+
 describe('a result that cannot be made', () => {
   afterEach(() => void vi.restoreAllMocks());
 
