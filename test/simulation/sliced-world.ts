@@ -1,4 +1,4 @@
-import type { Query } from '@strongroom/protocol/contract';
+import { datasetOf, type Query } from '@strongroom/protocol/contract';
 import { StreamIdSchema } from '@strongroom/protocol/fields';
 import { RECORD_TYPES } from '@strongroom/protocol/record';
 import { type SeededRandom, seededRandom } from '@strongroom/testkit/seeded-random';
@@ -17,7 +17,7 @@ import { ProvenVaults, type Told } from '../../services/enclave-worker/test/prov
  * vaults, in one process, over logs in memory, with crashes where a seed wants them.
  */
 
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
 const PARTITIONS = 4;
 const OWNERS = ['north', 'south'];
 const PHASES = 3;
@@ -127,10 +127,12 @@ export async function sealRows(computation: Computation, plan: Plan): Promise<To
   for (const [place, phases] of plan) {
     const [owner = '', partition = ''] = place.split('/');
     const stream = new TestStream(computation, owner, StreamIdSchema.parse(`gate-${partition}`));
+    const isTimed = datasetOf(computation.contract, owner).eventTime !== undefined;
     const records: DoorRecord[] = [];
     for (const [phase, batches] of phases.entries()) {
       for (const rows of batches) records.push(await stream.seal(rows));
-      records.push(await stream.manifest((phase + 2) * HOUR_MS, phase === PHASES - 1));
+      const watermark = isTimed ? (phase + 2) * HOUR_MS : null;
+      records.push(await stream.manifest(watermark, phase === phases.length - 1));
     }
     const partitions = topics.get(owner) ?? [];
     partitions[Number(partition)] = records;
@@ -187,6 +189,18 @@ export class SimulatedLoop {
         return { told, arrow };
       }),
     );
+  }
+
+  /** What does not depend on how many workers there were, in an order that does not either. */
+  async comparableResults() {
+    const results = (await this.results()).map(({ told, arrow }) => {
+      const { query, window, emission, rows, suppressedGroups, withheld, inputs } = told;
+      const counted = inputs.map(({ dataset, stream, rows: of }) => [dataset, stream, of]);
+      const place = `${query} ${emission}`;
+      const content = { window, rows, suppressedGroups, withheld, counted };
+      return { place, content, arrow: Buffer.from(arrow).toString('base64') };
+    });
+    return results.sort((one, other) => one.place.localeCompare(other.place));
   }
 
   get partials(): DoorRecord[] {

@@ -84,3 +84,29 @@ describe('contract check tells all that is wrong with a query', () => {
     expect(await refusedPlaces(sql)).toEqual(places);
   });
 });
+
+describe('a query with noise over slices', () => {
+  const streams = [0, 1].map((partition) => ({ id: `gate-${partition}`, partition }));
+  const privacy = { loss: { epsilon: '1', delta: '0.01' }, groupsPerContributor: 1 };
+  const reasonsOf = async (partitionBy: string) => {
+    const shared = { relation: 'flights', columns: COLUMNS, rules: RULES, streams, partitionBy };
+    const datasets = [{ id: 'd', owner: 'north', ...shared }];
+    const contract = { slices: 2, datasets, parties: [{ id: 'north' }], queries: [] };
+    const query = {
+      ...{ id: 'q', sql: 'SELECT place, count(*) AS n FROM flights GROUP BY place', readers: [] },
+      ...{ relations: ['flights'], window: { kind: 'whole' }, privacy },
+      disclosure: { minimumGroupRows: 1, groupRowsColumn: 'n' },
+    };
+    const { refusals } = await explainQuery(
+      engine,
+      contract as unknown as Contract,
+      query as unknown as Query,
+    );
+    return refusals.map(({ code, facts }) => `${code} ${facts['reason']}`);
+  };
+
+  test('is allowed where no contributor is in two of them', async () => {
+    expect(await reasonsOf('person')).toEqual([]);
+    expect(await reasonsOf('place')).toEqual(['ERR_QUERY_NOT_SLICED noise']);
+  });
+});

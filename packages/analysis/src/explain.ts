@@ -9,7 +9,7 @@ import { besides, querySetOf } from './query-sets.ts';
 import type { Judgement } from './rule-judge.ts';
 import { rulesOf } from './rules.ts';
 import { planSharedRows } from './shared-rows.ts';
-import { planSlices } from './slice-plan.ts';
+import { demandSliced, planSlices } from './slice-plan.ts';
 import { checkQuery } from './sql-gate.ts';
 
 /** What a query can reveal about the rows of each owner, or why no vault would run it. */
@@ -78,9 +78,10 @@ export async function explainQuery(
   try {
     const checked = await checkQuery(engine, contract, query, problems);
     // A query with noise runs by its plan, never as its text says.
-    if (query.privacy) await planPrivateQuery(engine, contract, query);
+    const plan = query.privacy && (await planPrivateQuery(engine, contract, query));
     await planSharedRows(engine, contract, query);
-    await planSlices(engine, contract, checked);
+    if (plan) await demandSliced(engine, contract, plan);
+    else await planSlices(engine, contract, checked);
     return { ...told, refusals: [], owners: ownersTold(contract, query, checked) };
   } catch (error) {
     if (!(error instanceof StrongroomError) || error.code === 'ERR_VAULT_MEMORY') throw error;

@@ -1,4 +1,5 @@
-import { type GroupNames, NotMergeable, OWN_NAME } from './partial-names.ts';
+import { SESSION_COLUMNS } from '@strongroom/protocol/windows';
+import { type GroupNames, type NamedTable, NotMergeable, OWN_NAME } from './partial-names.ts';
 import { quoted } from './rule-scope.ts';
 import { listOf, nodeOf, shapeOf, type TreeNode, textOf } from './sql-tree.ts';
 
@@ -17,13 +18,13 @@ export interface Fold extends Named {
 /** Those of a query, each kind once. */
 export class Folds {
   readonly #names: GroupNames;
-  readonly #contributor: string | undefined;
+  readonly #isApart: (relation: string, column: string) => boolean;
   readonly #found = new Map<string, Fold>();
 
-  /** @param contributor the column of which distinct values of parts add up */
-  constructor(names: GroupNames, contributor: string | undefined) {
+  /** @param isApart a column of which no two parts have a value in common */
+  constructor(names: GroupNames, isApart: (relation: string, column: string) => boolean) {
     this.#names = names;
-    this.#contributor = contributor;
+    this.#isApart = isApart;
   }
 
   get found(): readonly Fold[] {
@@ -50,16 +51,38 @@ export class Folds {
     if (kind !== 'sum' && kind !== 'count' && kind !== 'count_star') {
       throw new NotMergeable('function');
     }
-    if (isDistinct && !this.#isContributor(node)) throw new NotMergeable('distinct');
+    if (isDistinct && !this.#addsUp(node)) throw new NotMergeable('distinct');
     if (kind === 'sum') return foldAs('sum', (name) => `sum(${name})`);
     return foldAs('count', (name) => `coalesce(sum(${name}), 0)::BIGINT`);
   }
 
-  #isContributor(node: TreeNode): boolean {
+  /** Whether the numbers of its distinct values do. */
+  #addsUp(node: TreeNode): boolean {
     const [argument] = listOf(node['children']).map(nodeOf);
-    const path = argument?.['class'] === 'COLUMN_REF' ? listOf(argument['column_names']) : [];
-    return this.#contributor !== undefined && path.length === 1 && path[0] === this.#contributor;
+    if (argument?.['class'] !== 'COLUMN_REF') return false;
+    const name = textOf(listOf(argument['column_names']).at(-1));
+    const tables = this.#names.tablesWith(argument);
+    // A session is in one part: else there is no plan.
+    const isApart = ({ relation }: NamedTable) =>
+      name === SESSION_COLUMNS.number || this.#isApart(relation, name);
+    return tables.length > 0 && tables.every(isApart);
   }
+}
+
+/** Whether a session's number stands anywhere but where distinct ones are counted. */
+export function tellsSessions(tree: unknown): boolean {
+  if (typeof tree !== 'object' || tree === null) return false;
+  if (Array.isArray(tree)) return tree.some(tellsSessions);
+  const node = nodeOf(tree);
+  if (node['class'] === 'COLUMN_REF') {
+    return textOf(listOf(node['column_names']).at(-1)).toLowerCase() === SESSION_COLUMNS.number;
+  }
+  const isCount = node['function_name'] === 'count' && node['distinct'] === true;
+  const [argument] = isCount ? listOf(node['children']).map(nodeOf) : [];
+  const isCounted = argument?.['class'] === 'COLUMN_REF';
+  return Object.entries(node).some(
+    ([member, each]) => !(isCounted && member === 'children') && tellsSessions(each),
+  );
 }
 
 export function keyName(at: number): string {

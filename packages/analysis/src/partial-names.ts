@@ -1,4 +1,6 @@
 import { type Contract, datasetsOf } from '@strongroom/protocol/contract';
+import type { ErrorFacts } from '@strongroom/protocol/errors';
+import { SESSION_COLUMNS } from '@strongroom/protocol/windows';
 import { foldsRows } from './rule-scope.ts';
 import { OWNER_BIT_COLUMN } from './rules.ts';
 import { listOf, nodeOf, shapeOf, type TreeNode, textOf } from './sql-tree.ts';
@@ -15,6 +17,16 @@ export type RowsReason =
   | 'with'
   | 'join'
   | 'subquery'
+  /** Rows of a joined relation are not all shared out to streams by one column. */
+  | 'join-not-shared-out'
+  /** A dataset has another type in that column: equal values would be other bytes. */
+  | 'join-other-type'
+  /** The streams of a dataset are in other slices than the same values have elsewhere. */
+  | 'join-other-slices'
+  /** A join compares other columns than those by which rows are shared out. */
+  | 'join-other-columns'
+  /** Rows of a table without event time may be in a window that their slice has no row of. */
+  | 'join-without-event-time'
   /** Of each join key so many rows count. */
   | 'bounded-keys'
   /** The number of distinct values does not add up. */
@@ -28,36 +40,51 @@ export type RowsReason =
   /** It could not be written, or bound to the same types, as a query over partials. */
   | 'form';
 
-export class NotMergeable extends Error {
+/** The query needs the rows themselves. */
+export interface NeedsRows {
+  readonly kind: 'rows';
   readonly reason: RowsReason;
+  /** Names of the contract that say where. */
+  readonly facts: ErrorFacts;
+}
 
-  constructor(reason: RowsReason) {
+export class NotMergeable extends Error {
+  readonly need: NeedsRows;
+
+  constructor(reason: RowsReason, facts: ErrorFacts = {}) {
     super(reason);
-    this.reason = reason;
+    this.need = { kind: 'rows', reason, facts };
   }
 }
 
+/** A relation in a FROM, and by which name its columns are qualified. */
+export interface NamedTable {
+  readonly relation: string;
+  readonly qualifier: string;
+  readonly columns: ReadonlySet<string>;
+}
+
 /**
- * What names mean in a query over one relation. The engine takes a column before an alias, but for
- * an ORDER BY of a name alone.
+ * What names mean in a query over relations. The engine takes a column before an alias, but for an
+ * ORDER BY of a name alone.
  */
 export class GroupNames {
-  readonly relation: string;
-  /** What the query groups by, each once, in columns of the relation alone. */
+  readonly tables: readonly NamedTable[];
+  readonly isJoin: boolean;
+  /** What the query groups by, each once, in columns of the relations alone. */
   readonly keys: readonly TreeNode[];
   readonly #shapes: readonly string[];
-  readonly #qualifier: string;
-  readonly #columns: ReadonlySet<string>;
   readonly #aliases: ReadonlyMap<string, TreeNode>;
 
-  /** @throws NotMergeable */
-  constructor(top: TreeNode, contract: Contract) {
+  /**
+   * @param tablesIn a FROM: those that names above it can mean
+   * @throws NotMergeable
+   */
+  constructor(top: TreeNode, tablesIn: (from: TreeNode) => readonly NamedTable[]) {
     const from = nodeOf(top['from_table']);
-    demandOneTable(top, from);
-    this.relation = textOf(from['table_name']).toLowerCase();
-    this.#qualifier = textOf(from['alias']).toLowerCase() || this.relation;
-    const columns = datasetsOf(contract, this.relation)[0]?.columns ?? [];
-    this.#columns = new Set([...columns.map(({ name }) => name), OWNER_BIT_COLUMN]);
+    demandPlainForm(top);
+    this.isJoin = from['type'] === 'JOIN';
+    this.tables = tablesIn(from);
     const items = listOf(top['select_list']).map(nodeOf);
     const named = items.filter(({ alias }) => alias !== '');
     this.#aliases = new Map(named.map((item) => [textOf(item['alias']).toLowerCase(), item]));
@@ -82,7 +109,7 @@ export class GroupNames {
   }
 
   /**
-   * An expression over rows in columns of the relation alone.
+   * An expression over rows in columns of the relations alone.
    * @throws NotMergeable where it names what is over groups, or what nobody knows
    */
   expand(node: TreeNode): TreeNode {
@@ -90,12 +117,20 @@ export class GroupNames {
   }
 
   isColumn(node: TreeNode): boolean {
-    const [name, qualifier, ...more] = pathOf(node).reverse();
-    const isHere = qualifier === undefined || qualifier === this.#qualifier;
-    return name !== undefined && this.#columns.has(name) && isHere && more.length === 0;
+    return this.tablesWith(node).length > 0;
   }
 
-  /** A name of a result column, which may be one of the relation's besides. */
+  /** Those that a column may be one of: several have it that a USING has made one of. */
+  tablesWith(node: TreeNode): readonly NamedTable[] {
+    const [name, qualifier, ...more] = pathOf(node).reverse();
+    if (name === undefined || more.length > 0) return [];
+    return this.tables.filter(
+      (table) =>
+        table.columns.has(name) && (qualifier === undefined || qualifier === table.qualifier),
+    );
+  }
+
+  /** A name of a result column, which may be one of the relations' besides. */
   isAlias(node: TreeNode): boolean {
     const [name, ...more] = pathOf(node);
     return name !== undefined && more.length === 0 && this.#aliases.has(name);
@@ -109,7 +144,11 @@ export class GroupNames {
       return mapMembers(node, (each) => this.#expand(each, open));
     }
     const name = pathOf(node).at(-1) ?? '';
-    if (this.isColumn(node)) return { ...node, column_names: [name] };
+    const [table, ...others] = this.tablesWith(node);
+    if (table) {
+      const isQualified = this.isJoin && others.length === 0;
+      return { ...node, column_names: isQualified ? [table.qualifier, name] : [name] };
+    }
     const item = this.isAlias(node) ? this.#aliases.get(name) : undefined;
     if (!item || open.has(item) || foldsRows(item)) throw new NotMergeable('names');
     return this.#expand({ ...item, alias: '' }, new Set([...open, item]));
@@ -125,11 +164,28 @@ export class GroupNames {
   }
 }
 
-function demandOneTable(top: TreeNode, from: TreeNode): void {
-  if (listOf(nodeOf(top['cte_map'])['map']).length > 0) throw new NotMergeable('with');
+/** The table of a query that joins nothing. */
+export function oneTable(from: TreeNode, contract: Contract): readonly NamedTable[] {
   if (from['type'] === 'JOIN') throw new NotMergeable('join');
-  const isPlain = from['type'] === 'BASE_TABLE' && !holdsSubquery(top);
-  if (!isPlain) throw new NotMergeable('subquery');
+  return [tableOf(from, contract)];
+}
+
+/** @throws NotMergeable where it is no relation as it is */
+export function tableOf(node: TreeNode, contract: Contract): NamedTable {
+  if (node['type'] !== 'BASE_TABLE') throw new NotMergeable('subquery');
+  const relation = textOf(node['table_name']).toLowerCase();
+  const qualifier = textOf(node['alias']).toLowerCase() || relation;
+  const [{ columns = [], eventTime } = {}] = datasetsOf(contract, relation);
+  // Of queries with sessions: of others the gate lets no such name through.
+  const ofSessions = eventTime === undefined ? [] : Object.values(SESSION_COLUMNS);
+  const names = [...columns.map(({ name }) => name), OWNER_BIT_COLUMN, ...ofSessions];
+  return { relation, qualifier, columns: new Set(names) };
+}
+
+/** @throws NotMergeable */
+export function demandPlainForm(top: TreeNode): void {
+  if (listOf(nodeOf(top['cte_map'])['map']).length > 0) throw new NotMergeable('with');
+  if (holdsSubquery(top)) throw new NotMergeable('subquery');
 }
 
 function holdsSubquery(tree: unknown): boolean {

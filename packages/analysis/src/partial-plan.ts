@@ -1,8 +1,10 @@
 import type { DuckDBType } from '@duckdb/node-api';
 import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { columnRef, Folds, keyName, type Named } from './partial-folds.ts';
-import { GroupNames, mapMembers, NotMergeable, type RowsReason } from './partial-names.ts';
+import { sessionsAreApart, sharedOutBy, strayIn } from '@strongroom/protocol/slices';
+import { coPartitionedTables } from './co-partitioned.ts';
+import { columnRef, Folds, keyName, type Named, tellsSessions } from './partial-folds.ts';
+import { GroupNames, mapMembers, type NeedsRows, NotMergeable, oneTable } from './partial-names.ts';
 import { querySetOf } from './query-sets.ts';
 import { isFold, quoted } from './rule-scope.ts';
 import { OWNER_BIT_COLUMN, rulesOf } from './rules.ts';
@@ -37,12 +39,6 @@ export interface PartialColumn {
   readonly role: 'key' | 'sum' | 'count' | 'min' | 'max';
 }
 
-/** The query needs the rows themselves. */
-export interface NeedsRows {
-  readonly kind: 'rows';
-  readonly reason: RowsReason;
-}
-
 export interface PartialOptions {
   /** Of the table of partials, for `combineSql` and `mergeSql`. */
   readonly table: string;
@@ -51,6 +47,11 @@ export interface PartialOptions {
    * up. Absent: a query that counts them needs rows.
    */
   readonly contributorsApart?: boolean;
+  /**
+   * Parts are the slices of the contract, each with all of its rows, so that those of a join can be
+   * all there. Absent: a join needs rows.
+   */
+  readonly isOfSlices?: boolean;
   /** Columns that the view has besides, which partials are told apart by and `mergeSql` is not. */
   readonly moreKeys?: readonly { readonly name: string; readonly type: string }[];
 }
@@ -66,24 +67,37 @@ export async function planPartials(
   options: PartialOptions,
 ): Promise<PartialPlan | NeedsRows> {
   try {
-    demandPlain(contract, checked);
+    demandPlain(contract, checked, options);
     const top = await parseOne(parser, checked.sql);
-    const names = new GroupNames(top, contract);
+    const names = new GroupNames(top, (from) =>
+      options.isOfSlices
+        ? coPartitionedTables(from, contract, checked.query)
+        : oneTable(from, contract),
+    );
     return await planOf(parser, contract, checked, options, { top, names });
   } catch (error) {
-    if (error instanceof NotMergeable) return { kind: 'rows', reason: error.reason };
+    if (error instanceof NotMergeable) return error.need;
     // What cannot be written out or bound in its new form is computed in its old one.
     const isForm = error instanceof StrongroomError && error.code === 'ERR_QUERY_REFUSED';
-    if (isForm) return { kind: 'rows', reason: 'form' };
+    if (isForm) return { kind: 'rows', reason: 'form', facts: {} };
     throw error;
   }
 }
 
-function demandPlain(contract: Contract, { query, boundedKeys }: CheckedQuery): void {
+function demandPlain(
+  contract: Contract,
+  { query, boundedKeys }: CheckedQuery,
+  { isOfSlices = false }: PartialOptions,
+): void {
   if (query.privacy) throw new NotMergeable('noise');
-  if (query.window.kind === 'session') throw new NotMergeable('sessions');
+  const isApart = isOfSlices && sessionsAreApart(contract, query);
+  if (query.window.kind === 'session' && !isApart) throw new NotMergeable('sessions');
   if (querySetOf(contract, query)) throw new NotMergeable('compared');
-  if (boundedKeys.length > 0) throw new NotMergeable('bounded-keys');
+  for (const { relation, column } of boundedKeys) {
+    // All rows of a key are in one slice, where it is what they are shared out by.
+    const isWhole = isOfSlices && sharedOutBy(contract, relation) === column;
+    if (!isWhole) throw new NotMergeable('bounded-keys', { relation, column });
+  }
 }
 
 interface Parsed {
@@ -98,9 +112,13 @@ async function planOf(
   options: PartialOptions,
   { top, names }: Parsed,
 ): Promise<PartialPlan> {
-  const { relation } = names;
-  const contributor = rulesOf(contract, query).relations.get(relation)?.contributor;
-  const folds = new Folds(names, options.contributorsApart ? contributor : undefined);
+  const { relations } = rulesOf(contract, query);
+  const folds = new Folds(names, (relation, column) => {
+    const isContributor = relations.get(relation)?.contributor === column;
+    if (options.contributorsApart && isContributor) return true;
+    const isShared = sharedOutBy(contract, relation) === column;
+    return options.isOfSlices === true && isShared && !strayIn(contract, [relation]);
+  });
   const rewritten = rewrite(top, names, folds);
   const { moreKeys = [], table } = options;
   const keys: Named[] = [
@@ -112,10 +130,14 @@ async function planOf(
     partialOf(top, names, [...keys, ...folds.found]),
     keys,
   );
+  // Sessions have numbers of their own in each part.
+  if (tellsSessions(partialTop)) throw new NotMergeable('sessions');
   const partialSql = await writeOut(parser, partialTop);
   const merged = await mergeOf(parser, rewritten, { table, names, folds });
   const mergeSql = await writeOut(parser, merged);
-  const declared = [declarationWith(declarationOf(contract, query, relation), moreKeys)];
+  const declared = query.relations.map((relation) =>
+    declarationWith(declarationOf(contract, query, relation), moreKeys),
+  );
   const types = (await parser.plan(partialSql, declared)).types;
   const roles = [...keys.map(() => 'key' as const), ...folds.found.map(({ role }) => role)];
   const columns = roles.map((role, at): PartialColumn => {
@@ -185,10 +207,11 @@ function demandAlias(node: TreeNode, names: GroupNames): TreeNode {
 
 function partialOf(top: TreeNode, names: GroupNames, items: readonly Named[]): TreeNode {
   const where = top['where_clause'] === null ? null : names.expand(nodeOf(top['where_clause']));
+  const from = nodeOf(top['from_table']);
   return {
     ...top,
     select_list: items.map(({ name, node }) => ({ ...node, alias: name })),
-    from_table: { ...nodeOf(top['from_table']), alias: '' },
+    from_table: names.isJoin ? from : { ...from, alias: '' },
     where_clause: where,
     having: null,
     modifiers: [],

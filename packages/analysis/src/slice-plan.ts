@@ -1,8 +1,9 @@
 import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { contributorsAreApart } from '@strongroom/protocol/slices';
+import type { NeedsRows } from './partial-names.ts';
 import { combineOf, type PartialColumn, type PartialPlan, planPartials } from './partial-plan.ts';
-import { planPrivatePartials } from './private-partials.ts';
+import { planPrivatePartials, privateNeed } from './private-partials.ts';
 import type { PrivatePlan } from './private-plan.ts';
 import { quoted } from './rule-scope.ts';
 import type { SqlParser } from './sql-bound.ts';
@@ -40,14 +41,13 @@ export async function planSlices(
   if (statistics) {
     const { plan, sql } = statistics;
     const merged = await planPrivatePartials(parser, contract, plan, sql(''), table);
-    if (merged) return { ...merged, table, partialSql: sql };
-    throw new StrongroomError('ERR_QUERY_NOT_SLICED', { query, reason: 'noise' });
+    if (merged.kind === 'rows') throw notSliced(query, merged);
+    return { ...merged, table, partialSql: sql };
   }
   const contributorsApart = contributorsAreApart(contract, checked.query);
-  const plan = await planPartials(parser, contract, checked, { table, contributorsApart });
-  if (plan.kind === 'rows') {
-    throw new StrongroomError('ERR_QUERY_NOT_SLICED', { query, reason: plan.reason });
-  }
+  const options = { table, contributorsApart, isOfSlices: true };
+  const plan = await planPartials(parser, contract, checked, options);
+  if (plan.kind === 'rows') throw notSliced(query, plan);
   const { columns, mergeSql } = plan;
   const partialSql = inOrder(plan.partialSql, columns);
   const foldedSql = (folded: string) => inOrder(combineOf(columns, folded), columns);
@@ -60,4 +60,22 @@ function inOrder(sql: string, columns: readonly PartialColumn[]): string {
   const keys = columns.flatMap(({ name, role }) => (role === 'key' ? [quoted(name)] : []));
   const order = keys.length === 0 ? '' : ` ORDER BY ${keys.join(', ')}`;
   return `SELECT ${items.join(', ')} FROM (${sql})${order}`;
+}
+
+/**
+ * The same of a query with noise, of which only a vault knows how it counts.
+ * @throws ERR_QUERY_NOT_SLICED with the reason, ERR_QUERY_REFUSED, ERR_VAULT_MEMORY
+ */
+export async function demandSliced(
+  parser: SqlParser,
+  contract: Contract,
+  plan: PrivatePlan,
+): Promise<void> {
+  const need =
+    contract.slices === undefined ? undefined : await privateNeed(parser, contract, plan);
+  if (need) throw notSliced(plan.query.id, need);
+}
+
+function notSliced(query: string, { reason, facts }: NeedsRows): StrongroomError {
+  return new StrongroomError('ERR_QUERY_NOT_SLICED', { query, reason, ...facts });
 }

@@ -52,4 +52,18 @@ describe('rows of a contributor are in one slice', () => {
     expect(problemOf({})).toBeUndefined();
     expect(problemOf({ partitionBy: undefined })).toContain('each has noise');
   });
+
+  test('where sessions are cut', () => {
+    const timed = { eventTime: 'at', partitionBy: 'person' };
+    const window = { kind: 'session', key: 'person' };
+    const query = { id: 'each', relations: ['visits', 'places'], window };
+    const problemOf = (...changes: readonly object[]) =>
+      sliceProblemIn({ ...contractOf(...changes), queries: [query] as never });
+    const other = { ...timed, relation: 'places' };
+    expect(problemOf(timed, other)).toBeUndefined();
+    expect(problemOf(timed, { ...other, eventTime: undefined, partitionBy: 'x' })).toBeUndefined();
+    for (const change of [{ partitionBy: 'place' }, { streams: streamsIn(1, 0) }]) {
+      expect(problemOf(timed, { ...other, ...change })).toContain('each has sessions');
+    }
+  });
 });

@@ -1,5 +1,6 @@
 import type { Contract, Dataset, Query } from './contract.ts';
 import { StrongroomError } from './errors.ts';
+import type { DatasetId } from './fields.ts';
 import { contributorOf } from './privacy.ts';
 
 /**
@@ -52,9 +53,24 @@ export function sliceProblemIn(
   if (noisy) {
     return `${noisy.id} has noise: all datasets are shared out by their contributor, and alike`;
   }
-  const sessions = queries.find(({ window }) => window.kind === 'session');
-  if (sessions) return `${sessions.id} has sessions, whose rows may lie in several slices`;
+  const torn = queries.find((query) => !sessionsAreApart(contract, query));
+  if (torn) {
+    return `${torn.id} has sessions: datasets with an event time are shared out by its key, alike`;
+  }
   return undefined;
+}
+
+/** Whether all rows of a session, which may be of several relations, are in one slice. */
+export function sessionsAreApart(
+  contract: Pick<Contract, 'slices' | 'datasets'>,
+  { relations, window }: Pick<Query, 'relations' | 'window'>,
+): boolean {
+  if (window.kind !== 'session') return true;
+  const timed = relations.filter((relation) =>
+    ownOf(contract, relation).some(({ eventTime }) => eventTime !== undefined),
+  );
+  const areShared = timed.every((relation) => sharedOutBy(contract, relation) === window.key);
+  return areShared && strayIn(contract, timed) === undefined;
 }
 
 /**
@@ -63,26 +79,64 @@ export function sliceProblemIn(
  * `partitionBy` has them (partitioning.ts).
  */
 export function contributorsAreApart(
-  { slices = 1, datasets }: Pick<Contract, 'slices' | 'datasets'>,
+  contract: Pick<Contract, 'slices' | 'datasets'>,
   { relations }: Pick<Query, 'relations'>,
 ): boolean {
-  const named = relations.map((relation) => {
-    const own = datasets.filter((dataset) => dataset.relation === relation);
-    // Whom the rules of one owner name is counted in the rows of all.
-    return { own, contributor: own.map(contributorOf).find((name) => name !== undefined) };
-  });
-  const theirs = named.filter(({ contributor }) => contributor !== undefined);
-  const all = theirs.flatMap(({ own }) => own);
-  const [first] = all;
-  const areShared = theirs.every(({ own, contributor }) =>
-    own.every(({ partitionBy }) => partitionBy === contributor),
+  const theirs = relations.filter((relation) => contributorIn(contract, relation) !== undefined);
+  const areShared = theirs.every(
+    (relation) => sharedOutBy(contract, relation) === contributorIn(contract, relation),
   );
-  return areShared && all.every((each) => first !== undefined && meet(first, each, slices));
+  return areShared && strayIn(contract, theirs) === undefined;
 }
 
-/** Whether equal values of the columns that two datasets are shared out by are in one slice. */
-function meet(one: Dataset, other: Dataset, slices: number): boolean {
-  if (kindOf(one) !== kindOf(other)) return false;
+/** Whom the rules of one owner name is counted in the rows of all. */
+function contributorIn(contract: Pick<Contract, 'datasets'>, relation: string): string | undefined {
+  return ownOf(contract, relation)
+    .map(contributorOf)
+    .find((name) => name !== undefined);
+}
+
+/** The column by which all rows of a relation are shared out; undefined where some are not. */
+export function sharedOutBy(
+  contract: Pick<Contract, 'datasets'>,
+  relation: string,
+): string | undefined {
+  const [first, ...more] = ownOf(contract, relation);
+  const isOne = more.every(({ partitionBy }) => partitionBy === first?.partitionBy);
+  return isOne ? first?.partitionBy : undefined;
+}
+
+/** Equal values of it may be in another slice than those of the datasets before it. */
+interface Stray {
+  readonly dataset: DatasetId;
+  /** Which member of the contract has to be as in the others. */
+  readonly by: 'type' | 'streams';
+}
+
+/**
+ * The first dataset of which rows may be in another slice than those of the others that have the
+ * same value of the column that they are shared out by.
+ */
+export function strayIn(
+  contract: Pick<Contract, 'slices' | 'datasets'>,
+  relations: readonly string[],
+): Stray | undefined {
+  const [first, ...more] = relations.flatMap((relation) => ownOf(contract, relation));
+  if (!first) return undefined;
+  for (const each of [first, ...more]) {
+    const { id: dataset } = each;
+    if (kindOf(first) !== kindOf(each)) return { dataset, by: 'type' };
+    if (!meet(first, each, contract.slices)) return { dataset, by: 'streams' };
+  }
+  return undefined;
+}
+
+function ownOf({ datasets }: Pick<Contract, 'datasets'>, relation: string): Dataset[] {
+  return datasets.filter((dataset) => dataset.relation === relation);
+}
+
+/** Whether equal hashes of values are in one slice of two datasets. */
+function meet(one: Dataset, other: Dataset, slices = 1): boolean {
   const [places, others] = [one, other].map(({ streams = [] }) =>
     streams.map(({ partition }) => sliceOf(partition, slices)),
   );

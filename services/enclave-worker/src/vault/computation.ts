@@ -197,8 +197,7 @@ export class Computation {
     seeds: NoiseSeeds,
   ): Promise<SliceResult> {
     try {
-      const orderKey = query.privacy ? seeds.orderKey(query, window) : '';
-      return await this.#aggregator.partial(query, window, orderKey);
+      return await this.#aggregator.partial(query, window, seeds.orderKey(query, window));
     } catch (error) {
       return { withheld: await this.#reasonFor(query, error) };
     }
@@ -229,18 +228,19 @@ export class Computation {
     return result;
   }
 
-  /** @param window NO_WINDOW for how far the inputs were counted, and no rows */
+  /** @param window NO_WINDOW for how far the inputs were counted, and rows that all windows have */
   async #countInputs(
     query: Query,
     window: TimeWindow | null | typeof NO_WINDOW,
   ): Promise<ExactInput[]> {
     const inputs: ExactInput[] = [];
     for (const streams of this.#inputsOf(query)) {
-      const { id } = streams.dataset;
-      const rows =
-        window === NO_WINDOW
-          ? new Map<number, number>()
-          : await this.#aggregator.rows.countByStream(query, id, window);
+      const { id, eventTime } = streams.dataset;
+      const isNone = window === NO_WINDOW && eventTime !== undefined;
+      const span = window === NO_WINDOW ? null : window;
+      const rows = isNone
+        ? new Map<number, number>()
+        : await this.#aggregator.rows.countByStream(query, id, span);
       const counted = streams.counted(rows);
       for (const input of counted) {
         const lateRows = this.#late.count(query.id, id, input.stream);

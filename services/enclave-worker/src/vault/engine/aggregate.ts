@@ -158,7 +158,7 @@ export class Aggregator {
 
   /**
    * Of a contract with slices: what one of them counts.
-   * @param orderKey as `statistics` takes it, of a query with noise
+   * @param orderKey as `aggregate` takes it, or `statistics` of a query with noise
    * @throws as `aggregate`
    */
   async partial(
@@ -166,12 +166,13 @@ export class Aggregator {
     window: TimeWindow | null,
     orderKey = '',
   ): Promise<{ columns: readonly ArrowColumn[]; groups: number }> {
-    const { sliced } = this.#slicedOf(query);
+    const { sliced, boundedKeys } = this.#slicedOf(query);
     const limits = { AGGREGATE_ROWS_MAX };
+    const bounds = { orderKey, keys: boundedKeys };
     const folded = await this.#partials.show(query, window);
     const result =
       folded === undefined
-        ? await this.#readWindow(query, window, sliced.partialSql(orderKey), limits)
+        ? await this.#readWindow(query, window, sliced.partialSql(orderKey), limits, bounds)
         : await this.#readUpTo(sliced.foldedSql(folded.view), limits, { query: query.id });
     const all = Array.from({ length: result.rows }, (_none, row) => row);
     const columns = ResultColumn.allOf(result).map((column) => column.take(all));

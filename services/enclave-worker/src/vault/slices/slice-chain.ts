@@ -1,11 +1,12 @@
 import { hash } from 'node:crypto';
 import type { SlicePoint, SliceState } from '@strongroom/protocol/checkpoint';
+import type { Query } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, QueryId } from '@strongroom/protocol/fields';
 import { PARTIALS_HELD_MAX } from '@strongroom/protocol/limits';
 import type { SlicedInput, SlicePartial, Standing } from '@strongroom/protocol/partial';
 import type { WithheldReason } from '@strongroom/protocol/sealed-aggregate';
-import type { TimeWindow } from '../engine/window.ts';
+import { type TimeWindow, windowRuleOf } from '../engine/window.ts';
 import type { TimeRange } from '../kept-batches.ts';
 import type { OpenedPartial } from './partial-seal.ts';
 
@@ -127,15 +128,18 @@ export class SliceChain {
    * started anew says nothing of rows in windows that it had told: windows that are kept here say
    * it. A time of the first may so be later than one of the last.
    */
-  eventTimeOf(query: QueryId): TimeRange | null {
-    const { eventTime = null } = this.#standings.get(query) ?? {};
+  eventTimeOf(query: Query): TimeRange | null {
+    const { eventTime = null } = this.#standings.get(query.id) ?? {};
     const told = [...this.#windows.values()].flatMap((kept) =>
-      kept.query === query && kept.window ? [kept.window] : [],
+      kept.query === query.id && kept.window ? [kept.window] : [],
     );
     const [first, last] = [told[0], told.at(-1)];
     if (!first || !last) return eventTime;
-    const { min, max } = eventTime ?? { min: first.end - 1, max: last.start };
-    return { min: Math.min(min, first.end - 1), max: Math.max(max, last.start) };
+    // A session's rows are at least a gap before its end, which is in the window.
+    const { gapMs = 0 } = windowRuleOf(query) ?? {};
+    const own = { min: first.end - 1 - gapMs, max: last.start - gapMs };
+    const { min, max } = eventTime ?? own;
+    return { min: Math.min(min, own.min), max: Math.max(max, own.max) };
   }
 
   /** Undefined where the slice has no row in the window. */

@@ -1,5 +1,11 @@
 import type { SliceState } from '@strongroom/protocol/checkpoint';
-import { type Contract, datasetsOf, type Query, streamsOf } from '@strongroom/protocol/contract';
+import {
+  type Contract,
+  datasetOf,
+  datasetsOf,
+  type Query,
+  streamsOf,
+} from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { PARTIALS_BYTES_MAX } from '@strongroom/protocol/limits';
@@ -104,7 +110,8 @@ export class SliceInputs {
    * A slice is like an input whose watermark is where it has told all windows: what it has not told
    * until there, it has no row in.
    */
-  progressOf({ id, latenessMs }: Query): InputProgress[] {
+  progressOf(query: Query): InputProgress[] {
+    const { id, latenessMs } = query;
     return this.chains.map((chain) => {
       const { closedUntil = null, ended = false } = chain.standingOf(id) ?? {};
       return {
@@ -112,7 +119,7 @@ export class SliceInputs {
         watermark: closedUntil === null ? null : closedUntil + latenessMs,
         final: ended,
         caughtUp: chain.isCaughtUp,
-        eventTime: chain.eventTimeOf(id),
+        eventTime: chain.eventTimeOf(query),
       };
     });
   }
@@ -122,11 +129,17 @@ export class SliceInputs {
     const inputs = told.flatMap((each, slice) => {
       // A slice without a row in the window says, at least, how far it has counted.
       const standing = this.of(slice).standingOf(query.id);
-      return each?.inputs ?? standing?.inputs.map((input) => ({ ...input, rows: 0 })) ?? [];
+      return each?.inputs ?? standing?.inputs.map((input) => this.#withoutWindow(input)) ?? [];
     });
     const withheld = told.find((each) => each?.withheld !== undefined)?.withheld;
     const arrows = told.flatMap((each) => (each && each.arrow.length > 0 ? [each.arrow] : []));
     return { arrows, inputs: this.#inOrder(query, inputs), ...(withheld ? { withheld } : {}) };
+  }
+
+  /** What has no event time is in every window. */
+  #withoutWindow(input: SlicedInput): SlicedInput {
+    const { eventTime } = datasetOf(this.#contract, input.dataset);
+    return eventTime === undefined ? input : { ...input, rows: 0 };
   }
 
   forget(query: Query, window: TimeWindow | null): void {
