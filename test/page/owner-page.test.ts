@@ -135,6 +135,9 @@ describe.runIf(browserPath !== undefined)("the owner's page", () => {
       expect(shown).toContain(part);
     }
     expect(shown).toContain('no list was given');
+    world.listing();
+    await page.getByRole('button', { name: 'Ask now' }).click();
+    await page.getByText('checked against the list of').waitFor();
     expect(await accessibilityProblems(page)).toEqual([]);
     const bundle = await savedBy(page, 'Save the bundle');
     const file = join(world.vault.folder, 'north.proofs.json');
@@ -146,7 +149,7 @@ describe.runIf(browserPath !== undefined)("the owner's page", () => {
         owner: 'north',
         audit: { owner: 'north' },
         uses: { entries: 7 },
-        evidence: { accepted: true, code: { name: 'build 8' } },
+        evidence: { accepted: true, code: { name: 'build 8' }, revocationList: { revoked: 0 } },
       },
     });
     world.answering(false);

@@ -68,6 +68,8 @@ export interface OwnerWorld {
   readonly roots: string;
   /** The worker comes, and answers challenges; or goes away. */
   answering(isThere: boolean): void;
+  /** From now on the page's server gets a revocation list. */
+  listing(): void;
   /** Secrets that the page must never show or send. */
   readonly secrets: readonly string[];
   close(): Promise<void>;
@@ -97,12 +99,16 @@ export async function openOwnerWorld({ withToken = true } = {}): Promise<OwnerWo
   const verified = await verifyContract(scene.signed);
   const { platform, folder } = await sharedTestPlatform();
   const worker = await startWorker(scene, platform);
+  const lists: Uint8Array[] = [];
   const desk = createOwnerDesk(
     {
       ...{ chain: [verified], signed: [scene.signed], party: 'north', service, data },
       ...(withToken ? { adminTokenFile: join(vault.folder, 'admin') } : {}),
       ...{ amendments: [amendment], canReadUses: true },
-      trust: { ...scene.authors, roots: simulatedRoots(folder) },
+      trust: {
+        ...{ ...scene.authors, roots: simulatedRoots(folder) },
+        revocation: { listsFor: async () => ({ revocationLists: lists }) },
+      },
       way: { worker: worker.url },
     },
     verified,
@@ -115,6 +121,7 @@ export async function openOwnerWorld({ withToken = true } = {}): Promise<OwnerWo
     url: `${served.url}/#${session.secret}`,
     roots: folder,
     answering: worker.answering,
+    listing: () => lists.push(platform.revocationList('Genoa')),
     secrets: [...Object.values(vault.tokens), masterKey, CANARY],
     close: async () => {
       await served.close();

@@ -57,9 +57,10 @@ export interface RevocationLists {
   /**
    * A list that came along with what is read, maybe years later, and that nobody can ask for anew:
    * it counts where it was in force at some time since the moment that certificates are judged at.
-   * What was revoked after it ended is not known. Default: such a list refuses.
+   * What was revoked after it ended is not known. Default: such a list refuses. `since` another
+   * moment: where certificates are judged by now, and the evidence is said to be older.
    */
-  readonly endedLists?: 'accepted';
+  readonly endedLists?: 'accepted' | { readonly since: number };
 }
 
 /** Where whoever verifies gets lists from, and what it means when there are none. */

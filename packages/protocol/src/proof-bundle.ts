@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { CarriedListsSchema, listsIn } from './carried-lists.ts';
 import { SignedContractSchema } from './contract.ts';
-import { StrongroomError } from './errors.ts';
+import { type ErrorFacts, StrongroomError } from './errors.ts';
 import { EvidenceAnswerSchema } from './evidence-answer.ts';
 import { Bytes32Schema, ContractIdSchema, MillisecondsSchema, PartyIdSchema } from './fields.ts';
 import { AMENDMENTS_SHOWN_MAX } from './limits.ts';
@@ -47,6 +48,8 @@ export const ProofBundleSchema = z.strictObject({
       answer: EvidenceAnswerSchema,
     }),
   ),
+  /** Of AMD's, by which the machines in it were judged when it was made: DER in base64url. */
+  revocationLists: z.exactOptional(CarriedListsSchema),
 });
 export type ProofBundle = z.infer<typeof ProofBundleSchema>;
 
@@ -54,6 +57,14 @@ export type ProofBundle = z.infer<typeof ProofBundleSchema>;
 export function parseProofBundle(value: unknown): ProofBundle {
   const parsed = ProofBundleSchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const place = parsed.error.issues[0]?.path.join('.') || '(document)';
-  throw new StrongroomError('ERR_PROOF_BUNDLE', { place });
+  throw malformed({ place: parsed.error.issues[0]?.path.join('.') || '(document)' });
+}
+
+/** In DER; whoever verifies the bundle reads them. @throws ERR_PROOF_BUNDLE */
+export function listsOfBundle(bundle: ProofBundle): Uint8Array[] {
+  return listsIn(bundle, malformed);
+}
+
+function malformed(facts: ErrorFacts): StrongroomError {
+  return new StrongroomError('ERR_PROOF_BUNDLE', facts);
 }

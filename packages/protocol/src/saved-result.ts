@@ -1,14 +1,9 @@
 import { z } from 'zod';
 import { decodeBase64url, encodeBase64url } from './base64url.ts';
+import { CarriedListsSchema, carryLists, listsIn } from './carried-lists.ts';
 import { type SignedContract, SignedContractSchema } from './contract.ts';
-import { StrongroomError } from './errors.ts';
-import {
-  RECEIPTS_SAVED_MAX,
-  RESULT_PARTS_MAX,
-  REVOCATION_LIST_BYTES_MAX,
-  REVOCATION_LISTS_SAVED_MAX,
-  SAVED_RESULT_CHARACTERS_MAX,
-} from './limits.ts';
+import { type ErrorFacts, StrongroomError } from './errors.ts';
+import { RECEIPTS_SAVED_MAX, RESULT_PARTS_MAX, SAVED_RESULT_CHARACTERS_MAX } from './limits.ts';
 
 /**
  * One result in a file, with everything that proves it: for whoever was handed a number and wants
@@ -30,7 +25,7 @@ export const SavedResultSchema = z.strictObject({
     .min(2)
     .max(1 + RECEIPTS_SAVED_MAX + RESULT_PARTS_MAX),
   /** Of AMD's, by which the worker's machine was judged when it was saved: DER in base64url. */
-  revocationLists: z.exactOptional(z.array(z.string()).max(REVOCATION_LISTS_SAVED_MAX)),
+  revocationLists: z.exactOptional(CarriedListsSchema),
 });
 
 export interface SavedRecord {
@@ -51,8 +46,7 @@ export function writeSavedResult({ contract, records, revocationLists }: SavedRe
     headers,
     value: encodeBase64url(value),
   }));
-  const lists =
-    revocationLists.length === 0 ? {} : { revocationLists: revocationLists.map(encodeBase64url) };
+  const lists = carryLists(revocationLists);
   const file = { strongroom: 'saved-result/v1', contract, records: lines, ...lists };
   return `${JSON.stringify(file)}\n`;
 }
@@ -74,13 +68,7 @@ export function parseSavedResult(text: string): SavedResult {
   const records = file.data.records.map(({ key, headers, value }, index) => {
     return { key, headers, value: bytesOf(value, `records.${index}.value`) };
   });
-  const revocationLists = (file.data.revocationLists ?? []).map((value, index) => {
-    const list = bytesOf(value, `revocationLists.${index}`);
-    if (list.length > REVOCATION_LIST_BYTES_MAX) {
-      throw malformed({ limit: 'REVOCATION_LIST_BYTES_MAX' });
-    }
-    return list;
-  });
+  const revocationLists = listsIn(file.data, malformed);
   return { contract: file.data.contract, records, revocationLists };
 }
 
@@ -92,6 +80,6 @@ function parseJson(text: string): unknown {
   }
 }
 
-function malformed(facts: Readonly<Record<string, string>>): StrongroomError {
+function malformed(facts: ErrorFacts): StrongroomError {
   return new StrongroomError('ERR_SAVED_RESULT', facts);
 }

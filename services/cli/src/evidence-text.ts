@@ -5,14 +5,19 @@ import { printable } from '@strongroom/runtime/printable';
 import type { Judgement, Question } from './judge-answer.ts';
 
 /** What stands behind an answer, for `--json`. Facts that were not verified are not there. */
-export function evidenceFacts(judgement: Judgement, { contract, contractId, nonce }: Question) {
+export function evidenceFacts(
+  judgement: Judgement,
+  { contract, contractId, nonce, clock }: Question,
+) {
   const { accepted, mismatches, statement, start } = judgement;
   return {
     accepted,
     mismatches,
     nonce,
     contract: { id: contractId, title: contract.title, version: contract.version },
-    ...(judgement.verdict === undefined ? {} : machineFacts(judgement.verdict, contract)),
+    ...(judgement.verdict === undefined
+      ? {}
+      : machineFacts(judgement.verdict, contract, clock.now())),
     ...(start === undefined
       ? {}
       : { since: new Date(start.at).toISOString(), attestedBy: start.issuers }),
@@ -26,9 +31,10 @@ export function evidenceFacts(judgement: Judgement, { contract, contractId, nonc
 function machineFacts(
   { evidence, openAdvisories }: NonNullable<Judgement['verdict']>,
   { enclave }: Contract,
+  now: number,
 ) {
   const { facts } = evidence;
-  const { report, tcb, vtpm } = facts;
+  const { report, tcb, vtpm, revocationList: list } = facts;
   const sha384 = hex(report.measurement);
   const reference = enclave.measurements.find(
     (each) =>
@@ -43,7 +49,7 @@ function machineFacts(
     firmware: { current: report.currentFirmware, committed: report.committedFirmware },
     tcb,
     openAdvisories,
-    revocationList: revocationFacts(facts.revocationList),
+    revocationList: revocationFacts(list && { ...list, hasEnded: now > list.nextUpdate }),
   };
 }
 

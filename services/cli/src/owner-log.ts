@@ -1,4 +1,5 @@
 import type { RootSet } from '@strongroom/attestation/roots';
+import type { Revocation } from '@strongroom/attestation/verify';
 import type { Contract } from '@strongroom/protocol/contract';
 import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
@@ -43,6 +44,8 @@ export interface WorkerTrust {
   /** Whose platform raw evidence has to be of, where the contract wants readers to look at it. */
   readonly roots: RootSet;
   readonly clock: Clock;
+  /** Without it no revocation list is looked at. */
+  readonly revocation?: Revocation;
 }
 
 export interface ReadingOwner {

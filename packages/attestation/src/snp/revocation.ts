@@ -37,7 +37,7 @@ export function checkRevocation(
     return null;
   }
   const now = (options.revocationClock ?? options.clock).now();
-  const since = options.endedLists === 'accepted' ? options.clock.now() : now;
+  const since = endsAccepted(options, now);
   const checked = own.map(({ bytes, list }): CheckedList => {
     checkList(list, chain, now, since);
     checkSerials(list, chain);
@@ -45,6 +45,12 @@ export function checkRevocation(
     return { bytes, thisUpdate, nextUpdate, revoked: revoked.length };
   });
   return checked.sort((left, right) => right.thisUpdate - left.thisUpdate)[0] ?? null;
+}
+
+/** A list that ended before then is none. */
+function endsAccepted({ endedLists, clock }: VerificationOptions, now: number): number {
+  if (endedLists === undefined) return now;
+  return endedLists === 'accepted' ? clock.now() : Math.min(endedLists.since, now);
 }
 
 /**

@@ -1,4 +1,6 @@
-import type { Revocation } from '@strongroom/attestation/verify';
+import { listsToCarry } from '@strongroom/attestation/carried-lists';
+import type { CheckedList } from '@strongroom/attestation/snp/revocation';
+import { carryLists } from '@strongroom/protocol/carried-lists';
 import type { SignedContract } from '@strongroom/protocol/contract';
 import { partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
@@ -48,8 +50,6 @@ export interface OwnerDeskOptions {
   readonly way?: WayToWorker;
   /** For evidence; absent without a way to a worker. */
   readonly trust?: WorkerTrust;
-  /** Whom to ask for revocation lists. */
-  readonly revocation?: Revocation;
 }
 
 /** Everything that an owner can look at and do, by the code of the commands. */
@@ -149,23 +149,31 @@ interface KeptAnswer {
   readonly answer: EvidenceAnswer;
 }
 
-function createEvidenceDesk({ way, trust, revocation }: OwnerDeskOptions) {
-  let kept: KeptAnswer | undefined;
+interface KeptEvidence {
+  readonly evidence: KeptAnswer;
+  /** That its machine was held to. */
+  readonly list: CheckedList | null;
+}
+
+function createEvidenceDesk({ way, trust }: OwnerDeskOptions) {
+  let kept: KeptEvidence | undefined;
   const ask = oneAtATime(async (): Promise<EvidenceFactsOfPage> => {
     const [to, by] = [demanded(way, '--brokers'), demanded(trust, '--brokers')];
-    const { clock, contract, contractId, roots } = by;
+    const { clock, contractId } = by;
     const challenge = challengeOf(contractId);
     const at = clock.now();
     const question = {
-      ...{ contract, contractId, nonce: challenge.nonce, roots, clock },
+      ...{ ...by, nonce: challenge.nonce },
       ...{ askedAt: clock.monotonic(), ageMsMax: ANSWER_MS_MAX },
-      ...(revocation === undefined ? {} : { revocation }),
     };
     const { judgement, answer } = await firstAccepted(challenge, question, to);
     const facts = evidenceFacts(judgement, question);
-    // It was judged: what was accepted has the shape of an answer.
-    const isWhole = judgement.accepted;
-    if (isWhole) kept = { nonce: challenge.nonce, askedAt: at, answer: answer as EvidenceAnswer };
+    if (judgement.accepted) {
+      // It was judged: what was accepted has the shape of an answer.
+      const whole = answer as EvidenceAnswer;
+      const list = judgement.verdict?.evidence.facts.revocationList ?? null;
+      kept = { evidence: { nonce: challenge.nonce, askedAt: at, answer: whole }, list };
+    }
     const counted = (facts.counted ?? []).map(({ dataset, owner, rows, sequences }) => {
       return { dataset, owner, rows, batches: sequences };
     });
@@ -181,10 +189,11 @@ async function bundleOf(
   { signed, data, trust }: OwnerDeskOptions,
   { contract }: VerifiedContract,
   audit: AuditFollower,
-  evidence: KeptAnswer | undefined,
+  kept: KeptEvidence | undefined,
 ): Promise<ProofBundle> {
   const { copy, signedAt } = await audit.now();
   const uses = await data?.uses();
+  const lists = [kept?.list, ...(uses?.entries ?? []).map(({ worker }) => worker.revocationList)];
   return {
     strongroom: 'proof-bundle/v1',
     owner: partyOf(contract, copy.owner).id,
@@ -196,7 +205,8 @@ async function bundleOf(
       heads: [...copy.heads],
     },
     ...(uses && trust ? { uses: copyOf(uses, trust) } : {}),
-    ...(evidence ? { evidence } : {}),
+    ...(kept ? { evidence: kept.evidence } : {}),
+    ...carryLists(listsToCarry(lists.filter((list) => list != null))),
   };
 }
 

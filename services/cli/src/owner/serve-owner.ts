@@ -126,16 +126,16 @@ async function openLog(
   options: OwnerServeOptions,
   { contract, contractId }: VerifiedContract,
   { onShutdown }: ServiceContext,
-): Promise<Pick<OwnerDeskOptions, 'data' | 'way' | 'trust' | 'revocation' | 'canReadUses'>> {
+): Promise<Pick<OwnerDeskOptions, 'data' | 'way' | 'trust' | 'canReadUses'>> {
   const { party, brokers, kafkaConfig, namespace, worker, simulatedRoots } = options;
   const hasLog = brokers !== undefined || kafkaConfig !== undefined;
   const reader = await readerOf(options, contract);
   if (!hasLog && worker === undefined) return { canReadUses: false };
   const roots = rootsFor(contract, simulatedRoots);
   const clock = systemClock;
-  const trust: WorkerTrust = { contract, contractId, roots, clock };
   const lists = await openRevocation(readRevocationSettings(options), { roots, clock });
-  if (!hasLog) return { canReadUses: false, trust, ...lists, way: { worker: worker ?? '' } };
+  const trust: WorkerTrust = { contract, contractId, roots, clock, ...lists };
+  if (!hasLog) return { canReadUses: false, trust, way: { worker: worker ?? '' } };
   const connection = await readKafkaConnection(options, 'strongroom-owner-page');
   const connect = () => connectKafkaLog(connection);
   const owner = partyOf(contract, party).id;
@@ -145,7 +145,7 @@ async function openLog(
   });
   onShutdown(() => data.close());
   const way = worker === undefined ? { connect, namespace } : { worker };
-  return { canReadUses: reader !== undefined, data, trust, ...lists, way };
+  return { canReadUses: reader !== undefined, data, trust, way };
 }
 
 /** @throws ERR_USES_ABSENT for a party to which nothing is sealed, ERR_USAGE for another one */

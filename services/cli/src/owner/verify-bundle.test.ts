@@ -70,6 +70,39 @@ describe('a bundle', () => {
     expect(await verify(undefined, '--revocation-list', list)).toMatchObject({ exitCode: 77 });
   });
 
+  test('carries the list that was seen, and is held to it also when it has ended', async () => {
+    const carrying = (edit: object) => (file: typeof bundle) => {
+      const list = platform.revocationList('Genoa', edit);
+      file.revocationLists = [Buffer.from(list).toString('base64url')];
+    };
+    const { data } = await verify(carrying({}));
+    expect(data.evidence.revocationList).toMatchObject({ revoked: 0, hasEnded: false });
+    const revoked = await verify(carrying({ revoked: ['ask'] }));
+    expect(revoked).toMatchObject({ exitCode: 77, code: 'ERR_CERTIFICATE_CHAIN' });
+    // In force when the owner asked, as it says, and not any more.
+    const nextUpdate = systemClock.now() - 60_000;
+    const ended = carrying({ nextUpdate });
+    expect((await verify(ended)).code).toBe('ERR_CERTIFICATE_CHAIN');
+    const older = await verify((file) => {
+      ended(file);
+      file.evidence.askedAt = nextUpdate - 1_000;
+    });
+    expect(older.data.evidence.revocationList).toMatchObject({ hasEnded: true });
+  });
+
+  test('carries lists of other machines beside, and none that is no list', async () => {
+    const other = await verify((file) => {
+      file.revocationLists = [Buffer.from(platform.revocationList('Milan')).toString('base64url')];
+    });
+    expect(other.data.evidence.revocationList).toBeNull();
+    for (const text of ['!', Buffer.alloc(70_000).toString('base64url')]) {
+      const refused = await verify((file) => Object.assign(file, { revocationLists: [text] }));
+      expect(refused.code).toBe('ERR_PROOF_BUNDLE');
+    }
+    const noList = await verify((file) => Object.assign(file, { revocationLists: ['AAAA'] }));
+    expect(noList.exitCode).not.toBe(0);
+  });
+
   test('without evidence is still one', async () => {
     const found = await verify((file) => delete file.evidence);
     expect(found).toMatchObject({ exitCode: 0, data: { owner: 'north' } });

@@ -3,7 +3,11 @@ import { readListFile } from '@strongroom/attestation/platforms/list-file';
 import type { Revocation } from '@strongroom/attestation/verify';
 import { partyOf } from '@strongroom/protocol/contract';
 import { type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
-import { type ProofBundle, parseProofBundle } from '@strongroom/protocol/proof-bundle';
+import {
+  listsOfBundle,
+  type ProofBundle,
+  parseProofBundle,
+} from '@strongroom/protocol/proof-bundle';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readJsonFile } from '@strongroom/runtime/files';
 import { printable } from '@strongroom/runtime/printable';
@@ -34,12 +38,12 @@ export async function verifyBundle(path: string, options: VerifyOptions): Promis
   const newest = predecessorIn(chain);
   const { contract, contractId } = newest;
   const roots = rootsFor(contract, options.simulatedRoots);
-  const trust = { contract, contractId, roots, clock: systemClock };
+  const given = await Promise.all((options.revocationList ?? []).map(readListFile));
+  const revocation = carriedLists(given, systemClock, listsOfBundle(bundle));
+  const trust = { contract, contractId, roots, clock: systemClock, revocation };
   const audit = await auditIn(bundle, newest);
   const uses = bundle.uses && (await usesIn(bundle, trust));
-  const lists = await Promise.all((options.revocationList ?? []).map(readListFile));
-  const revocation = carriedLists(lists, systemClock);
-  const evidence = bundle.evidence && (await evidenceIn(bundle.evidence, trust, revocation));
+  const evidence = bundle.evidence && (await evidenceIn(bundle.evidence, trust));
   const madeAt = new Date(bundle.madeAt).toISOString();
   const facts = { owner: bundle.owner, contract: contractId, madeAt, audit, uses, evidence };
   const lines = [
@@ -76,13 +80,13 @@ async function usesIn({ uses, owner }: ProofBundle, trust: WorkerTrust) {
 
 /** As fresh as its nonce was; how old that is, only the owner knows. */
 async function evidenceIn(
-  { nonce, answer }: NonNullable<ProofBundle['evidence']>,
-  trust: WorkerTrust,
-  revocation: Revocation,
+  { nonce, askedAt, answer }: NonNullable<ProofBundle['evidence']>,
+  trust: WorkerTrust & { readonly revocation: Revocation },
 ) {
-  const askedAt = systemClock.monotonic();
-  const ageMsMax = Number.MAX_SAFE_INTEGER;
-  const question = { ...trust, revocation, nonce, askedAt, ageMsMax };
+  const question = {
+    ...{ ...trust, nonce, askedAt: systemClock.monotonic(), ageMsMax: Number.MAX_SAFE_INTEGER },
+    revocation: inForceAt(askedAt, trust.revocation),
+  };
   const judgement = await judgeAnswer(answer, question);
   if (!judgement.accepted) {
     const mismatches = judgement.mismatches.map(({ claim }) => claim);
@@ -91,4 +95,13 @@ async function evidenceIn(
   }
   const facts = evidenceFacts(judgement, question);
   return { facts, lines: evidenceLines(facts) };
+}
+
+/** A list counts that was in force when its owner asked, as it says; when it ended is told. */
+function inForceAt(since: number, revocation: Revocation): Revocation {
+  return {
+    listsFor: async (evidence) => {
+      return { ...(await revocation.listsFor(evidence)), endedLists: { since } };
+    },
+  };
 }
