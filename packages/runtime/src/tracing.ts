@@ -1,4 +1,6 @@
+import process from 'node:process';
 import type { Logger } from './logger.ts';
+import type { ServiceContext } from './shutdown.ts';
 
 /**
  * Traces: who published what when, when it was read, when the step left that it completed, and who
@@ -97,6 +99,20 @@ export async function openTracing(options: TracingOptions): Promise<Tracing | un
   if (!isAsked || environment['OTEL_SDK_DISABLED'] === 'true') return undefined;
   const { startTracing } = await import('./tracing-sdk.ts');
   return startTracing(options);
+}
+
+/**
+ * Of a service that lives until it is told to end: what was not sent by then is sent then.
+ * @returns undefined as `openTracing` does
+ */
+export async function openServiceTracing(
+  service: string,
+  { otlp, logger }: Pick<TracingOptions, 'otlp' | 'logger'>,
+  { onShutdown }: Pick<ServiceContext, 'onShutdown'>,
+): Promise<Tracing | undefined> {
+  const tracing = await openTracing({ service, otlp, environment: process.env, logger });
+  if (tracing !== undefined) onShutdown(() => tracing.close());
+  return tracing;
 }
 
 /** OpenTelemetry's own names; the exporter reads them, and those of headers and certificates. */

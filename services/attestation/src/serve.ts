@@ -1,4 +1,3 @@
-import process from 'node:process';
 import type { AppraisalPolicy } from '@strongroom/attestation/appraise';
 import { openRevocation } from '@strongroom/attestation/platforms/revocation';
 import type { RootSet } from '@strongroom/attestation/roots';
@@ -8,7 +7,7 @@ import { listen } from '@strongroom/runtime/http';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
-import { openTracing } from '@strongroom/runtime/tracing';
+import { openServiceTracing } from '@strongroom/runtime/tracing';
 import { type Admin, createAdmin, parseAdminTokens } from './admin.ts';
 import { parseAppraisalPolicy } from './appraisal.ts';
 import { createAttestationServer } from './http.ts';
@@ -26,10 +25,8 @@ export async function serve(
   const logger = createLogger('attestation', { level: settings.logLevel });
   const signer = await openTokenSigner(settings.data, systemClock);
   let issuer = settings.issuer ?? '';
-  const { otlp } = settings;
-  const environment = process.env;
-  const tracing = await openTracing({ service: 'attestation', otlp, environment, logger });
-  if (tracing !== undefined) context.onShutdown(() => tracing.close());
+  const telling = { otlp: settings.otlp, logger };
+  const tracing = await openServiceTracing('attestation', telling, context);
   const app = createAttestationServer({
     ...trust,
     ...(await readTls(settings)),

@@ -1,6 +1,7 @@
 import type { KeyClient } from '@azure/keyvault-keys';
 import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
+import { releasedKeys } from '@strongroom/protocol/released-keys';
 import { askVault } from './vault-client.ts';
 
 /**
@@ -13,21 +14,10 @@ export function namedVersions(contract: Contract, name: string, vault: string): 
     (keepers.length > 0 ? keepers : contract.parties).map(({ id }) => id),
   );
   const named = new Set<string>();
-  for (const { party, keyId } of keysOf(contract)) {
+  for (const { party, keyId } of releasedKeys(contract)) {
     if (parties.has(party) && keyId.split('/')[0] === name) named.add(keyId);
   }
   return [...named].sort();
-}
-
-/** Every key of a contract that a service releases. */
-function keysOf({ parties, datasets }: Contract): { party: string; keyId: string }[] {
-  const stateShares = parties.flatMap(({ id, keyRelease }) =>
-    keyRelease ? [{ party: id, keyId: keyRelease.stateShareKeyId }] : [],
-  );
-  const ofDatasets = datasets.flatMap(({ owner, keyId, keyShares }) =>
-    keyShares ? keyShares.holders : [{ party: owner, keyId }],
-  );
-  return [...stateShares, ...ofDatasets];
 }
 
 /**

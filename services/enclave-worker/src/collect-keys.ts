@@ -1,9 +1,10 @@
 import { type Contract, type Dataset, partyOf } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import { KEY_SHARE_WAIT_MS } from '@strongroom/protocol/limits';
+import { type ReleasedKey, releasedKeys } from '@strongroom/protocol/released-keys';
 import type { WorkerOptions } from './life.ts';
 import type { OwnerReceipt } from './receipts.ts';
-import { type KeyRequestOptions, requestKey, type WantedKey, wantedKeys } from './request-keys.ts';
+import { type KeyRequestOptions, requestKey } from './request-keys.ts';
 import type { VaultDoor } from './vault-process.ts';
 
 export interface KeyErrand {
@@ -25,7 +26,7 @@ export async function collectKeys(errand: KeyErrand): Promise<OwnerReceipt[]> {
   // A vault that merges what slices have counted opens no batch.
   const datasets = contract.slices !== undefined && slice === undefined ? [] : contract.datasets;
   const answers = await Promise.all(
-    wantedKeys(contract, datasets).map((wanted) =>
+    releasedKeys(contract, datasets).map((wanted) =>
       wanted.shareOf ? bringShare(wanted, errand) : bringKey(wanted, errand),
     ),
   );
@@ -33,22 +34,22 @@ export async function collectKeys(errand: KeyErrand): Promise<OwnerReceipt[]> {
   return answers.flatMap((answer) => answer.receipts ?? []);
 }
 
-interface Answer extends WantedKey {
+interface Answer extends ReleasedKey {
   readonly receipts?: readonly OwnerReceipt[];
   /** Why a share did not come. */
   readonly failed?: ErrorCode;
 }
 
-async function bringKey(wanted: WantedKey, errand: KeyErrand): Promise<Answer> {
+async function bringKey(wanted: ReleasedKey, errand: KeyErrand): Promise<Answer> {
   const { contract, vault, request, logger } = errand;
-  const { owner, keyId } = wanted;
+  const { party: owner, keyId } = wanted;
   const { jws, receipt } = await requestKey(partyOf(contract, owner), keyId, request);
   await vault.request('release', { owner, keyId, jws });
   logger.info('key-received', { party: owner, name: keyId });
   return { ...wanted, receipts: receipt ? [{ owner, receipt }] : [] };
 }
 
-async function bringShare(wanted: WantedKey, errand: KeyErrand): Promise<Answer> {
+async function bringShare(wanted: ReleasedKey, errand: KeyErrand): Promise<Answer> {
   const abortSignal = AbortSignal.timeout(KEY_SHARE_WAIT_MS);
   try {
     return await bringKey(wanted, { ...errand, request: { ...errand.request, abortSignal } });
@@ -56,11 +57,8 @@ async function bringShare(wanted: WantedKey, errand: KeyErrand): Promise<Answer>
     const failed = codeOf(error);
     // Other shares would not mend it.
     if (failed === undefined || FATAL.includes(failed)) throw error;
-    errand.logger.warn('share-not-received', {
-      party: wanted.owner,
-      name: wanted.keyId,
-      code: failed,
-    });
+    const { party, keyId: name } = wanted;
+    errand.logger.warn('share-not-received', { party, name, code: failed });
     return { ...wanted, failed };
   }
 }
@@ -72,7 +70,7 @@ function demandShares({ id, keyShares }: Dataset, answers: readonly Answer[]): v
   const ofThis = answers.filter(({ shareOf }) => shareOf?.id === id);
   const failed = ofThis.filter((answer) => answer.failed !== undefined);
   if (ofThis.length - failed.length >= keyShares.threshold) return;
-  const missing = failed.map((answer) => `${answer.owner} (${answer.failed})`).join(', ');
+  const missing = failed.map((answer) => `${answer.party} (${answer.failed})`).join(', ');
   throw new StrongroomError('ERR_KEY_NOT_RELEASED', {
     dataset: id,
     threshold: keyShares.threshold,

@@ -1,20 +1,13 @@
 import type { TokenCredential } from '@azure/core-auth';
 import { KeyClient } from '@azure/keyvault-keys';
 import type { AuditReceipt } from '@strongroom/protocol/audit';
-import { type Contract, type Dataset, ownersOf, type Party } from '@strongroom/protocol/contract';
+import type { Party } from '@strongroom/protocol/contract';
 import { codeOf, type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { Tracing } from '@strongroom/runtime/tracing';
 import { type CredentialFor, tlsOf } from './credentials.ts';
 import { receiptIn } from './receipts.ts';
 
 /** Key releases by Azure's own client: the same code for Azure Key Vault and for our service. */
-
-export interface WantedKey {
-  readonly owner: string;
-  readonly keyId: string;
-  /** It is a share of this dataset's key: enough others do as well. */
-  readonly shareOf?: Dataset;
-}
 
 export interface KeyRequestOptions {
   /** Proves the worker: a token, or all that the contract asks for. */
@@ -28,35 +21,6 @@ export interface KeyRequestOptions {
   readonly abortSignal?: AbortSignal;
   /** Absent: nobody wants to know. */
   readonly tracing?: Tracing | undefined;
-}
-
-/**
- * Every key that the computation needs: one for each dataset, or its shares, and a state share of
- * each owner.
- * @param opened datasets whose batches this worker opens
- */
-export function wantedKeys(
-  contract: Contract,
-  opened: readonly Dataset[] = contract.datasets,
-): WantedKey[] {
-  const shares = opened.flatMap((dataset) =>
-    (dataset.keyShares?.holders ?? []).map(({ party, keyId }) => ({
-      owner: party,
-      keyId,
-      shareOf: dataset,
-    })),
-  );
-  return [...wholeKeys(contract, opened), ...shares];
-}
-
-function wholeKeys(contract: Contract, opened: readonly Dataset[]): WantedKey[] {
-  const whole = opened.filter(({ keyShares }) => keyShares === undefined);
-  return ownersOf(contract).flatMap((owner) => {
-    const datasets = whole.filter((dataset) => dataset.owner === owner.id);
-    const names = new Set(datasets.map((dataset) => dataset.keyId));
-    if (owner.keyRelease) names.add(owner.keyRelease.stateShareKeyId);
-    return [...names].map((keyId) => ({ owner: owner.id, keyId }));
-  });
 }
 
 /**

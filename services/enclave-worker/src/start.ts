@@ -9,7 +9,7 @@ import { listen } from '@strongroom/runtime/http';
 import { createLogger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
-import { openTracing } from '@strongroom/runtime/tracing';
+import { openServiceTracing } from '@strongroom/runtime/tracing';
 import { readCredentials } from './credentials.ts';
 import { EvidenceDesk } from './evidence-desk.ts';
 import { runWorker, type WorkerSummary } from './lives.ts';
@@ -63,10 +63,8 @@ export async function startWorker(
   try {
     const address = await listen(app, settings.host, settings.port);
     logger.info('listening', address);
-    const { otlp } = settings;
-    const environment = process.env;
-    const tracing = await openTracing({ service: 'worker', otlp, environment, logger });
-    if (tracing !== undefined) context.onShutdown(() => tracing.close());
+    const telling = { otlp: settings.otlp, logger };
+    const tracing = await openServiceTracing('worker', telling, context);
     const summary = await runWorker({
       ...(await readInputs(settings)),
       ...choice,

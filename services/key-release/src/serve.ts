@@ -1,5 +1,4 @@
 import { isIP } from 'node:net';
-import process from 'node:process';
 import { createJwksSource } from '@strongroom/attestation/platforms/jwks-source';
 import { openRevocation } from '@strongroom/attestation/platforms/revocation';
 import type { RootSet } from '@strongroom/attestation/roots';
@@ -9,7 +8,7 @@ import { createHttpServer, listen } from '@strongroom/runtime/http';
 import { createLogger, type Logger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
-import { openTracing } from '@strongroom/runtime/tracing';
+import { openServiceTracing } from '@strongroom/runtime/tracing';
 import { createAttempts } from './access/attempts.ts';
 import { readAccess } from './access/read-access.ts';
 import { createAuditHeads } from './audit/audit-heads.ts';
@@ -58,10 +57,8 @@ export async function serve(
   const attempts = createAttempts({ auditLog: service.auditLog, guards, clock });
   context.onShutdown(() => attempts.flush());
   const ready = () => service.auditLog.size() > 0;
-  const { otlp } = settings;
-  const environment = process.env;
-  const tracing = await openTracing({ service: 'key-release', otlp, environment, logger });
-  if (tracing !== undefined) context.onShutdown(() => tracing.close());
+  const telling = { otlp: settings.otlp, logger };
+  const tracing = await openServiceTracing('key-release', telling, context);
   const app = createHttpServer({ service: 'key-release', logger, metrics, tracing, ready, ...tls });
   const { owner, withoutKeys = false } = settings;
   addRoutes(app, { owner, withoutKeys, service, guards, attempts, logger, metrics });

@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { type LogTopic, topicsOf, withoutFence } from '@strongroom/protocol/log-topics';
+import type { KafkaConnection } from '@strongroom/record-log/kafka-connection';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { readJsonFile } from '@strongroom/runtime/files';
 import { verifyContract } from '@strongroom/sealing/verify';
@@ -75,40 +76,39 @@ async function showTopics(options: TopicsOptions): Promise<void> {
   }
   const { contract, contractId } = await verifyContract(await readJsonFile(options.contract));
   const fenced = topicsOf(contract, contractId, options.namespace);
-  const topics = (await hasTransactions(options)) ? fenced : fenced.map(withoutFence);
+  const connection = await connectionOf(options, chosen > 0);
+  const topics = connection?.transactions === 'none' ? fenced.map(withoutFence) : fenced;
   const durability = durabilityOf(options.replicas);
-  if (chosen === 0) {
+  if (chosen === 0 || connection === undefined) {
     const commands = topics.map((topic) => creation(topic, durability));
     printResult(json, { contract: contractId, commands }, commands.join('\n'));
     return;
   }
-  const verdicts = await look(options, topics, durability);
+  const verdicts = await look(connection, apply, topics, durability);
   const left = apply ? verdicts.filter(isForPeople) : verdicts.filter(isWrong);
   const facts = { contract: contractId, topics: verdicts.map(factsOf) };
   printResult(json, facts, verdicts.flatMap((each) => linesOf(each, apply)).join('\n'));
   if (!plan && left.length > 0) process.exitCode = 1;
 }
 
-/** Unless the file of settings says that there are none, or that they are not used. */
-async function hasTransactions(options: TopicsOptions): Promise<boolean> {
-  if (options.kafkaConfig === undefined) return true;
-  return (await connectionOf(options)).transactions !== 'none';
+/** Commands that are printed need none; where a file of settings is named they follow it. */
+async function connectionOf(options: TopicsOptions, isAsking: boolean) {
+  if (!isAsking && options.kafkaConfig === undefined) return undefined;
+  return await readKafkaConnection(options, 'strongroom-kafka-topics');
 }
-
-const connectionOf = (options: TopicsOptions) =>
-  readKafkaConnection(options, 'strongroom-kafka-topics');
 
 /** What was found; with --apply all that may be is mended by then. */
 async function look(
-  options: TopicsOptions,
+  connection: KafkaConnection,
+  isApplied: boolean,
   topics: readonly LogTopic[],
   durability: Durability,
 ): Promise<TopicVerdict[]> {
-  return await asAdmin(await connectionOf(options), async (admin) => {
+  return await asAdmin(connection, async (admin) => {
     const names = topics.map(({ name }) => name);
     const found = await describeTopics(admin, names);
     const verdicts = topics.map((topic) => judgeTopic(topic, found.get(topic.name), durability));
-    if (!options.apply) return verdicts;
+    if (!isApplied) return verdicts;
     for (const verdict of verdicts) {
       if (verdict.state === 'missing') await createTopic(admin, verdict, durability);
       else await alterTopic(admin, verdict);
