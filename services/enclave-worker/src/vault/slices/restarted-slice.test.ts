@@ -1,4 +1,5 @@
 import type { QueryId, StreamId } from '@strongroom/protocol/fields';
+import { streamOfText } from '@strongroom/protocol/partitioning';
 import { RECORD_TYPES } from '@strongroom/protocol/record';
 import { beforeAll, expect, test } from 'vitest';
 import { agreeOn, type Computation, TestStream } from '../../../test/owners.ts';
@@ -12,9 +13,16 @@ import { StreamScene } from '../../../test/stream-scene.ts';
 const SECOND = 1_000;
 const COLUMNS = [
   { name: 'at', type: 'timestamp-us', nullable: false },
+  { name: 'who', type: 'utf8', nullable: false },
   { name: 'size', type: 'int64', nullable: false },
 ] as const;
 const STREAMS = ['gate-0', 'gate-1'] as StreamId[];
+/** Whose rows belong to which stream. */
+const WHO = STREAMS.map((_stream, at) =>
+  ['ann', 'ben', 'cid', 'dee'].find(
+    (who) => streamOfText(new TextEncoder().encode(who), STREAMS.length) === at,
+  ),
+);
 const QUERY = {
   ...{ sql: 'SELECT count(*) AS n, sum(size) AS size FROM visits', relations: ['visits'] },
   ...{ latenessMs: 0, differences: 'accepted' as const },
@@ -25,11 +33,19 @@ const QUERIES = [
     ...{ ...QUERY, id: 'over' as QueryId },
     window: { kind: 'hopping' as const, sizeMs: 2 * SECOND, advanceMs: SECOND },
   },
+  {
+    ...{ ...QUERY, id: 'sessions' as QueryId },
+    window: {
+      ...{ kind: 'session' as const, key: 'who', sizeMs: SECOND },
+      ...{ gapMs: SECOND + 300, maximumMs: 9 * SECOND },
+    },
+  },
 ];
 
 function agree(members: object): Promise<Computation> {
   const streams = STREAMS.map((id, partition) => ({ id, partition }));
-  const plan = { id: 'visits', relation: 'visits', columns: COLUMNS, eventTime: 'at', streams };
+  const shared = { partitionBy: 'who', streams };
+  const plan = { id: 'visits', relation: 'visits', columns: COLUMNS, eventTime: 'at', ...shared };
   const all = { tickMs: 0, ...members };
   return agreeOn([plan], QUERIES, 1, undefined, false, undefined, false, all);
 }
@@ -41,13 +57,14 @@ beforeAll(async () => {
   sliced = await agree({ slices: 2 });
 });
 
-/** A row at each of these seconds, after which nothing earlier comes. */
+/** A row at each of these seconds, after which nothing earlier comes; below 0: none at it. */
 async function logOf(computation: Computation, stream: number, seconds: readonly number[]) {
   const own = new TestStream(computation, 'visits', STREAMS[stream]);
   const records = [];
-  for (const second of seconds) {
-    const at = BigInt(second * SECOND) * 1_000n;
-    records.push(await own.seal([{ at, size: BigInt(second) }]));
+  for (const signed of seconds) {
+    const second = Math.abs(signed);
+    const row = { at: BigInt(second * SECOND) * 1_000n, who: WHO[stream] ?? '', size: 1n };
+    if (signed >= 0) records.push(await own.seal([row]));
     records.push(await own.manifest(second * SECOND));
   }
   return [...records, await own.manifest(null, true)];
@@ -97,6 +114,13 @@ async function toldInSlices(seconds: Seconds) {
 test.each([
   ['is ahead of the other', [[1, 2, 7], [6]]],
   ['has all rows', [[1, 4], []]],
+  [
+    'knows of no row for long',
+    [
+      [-3, 7, 9],
+      [-4, 8],
+    ],
+  ],
 ] as const)(
   'windows of a slice that %s are told, though it forgot them',
   async (_what, seconds) => {

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { SlicePoint, SliceState } from '@strongroom/protocol/checkpoint';
 import type { Query } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import type { ContractId, QueryId } from '@strongroom/protocol/fields';
+import type { ContractId, DatasetId, QueryId } from '@strongroom/protocol/fields';
 import { PARTIALS_HELD_MAX } from '@strongroom/protocol/limits';
 import type { SlicedInput, SlicePartial, Standing } from '@strongroom/protocol/partial';
 import type { WithheldReason } from '@strongroom/protocol/sealed-aggregate';
@@ -124,15 +124,17 @@ export class SliceChain {
   }
 
   /**
-   * Where the first and the last window of the slice are, by event times in them. A worker that was
-   * started anew says nothing of rows in windows that it had told: windows that are kept here say
-   * it. A time of the first may so be later than one of the last.
+   * Where the first and the last window with rows of the slice are, by event times in them. A
+   * worker that was started anew says nothing of rows in windows that it had told: windows that are
+   * kept here say it. A time of the first may so be later than one of the last.
+   * @param isTimed what has no event time is in every window, and in none by itself
    */
-  eventTimeOf(query: Query): TimeRange | null {
+  eventTimeOf(query: Query, isTimed: (dataset: DatasetId) => boolean): TimeRange | null {
     const { eventTime = null } = this.#standings.get(query.id) ?? {};
-    const told = [...this.#windows.values()].flatMap((kept) =>
-      kept.query === query.id && kept.window ? [kept.window] : [],
-    );
+    const told = [...this.#windows.values()].flatMap(({ query: of, window, inputs }) => {
+      const hasRows = inputs.some(({ dataset, rows }) => rows > 0 && isTimed(dataset));
+      return of === query.id && window && hasRows ? [window] : [];
+    });
     const [first, last] = [told[0], told.at(-1)];
     if (!first || !last) return eventTime;
     // A session's rows are at least a gap before its end, which is in the window.

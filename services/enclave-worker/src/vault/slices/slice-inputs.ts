@@ -7,7 +7,7 @@ import {
   streamsOf,
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import type { ContractId } from '@strongroom/protocol/fields';
+import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
 import { PARTIALS_BYTES_MAX } from '@strongroom/protocol/limits';
 import type { SlicedInput } from '@strongroom/protocol/partial';
 import type { WithheldReason } from '@strongroom/protocol/sealed-aggregate';
@@ -119,7 +119,7 @@ export class SliceInputs {
         watermark: closedUntil === null ? null : closedUntil + latenessMs,
         final: ended,
         caughtUp: chain.isCaughtUp,
-        eventTime: chain.eventTimeOf(query),
+        eventTime: chain.eventTimeOf(query, (dataset) => this.#isTimed(dataset)),
       };
     });
   }
@@ -138,8 +138,11 @@ export class SliceInputs {
 
   /** What has no event time is in every window. */
   #withoutWindow(input: SlicedInput): SlicedInput {
-    const { eventTime } = datasetOf(this.#contract, input.dataset);
-    return eventTime === undefined ? input : { ...input, rows: 0 };
+    return this.#isTimed(input.dataset) ? { ...input, rows: 0 } : input;
+  }
+
+  #isTimed(dataset: DatasetId): boolean {
+    return datasetOf(this.#contract, dataset).eventTime !== undefined;
   }
 
   forget(query: Query, window: TimeWindow | null): void {
