@@ -50,13 +50,13 @@ afterAll(() => {
 
 const row = fc.record({
   at: fc.integer({ min: -2 * SECOND, max: 8 * SECOND }).map(BigInt),
-  town: fc.option(fc.constantFrom('', 'a', 'A', 'zürich')),
+  town: fc.option(fc.constantFrom('', 'a', 'A', 'b', 'c', 'd', 'zürich', 'östra')),
   open: fc.option(fc.boolean()),
   day: fc.integer({ min: -1, max: 1 }),
   size: fc.option(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
   price: fc.option(fc.bigInt({ min: -(10n ** 12n) + 1n, max: 10n ** 12n - 1n })),
 });
-const batches = fc.array(fc.array(row, { minLength: 1, maxLength: 12 }), { maxLength: 5 });
+const batches = fc.array(fc.array(row, { minLength: 1, maxLength: 24 }), { maxLength: 5 });
 type Row = ReturnType<typeof row.generate>['value'];
 
 function stored(rows: readonly Row[], batchNumber: number): StoredBatch {
