@@ -1,3 +1,9 @@
+import {
+  addRevocationOptions,
+  openRevocation,
+  type RevocationSettings,
+  readRevocationSettings,
+} from '@strongroom/attestation/platforms/revocation';
 import type { RootSet } from '@strongroom/attestation/roots';
 import type { Revocation } from '@strongroom/attestation/verify';
 import type { Contract } from '@strongroom/protocol/contract';
@@ -18,7 +24,7 @@ import { brokersOption, kafkaConfigOption } from './option-values.ts';
 
 /** Options and connection of commands that read what was sealed to an owner. */
 
-export interface OwnerLogOptions {
+export interface OwnerLogOptions extends RevocationSettings {
   readonly contract: string;
   readonly identity: string;
   readonly brokers?: string;
@@ -28,13 +34,14 @@ export interface OwnerLogOptions {
 }
 
 export function addOwnerLogOptions(command: Command): Command {
-  return command
+  command
     .requiredOption('--contract <file>', 'signed contract')
     .requiredOption('--identity <file>', 'identity file with the reading key')
     .addOption(brokersOption())
     .addOption(kafkaConfigOption())
     .option('--namespace <name>', 'prefix of the topics', '')
     .option('--simulated-roots <file>', 'public roots of a SIMULATED platform, or its folder');
+  return addRevocationOptions(command);
 }
 
 /** By which workers what is read has to be written. */
@@ -53,10 +60,13 @@ export interface ReadingOwner {
   readonly secretReader: SecretReader;
 }
 
+/** @throws ERR_USAGE, ERR_FILE_*, ERR_CONTRACT_*, and as `openRevocation` */
 export async function trustOf(options: OwnerLogOptions): Promise<WorkerTrust> {
+  const settings = readRevocationSettings(options);
   const { contract, contractId } = await verifyContract(await readJsonFile(options.contract));
   const roots = rootsFor(contract, options.simulatedRoots);
-  return { contract, contractId, roots, clock: systemClock };
+  const lists = await openRevocation(settings, { roots, clock: systemClock });
+  return { contract, contractId, roots, clock: systemClock, ...lists };
 }
 
 /**
