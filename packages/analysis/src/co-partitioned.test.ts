@@ -459,7 +459,7 @@ const sqlArbitrary = fc.constantFrom(...FORMS).chain(([from, groups, folds]) =>
     }),
 );
 
-const RUNS = process.env['STRONGROOM_LONG'] ? 3_000 : 12;
+const RUNS = process.env['STRONGROOM_LONG'] ? 700 : 12;
 
 describe('what slices count of a join', () => {
   test.each([
