@@ -8,6 +8,14 @@ target=$1
 shift
 here=$(pwd)
 
+# tsc leaves what it built of sources that are gone: it would be in the image, and measured. The
+# page's bundle is of many sources.
+find packages/*/dist services/*/dist -name '*.js' ! -path '*/dist/page/app.js' |
+  while read -r built; do
+    source=$(echo "$built" | sed 's|/dist/|/src/|; s|js$|ts|')
+    [ ! -d "${built%%/dist/*}/src" ] || [ -f "$source" ] || rm "$built"
+  done
+
 # pnpm checks the whole workspace against the lockfile, so every manifest is there while it installs.
 mkdir -p "$target"
 cp package.json pnpm-lock.yaml pnpm-workspace.yaml .npmrc "$target/"

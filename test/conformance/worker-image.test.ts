@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -38,12 +39,16 @@ const WORKER = 'services/enclave-worker';
 /** Under which something may come into the enclave; another licence is for a person to judge. */
 const LICENCES = ['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'MIT'];
 
+/** As `tsc` leaves it when a source is renamed. */
+const OF_NO_SOURCE = 'packages/protocol/dist/renamed-since.js';
+
 const scratch = mkdtempSync(join(tmpdir(), 'strongroom-image-'));
 const one = join(scratch, 'one');
 const other = join(scratch, 'a folder whose name is longer', 'and deeper', 'other');
 
 beforeAll(() => {
   build(ROOT);
+  writeFileSync(join(ROOT, OF_NO_SOURCE), '');
   assemble(ROOT, one, {});
   const copy = join(scratch, 'checkout', 'of', 'somebody', 'else');
   copyCheckout(copy, process.env['STRONGROOM_LONG'] === '1');
@@ -101,6 +106,11 @@ describe('two assemblies in different folders', () => {
     expect(archiveHash(other)).toBe(archive);
     writeFileSync(join(other, WORKER, 'dist/main.js'), '\n', { flag: 'a' });
     expect(archiveHash(other)).not.toBe(archive);
+  });
+
+  test('have nothing of a source that is gone', () => {
+    expect(existsSync(join(one, dirname(OF_NO_SOURCE)))).toBe(true);
+    expect(existsSync(join(one, OF_NO_SOURCE))).toBe(false);
   });
 
   test('know nothing of where they were made', () => {
