@@ -4,7 +4,7 @@ import { streamOfText } from '@strongroom/protocol/partitioning';
 import { type SeededRandom, seededRandom } from '@strongroom/testkit/seeded-random';
 import { beforeAll, expect, test } from 'vitest';
 import { agreeOn, type Computation, type Row } from '../../services/enclave-worker/test/owners.ts';
-import { HOUR_MS, type Plan, runSlices, SimulatedLoop, sealRows } from './sliced-world.ts';
+import { HOUR_MS, type Plan, resultsOf, runSlices, sealRows } from './sliced-world.ts';
 
 /**
  * Joins and sessions of tables that are shared out by person, alike: slices and the worker that
@@ -152,14 +152,11 @@ test.each(Array.from({ length: RUNS }, (_none, at) => SEED + at))(
   async (seed) => {
     const plan = planRows(seededRandom(seed));
     const random = seededRandom(seed + 500);
-    const alone = new SimulatedLoop(whole, await sealRows(whole, plan), { random, crashes: 0 });
-    expect(await alone.run()).toEqual({ done: true });
-    const expected = await alone.comparableResults();
+    const alone = await sealRows(whole, plan);
+    const expected = await resultsOf(whole, alone, { random, crashes: 0 });
     const partials = await runSlices(sliced, await sealRows(sliced, plan), seed, 1);
-    const final = new SimulatedLoop(sliced, partials, { random, crashes: 1 });
-    expect(await final.run()).toEqual({ done: true });
-    expect([...final.refused]).toEqual([]);
-    expect(await final.comparableResults()).toEqual(expected);
+    const merged = await resultsOf(sliced, partials, { random, crashes: 1 });
+    expect(merged).toEqual(expected);
     // Every join has told of some, and not all groups were large enough.
     const told = expected.filter(({ content }) => content.rows > 0).map(({ place }) => place);
     expect(new Set(told.map((place) => place.split(' ')[0]))).toEqual(

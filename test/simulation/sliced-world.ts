@@ -2,6 +2,7 @@ import { datasetOf, type Query } from '@strongroom/protocol/contract';
 import { StreamIdSchema } from '@strongroom/protocol/fields';
 import { RECORD_TYPES } from '@strongroom/protocol/record';
 import { type SeededRandom, seededRandom } from '@strongroom/testkit/seeded-random';
+import { expect } from 'vitest';
 import type { DoorRecord } from '../../services/enclave-worker/src/vault/door.ts';
 import type { Vault } from '../../services/enclave-worker/src/vault/vault.ts';
 import {
@@ -261,6 +262,18 @@ export class SimulatedLoop {
 
 function isOf({ headers }: DoorRecord, type: string): boolean {
   return headers['ce_type'] === type;
+}
+
+/** What a worker tells that reads all of it, and is stopped so many times; nothing is refused. */
+export async function resultsOf(
+  computation: Computation,
+  topics: Topics,
+  options: { readonly random: SeededRandom; readonly crashes: number },
+) {
+  const loop = new SimulatedLoop(computation, topics, options);
+  expect(await loop.run()).toEqual({ done: true });
+  expect([...loop.refused]).toEqual([]);
+  return await loop.comparableResults();
 }
 
 /** All slices of a computation over the same rows; what each has told. */

@@ -1,4 +1,4 @@
-import type { ColumnContract, Contract, Dataset, Query } from '@strongroom/protocol/contract';
+import type { ColumnContract, Contract, Query } from '@strongroom/protocol/contract';
 import type { DatasetId, PartyId, QueryId } from '@strongroom/protocol/fields';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -42,7 +42,9 @@ function contractWith(more: object): Contract {
   return { datasets: [dataset('north'), dataset('south')], queries: [] } as unknown as Contract;
 }
 const plain = contractWith({});
-const ruled = contractWith({ rules } as unknown as Partial<Dataset>);
+/** Each slice has all rows of its persons. */
+const streams = [0, 1].map((partition) => ({ id: `till-${partition}`, partition }));
+const shared = { ...contractWith({ rules, partitionBy: 'person', streams }), slices: 2 };
 
 function queryOf(sql: string, more: Partial<Query> = {}): Query {
   return {
@@ -220,8 +222,8 @@ describe('partials', () => {
         const items = [...groups, ...folds, 'count(*) AS n'].join(', ');
         const by = groups.length > 0 ? `GROUP BY ${groups.join(', ')}` : '';
         const sql = `SELECT ${items} FROM sales ${by}`;
-        const checked = await checkQuery(engine, ruled, queryOf(sql));
-        const plan = await planPartials(engine, ruled, checked, { table, contributorsApart: true });
+        const checked = await checkQuery(engine, shared, queryOf(sql));
+        const plan = await planPartials(engine, shared, checked, { table, isOfSlices: true });
         expect({ sql, ...plan }).toMatchObject({ kind: 'partials' });
         if (plan.kind !== 'partials') return;
         const [direct, merged] = await bothWays(rows, checked.sql, plan);
@@ -269,7 +271,7 @@ describe('partials', () => {
     ['SELECT count(*) AS n FROM sales a JOIN sales b ON a.town = b.town', 'join'],
     ['SELECT count(*) AS "partial n", count(*) AS n FROM sales', 'names'],
   ])('%s needs rows', async (sql, reason) => {
-    expect(await planOf(sql)).toMatchObject({ kind: 'rows', reason });
+    expect(await planOf(sql)).toEqual({ kind: 'rows', reason, facts: {} });
   });
 
   test('are not of rows that are bounded, cut into sessions, or compared', async () => {
@@ -288,7 +290,7 @@ describe('partials', () => {
         { table },
       );
     const window = { kind: 'session', key: 'town', gapMs: 1, maximumMs: 2, sizeMs: 9 } as const;
-    expect(await reasonOf({ window })).toMatchObject({ kind: 'rows', reason: 'sessions' });
+    expect(await reasonOf({ window })).toEqual({ kind: 'rows', reason: 'sessions', facts: {} });
     expect(await reasonOf({ privacy: {} as NonNullable<Query['privacy']> })).toMatchObject({
       reason: 'noise',
     });

@@ -7,7 +7,7 @@ import { columnRef, Folds, keyName, type Named, tellsSessions } from './partial-
 import { GroupNames, mapMembers, type NeedsRows, NotMergeable, oneTable } from './partial-names.ts';
 import { querySetOf } from './query-sets.ts';
 import { isFold, quoted } from './rule-scope.ts';
-import { OWNER_BIT_COLUMN, rulesOf } from './rules.ts';
+import { OWNER_BIT_COLUMN } from './rules.ts';
 import { declarationOf, parseOne, type SqlParser, writeOut } from './sql-bound.ts';
 import type { CheckedQuery } from './sql-gate.ts';
 import { listOf, nodeOf, type TreeNode, textOf } from './sql-tree.ts';
@@ -43,13 +43,9 @@ export interface PartialOptions {
   /** Of the table of partials, for `combineSql` and `mergeSql`. */
   readonly table: string;
   /**
-   * All rows of a contributor are in one part, so that the numbers of contributors of the parts add
-   * up. Absent: a query that counts them needs rows.
-   */
-  readonly contributorsApart?: boolean;
-  /**
-   * Parts are the slices of the contract, each with all of its rows, so that those of a join can be
-   * all there. Absent: a join needs rows.
+   * Parts are the slices of the contract, each with all of its rows: those of a join can be all
+   * there, and numbers of distinct values add up of the column that rows are shared out by, which
+   * contributors are where they are in one slice each. Absent: such a query needs rows.
    */
   readonly isOfSlices?: boolean;
   /** Columns that the view has besides, which partials are told apart by and `mergeSql` is not. */
@@ -112,10 +108,7 @@ async function planOf(
   options: PartialOptions,
   { top, names }: Parsed,
 ): Promise<PartialPlan> {
-  const { relations } = rulesOf(contract, query);
   const folds = new Folds(names, (relation, column) => {
-    const isContributor = relations.get(relation)?.contributor === column;
-    if (options.contributorsApart && isContributor) return true;
     const isShared = sharedOutBy(contract, relation) === column;
     return options.isOfSlices === true && isShared && !strayIn(contract, [relation]);
   });

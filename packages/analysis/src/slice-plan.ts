@@ -1,6 +1,5 @@
 import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
-import { contributorsAreApart } from '@strongroom/protocol/slices';
 import type { NeedsRows } from './partial-names.ts';
 import { combineOf, type PartialColumn, type PartialPlan, planPartials } from './partial-plan.ts';
 import { planPrivatePartials, privateNeed } from './private-partials.ts';
@@ -44,9 +43,7 @@ export async function planSlices(
     if (merged.kind === 'rows') throw notSliced(query, merged);
     return { ...merged, table, partialSql: sql };
   }
-  const contributorsApart = contributorsAreApart(contract, checked.query);
-  const options = { table, contributorsApart, isOfSlices: true };
-  const plan = await planPartials(parser, contract, checked, options);
+  const plan = await planPartials(parser, contract, checked, { table, isOfSlices: true });
   if (plan.kind === 'rows') throw notSliced(query, plan);
   const { columns, mergeSql } = plan;
   const partialSql = inOrder(plan.partialSql, columns);

@@ -186,7 +186,7 @@ function addErrorAnswers(app: FastifyInstance, logger: Logger): void {
 }
 
 /** What can be tried again later is 503, bad input 400, a refusal 403, also for good. */
-const STATUS_BY_EXIT_CODE: Readonly<Record<number, number>> = {
+export const STATUS_BY_EXIT_CODE: Readonly<Record<number, number>> = {
   69: 503,
   65: 400,
   77: 403,

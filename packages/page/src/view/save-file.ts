@@ -6,3 +6,10 @@ export function saveFile(name: string, file: Blob): void {
   link.click();
   URL.revokeObjectURL(link.href);
 }
+
+/** What is drawn at the moment, as PNG. */
+export function savePicture(name: string, canvas: HTMLCanvasElement | undefined): void {
+  canvas?.toBlob((file) => {
+    if (file) saveFile(`${name}.png`, file);
+  });
+}

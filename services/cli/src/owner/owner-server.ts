@@ -1,5 +1,6 @@
 import { type PageServer, type PageServing, servePage } from '@strongroom/page/server/page-guard';
-import { EXIT_CODE_ENDED, EXIT_CODES, StrongroomError } from '@strongroom/protocol/errors';
+import { EXIT_CODE_USAGE, StrongroomError } from '@strongroom/protocol/errors';
+import { STATUS_BY_EXIT_CODE } from '@strongroom/runtime/http';
 import { z } from 'zod';
 import { errorFacts } from './error-facts.ts';
 import { REQUEST_KINDS } from './facts.ts';
@@ -88,12 +89,9 @@ function read<Value>(shape: z.ZodType<Value>, value: unknown): Value {
   throw new StrongroomError('ERR_REQUEST_INVALID', { member });
 }
 
-const STATUS_BY_EXIT_CODE: Readonly<Record<number, number>> = {
-  [EXIT_CODES.retry]: 503,
-  [EXIT_CODES.quarantine]: 400,
-  [EXIT_CODES.halt]: 403,
-  [EXIT_CODE_ENDED]: 403,
-  2: 400,
+const STATUSES: Readonly<Record<number, number>> = {
+  ...STATUS_BY_EXIT_CODE,
+  [EXIT_CODE_USAGE]: 400,
 };
 
 function statusOf(error: unknown): number {
@@ -101,7 +99,7 @@ function statusOf(error: unknown): number {
   if ('code' in error && error.code === 'ERR_UNAUTHENTICATED') return 401;
   const exitCode = 'exitCode' in error ? Number(error.exitCode) : 0;
   const own = 'statusCode' in error ? Number(error.statusCode) : 500;
-  return STATUS_BY_EXIT_CODE[exitCode] ?? own;
+  return STATUSES[exitCode] ?? own;
 }
 
 function nameOf(error: unknown): string {

@@ -1,4 +1,4 @@
-import { saveFile } from '@strongroom/page/view/save-file';
+import { savePicture } from '@strongroom/page/view/save-file';
 import { windowText } from '@strongroom/page/view/words';
 import { codeOf } from '@strongroom/protocol/errors';
 import type { AggregateSeal } from '@strongroom/protocol/sealed-aggregate';
@@ -85,9 +85,7 @@ function SavePicture({ figure, measure, column, seal }: SavePictureProps) {
   const save = () => {
     const title = `${query}: ${measure.name} by ${column.name}, ${windowText(window)}`;
     if (!figure.current) return;
-    pictureOf(figure.current, title).toBlob((file) => {
-      if (file) saveFile(`${query}-${measure.name}-map.png`, file);
-    });
+    savePicture(`${query}-${measure.name}-map`, pictureOf(figure.current, title));
   };
   return h('button', { type: 'button', class: 'link', onClick: save }, 'Save the map as PNG');
 }

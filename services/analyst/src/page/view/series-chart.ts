@@ -1,4 +1,4 @@
-import { saveFile } from '@strongroom/page/view/save-file';
+import { savePicture } from '@strongroom/page/view/save-file';
 import type { Query } from '@strongroom/protocol/contract';
 import { Component, createRef, h } from 'preact';
 import type uPlot from 'uplot';
@@ -69,9 +69,7 @@ export class SeriesChart extends Component<Props> {
 
   readonly #savePicture = () => {
     const { query, measure } = this.props;
-    this.#plot?.ctx.canvas.toBlob((file) => {
-      if (file) saveFile(`${query.id}-${measure}.png`, file);
-    });
+    savePicture(`${query.id}-${measure}`, this.#plot?.ctx.canvas);
   };
 
   override render({ measure }: Props) {
