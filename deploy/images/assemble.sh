@@ -12,8 +12,9 @@ here=$(pwd)
 # page's bundle is of many sources.
 find packages/*/dist services/*/dist -name '*.js' ! -path '*/dist/page/app.js' |
   while read -r built; do
-    source=$(echo "$built" | sed 's|/dist/|/src/|; s|js$|ts|')
-    [ ! -d "${built%%/dist/*}/src" ] || [ -f "$source" ] || rm "$built"
+    sources="${built%%/dist/*}/src"
+    name=${built#*/dist/}
+    [ ! -d "$sources" ] || [ -f "$sources/${name%.js}.ts" ] || rm "$built"
   done
 
 # pnpm checks the whole workspace against the lockfile, so every manifest is there while it installs.
