@@ -19,6 +19,8 @@ export interface ToldWindow {
 }
 
 export type IsClosed = (query: QueryId, window: TimeWindow | null) => boolean;
+/** What has no event time is in every window, and in none by itself. */
+export type IsTimed = (dataset: DatasetId) => boolean;
 
 interface KeptWindow extends ToldWindow {
   readonly query: QueryId;
@@ -39,16 +41,20 @@ export class SliceChain {
   readonly #standings = new Map<QueryId, Standing>();
   /** In the order in which they came. */
   readonly #windows = new Map<string, KeptWindow>();
+  /** Of each query, the first and the last window with rows that was told and was not closed. */
+  readonly #spans = new Map<QueryId, { readonly first: TimeWindow; readonly last: TimeWindow }>();
   /** By sequence number: what came too early. */
   readonly #early = new Map<number, { readonly opened: OpenedPartial; readonly offset: number }>();
   #bytes = 0;
 
   readonly #isClosed: IsClosed;
+  readonly #isTimed: IsTimed;
 
   /** @param isClosed of windows whose result has left: heard again, they need not be kept */
-  constructor(slice: number, contractId: ContractId, isClosed: IsClosed) {
+  constructor(slice: number, contractId: ContractId, isClosed: IsClosed, isTimed: IsTimed) {
     this.slice = slice;
     this.#isClosed = isClosed;
+    this.#isTimed = isTimed;
     this.#next = { sequence: 0, head: hash('sha256', contractId, 'hex'), offset: 0 };
   }
 
@@ -126,17 +132,14 @@ export class SliceChain {
   /**
    * Where the first and the last window with rows of the slice are, by event times in them. A
    * worker that was started anew says nothing of rows in windows that it had told: windows that are
-   * kept here say it. A time of the first may so be later than one of the last.
-   * @param isTimed what has no event time is in every window, and in none by itself
+   * heard here say it. A time of the first may so be later than one of the last. One that closed
+   * since may still be meant: what is asked is which windows come behind those that are closed.
    */
-  eventTimeOf(query: Query, isTimed: (dataset: DatasetId) => boolean): TimeRange | null {
+  eventTimeOf(query: Query): TimeRange | null {
     const { eventTime = null } = this.#standings.get(query.id) ?? {};
-    const told = [...this.#windows.values()].flatMap(({ query: of, window, inputs }) => {
-      const hasRows = inputs.some(({ dataset, rows }) => rows > 0 && isTimed(dataset));
-      return of === query.id && window && hasRows ? [window] : [];
-    });
-    const [first, last] = [told[0], told.at(-1)];
-    if (!first || !last) return eventTime;
+    const span = this.#spans.get(query.id);
+    if (!span) return eventTime;
+    const { first, last } = span;
     // A session's rows are at least a gap before its end, which is in the window.
     const { gapMs = 0 } = windowRuleOf(query) ?? {};
     const own = { min: first.end - 1 - gapMs, max: last.start - gapMs };
@@ -196,6 +199,14 @@ export class SliceChain {
     const kept = { query, window, arrow, inputs, before, ...(withheld ? { withheld } : {}) };
     this.#windows.set(nameOf(query, window), kept);
     this.#bytes += arrow.length;
+    if (window) this.#extendSpan(query, window, inputs);
+  }
+
+  /** A slice tells the windows of a query in their order. */
+  #extendSpan(query: QueryId, last: TimeWindow, inputs: readonly SlicedInput[]): void {
+    if (!inputs.some(({ dataset, rows }) => rows > 0 && this.#isTimed(dataset))) return;
+    const { first } = this.#spans.get(query) ?? { first: last };
+    this.#spans.set(query, { first, last });
   }
 
   /** Where the earlier run stopped, the log must show the same history. */

@@ -34,7 +34,8 @@ export class SliceInputs {
     this.#contract = contract;
     this.chains = Array.from(
       { length: contract.slices ?? 0 },
-      (_none, slice) => new SliceChain(slice, contractId, isClosed),
+      (_none, slice) =>
+        new SliceChain(slice, contractId, isClosed, (dataset) => this.#isTimed(dataset)),
     );
   }
 
@@ -119,7 +120,7 @@ export class SliceInputs {
         watermark: closedUntil === null ? null : closedUntil + latenessMs,
         final: ended,
         caughtUp: chain.isCaughtUp,
-        eventTime: chain.eventTimeOf(query, (dataset) => this.#isTimed(dataset)),
+        eventTime: chain.eventTimeOf(query),
       };
     });
   }
