@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type Contract, parseContract } from '@strongroom/protocol/contract';
+import { EXIT_CODE_ENDED } from '@strongroom/protocol/errors';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   codeOfEnd,
@@ -9,6 +10,7 @@ import {
   prepareTopics,
   publish,
   readAs,
+  revokeAs,
   type Shipment,
   startWorker,
   stateFolder,
@@ -199,4 +201,11 @@ test('two slices join what two owners share out alike, and tell what plain rows 
     each.filter((line) => line.query === query);
   for (const { id } of QUERIES) expect(places(told, id)).toEqual(places(expected, id));
   expect(told).toHaveLength(2 * HOURS + 1);
+});
+
+test('an owner that keeps no lease ends it as well: nothing starts, and says so', async () => {
+  const revoked = await revokeAs(live, 'place-registry', { watch: false });
+  expect([revoked.exitCode, codeOfEnd(revoked)]).toEqual([0, undefined]);
+  const ended = await startWorker(live, 'late-worker').done;
+  expect([ended.exitCode, codeOfEnd(ended)]).toEqual([EXIT_CODE_ENDED, 'ERR_CONTRACT_REVOKED']);
 });

@@ -12,11 +12,14 @@ const service = generateKeyPairSync('rsa', { modulusLength: 3_072 });
 const { kty, n, e } = service.publicKey.export({ format: 'jwk' });
 const contractId = ContractIdSchema.parse('ab'.repeat(32));
 const lease = { url: 'https://west.example', statementKey: { kty, n, e } };
+const otherKey = () =>
+  generateKeyPairSync('rsa', { modulusLength: 3_072 }).publicKey.export({ format: 'jwk' });
 // Only the members that are looked at.
 const contract = {
   parties: [
     { id: 'west', keyRelease: { lease } },
-    { id: 'east', keyRelease: {} },
+    { id: 'east', keyRelease: { releaseKey: { kty, n, e } } },
+    { id: 'north', keyRelease: { releaseKey: otherKey() } },
     { id: 'reader' },
   ],
 } as unknown as Contract;
@@ -59,6 +62,13 @@ test.each([
   expect(await outcome(jws)).toBe('ERR_LEASE_INVALID');
 });
 
-test.each(['east', 'reader'])('%s keeps no lease', async (owner) => {
-  expect(await outcome(said({ owner }, { kid: owner }), owner)).toBe('ERR_LEASE_INVALID');
+test('of an owner that keeps no lease, that it has ended the contract, no more', async () => {
+  const of = (owner: string, state: string) =>
+    outcome(said({ owner, state }, { kid: owner }), owner);
+  expect(await of('east', 'revoked')).toBe('revoked');
+  for (const state of ['held', 'ended']) {
+    expect(await of('east', state)).toBe('ERR_LEASE_INVALID');
+  }
+  expect(await of('north', 'revoked')).toBe('ERR_LEASE_INVALID');
+  expect(await of('reader', 'revoked')).toBe('ERR_LEASE_INVALID');
 });

@@ -14,20 +14,24 @@ const CODES = { malformed: INVALID, algorithm: INVALID, signature: INVALID } as 
 
 /**
  * What an owner's service says about the lease of a contract, signed by the key that the contract
- * pins for it.
- * @throws ERR_LEASE_INVALID, also for an owner that keeps no lease; ERR_PARTY_UNKNOWN
+ * pins for it. Where it has the owner keep none, the service with its keys can say that the
+ * contract has ended, by the key that signs what it releases.
+ * @throws ERR_LEASE_INVALID, also for a party without a service; ERR_PARTY_UNKNOWN
  */
 export async function verifyLeaseStatement(
   jws: string,
   at: { readonly contract: Contract; readonly contractId: ContractId; readonly owner: string },
 ): Promise<LeaseStatement> {
   const { id, keyRelease } = partyOf(at.contract, at.owner);
-  if (!keyRelease?.lease) throw invalid(id, 'an owner without a lease');
-  const key = keyRelease.lease.statementKey;
+  const key = keyRelease?.lease?.statementKey ?? keyRelease?.releaseKey;
+  if (!key) throw invalid(id, 'a party without a service');
   const payload = await verifyCompact(jws, { typ: LEASE_STATEMENT_JWS_TYPE, kid: id, key }, CODES);
   const statement = parsePayload(payload, LeaseStatementSchema, INVALID);
   if (statement.owner !== id || statement.contract !== at.contractId) {
     throw invalid(id, 'of another contract or owner');
+  }
+  if (!keyRelease?.lease && statement.state !== 'revoked') {
+    throw invalid(id, 'an owner without a lease');
   }
   return statement;
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { agreeOn } from '../test/agree-on.ts';
 import { inside, strongroomInside } from '../test/run-strongroom.ts';
 import { type KeyReleaseService, startKeyRelease } from '../test/start-key-release.ts';
+import { askService } from './owner-service.ts';
 
 /** Ending a contract, against the owner's service that the real command starts. */
 
@@ -63,7 +64,33 @@ describe('revoke', () => {
     expect((await show(file)).data).toMatchObject({ state: 'ended' });
   });
 
-  test('a party that keeps no lease ends nothing, and a name that is none neither', async () => {
+  test('an owner that keeps no lease ends it too, for whatever asks its service', async () => {
+    const file = await agree('unleased', undefined);
+    const id = (await strongroomInside('contract', 'id', file)).stdout.trim();
+    expect(await show(file)).toMatchObject({ code: 'ERR_USAGE' });
+    const watch = ['--yes', '--watch', '--brokers', 'here:1', '--simulated-roots', service.folder];
+    expect(await revoke(file, { more: watch })).toMatchObject({ code: 'ERR_USAGE' });
+    const auditor = { vault: service.url, tokenFile: join(service.folder, 'audit') };
+    const known = () =>
+      askService(
+        { ...auditor, caFile: join(service.folder, 'ca') },
+        { method: 'GET', path: `/leases/${id}` },
+      );
+    expect(await known()).toMatchObject({ state: 'ended' });
+    const admin = ['--admin-token-file', join(service.folder, 'admin'), '--yes'];
+    const told = await strongroomInside('revoke', ...of(file), ...admin);
+    expect(told.stdout).toMatch(/^north has ended contract .*, for good\nnorth keeps no lease: a /);
+    expect(await known()).toMatchObject({ state: 'revoked' });
+  });
+
+  test('an owner whose keys are in another vault is told to disable them', async () => {
+    const file = await agree('elsewhere', undefined, `${service.url}/another-vault`);
+    const told = await revoke(file);
+    expect(told).toMatchObject({ code: 'ERR_USAGE', exitCode: 2 });
+    expect(JSON.stringify(told)).toContain('disable its keys');
+  });
+
+  test('a party that owns nothing ends nothing, and a name that is none neither', async () => {
     const admin = ['--admin-token-file', join(service.folder, 'admin'), '--yes'];
     const by = (party: string) => inside('revoke', ...of(contract, party), ...admin);
     expect(await by('reader')).toMatchObject({ code: 'ERR_USAGE' });

@@ -11,7 +11,7 @@ import { confirmByTyping } from './confirm.ts';
 import { endContract } from './end-contract.ts';
 import { rootsFor } from './evidence-platform.ts';
 import { leafCommand, printResult } from './leaf-command.ts';
-import { type LeaseService, leaseServiceOf } from './lease-service.ts';
+import { type LeaseService, ownServiceOf } from './lease-service.ts';
 import { brokersOption, kafkaConfigOption, seconds } from './option-values.ts';
 
 const TIMEOUT_SECONDS = '30';
@@ -55,7 +55,7 @@ interface RevokeOptions {
 }
 
 async function revoke(options: RevokeOptions): Promise<void> {
-  const at = await leaseServiceOf({ ...options, tokenFile: options.adminTokenFile });
+  const at = await ownServiceOf({ ...options, tokenFile: options.adminTokenFile });
   // What is wrong with how it was called is told before anything is ended.
   const watch = options.watch ? await watcher(at, options) : undefined;
   const question = `End "${at.contract.title}" for good, for everybody?`;
@@ -67,7 +67,7 @@ async function revoke(options: RevokeOptions): Promise<void> {
     const notice = await watch?.();
     if (notice) watched = { notice, milliseconds: Math.round(systemClock.monotonic() - since) };
   } finally {
-    print(statement, watched, options.json);
+    print(at, statement, watched, options.json);
   }
   if (watch && !watched) {
     throw new StrongroomError('ERR_NOTICE_MISSING', { seconds: options.timeout });
@@ -80,7 +80,14 @@ interface Watched {
   readonly milliseconds: number;
 }
 
-async function watcher({ contract, contractId }: LeaseService, options: RevokeOptions) {
+async function watcher(
+  { contract, contractId, owner, keepsLease }: LeaseService,
+  options: RevokeOptions,
+) {
+  if (!keepsLease) {
+    const problem = `${owner} keeps no lease of this contract: no worker will say that it stopped`;
+    throw new StrongroomError('ERR_USAGE', { problem });
+  }
   const { namespace, timeout, simulatedRoots } = options;
   const connection = await readKafkaConnection(options, 'strongroom-revoke');
   const roots = rootsFor(contract, simulatedRoots);
@@ -97,12 +104,18 @@ async function watcher({ contract, contractId }: LeaseService, options: RevokeOp
 }
 
 function print(
+  { keepsLease }: LeaseService,
   { contract, owner, at, epoch, holder }: LeaseStatement,
   watched: Watched | undefined,
   json: boolean | undefined,
 ): void {
   const when = new Date(at).toISOString();
-  const lines = [`${owner} has ended contract ${contract} at ${when}, for good`];
+  const lines = [
+    `${owner} has ended contract ${contract} at ${when}, for good`,
+    ...(keepsLease
+      ? []
+      : [`${owner} keeps no lease: a worker that has its keys goes on with them`]),
+  ];
   const stopped = watched && [
     ...stopLines(watched.notice),
     `the worker's signed notice was there after ${watched.milliseconds / 1_000} s`,

@@ -6,8 +6,8 @@ import type { KeyReleaseService } from './start-key-release.ts';
 /** A signed contract of its own title, so that each has an id and a lease of its own, in a file. */
 export async function agreeOn(options: {
   readonly title: string;
-  /** Signs the statements of leases. */
-  readonly statementKey: unknown;
+  /** Signs the statements of leases; absent where none is kept. */
+  readonly statementKey?: unknown;
   readonly releaseKey: unknown;
   readonly url: string;
   readonly service: KeyReleaseService;
@@ -15,8 +15,8 @@ export async function agreeOn(options: {
   const { title, statementKey, releaseKey, url, service } = options;
   const north = await createIdentity('north', { reading: false });
   const reader = await createIdentity('reader', { reading: true });
-  const lease = { url, statementKey };
-  const keyRelease = { url, releaseKey, stateShareKeyId: 'share', lease };
+  const lease = statementKey === undefined ? {} : { lease: { url, statementKey } };
+  const keyRelease = { url, releaseKey, stateShareKeyId: 'share', ...lease };
   const made = parseContract({
     strongroom: 'contract/v1',
     ...{ title, purpose: 'To test.', version: 1 },

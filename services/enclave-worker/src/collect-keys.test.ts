@@ -107,6 +107,16 @@ describe('a worker that asks for shares', () => {
     });
   });
 
+  test('ends as what an owner has ended, whoever else refuses, and sooner', async () => {
+    const ofNorth = /^\/owner-north\/keys\/state-share/;
+    services.refuse = {
+      ...{ path: /\/keys\/state-share/, status: 403 },
+      code: (path) => (ofNorth.test(path) ? 'ERR_CONTRACT_REVOKED' : 'ERR_POLICY_DENIED'),
+    };
+    const error = await failure(liveUnder(anyTwo));
+    expect(error).toMatchObject({ code: 'ERR_CONTRACT_REVOKED', exitCode: 79 });
+  });
+
   test('is stopped by any one owner through its state share, whatever the threshold', async () => {
     refuse(/^\/owner-north\/keys\/state-share/);
     expect(codeOf(await failure(liveUnder(anyTwo)))).toBe('ERR_POLICY_DENIED');

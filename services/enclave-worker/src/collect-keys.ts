@@ -2,6 +2,7 @@ import { type Contract, type Dataset, partyOf } from '@strongroom/protocol/contr
 import { codeOf, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import { KEY_SHARE_WAIT_MS } from '@strongroom/protocol/limits';
 import { type ReleasedKey, releasedKeys } from '@strongroom/protocol/released-keys';
+import { allAnswers } from './all-answers.ts';
 import type { WorkerOptions } from './life.ts';
 import type { OwnerReceipt } from './receipts.ts';
 import { type KeyRequestOptions, requestKey } from './request-keys.ts';
@@ -25,7 +26,7 @@ export async function collectKeys(errand: KeyErrand): Promise<OwnerReceipt[]> {
   const { contract, slice } = errand;
   // A vault that merges what slices have counted opens no batch.
   const datasets = contract.slices !== undefined && slice === undefined ? [] : contract.datasets;
-  const answers = await Promise.all(
+  const answers = await allAnswers(
     releasedKeys(contract, datasets).map((wanted) =>
       wanted.shareOf ? bringShare(wanted, errand) : bringKey(wanted, errand),
     ),

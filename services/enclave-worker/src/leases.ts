@@ -4,6 +4,7 @@ import { codeOf, type ErrorCode, isErrorCode, StrongroomError } from '@strongroo
 import type { ContractId } from '@strongroom/protocol/fields';
 import { LEASE_POLL_MS, LEASE_RENEWAL_MS, leasePath } from '@strongroom/protocol/lease';
 import type { Logger } from '@strongroom/runtime/logger';
+import { allAnswers } from './all-answers.ts';
 import type { CredentialFor } from './credentials.ts';
 import { type JsonAnswer, memberOf, postJson } from './http-post.ts';
 import type { DoorRecord, Outgoing } from './vault/door.ts';
@@ -157,7 +158,7 @@ export class LeaseErrands {
   }
 
   async #askAll(path: string, body: object): Promise<{ owner: string; body: unknown }[]> {
-    return await Promise.all(
+    return await allAnswers(
       this.#owners.map(async (party) => ({
         owner: party.id,
         body: await this.#ask(party, path, body),

@@ -23,10 +23,16 @@ export interface TestServices {
   /** Counts of requests, by path. */
   readonly seen: Map<string, number>;
   readonly leases: TestLeases;
-  refuse: { readonly path: RegExp; readonly status: number; readonly code: string } | undefined;
+  refuse: Refusal | undefined;
   /** What the authorities answer instead of a token of theirs. */
   forge: string | undefined;
   close(): Promise<void>;
+}
+
+interface Refusal {
+  readonly path: RegExp;
+  readonly status: number;
+  readonly code: string | ((path: string) => string);
 }
 
 /** Of the right shape; nobody verifies it before it lies on the log. */
@@ -107,7 +113,8 @@ async function answer(
 ) {
   const json = { 'content-type': 'application/json' };
   if (refuse?.path.test(path) && request.headers.authorization !== undefined) {
-    const body = { error: { code: 'Forbidden', innererror: { code: refuse.code } } };
+    const code = typeof refuse.code === 'string' ? refuse.code : refuse.code(path);
+    const body = { error: { code: 'Forbidden', innererror: { code } } };
     return { status: refuse.status, headers: json, body };
   }
   if (path.endsWith(ATTEST))

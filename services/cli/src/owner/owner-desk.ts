@@ -10,7 +10,7 @@ import type { VerifiedContract } from '@strongroom/sealing/verify';
 import { endContract } from '../end-contract.ts';
 import { evidenceFacts, evidenceWords } from '../evidence-text.ts';
 import { challengeOf, firstAccepted, type WayToWorker } from '../first-answer.ts';
-import { leaseServiceIn } from '../lease-service.ts';
+import { ownServiceIn } from '../lease-service.ts';
 import type { WorkerTrust } from '../owner-log.ts';
 import { copyOf } from '../uses-copy.ts';
 import type { VaultOptions } from '../vault-client.ts';
@@ -98,7 +98,7 @@ export function createOwnerDesk(options: OwnerDeskOptions, newest: VerifiedContr
         throw new StrongroomError('ERR_RIGHT_MISSING', { right: 'administer' });
       }
       const network = caFile === undefined ? {} : { caFile };
-      const at = leaseServiceIn(newest, { party, tokenFile: adminTokenFile, ...network });
+      const at = ownServiceIn(newest, { party, tokenFile: adminTokenFile, ...network });
       const { at: when, epoch } = await endContract(at);
       return { at: when, epoch };
     },
@@ -107,14 +107,6 @@ export function createOwnerDesk(options: OwnerDeskOptions, newest: VerifiedContr
 }
 
 const DEBITS_SHOWN = 100;
-
-/** The service that keeps the lease keeps the log; where there is none, the one with the keys. */
-export function serviceUrlOf({ contract }: VerifiedContract, party: string): string {
-  const { keyRelease } = partyOf(contract, party);
-  const url = keyRelease?.lease?.url ?? keyRelease?.url;
-  if (url !== undefined) return url;
-  throw new StrongroomError('ERR_USAGE', { problem: `${party} owns no dataset of this contract` });
-}
 
 function authorOf({ contract }: VerifiedContract, party: string) {
   const { id, keyRelease } = partyOf(contract, party);

@@ -12,8 +12,7 @@ export function revocationMeaning(
   const isBeside = lease !== undefined && lease.url !== keyRelease?.url;
   const means = [
     'Your service gives nothing under this contract any more: no key, no lease, no step, no debit.',
-    'A running worker stops at its next step, within seconds: it forgets keys and rows, and says ' +
-      'on the log how far each stream was counted.',
+    lease === undefined ? NO_LEASE : LEASE,
     `It ends for everybody, also for ${others.join(', ')}.`,
     'It is for good. Only a new contract, signed by all, goes on.',
   ];
@@ -24,13 +23,15 @@ export function revocationMeaning(
       ? ['Keys in the other vault are released on until you disable them there as well.']
       : []),
   ];
-  const instead = lease === undefined ? NO_LEASE : hasToken ? undefined : NO_TOKEN;
-  return { means, meansNot, ...(instead === undefined ? {} : { instead }) };
+  return { means, meansNot, ...(hasToken ? {} : { instead: NO_TOKEN }) };
 }
 
+const LEASE =
+  'A running worker stops at its next step, within seconds: it forgets keys and rows, and says ' +
+  'on the log how far each stream was counted.';
 const NO_LEASE =
-  'You keep no lease of this contract, so a running worker cannot be told to stop. Disable its ' +
-  'keys in your service: none is released then.';
+  'You keep no lease of this contract, so a running worker is not told to stop: it goes on with ' +
+  'the keys that it has. Whatever starts from now on gets none.';
 const NO_TOKEN =
   'This page was started without an administrator’s token. Start it with --admin-token-file, or ' +
   'use strongroom revoke.';

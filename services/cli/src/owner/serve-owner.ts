@@ -27,14 +27,10 @@ import { parseIdentity } from '@strongroom/sealing/identity';
 import type { VerifiedContract } from '@strongroom/sealing/verify';
 import { predecessorIn } from '../amendment-state.ts';
 import { rootsFor } from '../evidence-platform.ts';
+import { serviceUrlOf } from '../lease-service.ts';
 import type { ReadingOwner, WorkerTrust } from '../owner-log.ts';
 import { openOwnerData } from './owner-data.ts';
-import {
-  createOwnerDesk,
-  type OwnerDesk,
-  type OwnerDeskOptions,
-  serviceUrlOf,
-} from './owner-desk.ts';
+import { createOwnerDesk, type OwnerDesk, type OwnerDeskOptions } from './owner-desk.ts';
 import { createOwnerServer } from './owner-server.ts';
 import { createOwnerSession } from './session.ts';
 import { type TellingOptions, tellAddress } from './tell-address.ts';
