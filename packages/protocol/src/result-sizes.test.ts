@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type PartyId, PartyIdSchema } from './fields.ts';
 import { CIPHERTEXT_BYTES_MAX, PADDED_SIZES, RESULT_PARTS_MAX } from './limits.ts';
-import { cutToParts, resultSizesOf, sizeProblemIn } from './result-sizes.ts';
+import { cutToParts, resultSizesOf, sizeProblemIn, tooLargeSizeOf } from './result-sizes.ts';
 
 const readersOf = (count: number): PartyId[] =>
   Array.from({ length: count }, (_none, index) => PartyIdSchema.parse(`reader-${index}`));
@@ -45,6 +45,25 @@ describe('the sizes of a result', () => {
     }
     expect(sizeProblemIn(queryOf(64))).toBeUndefined();
   });
+
+  test.each<[number | undefined, number, number | undefined, number]>([
+    [undefined, 1, undefined, 32],
+    [2, 1, undefined, 2],
+    [3, 1, undefined, 4],
+    [64, 1, undefined, 32],
+    [8, 16, undefined, 2],
+    [8, 17, undefined, 1],
+    [2, 1, 3 * CIPHERTEXT_BYTES_MAX, 3],
+    [undefined, 1, 4_096, 1],
+  ])(
+    'of what is too large in %s slices, for %i readers, is what nearly was',
+    (slices, readers, resultBytes, parts) => {
+      const query = queryOf(readers, resultBytes);
+      const size = tooLargeSizeOf(query, slices === undefined ? {} : { slices });
+      expect(partsOf(size)).toBe(parts);
+      expect(resultSizesOf(query)).toContain(size);
+    },
+  );
 
   test('are told by the number of parts and the size of the last', () => {
     const size = fc.integer({ min: 1, max: 4 * CIPHERTEXT_BYTES_MAX });

@@ -1,4 +1,4 @@
-import type { Query } from './contract.ts';
+import type { Contract, Query } from './contract.ts';
 import { CIPHERTEXT_BYTES_MAX, PADDED_SIZES, RESULT_PARTS_MAX } from './limits.ts';
 
 /** How large a result is on the log, and in how many records it lies there. */
@@ -18,6 +18,18 @@ export function resultSizesOf({
     sizes.push(parts * CIPHERTEXT_BYTES_MAX);
   }
   return sizes;
+}
+
+/**
+ * The size of a result that says no more than that it is too large: as large as what nearly was.
+ * Of slices each tells a part in one record, so that all together are what there is room for.
+ */
+export function tooLargeSizeOf(
+  query: Pick<Query, 'disclosure' | 'readers'>,
+  { slices = RESULT_PARTS_MAX }: Pick<Contract, 'slices'>,
+): number {
+  const sizes = resultSizesOf(query);
+  return sizes.find((size) => size >= slices * CIPHERTEXT_BYTES_MAX) ?? Math.max(...sizes);
 }
 
 /** What is wrong with the size that a contract sets, beside its own limits. */

@@ -91,6 +91,8 @@ describe('contract check', () => {
       '  |   max(amount) AS most FROM sales GROUP BY 1, 2',
       '  to authority, once, over the whole data',
       '  only groups of at least 30 rows about at least 25 contributors, of each owner none or 10',
+      '  the log shows roughly how many groups a result has, unless resultBytes is set',
+      '  a result that is too large leaves empty, in 28800000 bytes, unless resultBytes is set',
       ...about('north'),
       ...about('south', ' (NO RULES)'),
     ]);

@@ -64,7 +64,8 @@ async function check(path: string, options: CheckOptions): Promise<void> {
     minimumGroupRows: query.disclosure.minimumGroupRows,
     ...rest,
   }));
-  printResult(options.json, facts, told.map(checkText).join('\n\n') || 'no query reads its rows');
+  const texts = told.map((each) => checkText(each, contract));
+  printResult(options.json, facts, texts.join('\n\n') || 'no query reads its rows');
   throwRefusal(found);
 }
 

@@ -49,7 +49,7 @@ function contractOf(matches: object, privacy?: object): Contract {
 
 async function textOf(contract: Contract) {
   const [query] = contract.queries as [Query];
-  return checkText(await explainQuery(engine, contract, query));
+  return checkText(await explainQuery(engine, contract, query), contract);
 }
 
 test('exact matches, as the page shows it to the first owner', async () => {

@@ -4,13 +4,14 @@ import type {
   QueryExplanation,
   Refusal,
 } from '@strongroom/analysis/explain';
+import type { Contract } from '@strongroom/protocol/contract';
 import { ERRORS } from '@strongroom/protocol/errors';
 import { protectedText } from '@strongroom/protocol/privacy';
 import { printable } from '@strongroom/runtime/printable';
-import { windowText } from './contract-text.ts';
+import { sizeLines, windowText } from './contract-text.ts';
 
 /** What a query can and cannot reveal, as an owner reads it before it signs. */
-export function checkText(found: QueryExplanation): string {
+export function checkText(found: QueryExplanation, contract: Contract): string {
   const { query, owners } = found;
   const refusals = [...found.refusals].sort((one, other) => positionOf(one) - positionOf(other));
   const codes = [...new Set(refusals.map(({ code }) => code))];
@@ -18,6 +19,7 @@ export function checkText(found: QueryExplanation): string {
     `  to ${query.readers.join(', ')}, ${windowText(query)}`,
     ...minimumLines(found),
     ...differenceLines(found),
+    ...sizeLines(query, contract).map((line) => `  ${line}`),
   ];
   return [
     `${query.id}: ${refusals.length === 0 ? 'ALLOWED' : `REFUSED ${codes.join(', ')}`}`,

@@ -99,6 +99,7 @@ describe('a contract', () => {
       'daily-delay -> authority',
       'for every day of event time',
       'only groups of at least 20 rows (column flights)',
+      'a result that is too large leaves empty, in 28800000 bytes, unless resultBytes is set',
       'SELECT count(*) AS flights',
       'simulated (NOT HARDWARE',
       'ab'.repeat(48),

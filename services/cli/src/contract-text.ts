@@ -9,6 +9,7 @@ import {
 import { ENCLAVE_DEMANDS } from '@strongroom/protocol/enclave-demands';
 import { agreementOf } from '@strongroom/protocol/guards';
 import { RESULT_TICK_MS_DEFAULT } from '@strongroom/protocol/limits';
+import { resultSizesOf, tooLargeSizeOf } from '@strongroom/protocol/result-sizes';
 import { printable } from '@strongroom/runtime/printable';
 import type { ReadContract, SignatureState } from '@strongroom/sealing/verify';
 
@@ -46,7 +47,7 @@ export function contractSections(
   signatures: ReadContract['signatures'],
 ): ContractSection[] {
   const leaves = [
-    ...contract.queries.flatMap(queryLines),
+    ...contract.queries.flatMap((query) => queryLines(query, contract)),
     tickText(contract),
     ...slicesText(contract),
   ];
@@ -144,17 +145,30 @@ function keyLines({ keyId, keyShares, owner }: Dataset): string[] {
   ];
 }
 
-function queryLines(query: Query): string[] {
-  const { minimumGroupRows, groupRowsColumn, resultBytes, differences } = query.disclosure;
-  const size = resultBytes === undefined ? [] : [`  each result sealed in ${resultBytes} bytes`];
+function queryLines(query: Query, contract: Contract): string[] {
+  const { minimumGroupRows, groupRowsColumn, differences } = query.disclosure;
   const accepted = 'ALL PARTIES ACCEPT that the difference of two results may be a smaller group';
   return [
     `${query.id} -> ${query.readers.join(', ')}`,
     `  ${windowText(query)}`,
     `  only groups of at least ${minimumGroupRows} rows (column ${groupRowsColumn})`,
-    ...size,
+    ...sizeLines(query, contract).map((line) => `  ${line}`),
     ...(differences === 'accepted' ? [`  ${accepted}`] : []),
     ...query.sql.split('\n').map((line) => `  | ${line.replaceAll('\t', '  ')}`),
+  ];
+}
+
+/** What the log shows of a result: its size, which is the contract's to set. */
+export function sizeLines(query: Query, contract: Contract): string[] {
+  const [size, ...others] = resultSizesOf(query);
+  if (others.length === 0) return [`each result sealed in ${size} bytes, or withheld as too large`];
+  const groups = query.privacy
+    ? []
+    : ['the log shows roughly how many groups a result has, unless resultBytes is set'];
+  const large = tooLargeSizeOf(query, contract);
+  return [
+    ...groups,
+    `a result that is too large leaves empty, in ${large} bytes, unless resultBytes is set`,
   ];
 }
 

@@ -4,7 +4,7 @@ import { partyOf } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, PartyId } from '@strongroom/protocol/fields';
 import { fits } from '@strongroom/protocol/padding';
-import { resultSizesOf } from '@strongroom/protocol/result-sizes';
+import { resultSizesOf, tooLargeSizeOf } from '@strongroom/protocol/result-sizes';
 import {
   AGGREGATE_FORMAT,
   type CountedInput,
@@ -53,7 +53,8 @@ export async function sealAggregate(
   const told = fits(largest, whole.length) ? result : withhold(query, 'too-large');
   const plaintext = told === result ? whole : contentOf(told, place);
   // What is too large is as large as what nearly was.
-  const content = { plaintext, sizes: told.withheld === 'too-large' ? [largest] : sizes };
+  const tooLarge = told === result ? tooLargeSizeOf(query, proof.contract) : largest;
+  const content = { plaintext, sizes: told.withheld === 'too-large' ? [tooLarge] : sizes };
   const records: DoorRecord[] = [];
   for (const reader of query.readers) {
     records.push(...(await sealFor(reader, content, query, place, proof)));

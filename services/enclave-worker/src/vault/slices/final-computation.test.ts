@@ -6,6 +6,7 @@ import {
   type QueryId,
   type StreamId,
 } from '@strongroom/protocol/fields';
+import { CIPHERTEXT_BYTES_MAX, TAG_BYTES } from '@strongroom/protocol/limits';
 import { openAggregate } from '@strongroom/sealing/open';
 import { createSigner } from '@strongroom/sealing/sign';
 import { expect, test } from 'vitest';
@@ -35,7 +36,7 @@ const CONTINUAL = {
 const WHOLE = { ...QUERY, window: { kind: 'whole' as const }, privacy: PRIVACY };
 
 /** Two slices of rows that are shared out by person. */
-function agree(query: typeof CONTINUAL | typeof WHOLE): Promise<Computation> {
+function agree(query: typeof CONTINUAL | Omit<typeof WHOLE, 'privacy'>): Promise<Computation> {
   const streams = [0, 1].map((partition) => ({ id: `gate-${partition}`, partition }));
   const columns = [
     { name: 'at', type: 'timestamp-us', nullable: false },
@@ -69,6 +70,13 @@ test('a running total that a slice has no part of stops, and tells nothing', asy
   expect(final.state().queries).toMatchObject([{ query: 'total', emissions: 0 }]);
   aggregator.close();
 });
+
+/** What a slice has counted of its one stream. */
+function inputOf(slice: number) {
+  const stream = `gate-${slice}` as StreamId;
+  const counted = { dataset: 'visits' as DatasetId, epoch: 0, sequences: 1, head: 'cd'.repeat(32) };
+  return { ...counted, stream, rows: 4 - slice, lateRows: 0, retractedRows: 0 };
+}
 
 /** A vault's engine with a row for each of these people. */
 async function engineWith({ contract }: Computation, people: readonly string[]) {
@@ -110,11 +118,8 @@ test('noise is added once, to all together, as one worker adds it to the same ro
   const final = new FinalComputation(contract, contractId, merging);
   const sealing = { epoch: 0, sliceKey: createSecretKey(randomBytes(32)) };
   const told = { query: total.id, closedUntil: null, ended: true, eventTime: null };
-  const counted = { dataset: 'visits' as DatasetId, epoch: 0, sequences: 1, head: 'cd'.repeat(32) };
   for (const chain of final.inputs.chains) {
-    const stream = `gate-${chain.slice}` as StreamId;
-    const input = { ...counted, stream, rows: 4 - chain.slice, lateRows: 0, retractedRows: 0 };
-    const standing = { ...told, inputs: [input] };
+    const standing = { ...told, inputs: [inputOf(chain.slice)] };
     const engine = await engineWith(computation, parts[chain.slice] ?? []);
     const result = await engine.partial(total, null, seeds.orderKey(total, null));
     const teller = new SliceTeller(chain.slice, contractId);
@@ -136,4 +141,32 @@ test('noise is added once, to all together, as one worker adds it to the same ro
   expect(records).toHaveLength(1);
   expect(Buffer.from(opened.arrow)).toEqual(Buffer.from(alone.result.encode()));
   for (const engine of [all, merging]) engine.close();
+});
+
+test('a part that is too large makes a result as large as all parts, and no larger', async () => {
+  const { contract, contractId } = await agree({ ...QUERY, window: { kind: 'whole' as const } });
+  const [total = expect.fail('a query')] = contract.queries;
+  const aggregator = await Aggregator.open(contract);
+  const final = new FinalComputation(contract, contractId, aggregator);
+  const sealing = { epoch: 0, sliceKey: createSecretKey(randomBytes(32)) };
+  const told = { query: total.id, closedUntil: null, ended: true, eventTime: null };
+  for (const chain of final.inputs.chains) {
+    const teller = new SliceTeller(chain.slice, contractId);
+    const standing = { ...told, inputs: [inputOf(chain.slice)] };
+    const news = { result: { withheld: 'too-large' }, standing } as const;
+    const { record } = teller.tellWindow(total, null, news, sealing);
+    await takePartials(
+      [{ ...record, offset: 0, partition: 0 }],
+      chain,
+      sealing.sliceKey,
+      contractId,
+    );
+  }
+  const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
+  const proof = { contract, contractId, signer, epoch: 0, token: 'ab'.repeat(32) };
+  const seeds = new NoiseSeeds(randomBytes(32), contractId);
+  const { records } = await final.close({ proof, checkpoint: 0 }, seeds);
+  const sizes = records.map(({ value }) => value.length - TAG_BYTES);
+  expect(sizes).toEqual(final.inputs.chains.map(() => CIPHERTEXT_BYTES_MAX));
+  aggregator.close();
 });
