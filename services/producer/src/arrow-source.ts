@@ -66,7 +66,8 @@ export async function openArrow(
       assert(field !== undefined);
       const { name, type } = field;
       const scale = DataType.isDecimal(type) ? { scale: type.scale } : {};
-      return { name, kind: arrowKindOf(type), type: typeName(type), ...scale };
+      const instants = DataType.isTimestamp(type) && hasZone(type.timezone);
+      return { name, kind: arrowKindOf(type), type: typeName(type), instants, ...scale };
     });
     const rows = () => windowOf(recordBatches(reader, places), window);
     return { present, columns, rows, close };
@@ -74,6 +75,11 @@ export async function openArrow(
     await close();
     throw error;
   }
+}
+
+/** Arrow's Schema.fbs: without a zone, a timestamp is a reading of a clock that nobody names. */
+function hasZone(timezone: string | null | undefined): boolean {
+  return typeof timezone === 'string' && timezone !== '';
 }
 
 /** The type's bare name: a nested type's full name lists names that are in no contract. */
@@ -138,7 +144,7 @@ async function guard<Value>(work: Promise<Value> | Value): Promise<Value> {
     return await work;
   } catch (error) {
     if (codeOf(error) !== undefined) throw error;
-    const compressed = error instanceof Error && error.message.startsWith('Codec for compression');
+    const compressed = error instanceof Error && error.message.endsWith('codec not found');
     if (compressed) throw malformedSource('arrow', { problem: 'compressed other than with zstd' });
     throw malformedSource('arrow');
   }

@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
-import { tableFromIPC, tableToIPC } from 'apache-arrow';
+import {
+  CompressionType,
+  compressionRegistry,
+  tableFromArrays,
+  tableFromIPC,
+  tableToIPC,
+} from 'apache-arrow';
 import { afterAll, describe, expect, test } from 'vitest';
 import {
   datasetOf,
@@ -349,6 +355,19 @@ describe('Arrow', () => {
     const failure = await failureOf(readAll(words, fileWith(folder.path, 'w.arrow', bytes)));
     expect(failure.code).toBe('ERR_SOURCE_MALFORMED');
     expect(failure.text).toContain('UTF-8');
+  });
+
+  test('buffers in LZ4, which data frames write where nothing is said', async () => {
+    // A frame's magic and nothing of LZ4 behind it: nobody comes so far as to unpack it.
+    const encode = (bytes: Uint8Array) =>
+      Buffer.concat([Buffer.from('04224d1840', 'hex'), new Uint8Array(12), bytes]);
+    compressionRegistry.set(CompressionType.LZ4_FRAME, { encode });
+    const table = tableFromArrays({ n: Int32Array.from({ length: 100 }, (_, at) => at) });
+    const bytes = tableToIPC(table, 'file', CompressionType.LZ4_FRAME);
+    const path = fileWith(folder.path, 'lz4.arrow', bytes);
+    const failure = await failureOf(readAll(datasetOf(['n int32']), path));
+    expect(failure.code).toBe('ERR_SOURCE_MALFORMED');
+    expect(failure.text).toContain('other than with zstd');
   });
 
   test('another type', async () => {

@@ -8,6 +8,7 @@ import { openArrow } from './arrow-source.ts';
 import type { FormOptions } from './canonical-texts.ts';
 import type { ColumnMapping } from './column-mapping.ts';
 import type { CsvDialect } from './csv-dialect.ts';
+import { inUtf8, startInUtf8 } from './csv-encoding.ts';
 import { openCsv } from './csv-source.ts';
 import { openEnginePipe } from './engine-pipe.ts';
 import { memoryFile } from './memory-file.ts';
@@ -109,8 +110,16 @@ async function openReader(
       });
     case 'arrow':
       return openArrow(input, start, dataset, columns, window);
-    case 'csv':
-      return withPath(input, (path) => openCsv(path, start, dataset, columns, window, csv));
+    case 'csv': {
+      const encoding = csv?.encoding ?? 'utf-8';
+      if (encoding === 'utf-8') {
+        return withPath(input, (path) => openCsv(path, start, dataset, columns, window, csv));
+      }
+      const text = startInUtf8(start, encoding);
+      return throughPipe(inUtf8(bytesOf(input), encoding), (path) =>
+        openCsv(path, text, dataset, columns, window, csv),
+      );
+    }
     case 'ndjson':
       return withPath(input, (path) => openNdjson(path, dataset, columns, window));
   }
@@ -142,8 +151,14 @@ async function withPath(
   input: SourceInput,
   openPath: (path: string) => Promise<RowReader>,
 ): Promise<RowReader> {
-  if (input.type === 'file') return openPath(input.path);
-  const pipe = await openEnginePipe(bytesOf(input));
+  return input.type === 'file' ? openPath(input.path) : throughPipe(bytesOf(input), openPath);
+}
+
+async function throughPipe(
+  bytes: AsyncIterable<Uint8Array>,
+  openPath: (path: string) => Promise<RowReader>,
+): Promise<RowReader> {
+  const pipe = await openEnginePipe(bytes);
   const reader = await openPath(pipe.path).catch(async (error: unknown) => {
     await pipe.close();
     throw error;

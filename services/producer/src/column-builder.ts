@@ -14,7 +14,14 @@ import {
   type TargetArray,
 } from './column-conversion.ts';
 import { toDecimal } from './decimal-conversion.ts';
-import { firstNull, isValid, type SourceColumn, type SourceVector } from './source-vector.ts';
+import {
+  firstNull,
+  isValid,
+  lacksZone,
+  problemOf,
+  type SourceColumn,
+  type SourceVector,
+} from './source-vector.ts';
 import { TextInterner } from './text-interner.ts';
 
 /** Rows of one finished column, ready for Arrow. The arrays are reused by the next batch. */
@@ -221,6 +228,7 @@ export class ColumnBuilder {
       expectedType: this.contract.type,
       foundType: this.#source.type,
       ...wideningTo(this.#source, this.contract),
+      ...problemOf(this.#source, this.contract.type),
       ...(row === undefined ? {} : { row: row + 1 }),
     });
   }
@@ -255,7 +263,7 @@ export function sliceColumn(column: BuiltColumn, from: number, to: number): Buil
 
 function conversionOf(source: SourceColumn, contract: ColumnContract): Conversion | undefined {
   const { kind, scale = 0 } = source;
-  if (kind === undefined) return undefined;
+  if (kind === undefined || lacksZone(source, contract.type)) return undefined;
   const digits = digitsOf(contract);
   return digits ? toDecimal(kind, scale, digits) : conversionFor(kind, contract.type);
 }

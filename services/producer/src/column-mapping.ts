@@ -13,16 +13,19 @@ const ABSENT = '';
 
 /**
  * Parses `sourceName=contractName,…`; a name alone stands for both, and `=contractName` says that
- * the source lacks a column that an amendment added.
+ * the source lacks a column that an amendment added. A name with commas or spaces at its ends
+ * stands in double quotes, one within it twice, as in CSV.
  * @returns contract name -> source name
  * @throws ERR_USAGE, ERR_COLUMN_UNKNOWN for a name that the contract lacks
  */
 export function parseColumnMapping(text: string, dataset: Dataset): ColumnMapping {
   const mapping = new Map<string, string>();
-  for (const part of text.split(',')) {
+  for (const part of partsOf(text)) {
     const at = part.lastIndexOf('=');
-    const source = (at < 0 ? part : part.slice(0, at)).trim();
-    const contract = part.slice(at + 1).trim();
+    const given = (at < 0 ? part : part.slice(0, at)).trim();
+    const isQuoted = QUOTED.test(given);
+    const source = isQuoted ? given.slice(1, -1).replaceAll('""', '"') : given;
+    const contract = at < 0 ? source : part.slice(at + 1).trim();
     const column = dataset.columns.find(({ name }) => name === contract);
     const mayLack = at >= 0 && column?.since !== undefined;
     if ((source === ABSENT && !mayLack) || mapping.has(contract)) {
@@ -34,6 +37,25 @@ export function parseColumnMapping(text: string, dataset: Dataset): ColumnMappin
     mapping.set(contract, source);
   }
   return mapping;
+}
+
+const QUOTED = /^"(?:[^"]|"")*"$/;
+
+/** At the commas that stand outside of quoted names. */
+function partsOf(text: string): string[] {
+  const parts = text.match(/(?:^|,)(?:\s*"(?:[^"]|"")*"[^,]*|[^,]*)/g) ?? [];
+  return parts.map((part, at) => (at === 0 ? part : part.slice(1)));
+}
+
+/** The text of which `parseColumnMapping` makes the same pairs. */
+export function columnList(
+  pairs: readonly (readonly [source: string, contract: string])[],
+): string {
+  const plain = (name: string) => !/^\s|\s$|[",]/.test(name);
+  const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
+  return pairs
+    .map(([source, contract]) => `${plain(source) ? source : quoted(source)}=${contract}`)
+    .join(',');
 }
 
 /** @param columns `--columns` as it was written. @throws ERR_USAGE, ERR_COLUMN_UNKNOWN */

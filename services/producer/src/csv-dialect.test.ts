@@ -17,14 +17,14 @@ afterAll(() => folder.remove());
 const dataset = datasetOf(['day date32', 'n int32?', 'word utf8?']);
 
 let files = 0;
-function fileOf(content: string): string {
+function fileOf(content: string | Uint8Array): string {
   files += 1;
   return fileWith(folder.path, `${files}.csv`, content);
 }
 
-async function detected(content: string, columns?: string): Promise<string> {
-  const request = { input: await openInput(fileOf(content)), format: 'auto' as const, columns };
-  return dialectText(await dialectFor('detect', dataset, request));
+async function detected(content: string | Uint8Array, its = dataset): Promise<string> {
+  const request = { input: await openInput(fileOf(content)), format: 'auto' as const };
+  return dialectText(await dialectFor('detect', its, request));
 }
 
 const REGION = '2001-01-31;1;"NA"\n2001-02-01;NA;b\n2001-02-02;-;c\n';
@@ -113,10 +113,114 @@ describe('a dialect', () => {
     expect((await failureOf(detected(content))).code).toBe('ERR_SOURCE_MALFORMED');
   });
 
-  test.each(['delimiter=#', 'quote', 'header=maybe', 'color=red', 'header=no header=yes', ''])(
-    'is not %j',
-    (text) => {
-      expect(() => parseDialect(text)).toThrow('--csv');
-    },
-  );
+  test.each([
+    ...['delimiter=#', 'quote', 'header=maybe', 'color=red', 'header=no header=yes', ''],
+    ...['encoding=klingon', 'numbers=1 234,56', 'dates=01.02.2001'],
+  ])('is not %j', (text) => {
+    expect(() => parseDialect(text)).toThrow('--csv');
+  });
+});
+
+describe('a bank that writes in its own way', () => {
+  const bank = datasetOf([
+    'day date32',
+    'at timestamp-us',
+    'x float64?',
+    'amount decimal128',
+    'w utf8',
+  ]);
+  const HEADER = 'day;at;x;amount;w\n';
+  const ROWS = `${HEADER}31.12.2025;31.12.2025 23:30:00,5;-1.234,5;1.234.567,891;Straße €\n`;
+  const said = (more: string) => parseDialect(`delimiter=semicolon ${more}`);
+  const read = async (content: string | Uint8Array, more: string, its = bank) =>
+    rowsOf(await readAll(its, fileOf(content), { csv: said(more) }));
+  const WAY = 'numbers=1.234,56 dates=31.12.2001';
+  const good = ROWS.replace('00,5', '00');
+  const values = [20_453, 1_767_223_800_000_000n, -1234.5, 1_234_567_891n, 'Straße €'];
+
+  /** The letters that the encodings have beyond ISO 8859-1, in each of them. */
+  const bytesIn = (encoding: string): Buffer => {
+    if (encoding === 'utf-16le') return Buffer.from(`\ufeff${good}`, 'utf16le');
+    const euro = encoding === 'windows-1252' ? 0x80 : 0xa4;
+    const bytes = Buffer.from(good.replace('€', '$'), 'latin1');
+    bytes[bytes.lastIndexOf('$')] = euro;
+    return bytes;
+  };
+
+  test('is read as it says', async () => {
+    expect(await read(good, WAY)).toEqual([values]);
+    for (const encoding of ['windows-1252', 'iso-8859-15', 'utf-16le']) {
+      expect(await read(bytesIn(encoding), `${WAY} encoding=${encoding}`)).toEqual([values]);
+    }
+  });
+
+  test.each<[string, string]>([
+    ['numbers=1.234,56', '1.5'],
+    ['numbers=1.234,56', '12.34,5'],
+    ['numbers=1.234,56', '1,234.5'],
+    ['numbers=1.234,56', '1.234.5'],
+    ['numbers=1,234.56', '"1.234,5"'],
+    ['numbers=1,234.56', '"1,5"'],
+    ['', '"1,5"'],
+  ])('%s: a number %s is none', async (way, number) => {
+    const numbers = datasetOf(['x float64?']);
+    const failure = await failureOf(read(`x\n${number}\n`, way, numbers));
+    expect(failure.code).toBe('ERR_COLUMN_TYPE');
+  });
+
+  test.each<[string, string, number | undefined]>([
+    ['31.12.2001', '1.2.2001', 11_354],
+    ['31/12/2001', '01/02/2001', 11_354],
+    ['12/31/2001', '02/01/2001', 11_354],
+    ['12/31/2001', '31/01/2001', undefined],
+    ['31.12.2001', '2001-02-01', undefined],
+    ['31.12.2001', '01.02.01', undefined],
+    ['31.12.2001', '30.02.2001', undefined],
+    ['2001-12-31', '01.02.2001', undefined],
+  ])('dates=%s: %s is %s', async (form, date, day) => {
+    const days = datasetOf(['day date32']);
+    const rows = read(`day\n${date}\n`, `dates=${form}`, days);
+    if (day === undefined) expect((await failureOf(rows)).code).toBe('ERR_COLUMN_TYPE');
+    else expect(await rows).toEqual([[day]]);
+  });
+
+  test('is found out where it can be nothing else', async () => {
+    const found = 'delimiter=semicolon quote=double header=yes';
+    expect(await detected(good, bank)).toBe(`${found} ${WAY}`);
+    expect(await detected(bytesIn('windows-1252'), bank)).toBe(
+      `${found} encoding=windows-1252 ${WAY}`,
+    );
+    expect(await detected(bytesIn('utf-16le'), bank)).toBe(`${found} encoding=utf-16le ${WAY}`);
+    const either = `${HEADER}01/02/2025;01/02/2025 10:00;1,234;1;a\n`;
+    expect(await detected(either, bank)).toBe(found);
+  });
+
+  test('is told what is wrong with bytes of another encoding, and no row', async () => {
+    const marked = bytesIn('windows-1252');
+    const unsaid = await failureOf(read(marked, WAY));
+    expect([unsaid.code, unsaid.text]).toEqual([
+      'ERR_SOURCE_MALFORMED',
+      expect.stringContaining('name its encoding with --csv'),
+    ]);
+    expect(unsaid.text).not.toContain('Stra');
+    const unassigned = Buffer.concat([marked, Buffer.from([0x81])]);
+    const half = Buffer.concat([bytesIn('utf-16le'), Buffer.from([0x61])]);
+    for (const [bytes, encoding] of [
+      [unassigned, 'windows-1252'],
+      [half, 'utf-16le'],
+    ] as const) {
+      const failure = await failureOf(read(bytes, `${WAY} encoding=${encoding}`));
+      expect([failure.code, failure.text]).toEqual([
+        'ERR_SOURCE_MALFORMED',
+        expect.stringContaining(`${encoding} does not have`),
+      ]);
+    }
+  });
+
+  test('is what it was under a state of before', () => {
+    const text = 'delimiter=semicolon quote=double header=yes nulls=NA|-';
+    expect(dialectText(parseDialect(text))).toBe(text);
+    const own = `${text} encoding=windows-1252 ${WAY}`;
+    expect(dialectText(parseDialect(own))).toBe(own);
+  });
 });

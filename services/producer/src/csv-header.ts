@@ -1,7 +1,7 @@
-import { malformedSource } from './row-reader.ts';
+import { malformedSource, NOT_UTF8 } from './row-reader.ts';
 
 /** The dialects that are told apart: RFC 4180 with one of these between the fields. */
-const CSV_DELIMITERS = [',', ';', '\t', '|'] as const;
+export const CSV_DELIMITERS = [',', ';', '\t', '|'] as const;
 
 /** How much of the file is looked at for its first line. */
 export const CSV_HEADER_BYTES_MAX = 64 * 1024;
@@ -29,7 +29,7 @@ export function readCsvHeader(start: Uint8Array, wanted: readonly string[]): Csv
     throw malformedSource('csv', { problem: 'the first line is empty' });
   }
   if (best.names.some((name) => name.includes('\ufffd'))) {
-    throw malformedSource('csv', { problem: 'not UTF-8', line: 1 });
+    throw malformedSource('csv', { problem: NOT_UTF8, line: 1 });
   }
   return best;
 }
@@ -56,7 +56,8 @@ export function splitFirstLine(text: string, delimiter: string, quote = '"'): st
     }
   }
   if (quoted || text.length >= CSV_HEADER_BYTES_MAX) {
-    throw malformedSource('csv', { problem: 'the first line has no end', line: 1 });
+    const problem = `the first line has no end within ${CSV_HEADER_BYTES_MAX} bytes`;
+    throw malformedSource('csv', { problem, line: 1 });
   }
   return [...names, name];
 }

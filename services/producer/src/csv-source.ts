@@ -1,11 +1,12 @@
 import type { ColumnContract, ColumnType, Dataset } from '@strongroom/protocol/contract';
 import { type ColumnMapping, placeColumns, sourceNames } from './column-mapping.ts';
-import type { CsvDialect } from './csv-dialect.ts';
+import { type CsvDialect, RFC_4180 } from './csv-dialect.ts';
 import { type CsvHeader, readCsvHeader, splitFirstLine } from './csv-header.ts';
+import { dateTerm, numberTerm } from './csv-spellings.ts';
 import { namesByPlace } from './detect-dialect.ts';
 import { DuckDbSession, wideDecimal } from './duckdb-session.ts';
 import { refuseFlaggedRows } from './row-flags.ts';
-import type { RowReader, RowWindow } from './row-reader.ts';
+import { malformedSource, NOT_UTF8, type RowReader, type RowWindow } from './row-reader.ts';
 import type { SourceKind } from './source-vector.ts';
 import { quoteFile, quoteText } from './sql-text.ts';
 
@@ -41,8 +42,6 @@ export async function openCsv(
   };
 }
 
-const RFC_4180 = { quote: '"', escaping: '"', header: true, nulls: [] };
-
 function headerOf(
   start: Uint8Array,
   { delimiter, quote, header }: CsvDialect,
@@ -50,6 +49,9 @@ function headerOf(
   wanted: readonly string[],
 ): CsvHeader {
   const names = splitFirstLine(new TextDecoder().decode(start), delimiter, quote);
+  if (header && names.some((name) => name.includes('\ufffd'))) {
+    throw malformedSource('csv', { problem: NOT_UTF8, line: 1 });
+  }
   return { delimiter, names: header ? names : namesByPlace(names.length, dataset, wanted) };
 }
 
@@ -59,7 +61,8 @@ export function textColumn(
   format: 'text' | 'json' | 'absent',
 ) {
   const kind = CSV_KINDS[type];
-  return { name, kind, type: format, ...(scale === undefined ? {} : { scale }) };
+  const instants = type === 'timestamp-us-utc';
+  return { name, kind, type: format, instants, ...(scale === undefined ? {} : { scale }) };
 }
 
 /** As which kind a column of the contract leaves the query. */
@@ -86,13 +89,31 @@ const CSV_KINDS: Record<ColumnType, SourceKind> = {
 
 function query(
   path: string,
-  { delimiter, quote, escaping, header, nulls }: CsvDialect,
+  dialect: CsvDialect,
   width: number,
   dataset: Dataset,
   places: readonly number[],
 ): string {
+  const file = csvTable(path, dialect, width);
+  const field = (column: ColumnContract, index: number) =>
+    fieldTerm(column, `c${places[index]}`, dialect);
+  const terms = dataset.columns.map((column, index) => textTerm(column, field(column, index)));
+  const flags = dataset.columns.map((column, index) => {
+    const misfit = textMisfit(column, field(column, index));
+    return misfit === undefined ? '' : ` WHEN ${misfit} THEN ${index + 1}`;
+  });
+  const flag = flags.join('') === '' ? '0' : `CASE${flags.join('')} ELSE 0 END`;
+  return `SELECT ${terms.join(', ')}, CAST(${flag} AS INTEGER) FROM ${file}`;
+}
+
+/** The rows of a file as texts, in columns c0, c1 and so on. */
+export function csvTable(
+  path: string,
+  { delimiter, quote, escaping, header }: CsvDialect,
+  width: number,
+): string {
   const fields = Array.from({ length: width }, (_, place) => `'c${place}': 'VARCHAR'`);
-  const file = `read_csv(${[
+  return `read_csv(${[
     quoteFile(path),
     `columns = {${fields.join(', ')}}`,
     'auto_detect = false',
@@ -108,19 +129,17 @@ function query(
     `compression = 'none'`,
     `encoding = 'utf-8'`,
   ].join(', ')})`;
-  const words = nulls.map(quoteText).join(', ');
-  const field = ({ type }: ColumnContract, index: number) => {
-    const name = `c${places[index]}`;
-    if (nulls.length === 0 || type === 'utf8') return name;
-    return `(CASE WHEN ${name} IN (${words}) THEN NULL ELSE ${name} END)`;
-  };
-  const terms = dataset.columns.map((column, index) => textTerm(column, field(column, index)));
-  const flags = dataset.columns.map((column, index) => {
-    const misfit = textMisfit(column, field(column, index));
-    return misfit === undefined ? '' : ` WHEN ${misfit} THEN ${index + 1}`;
-  });
-  const flag = flags.join('') === '' ? '0' : `CASE${flags.join('')} ELSE 0 END`;
-  return `SELECT ${terms.join(', ')}, CAST(${flag} AS INTEGER) FROM ${file}`;
+}
+
+/** A field as text in the spellings below, whatever the dialect's are. */
+export function fieldTerm({ type }: ColumnContract, field: string, dialect: CsvDialect): string {
+  if (type === 'utf8') return field;
+  const words = dialect.nulls.map(quoteText).join(', ');
+  const given =
+    words === '' ? field : `(CASE WHEN ${field} IN (${words}) THEN NULL ELSE ${field} END)`;
+  if (type === 'bool') return given;
+  const isTime = type === 'date32' || type.startsWith('timestamp');
+  return isTime ? dateTerm(given, dialect.dates) : numberTerm(given, dialect.numbers);
 }
 
 const SQL_TYPES: Record<Exclude<ColumnType, 'decimal128'>, string> = {
@@ -193,10 +212,37 @@ export function textMisfit(column: ColumnContract, term: string): string | undef
   const spelling = type === 'decimal128' ? decimalSpelling(scale) : SPELLINGS[type];
   const misspelt =
     spelling === undefined ? '' : ` OR NOT regexp_full_match(${term}, ${quoteText(spelling)})`;
-  // 1e400 is no number of this type, and a cast makes it infinite.
-  const infinite =
-    type === 'float64' || type === 'float32'
-      ? ` OR (isinf(${value}) AND NOT contains(lower(${term}), 'inf'))`
-      : '';
-  return `${term} IS NOT NULL AND (${value} IS NULL${misspelt}${infinite})`;
+  const isFloat = type === 'float64' || type === 'float32';
+  const inexact = isFloat ? ` OR ${floatMisfit(type, term, value)}` : '';
+  return `${term} IS NOT NULL AND (${value} IS NULL${misspelt}${inexact})`;
+}
+
+/** As many digits as any whole number of the type has before some cannot be told apart. */
+const SURE_DIGITS = { float32: 7, float64: 15 } as const;
+
+/**
+ * 1e400 is no number of a float, and a cast makes it infinite. A whole number is often one that
+ * names something: it is a value of the float only if it is exactly that, or the shortest way to
+ * write it (RFC 8259 leaves programs to write 2^70 so).
+ */
+function floatMisfit(type: 'float32' | 'float64', term: string, value: string): string {
+  const infinite = `(isinf(${value}) AND NOT contains(lower(${term}), 'inf'))`;
+  const long = `regexp_full_match(${term}, '[+-]?[0-9]{${SURE_DIGITS[type] + 1},}([.]0*)?')`;
+  const whole = (number: string) => `TRY_CAST(${number} AS HUGEINT)`;
+  const exact = `coalesce(${whole(term)} = ${whole(value)}, false)`;
+  return `${infinite} OR (${long} AND NOT (${exact} OR ${isShortest(term, value)}))`;
+}
+
+const digitsIn = (text: string) =>
+  `trim(regexp_replace(${text}, '[.]0*$|[eE].*$|[+.-]', '', 'g'), '0')`;
+/** As a float of its own size or as a double: programs write both as what they have. */
+function isShortest(term: string, value: string): string {
+  const written = [value, `CAST(${value} AS DOUBLE)`].map((each) => `CAST(${each} AS VARCHAR)`);
+  return `${digitsIn(term)} IN (${written.map(digitsIn).join(', ')})`;
+}
+
+/** True where a number has more digits than a double keeps, and is not how a double is written. */
+export function floatDigits(term: string): string {
+  const double = `TRY_CAST(${term} AS DOUBLE)`;
+  return `length(${digitsIn(term)}) > ${SURE_DIGITS.float64} AND NOT ${isShortest(term, double)}`;
 }

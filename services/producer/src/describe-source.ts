@@ -1,12 +1,18 @@
-import { type DuckDBType, DuckDBTypeId } from '@duckdb/node-api';
-import type { ColumnContract, ColumnType } from '@strongroom/protocol/contract';
+import type { ColumnContract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { SqlNameSchema } from '@strongroom/protocol/fields';
-import { DuckDbSession, engineTypeName } from './duckdb-session.ts';
+import { columnList } from './column-mapping.ts';
+import type { CsvDialect } from './csv-dialect.ts';
+import { inUtf8, startInUtf8 } from './csv-encoding.ts';
+import { describeCsv } from './describe-csv.ts';
+import { describeNdjson } from './describe-ndjson.ts';
+import { describeParquet } from './describe-parquet.ts';
+import { type DescribedRows, demandRoom } from './described-rows.ts';
+import { DuckDbSession } from './duckdb-session.ts';
+import { memoryFile } from './memory-file.ts';
 import { malformedSource, type SourceFormat } from './row-reader.ts';
 import { identifySource } from './source-format.ts';
-import { openInput } from './source-input.ts';
-import { quoteFile, quoteIdentifier } from './sql-text.ts';
+import { bytesOf, type FileInput, openInput } from './source-input.ts';
 
 /** What a draft of a contract can say of a file's rows. A guess, for a person to look at. */
 export interface SourceDescription {
@@ -15,85 +21,89 @@ export interface SourceDescription {
   readonly columns: readonly ColumnContract[];
   /** The first column of times that lacks none; absent where there is none. */
   readonly eventTime?: string;
-  /** What `--columns` needs, where a name of the file cannot stand in a contract. */
+  /** What `--columns` needs, where names differ, or columns are left out. */
   readonly mapping?: string;
+  /** Columns of the file that no contract can have, and why. */
+  readonly leftOut?: readonly LeftOut[];
+}
+
+interface LeftOut {
+  readonly place: number;
+  readonly name: string;
+  readonly problem: string;
 }
 
 /**
- * Reads a whole file to say which columns it has, in a contract's names and types. Of its values
- * it tells nothing but whether any is missing.
+ * Reads a whole file to say which columns it has, in a contract's names and types: those that its
+ * rows are published by. Of its values it tells nothing but whether any is missing.
+ * @param csv how a CSV file is written; as RFC 4180 has it, with any of its delimiters, when absent
  * @throws ERR_USAGE for what is no CSV, Parquet or NDJSON file, or is packed;
- *   ERR_FILE_UNREADABLE, ERR_SOURCE_MALFORMED; ERR_COLUMN_TYPE for one that no contract can have
+ *   ERR_FILE_UNREADABLE, ERR_SOURCE_MALFORMED, ERR_LIMIT_EXCEEDED
  */
-export async function describeSource(source: string): Promise<SourceDescription> {
-  const { input, format } = await identifySource(await openInput(source), 'auto');
+export async function describeSource(source: string, csv?: CsvDialect): Promise<SourceDescription> {
+  const { input, format, start } = await identifySource(await openInput(source), 'auto');
   if (input.type !== 'file' || format === 'arrow') {
-    throw new StrongroomError('ERR_USAGE', { problem: 'a file of CSV, Parquet or NDJSON' });
+    const problem = 'a file of CSV, Parquet or NDJSON, not packed';
+    throw new StrongroomError('ERR_USAGE', { argument: '--source', problem });
+  }
+  if (csv !== undefined && format !== 'csv') {
+    throw new StrongroomError('ERR_USAGE', { argument: '--csv', problem: 'the source is no CSV' });
   }
   const session = await DuckDbSession.open(format);
   try {
-    const table = `${READERS[format]}(${quoteFile(input.path)}${SETTINGS[format]})`;
-    const found = await session.describe(`SELECT * FROM ${table}`);
-    const missing = found.map(({ name }) => `count(*) - count(${quoteIdentifier(name)})`);
-    const [counts = []] = await session.texts(`SELECT count(*), ${missing} FROM ${table}`);
-    const [rows = 0, ...missed] = counts.map(Number);
-    if (found.length === 0) throw malformedSource(format, { problem: 'no column' });
-    const names = contractNames(found.map(({ name }) => name));
-    const columns = found.map(({ name, type }, at) => ({
-      ...{ name: names[at] ?? name, nullable: (missed[at] ?? 0) > 0 },
-      ...contractType(name, type),
-    }));
-    const eventTime = columns.find(({ type, nullable }) => isTime(type) && !nullable)?.name;
     return {
-      ...{ format, rows, columns },
-      ...(eventTime === undefined ? {} : { eventTime }),
-      ...mappingOf(found, names),
+      format,
+      ...description(await describeFile(session, input, format, start, csv), format),
     };
   } finally {
     await session.close();
   }
 }
 
-const READERS = { csv: 'read_csv', parquet: 'read_parquet', ndjson: 'read_ndjson' } as const;
-/** All rows decide, as they will when they are published; an empty field is a missing value. */
-const SETTINGS = {
-  csv: ", sample_size = -1, header = true, nullstr = '', allow_quoted_nulls = false",
-  parquet: ', hive_partitioning = false',
-  ndjson: ', sample_size = -1',
-} as const;
-
-const TYPES: Partial<Record<DuckDBTypeId, ColumnType>> = {
-  [DuckDBTypeId.BOOLEAN]: 'bool',
-  [DuckDBTypeId.TINYINT]: 'int8',
-  [DuckDBTypeId.SMALLINT]: 'int16',
-  [DuckDBTypeId.INTEGER]: 'int32',
-  [DuckDBTypeId.BIGINT]: 'int64',
-  [DuckDBTypeId.UTINYINT]: 'uint8',
-  [DuckDBTypeId.USMALLINT]: 'uint16',
-  [DuckDBTypeId.UINTEGER]: 'uint32',
-  [DuckDBTypeId.UBIGINT]: 'uint64',
-  [DuckDBTypeId.FLOAT]: 'float32',
-  [DuckDBTypeId.DOUBLE]: 'float64',
-  [DuckDBTypeId.VARCHAR]: 'utf8',
-  [DuckDBTypeId.ENUM]: 'utf8',
-  [DuckDBTypeId.DATE]: 'date32',
-  [DuckDBTypeId.TIMESTAMP_S]: 'timestamp-ms',
-  [DuckDBTypeId.TIMESTAMP_MS]: 'timestamp-ms',
-  [DuckDBTypeId.TIMESTAMP]: 'timestamp-us',
-  [DuckDBTypeId.TIMESTAMP_TZ]: 'timestamp-us-utc',
-};
-
-function contractType(column: string, type: DuckDBType) {
-  if (type.typeId === DuckDBTypeId.DECIMAL && 'width' in type && 'scale' in type) {
-    const { width, scale } = type;
-    return { type: 'decimal128', precision: Number(width), scale: Number(scale) } as const;
+async function describeFile(
+  session: DuckDbSession,
+  input: FileInput,
+  format: Exclude<SourceFormat, 'arrow'>,
+  start: Uint8Array,
+  csv: CsvDialect | undefined,
+): Promise<DescribedRows> {
+  const { path } = input;
+  if (format === 'ndjson') return describeNdjson(session, path);
+  if (format === 'parquet') return describeParquet(session, path);
+  const { encoding = 'utf-8' } = csv ?? {};
+  if (encoding === 'utf-8') return describeCsv(session, path, start, csv);
+  // It is read more than once.
+  const text = await memoryFile(inUtf8(bytesOf(input), encoding));
+  try {
+    return await describeCsv(session, text.path, startInUtf8(start, encoding), csv);
+  } finally {
+    await text.close();
   }
-  const known = TYPES[type.typeId];
-  if (known !== undefined) return { type: known };
-  throw new StrongroomError('ERR_COLUMN_TYPE', { column, found: engineTypeName(type) });
 }
 
-const isTime = (type: ColumnType) => type === 'date32' || type.startsWith('timestamp-');
+function description({ rows, found }: DescribedRows, format: SourceFormat) {
+  const fit = found.filter((column) => column.type !== undefined);
+  if (fit.length === 0) throw malformedSource(format, { problem: 'no column of a known type' });
+  demandRoom(fit.length);
+  const names = contractNames(fit.map(({ name }) => name));
+  const columns = fit.map(({ nullable, type }, at): ColumnContract => {
+    return { name: names[at] ?? '', nullable, ...(type ?? { type: 'utf8' }) };
+  });
+  const leftOut = found.flatMap(({ name, type, problem = '' }, place) =>
+    type === undefined ? [{ place: place + 1, name, problem }] : [],
+  );
+  const eventTime = columns.find(({ type, nullable }) => isTime(type) && !nullable)?.name;
+  const isRenamed = fit.some(({ name }, at) => name !== names[at]);
+  const pairs = fit.map(({ name }, at): [string, string] => [name, names[at] ?? '']);
+  return {
+    ...{ rows, columns },
+    ...(eventTime === undefined ? {} : { eventTime }),
+    ...(isRenamed || leftOut.length > 0 ? { mapping: columnList(pairs) } : {}),
+    ...(leftOut.length === 0 ? {} : { leftOut }),
+  };
+}
+
+const isTime = (type: ColumnContract['type']) => type === 'date32' || type.startsWith('timestamp-');
 
 /** Lower-case words joined by underscores; what comes twice gets a number. */
 function contractNames(names: readonly string[]): string[] {
@@ -102,6 +112,8 @@ function contractNames(names: readonly string[]): string[] {
     const plain = name
       .normalize('NFKD')
       .toLowerCase()
+      .replaceAll('ß', 'ss')
+      .replaceAll(/\p{M}/gu, '')
       .replaceAll(/[^a-z0-9]+/g, '_')
       .replaceAll(/^[_0-9]+|_+$/g, '');
     const wanted = SqlNameSchema.safeParse(plain).success ? plain : `column_${at + 1}`;
@@ -109,14 +121,4 @@ function contractNames(names: readonly string[]): string[] {
     taken.add(free);
     return free;
   });
-}
-
-/** @throws ERR_USAGE for names of which `--columns` cannot be made */
-function mappingOf(found: readonly { readonly name: string }[], names: readonly string[]) {
-  if (found.every(({ name }, at) => name === names[at])) return {};
-  const odd = found.find(({ name }) => name.includes(',') || name.trim() !== name);
-  if (odd) {
-    throw new StrongroomError('ERR_USAGE', { column: odd.name, problem: 'no comma in a name' });
-  }
-  return { mapping: found.map(({ name }, at) => `${name}=${names[at]}`).join(',') };
 }

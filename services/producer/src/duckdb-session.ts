@@ -12,7 +12,7 @@ import duckdb from '@duckdb/node-bindings';
 import type { ColumnType } from '@strongroom/protocol/contract';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { DECIMAL_DIGITS_MAX } from '@strongroom/protocol/limits';
-import { malformedSource, type RowWindow, type SourceFormat } from './row-reader.ts';
+import { malformedSource, NOT_UTF8, type RowWindow, type SourceFormat } from './row-reader.ts';
 import type { SourceKind, SourceRows, SourceVector } from './source-vector.ts';
 
 /** Rows wait in the engine while a group of batches is sealed and sent; none goes to disk. */
@@ -121,7 +121,7 @@ export class DuckDbSession {
       if (message.startsWith('Out of Memory')) {
         throw new StrongroomError('ERR_LIMIT_EXCEEDED', { limit: `memory of ${ENGINE_MEMORY}` });
       }
-      throw malformedSource(this.#format, lineOf(message));
+      throw malformedSource(this.#format, { ...lineOf(message), ...problemOf(message) });
     }
   }
 }
@@ -136,6 +136,20 @@ function lineOf(message: string): { line?: number } {
   return json === undefined ? {} : { line: Number(json) - 1 };
 }
 
+/** What is wrong with a line, by the engine's own words, which stand around those of the row. */
+const PROBLEMS: readonly (readonly [words: RegExp, problem: string])[] = [
+  [/\nInvalid unicode /, NOT_UTF8],
+  [/\nExpected Number of Columns: /, 'not as many fields as there are names'],
+  [/\nValue with unterminated quote found\./, 'a quote that does not end where its field does'],
+  [/\nMaximum line size of /, 'a line that is too long'],
+];
+
+function problemOf(message: string): { problem?: string } {
+  if (!message.startsWith('Invalid Input Error: CSV Error on Line: ')) return {};
+  const problem = PROBLEMS.find(([words]) => words.test(message))?.[1];
+  return problem === undefined ? {} : { problem };
+}
+
 /** How a DuckDB type is read; undefined for a type that no contract can name. */
 export interface EngineType {
   readonly kind: SourceKind;
@@ -143,6 +157,7 @@ export interface EngineType {
   readonly cast?: string;
   /** Of a decimal: digits behind the point. */
   readonly scale?: number;
+  readonly instants?: true;
 }
 
 const ENGINE_TYPES: Partial<Record<DuckDBTypeId, EngineType>> = {
@@ -159,12 +174,13 @@ const ENGINE_TYPES: Partial<Record<DuckDBTypeId, EngineType>> = {
   [DuckDBTypeId.DOUBLE]: { kind: 'float64' },
   [DuckDBTypeId.VARCHAR]: { kind: 'text' },
   [DuckDBTypeId.ENUM]: { kind: 'text', cast: 'VARCHAR' },
+  [DuckDBTypeId.UUID]: { kind: 'text', cast: 'VARCHAR' },
   [DuckDBTypeId.DATE]: { kind: 'date' },
   [DuckDBTypeId.TIMESTAMP_S]: { kind: 'timestamp-s' },
   [DuckDBTypeId.TIMESTAMP_MS]: { kind: 'timestamp-ms' },
   [DuckDBTypeId.TIMESTAMP]: { kind: 'timestamp-us' },
   // Microseconds since 1970 in UTC, as TIMESTAMP.
-  [DuckDBTypeId.TIMESTAMP_TZ]: { kind: 'timestamp-us' },
+  [DuckDBTypeId.TIMESTAMP_TZ]: { kind: 'timestamp-us', instants: true },
   [DuckDBTypeId.TIMESTAMP_NS]: { kind: 'timestamp-ns' },
 };
 

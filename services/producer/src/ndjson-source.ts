@@ -33,14 +33,9 @@ export async function openNdjson(
 
 function query(path: string, dataset: Dataset, mapping: ColumnMapping | undefined): string {
   const names = sourceNames(dataset, mapping);
-  // JSON pointers (RFC 6901 §3), so that a name may hold dots, quotes and slashes.
-  const pointers = names.map((name) =>
-    quoteText(`/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`),
-  );
-  const file = `read_ndjson_objects(${quoteFile(path)}, compression = 'uncompressed')`;
-  const parsed = `SELECT json, json_extract(json, [${pointers.join(', ')}]) AS cells FROM ${file}`;
-  const parts = dataset.columns.map(({ type }, at) => `${partTerm(type, at)} AS c${at}`);
-  const texts = `SELECT json, cells, ${parts.join(', ')} FROM (${parsed})`;
+  const parts = dataset.columns.map(({ type }, at) => `${partTerm(type, cell(at))} AS c${at}`);
+  const cells = cellsOf(ndjsonLines(path), names);
+  const texts = `SELECT json, cells, ${parts.join(', ')} FROM ${cells}`;
   const terms = dataset.columns.map((column, at) => textTerm(column, `c${at}`));
   const flags = [
     membersFlag(names, mapping !== undefined),
@@ -50,6 +45,19 @@ function query(path: string, dataset: Dataset, mapping: ColumnMapping | undefine
   return `SELECT ${terms.join(', ')}, CAST(${flag} AS INTEGER) FROM (${texts})`;
 }
 
+/** The lines of a file, each one value in a column `json`. */
+export const ndjsonLines = (path: string) =>
+  `read_ndjson_objects(${quoteFile(path)}, compression = 'uncompressed')`;
+
+/** Lines and, as `cells`, their members of these names. */
+export function cellsOf(lines: string, names: readonly string[]): string {
+  // JSON pointers (RFC 6901 §3), so that a name may hold dots, quotes and slashes.
+  const pointers = names.map((name) =>
+    quoteText(`/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`),
+  );
+  return `(SELECT json, json_extract(json, [${pointers.join(', ')}]) AS cells FROM ${lines})`;
+}
+
 /**
  * Texts, dates, times and decimals are JSON strings, decimals because the engine makes doubles of
  * numbers with a point; the rest is read from the letters of its token.
@@ -57,8 +65,8 @@ function query(path: string, dataset: Dataset, mapping: ColumnMapping | undefine
 const isText = (type: ColumnType) => type === 'utf8' || /^date|^time|^decimal/.test(type);
 const cell = (at: number) => `cells[${at + 1}]`;
 
-function partTerm(type: ColumnType, at: number): string {
-  return isText(type) ? `(${cell(at)} ->> '$')` : `nullif(CAST(${cell(at)} AS VARCHAR), 'null')`;
+function partTerm(type: ColumnType, its: string): string {
+  return isText(type) ? `(${its} ->> '$')` : `nullif(CAST(${its} AS VARCHAR), 'null')`;
 }
 
 /**
@@ -78,14 +86,28 @@ function membersFlag(names: readonly string[], others: boolean): string {
 }
 
 function columnFlags(column: ColumnContract, at: number): string[] {
-  const token = `CAST(${cell(at)} AS VARCHAR)`;
+  const missing = `${cell(at)} IS NULL THEN ${FLAGS.missing + at + 1}`;
+  const misfit = `${cellMisfit(column, cell(at), `c${at}`)} THEN ${FLAGS.type + at + 1}`;
+  return column.nullable ? [misfit] : [missing, misfit];
+}
+
+/**
+ * True where a member is there and is no value of the column.
+ * @param text the part of it that is read
+ */
+export function cellMisfit(
+  column: ColumnContract,
+  its: string,
+  text = partTerm(column.type, its),
+): string {
+  const token = `CAST(${its} AS VARCHAR)`;
   const unquoted = `${token} <> 'null' AND NOT starts_with(${token}, '"')`;
   const misfits = [
     ...(isText(column.type) ? [unquoted] : []),
-    ...(column.type === 'bool' ? [`c${at} NOT IN ('true', 'false')`] : []),
-    ...[textMisfit(column, `c${at}`)].filter((misfit) => misfit !== undefined),
+    ...(column.type === 'bool' ? [`${text} NOT IN ('true', 'false')`] : []),
+    // The engine has made a double of a number with a point, which may have become a whole one.
+    ...(/^u?int/.test(column.type) ? [`regexp_matches(${text}, '[0-9]{16,}[.]')`] : []),
+    ...[textMisfit(column, text)].filter((misfit) => misfit !== undefined),
   ];
-  const missing = `${cell(at)} IS NULL THEN ${FLAGS.missing + at + 1}`;
-  const misfit = `${misfits.map((each) => `(${each})`).join(' OR ')} THEN ${FLAGS.type + at + 1}`;
-  return column.nullable ? [misfit] : [missing, misfit];
+  return misfits.map((each) => `(${each})`).join(' OR ');
 }

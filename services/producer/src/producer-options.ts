@@ -1,3 +1,4 @@
+import { columnList } from './column-mapping.ts';
 import type { CompressionRequest } from './compression-choice.ts';
 import type { Progress } from './publish-report.ts';
 import type { SourceFormat } from './row-reader.ts';
@@ -102,7 +103,7 @@ export function producerSettings(
     logLevel: options.logLevel ?? 'warn',
     source,
     format: publishing.format ?? 'auto',
-    ...(columns === undefined ? {} : { columns: columnList(columns) }),
+    ...(columns === undefined ? {} : { columns: columnList(Object.entries(columns)) }),
     final,
     check,
     recover,
@@ -137,11 +138,4 @@ function pathOf(file: string | object): string {
 function brokerOption(brokers: string | readonly string[]) {
   const list = [brokers].flat().join(',');
   return list === '' ? {} : { brokers: list };
-}
-
-/** As `--columns` is written. */
-function columnList(columns: Readonly<Record<string, string>>): string {
-  return Object.entries(columns)
-    .map(([source, contract]) => `${source}=${contract}`)
-    .join(',');
 }

@@ -31,3 +31,6 @@ export function malformedSource(
 ): StrongroomError {
   return new StrongroomError('ERR_SOURCE_MALFORMED', { format, ...facts });
 }
+
+/** What is wrong with a text, and what helps. */
+export const NOT_UTF8 = 'not UTF-8: convert it, or name its encoding with --csv';

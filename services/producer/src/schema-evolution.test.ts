@@ -67,9 +67,6 @@ const VALUES: Readonly<Record<ColumnType, readonly [string, string]>> = {
 const ALSO_EXACT: Readonly<Partial<Record<ColumnType, readonly ColumnType[]>>> = {
   ...{ int8: ['decimal128'], int16: ['decimal128'], int32: ['decimal128'] },
   ...{ uint8: ['decimal128'], uint16: ['decimal128'], uint32: ['decimal128'] },
-  date32: ['timestamp-us-utc'],
-  'timestamp-ms': ['timestamp-us-utc'],
-  'timestamp-us': ['timestamp-us-utc'],
   'timestamp-us-utc': ['timestamp-us'],
 };
 

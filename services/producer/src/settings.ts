@@ -161,7 +161,7 @@ function publishProgram(publish: (options: unknown) => void): Command {
 
 /** What is read, and how; where traces go to. */
 const MORE_OPTIONS: readonly (readonly [flags: string, text: string])[] = [
-  ['--csv <dialect>', 'detect, or "delimiter=semicolon quote=single header=no nulls=NA|-"'],
+  ['--csv <dialect>', 'detect, or "delimiter=semicolon encoding=windows-1252 dates=31.12.2001 …"'],
   ['--values <form>', 'of a topic: json (the default), or avro as Confluent frames it'],
   ['--schema-registry <url>', 'of a topic in avro'],
   ['--registry-login-file <file>', 'of a registry: holds USER:PASSWORD'],

@@ -1,5 +1,5 @@
 import { CSV_HEADER_BYTES_MAX } from './csv-header.ts';
-import type { SourceFormat } from './row-reader.ts';
+import { malformedSource, type SourceFormat } from './row-reader.ts';
 import { sampleOf } from './source-fingerprint.ts';
 import {
   bytesOf,
@@ -82,5 +82,9 @@ function detectFormat(start: Uint8Array): SourceFormat {
   if (letters.startsWith('PAR1')) return 'parquet';
   // An Arrow file's magic, or a stream's continuation indicator (Arrow IPC, encapsulated message).
   if (letters.startsWith('ARROW1') || letters.startsWith('\xff\xff\xff\xff')) return 'arrow';
+  // No name of a column looks like the beginning of a list of objects.
+  if (/^(\xef\xbb\xbf)?\s*\[\s*\{/.test(letters)) {
+    throw malformedSource('ndjson', { problem: 'a list of objects, and not one object a line' });
+  }
   return /^(\xef\xbb\xbf)?\s*\{/.test(letters) ? 'ndjson' : 'csv';
 }

@@ -1,3 +1,4 @@
+import type { ColumnType } from '@strongroom/protocol/contract';
 import type { TextInterner } from './text-interner.ts';
 
 /**
@@ -64,8 +65,24 @@ export interface SourceColumn {
   readonly kind: SourceKind | undefined;
   /** Of a decimal: its digits behind the point. */
   readonly scale?: number;
+  /** Of times: moments and not readings of somebody's clock. */
+  readonly instants?: boolean;
   /** The format's word for the type, for error messages. */
   readonly type: string;
+  /** Why its values cannot be read, where the type's name does not say it. */
+  readonly problem?: string;
+}
+
+/** A time without a zone is none in UTC: it would be moved by as much as its clock is ahead. */
+export function lacksZone({ kind, instants = false }: SourceColumn, wanted: ColumnType): boolean {
+  const isTime = kind === 'date' || kind?.startsWith('timestamp') === true;
+  return wanted === 'timestamp-us-utc' && isTime && !instants;
+}
+
+/** Why a column does not fit, where the name of its type does not say it. */
+export function problemOf(column: SourceColumn, wanted: ColumnType): { problem?: string } {
+  if (lacksZone(column, wanted)) return { problem: 'a time without a zone is none in UTC' };
+  return column.problem === undefined ? {} : { problem: column.problem };
 }
 
 /** Rows [from, to) of some vectors, one vector a column in the order of the contract. */

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@strongroom/record-log/free-port';
+import { shellWord } from '@strongroom/runtime/shell-word';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BIN, inside, strongroomInside } from '../../test/run-strongroom.ts';
 import { createTlsFiles } from '../../test/tls.ts';
 import { contractFromDraft } from '../contract-draft.ts';
 import { askAnswers } from './ask-answers.ts';
-import { shellWord } from './shell-word.ts';
 
 let run: string;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { shellWord } from '@strongroom/runtime/shell-word';
 import { type Answers, isOwner, isReader } from './answers.ts';
-import { shellWord } from './shell-word.ts';
 
 /** What a person does next, and the command lines for it. */
 export interface Step {

@@ -1,5 +1,5 @@
+import { shellWord } from '@strongroom/runtime/shell-word';
 import type { Answers } from './answers.ts';
-import { shellWord } from './shell-word.ts';
 
 /** Programs that `strongroom init` writes for an organisation: what they do can be read in them. */
 

@@ -3,9 +3,9 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { type Right, rightsOf } from '@strongroom/protocol/log-topics';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { readJsonFile } from '@strongroom/runtime/files';
+import { shellWord } from '@strongroom/runtime/shell-word';
 import { verifyContract } from '@strongroom/sealing/verify';
 import type { Command } from 'commander';
-import { shellWord } from '../init/shell-word.ts';
 import { leafCommand, printNotice, printResult } from '../leaf-command.ts';
 import { brokersOption, kafkaConfigOption } from '../option-values.ts';
 import {

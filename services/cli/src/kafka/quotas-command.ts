@@ -1,9 +1,9 @@
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { RoleKind } from '@strongroom/protocol/log-topics';
 import { readJsonFile } from '@strongroom/runtime/files';
+import { shellWord } from '@strongroom/runtime/shell-word';
 import { verifyContract } from '@strongroom/sealing/verify';
 import type { Command } from 'commander';
-import { shellWord } from '../init/shell-word.ts';
 import { leafCommand, printNotice, printResult } from '../leaf-command.ts';
 import type { Assignment } from './acl.ts';
 import { demandRoles, principalOption } from './role-principals.ts';

@@ -4,9 +4,9 @@ import { type LogTopic, topicsOf, withoutFence } from '@strongroom/protocol/log-
 import type { KafkaConnection } from '@strongroom/record-log/kafka-connection';
 import { readKafkaConnection } from '@strongroom/record-log/read-kafka-connection';
 import { readJsonFile } from '@strongroom/runtime/files';
+import { shellWord } from '@strongroom/runtime/shell-word';
 import { verifyContract } from '@strongroom/sealing/verify';
 import { type Command, InvalidArgumentError } from 'commander';
-import { shellWord } from '../init/shell-word.ts';
 import { leafCommand, printResult } from '../leaf-command.ts';
 import { brokersOption, kafkaConfigOption } from '../option-values.ts';
 import { asAdmin } from './admin-client.ts';
