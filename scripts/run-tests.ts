@@ -3,11 +3,13 @@
  * only; `npm run test:long`: the same tests with larger budgets. Arguments go to vitest and leave
  * the static checks out: `npm test -- packages/sealing`.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { add, type Counts, closeRun, countOf, countVitest, NO_COUNTS } from './counts.ts';
+import { installSystemPackages } from './system-packages.ts';
 
 const ROOT = dirname(import.meta.dirname);
 const BIN = join(ROOT, 'node_modules', '.bin');
@@ -19,46 +21,32 @@ const STATIC_CHECKS: readonly (readonly [name: string, command: string, ...args:
   ['dead files, exports and dependencies', 'knip', '--no-progress'],
 ];
 
-/** Debian's software token and OpenSC's tool, for the master key of key release in a PKCS#11 token. */
-const TOKEN_TOOLS = ['softhsm2', 'opensc'];
-
 const flags = process.argv.slice(2);
 const forVitest = flags.filter((flag) => flag !== '--long' && flag !== '--static');
 const onlyStatic = flags.includes('--static');
 
 let counts: Counts = NO_COUNTS;
-if (forVitest.length === 0) counts = add(counts, runStaticChecks());
+const packages = onlyStatic ? undefined : installSystemPackages();
+if (forVitest.length === 0) counts = add(counts, await runStaticChecks());
+await packages;
 if (!onlyStatic) counts = add(counts, runVitest(forVitest, flags.includes('--long')));
 closeRun(counts);
 
-function runStaticChecks(): Counts {
-  return STATIC_CHECKS.map(([name, command, ...args]) => {
+async function runStaticChecks(): Promise<Counts> {
+  let checks = NO_COUNTS;
+  for (const [name, command, ...args] of STATIC_CHECKS) {
     const started = performance.now();
-    const done = spawnSync(join(BIN, command), args, { cwd: ROOT, stdio: 'inherit' });
-    const held = done.status === 0;
+    const check = spawn(join(BIN, command), args, { cwd: ROOT, stdio: 'inherit' });
+    const [status] = await once(check, 'exit');
+    const held = status === 0;
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     process.stdout.write(`${held ? 'ok  ' : 'FAIL'} ${name} (${command}, ${seconds} s)\n`);
-    return countOf(held);
-  }).reduce(add, NO_COUNTS);
-}
-
-/** Where it can: as root on Debian. Elsewhere that test says that it did not run. */
-function installTokenTools(): void {
-  const there = (tool: string) => spawnSync('which', [tool], { stdio: 'ignore' }).status === 0;
-  if (['softhsm2-util', 'pkcs11-tool'].every(there)) return;
-  if (process.getuid?.() !== 0 || !there('apt-get')) return;
-  const install = ['install', '-y', '--no-install-recommends', ...TOKEN_TOOLS];
-  const quiet = {
-    stdio: 'ignore',
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  } as const;
-  if (spawnSync('apt-get', install, quiet).status === 0) return;
-  spawnSync('apt-get', ['update'], quiet);
-  spawnSync('apt-get', install, quiet);
+    checks = add(checks, countOf(held));
+  }
+  return checks;
 }
 
 function runVitest(args: readonly string[], long: boolean): Counts {
-  installTokenTools();
   const folder = mkdtempSync(join(tmpdir(), 'strongroom-test-'));
   const report = join(folder, 'report.json');
   try {

@@ -14,10 +14,10 @@ import { buildImages, type Engine, engineFor } from './engine.ts';
 
 /**
  * docker-compose.yml as a person uses it: up, a restart in the middle, down and up again, results
- * on the terminal and on the pages. It builds every image, so it is part of `npm run test:long`.
+ * on the terminal and on the pages.
  */
 
-const engine = await engineFor('containers of docker-compose.yml');
+const engine = await engineFor('containers of docker-compose.yml', 'ci');
 
 const project = `strongroom-test-${process.pid}`;
 const environment = {

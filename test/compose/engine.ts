@@ -1,6 +1,9 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -17,6 +20,26 @@ export interface Engine {
   build(target: string): Promise<string>;
   compose(environment: Readonly<Record<string, string>>, ...args: string[]): Promise<string>;
   close(): Promise<void>;
+}
+
+const isLong = process.env['STRONGROOM_LONG'] === '1';
+const isCi = process.env['CI'] === 'true';
+const keepsImages = process.env['STRONGROOM_IMAGES'] === 'keep';
+
+/**
+ * The engine for a file of tests; said, and undefined, where none is, or where such a file is left
+ * out: whoever tests beside other work waits for no containers, and CI has no time for what takes
+ * ten minutes and more.
+ */
+export async function engineFor(what: string, runs: 'ci' | 'long'): Promise<Engine | undefined> {
+  const isWanted = isLong || (isCi && runs === 'ci');
+  if (!isWanted) {
+    say(`SKIPPED: ${what}: npm run test:long has them`);
+    return undefined;
+  }
+  const engine = await openEngine();
+  if (engine === undefined) say(`SKIPPED: ${what}: no Docker engine with compose is here`);
+  return engine;
 }
 
 /** The engine of this machine, or one that is started where that is allowed; undefined for none. */
@@ -39,38 +62,61 @@ async function openEngine(): Promise<Engine | undefined> {
 }
 
 /**
- * The engine for a file of tests; said, and undefined, where none is, or where the run is a short
- * one: all of it takes ten minutes and more.
- */
-export async function engineFor(what: string): Promise<Engine | undefined> {
-  const isLong = process.env['STRONGROOM_LONG'] === '1';
-  const engine = isLong ? await openEngine() : undefined;
-  const why = isLong ? 'no Docker engine with compose is here' : 'npm run test:long has them';
-  if (engine === undefined) say(`SKIPPED: ${what}: ${why}`);
-  return engine;
-}
-
-/**
- * Builds what the compose file names; the base images too, where none can be fetched. With
- * STRONGROOM_IMAGES=keep those that are there are taken for this checkout's.
+ * Images of what the compose file names; the base images too, where none can be fetched. CI
+ * assembles them of what is built here already: the first stages of the Dockerfile build it once
+ * more, which takes minutes. With STRONGROOM_IMAGES=keep those that are there are taken for this
+ * checkout's.
  */
 export async function buildImages(engine: Engine): Promise<void> {
   if (keepsImages) return;
   await prepareBases();
   say('building images');
-  await engine.compose(await buildEnvironment(), 'build');
+  if (isLong) await engine.compose(await buildEnvironment(), 'build');
+  else await buildAssembled(await engine.compose({}, 'config'));
 }
 
-const keepsImages = process.env['STRONGROOM_IMAGES'] === 'keep';
+async function buildAssembled(composeFile: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'strongroom-images-'));
+  try {
+    for (const page of ['analyst/src/build-page-main.ts', 'cli/src/owner/build-page-main.ts']) {
+      await output('node', [SOURCES, `services/${page}`]);
+    }
+    await output('deploy/images/assemble-all.sh', [join(folder, 'out')]);
+    await output('node', [SOURCES, 'scripts/sample-data.ts', join(folder, 'sample')]);
+    const archive = join(folder, 'assembled.tar');
+    await output('tar', [
+      '--create',
+      `--file=${archive}`,
+      `--directory=${folder}`,
+      'out',
+      'sample',
+    ]);
+    await output('docker', ['import', archive, ASSEMBLED]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+  const targets = new Set(composeFile.match(/(?<=^\s+target: )\S+$/gm));
+  const from = [`--build-arg=ASSEMBLED=${ASSEMBLED}`, `--build-arg=SAMPLE=${ASSEMBLED}`];
+  for (const target of targets) await build(target, from);
+}
+
+const SOURCES = '--conditions=strongroom:source';
+const ASSEMBLED = 'strongroom-stand-in/assembled';
 
 async function buildTarget(target: string): Promise<string> {
   const image = `strongroom/${target}`;
   if (keepsImages && (await answers('docker', 'image', 'inspect', image))) return image;
   await prepareBases();
+  return await build(target);
+}
+
+async function build(target: string, more: readonly string[] = []): Promise<string> {
+  const image = `strongroom/${target}`;
   const environment = await buildEnvironment();
   const network = environment['STRONGROOM_BUILD_NETWORK'];
   const args = ['build', '--file=deploy/images/Dockerfile', `--target=${target}`, `--tag=${image}`];
-  await output('docker', [...args, ...(network ? [`--network=${network}`] : []), '.'], environment);
+  const all = [...args, ...more, ...(network ? [`--network=${network}`] : []), '.'];
+  await output('docker', all, environment);
   return image;
 }
 
@@ -85,14 +131,9 @@ async function prepareBases(): Promise<void> {
   }
 }
 
-/** Docker before 23 has BuildKit and uses it when it is asked to; later ones need no word. */
 async function buildEnvironment(): Promise<Readonly<Record<string, string>>> {
-  const version = await output('docker', ['version', '--format={{.Client.Version}}']);
   const isStandIn = await answers('docker', 'image', 'inspect', STAND_IN);
-  return {
-    ...(Number.parseInt(version, 10) < 23 ? { DOCKER_BUILDKIT: '1' } : {}),
-    ...(isStandIn ? { STRONGROOM_BUILD_NETWORK: 'host' } : {}),
-  };
+  return isStandIn ? { STRONGROOM_BUILD_NETWORK: 'host' } : {};
 }
 
 const STAND_IN = 'strongroom-stand-in/debian:bookworm';
@@ -102,7 +143,7 @@ async function startEngine() {
   say('starting a Docker engine');
   const engine = spawn('dockerd', [], { stdio: 'ignore' });
   engine.on('error', () => undefined);
-  for (let second = 0; second < ENGINE_SECONDS_MAX; second += 1) {
+  for (let second = 0; second < ENGINE_SECONDS_MAX && engine.exitCode === null; second += 1) {
     if (await answers('docker', 'version')) return engine;
     await sleep(1_000);
   }
@@ -113,7 +154,7 @@ async function startEngine() {
 const ENGINE_SECONDS_MAX = 60;
 
 async function answers(program: string, ...args: string[]): Promise<boolean> {
-  return run(program, args, { cwd: ROOT }).then(
+  return output(program, args).then(
     () => true,
     () => false,
   );
@@ -127,10 +168,26 @@ async function output(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<string> {
-  const env = { ...process.env, ...environment };
+  const client = program.startsWith('docker') ? await clientEnvironment : {};
+  const env = { ...process.env, ...client, ...environment };
   const options = { cwd: ROOT, env, maxBuffer: OUTPUT_BYTES_MAX };
   return (await run(program, args, options)).stdout;
 }
+
+/**
+ * Whose builds make no stage that is not asked for: clients with their builder beside them, or
+ * those before 23, as Debian has them, which have it inside.
+ */
+async function findClient(): Promise<Readonly<Record<string, string>>> {
+  const told = (args: string[], env = process.env) =>
+    run('docker', args, { env }).catch(() => ({ stdout: '' }));
+  if ((await told(['buildx', 'version'])).stdout !== '') return {};
+  const old = { DOCKER_BUILDKIT: '1', PATH: `/usr/bin:${process.env['PATH'] ?? ''}` };
+  const { stdout } = await told(['--version'], { ...process.env, ...old });
+  return /^Docker version (1\d|2[0-2])\./.test(stdout) ? old : {};
+}
+
+const clientEnvironment = findClient();
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);

@@ -9,13 +9,13 @@ import { type Engine, engineFor } from './engine.ts';
 
 /** Every image of deploy/images/Dockerfile is built, starts, and holds no more than it should. */
 
-const engine = await engineFor('images of deploy/images/Dockerfile');
+const engine = await engineFor('images of deploy/images/Dockerfile', 'long');
 const here = (): Engine => {
   if (engine === undefined) throw new Error('no engine');
   return engine;
 };
 
-const STAGES_BEFORE = ['build', 'sample', 'base'];
+const STAGES_BEFORE = ['build', 'sample', 'assembled', 'sampled', 'base'];
 const targets = [...readText('deploy/images/Dockerfile').matchAll(/^FROM \S+ AS (\S+)$/gm)]
   .map(([, name = '']) => name)
   .filter((name) => !STAGES_BEFORE.includes(name));
