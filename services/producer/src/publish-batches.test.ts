@@ -1,4 +1,12 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { LogError } from '@strongroom/record-log/log-error';
@@ -120,6 +128,48 @@ describe('a source', () => {
     expect(received.rows).toEqual(expectedRows(0, 400));
     // A run begins a segment of its own: no secret seals what another run may have sealed.
     expect(received).toMatchObject({ final: true, segments: 2 });
+  });
+
+  test.each([50, 60_000])('of %i rows that has grown is not published once more', async (rows) => {
+    const bench = newBench();
+    const path = fileWith(folder.path, 'grown.csv', csvRows(0, rows));
+    await bench.publish(path, { final: false, batchRows: 8_192 });
+    const sent = bench.entries().length;
+    appendFileSync(path, csvRows(rows, rows + 10).replace(/^.*\n/, ''));
+    const failure = await failureOf(bench.publish(path, { final: false }));
+    expect([failure.code, failure.text]).toEqual([
+      'ERR_SOURCE_CHANGED',
+      expect.stringContaining('has grown'),
+    ]);
+    expect(bench.entries()).toHaveLength(sent);
+  });
+
+  test('that begins as one without a row did is another one', async () => {
+    const bench = newBench();
+    await bench.publish(fileWith(folder.path, 'no-rows.csv', csvRows(0, 0)), { final: false });
+    expect(await bench.publish(fileWith(folder.path, 'some.csv', csvRows(0, 10)))).toMatchObject({
+      rows: 10,
+    });
+  });
+
+  test('that somebody still writes is not taken for a whole one', async () => {
+    const bench = newBench();
+    const path = fileWith(folder.path, 'written.csv', csvRows(0, 20_000));
+    const { size } = statSync(path);
+    let times = 0;
+    const onProgress = () => {
+      times += 1;
+      if (times === 1) appendFileSync(path, '1');
+    };
+    const failure = await failureOf(bench.publish(path, { onProgress, checkFirst: false }));
+    expect([failure.code, failure.text]).toEqual([
+      'ERR_SOURCE_CHANGED',
+      expect.stringContaining('while it was read'),
+    ]);
+    expect((await receive(bench)).final).toBe(false);
+    truncateSync(path, size);
+    expect(await bench.publish(path)).toMatchObject({ final: true, totalRows: 20_000 });
+    expect((await receive(bench)).rows).toEqual(expectedRows(0, 20_000));
   });
 
   test('that was published before may be named again to end the stream', async () => {

@@ -1,12 +1,15 @@
+import { StrongroomError } from '@strongroom/protocol/errors';
 import { createStreamSealer, type StreamSealer } from '@strongroom/sealing/seal';
 import type { Agreement, ChosenStream, StreamRequest } from './agreement.ts';
 import { sealGroups } from './batch-groups.ts';
 import { type BatchSource, openSource } from './batch-source.ts';
 import { checkSource, type SourceRequest, sourceOptions } from './check-source.ts';
+import { wantedColumns } from './column-mapping.ts';
 import { CompressionChoice, type CompressionRequest } from './compression-choice.ts';
 import type { Outbox } from './outbox.ts';
 import type { Progress } from './publish-report.ts';
 import { type Destination, sendGroups } from './send-groups.ts';
+import { type FileSample, fileSample, fingerprintSource } from './source-fingerprint.ts';
 import type { KnownSource } from './source-format.ts';
 import type { Portion } from './source-input.ts';
 import type { SourcePlan } from './source-plan.ts';
@@ -38,6 +41,8 @@ export interface Run {
   readonly shared?: { readonly sealer: StreamSealer; readonly compression: CompressionChoice };
   /** Which item of a collection is published. */
   readonly item?: { readonly name: string; readonly version: string };
+  /** What a file that is published is known by. */
+  readonly sample?: FileSample | undefined;
   /** Which part of a growing source is. */
   readonly portion?: Pick<Portion, 'position' | 'positionAt'>;
 }
@@ -50,8 +55,10 @@ export async function publishSource(
   destination: Destination,
 ): Promise<void> {
   const { request, agreement, outbox, state } = run;
+  const check = () => demandUnchanged(run, source, fingerprint);
   if (request.checkFirst && cursor === 0 && source.input.type !== 'stream') {
     const summary = await checkSource(request, agreement.dataset, source, state);
+    await check();
     destination.tally.expect(summary.rows);
   }
   if (request.signal.aborted) return;
@@ -59,10 +66,50 @@ export async function publishSource(
   const opened = await openSource(sourceOptions(request, agreement.dataset, source, cursor));
   destination.tally.lacks(opened.absentColumns);
   try {
-    await sendRest(run, opened, cursor, fingerprint, destination);
+    const sample = run.item || run.portion ? undefined : await fileSample(source.input);
+    await sendRest(
+      { ...run, sample },
+      checkedAtEnd(opened, check),
+      cursor,
+      fingerprint,
+      destination,
+    );
   } finally {
     await opened.close();
   }
+}
+
+/**
+ * A file that somebody still writes has an end that is none: the last number may go on. Where it
+ * grows is told by the source itself, if it is one that may.
+ * @throws ERR_SOURCE_CHANGED
+ */
+async function demandUnchanged(run: Run, source: KnownSource, fingerprint: string): Promise<void> {
+  if (source.input.type === 'stream' || run.portion) return;
+  const { request, agreement } = run;
+  const { dataset, mapping } = wantedColumns(agreement.dataset, request.columns);
+  if ((await fingerprintSource(source, dataset, mapping, request.csv)) === fingerprint) return;
+  const problem = 'it changed while it was read';
+  throw new StrongroomError('ERR_SOURCE_CHANGED', { dataset: dataset.id, problem });
+}
+
+/** The same batches, and a check before it is said that there is no other. */
+function checkedAtEnd(source: BatchSource, check: () => Promise<void>): BatchSource {
+  return {
+    format: source.format,
+    absentColumns: source.absentColumns,
+    get unformed() {
+      return source.unformed;
+    },
+    get passed() {
+      return source.passed;
+    },
+    close: () => source.close(),
+    async *[Symbol.asyncIterator]() {
+      yield* source;
+      await check();
+    },
+  };
 }
 
 /** Seals and sends the rows of an open source. */
@@ -76,6 +123,7 @@ export async function sendRest(
   const { request, state, item, portion } = run;
   const { sealer, compression } = run.shared ?? sharedOf(run);
   const place = {
+    ...(run.sample === undefined ? {} : { sample: run.sample }),
     ...(item === undefined ? {} : { item }),
     ...(portion === undefined ? {} : { position: portion.position }),
   };

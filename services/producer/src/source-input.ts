@@ -107,6 +107,11 @@ export async function openInput(source: string): Promise<SourceInput> {
   return { type: 'file', path: source, size: found.size };
 }
 
+/** Of a file, now. @throws ERR_FILE_UNREADABLE */
+export async function sizeOf(path: string): Promise<number> {
+  return (await readable(path, () => stat(path))).size;
+}
+
 /** @param name for errors */
 export function streamInput(stream: Readable, name: string): StreamInput {
   return { type: 'stream', bytes: streamOf(stream, name), cancel: () => stream.destroy() };

@@ -2,7 +2,7 @@ import type { Dataset } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { wantedColumns } from './column-mapping.ts';
 import type { CsvDialect } from './csv-dialect.ts';
-import { fingerprintSource } from './source-fingerprint.ts';
+import { fingerprintSource, goesOn } from './source-fingerprint.ts';
 import type { KnownSource } from './source-format.ts';
 import type { StreamState } from './stream-state.ts';
 
@@ -43,6 +43,10 @@ export async function planSource(
   if (before === null) return { fingerprint, cursor: 0, published: false };
   if (before.complete) {
     const known = same && source.input.type !== 'stream';
+    const { sample } = before;
+    if (!same && sample && before.cursor > 0 && (await goesOn(source.input, sample))) {
+      throw changed(dataset, 'a file that was published has grown: give new rows in another one');
+    }
     return { fingerprint, cursor: known ? before.cursor : 0, published: known && !final };
   }
   if (!same) throw changed(dataset, 'another source is published only in part');

@@ -14,6 +14,7 @@ import {
 } from '@strongroom/protocol/fields';
 import { newStreamId, streamStart } from '@strongroom/sealing/seal';
 import { z } from 'zod';
+import { FileSampleSchema } from './source-fingerprint.ts';
 
 const JsonSchema: z.ZodType<Json> = z.json();
 
@@ -44,6 +45,8 @@ export const StreamStateSchema = z.strictObject({
       cursor: CountSchema,
       /** All of it is in the stream. */
       complete: z.boolean(),
+      /** What a file was known by: one that has grown begins with it. */
+      sample: z.exactOptional(FileSampleSchema),
       /** Which item of a collection it is. */
       item: z.exactOptional(z.strictObject({ name: z.string(), version: z.string() })),
       /** Where it stands in a source that grows, in that source's own terms. */
