@@ -1,6 +1,7 @@
 import { open, rename, rm } from 'node:fs/promises';
 import process from 'node:process';
 import { writeError } from '@strongroom/runtime/files';
+import { isReaderGone, STANDARD_OUTPUT } from '@strongroom/runtime/watch-stdout';
 
 /** Where the bytes of an output go; `discard` leaves nothing that looks finished. */
 export interface ByteSink {
@@ -9,13 +10,19 @@ export interface ByteSink {
   discard(): Promise<void>;
 }
 
-/** @param onGone whoever reads stdout went away (`| head`): nothing is wrong, and nobody listens */
+/**
+ * @param onGone whoever reads stdout went away (`| head`): nothing is wrong, and nobody listens
+ * @throws ERR_DISK_FULL, ERR_FILE_UNWRITABLE: a part must not look like the whole
+ */
 export function stdoutSink(onGone: () => void): ByteSink {
-  process.stdout.on('error', onGone);
+  process.stdout.on('error', (error) => isReaderGone(error) && onGone());
   return {
     write: (bytes) =>
-      new Promise((resolve) => {
-        process.stdout.write(bytes, () => resolve());
+      new Promise((resolve, reject) => {
+        process.stdout.write(bytes, (error) => {
+          if (!error || isReaderGone(error)) resolve();
+          else reject(writeError(error, STANDARD_OUTPUT));
+        });
       }),
     close: () => Promise.resolve(),
     discard: () => Promise.resolve(),

@@ -1,6 +1,6 @@
 import process from 'node:process';
+import { watchStdout } from '@strongroom/runtime/watch-stdout';
 import { runCommand } from './program.ts';
 
-// Whoever reads the output may go away (`| head`): then nobody listens, and nothing is wrong.
-process.stdout.on('error', () => undefined);
+watchStdout(process.argv.includes('--json'));
 await runCommand(process.argv.slice(2));

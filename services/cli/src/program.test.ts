@@ -1,10 +1,15 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ERRORS, type ErrorCode, StrongroomError } from '@strongroom/protocol/errors';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { ERRORS, type ErrorCode, EXIT_CODES, StrongroomError } from '@strongroom/protocol/errors';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { inside, outside, strongroom, strongroomInside } from '../test/run-strongroom.ts';
+import { BIN, inside, outside, strongroom, strongroomInside } from '../test/run-strongroom.ts';
 import { EXIT_MEANINGS } from './exit-codes.ts';
 import { factsOf } from './leaf-command.ts';
 import { strongroomProgram } from './program.ts';
@@ -185,4 +190,23 @@ describe('the real command', () => {
       await rm(folder, { recursive: true, force: true });
     }
   });
+});
+
+describe('output that nobody takes', () => {
+  const table = fileURLToPath(new URL('../../../examples/two-clinics/north.csv', import.meta.url));
+  test.each([['version'], ['producer', 'describe', '--source', table]])(
+    'of %s: a full disk is an error, a closed pipe is none',
+    async (...args) => {
+      const full = openSync('/dev/full', 'w');
+      const node = [process.execPath, BIN, ...args];
+      const onFull = spawn(process.execPath, node.slice(1), { stdio: ['ignore', full, 'pipe'] });
+      closeSync(full);
+      const ended = once(onFull, 'close');
+      expect(onFull.stderr && (await text(onFull.stderr))).toMatch(/^error ERR_DISK_FULL/);
+      expect((await ended)[0]).toBe(EXIT_CODES.retry);
+      const pipe = ['-c', '{ "$@"; echo "ended $?" >&2; } | true', 'sh', ...node];
+      const closed = spawn('sh', pipe, { stdio: ['ignore', 'ignore', 'pipe'] });
+      expect(closed.stderr && (await text(closed.stderr))).toBe('ended 0\n');
+    },
+  );
 });
