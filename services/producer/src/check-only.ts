@@ -9,6 +9,7 @@ import {
 } from './check-source.ts';
 import { wantedColumns } from './column-mapping.ts';
 import { dialectText } from './csv-dialect.ts';
+import { withPlace } from './portion-place.ts';
 import type { SourceFormat } from './row-reader.ts';
 import { identifySource } from './source-format.ts';
 
@@ -41,7 +42,8 @@ export async function checkOnly(request: SourceRequest): Promise<CheckedSource> 
     refuseUnfit(request);
     const portion = await input.next(undefined, wantedColumns(dataset, request.columns));
     if (portion) {
-      const summary = await checkSource(request, dataset, portion, nothingSent);
+      const check = () => checkSource(request, dataset, portion, nothingSent);
+      const summary = await withPlace(portion, check);
       return { dataset: dataset.id, format: portion.format, ...summary };
     }
     return { dataset: dataset.id, format, ...nothingFound(nothingSent) };

@@ -4,6 +4,7 @@ import { canonicalBytes } from '@strongroom/protocol/canonical-json';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { refuseUnfit } from './check-collection.ts';
 import { sourceNames, wantedColumns } from './column-mapping.ts';
+import { withPlace } from './portion-place.ts';
 import { endStream, publishSource, type Run, sharedOf } from './publish-source.ts';
 import type { Destination } from './send-groups.ts';
 import type { GrowingInput, Standing } from './source-input.ts';
@@ -42,7 +43,10 @@ export async function publishGrowing(
         shared,
         portion,
       };
-      await publishSource(its, portion, { fingerprint, cursor: portion.cursor }, destination);
+      const { cursor } = portion;
+      await withPlace(portion, () =>
+        publishSource(its, portion, { fingerprint, cursor }, destination),
+      );
       if (!current().source?.complete) return;
     } else if (input.follow) {
       await wait(POLL_MS, undefined, { signal: request.signal }).catch(() => undefined);

@@ -90,6 +90,8 @@ export interface Portion {
   readonly position: Json;
   /** Where the position moves row by row: the one behind so many rows of the portion. */
   readonly positionAt?: (rows: number) => Json;
+  /** Where a row stands, counted from 1, if its owner knows it by more than that number. */
+  readonly placeOf?: (row: number) => Readonly<Record<string, string | number>> | undefined;
 }
 
 /** What `--source` says for standard input. */

@@ -2,13 +2,14 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createMemoryLog, createMemoryStore, type MemoryLog } from '@strongroom/testkit/memory-log';
 import avro from 'avsc';
+import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Bench, benchOf, receive } from '../test/publish-fixtures.ts';
 import { datasetOf, failureOf, temporaryFolder } from '../test/source-fixtures.ts';
 import { avroDecoder } from './avro-values.ts';
 import { PUBLISH_STEPS, type PublishStep } from './outbox.ts';
 import type { PublishRequest } from './publish-source.ts';
-import { decodeJson, openTopic, type TopicOptions } from './topic-source.ts';
+import { decodeJson, openTopic, PassedRecords, type TopicOptions } from './topic-source.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
@@ -121,6 +122,54 @@ describe('a topic', () => {
     expect(text).not.toContain('secret');
     expect(scene.bench.entries()).toEqual([]);
   });
+
+  test.each<[string, string, string]>([
+    ['another type', '{"n": "secret"}', 'ERR_COLUMN_TYPE'],
+    ['a missing member', '{"word": "secret"}', 'ERR_COLUMN_MISSING'],
+    ['an unknown member', '{"n": 1, "secret": 1}', 'ERR_COLUMN_UNKNOWN'],
+    ['half of a letter', '{"n": 1, "word": "secret\\ud800"}', 'ERR_SOURCE_MALFORMED'],
+    ['a list', '[{"n": 1}]', 'ERR_SOURCE_MALFORMED'],
+  ])('with %s in a record says where it stands', async (_name, value, expected) => {
+    const scene = await newScene(2);
+    await put(scene.log, 0, jsonOf(0, 5));
+    await put(scene.log, 1, [...jsonOf(5, 20), value, ...jsonOf(20, 25)]);
+    for (const checkFirst of [true, false]) {
+      const { code, text } = await failureOf(publish(scene, { checkFirst, batchRows: 3 }));
+      expect([code, text]).toEqual([expected, expect.stringMatching('"partition":1,"offset":15')]);
+      expect(text).not.toMatch(/"row"|"line"|secret/);
+    }
+  });
+});
+
+test('the places of many records are few numbers', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(2), fc.integer({ min: 1, max: 3 })), { maxLength: 60 }),
+      fc.array(fc.nat(20)),
+      (steps, groups) => {
+        const next = [0, 0, 0];
+        const entries = steps.map(([partition, step]) => {
+          const offset = (next[partition] ?? 0) + step - 1;
+          next[partition] = offset + 1;
+          return { partition, offset };
+        });
+        const passed = new PassedRecords([0, 0, 0]);
+        for (const entry of entries) passed.add(entry);
+        const offsets = [0, 0, 0];
+        let rows = 0;
+        for (const group of groups) {
+          for (const { partition, offset } of entries.slice(rows, rows + group)) {
+            offsets[partition] = offset + 1;
+          }
+          rows = Math.min(entries.length, rows + group);
+          expect(passed.behind(rows)).toEqual(offsets);
+          for (const [at, entry] of entries.entries()) {
+            expect(passed.at(at + 1)).toEqual(at < rows ? undefined : entry);
+          }
+        }
+      },
+    ),
+  );
 });
 
 /** Our own HTTP server, which answers as a schema registry does to one request. */

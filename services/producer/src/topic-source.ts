@@ -84,6 +84,10 @@ async function portionOf(
     cursor: 0,
     position: { offsets },
     positionAt: (rows) => ({ offsets: passed.behind(rows) }),
+    placeOf: (row) => {
+      const place = passed.at(row);
+      return place && { topic, ...place };
+    },
   };
 }
 
@@ -118,10 +122,17 @@ async function* entriesOf(
   }
 }
 
+/** Records that stood one behind the other. */
+interface Run {
+  readonly partition: number;
+  readonly first: number;
+  readonly count: number;
+}
+
 /** Which records the rows came from, until the stream's state has passed them. */
-class PassedRecords {
-  #offsets: number[];
-  #entries: { partition: number; next: number }[] = [];
+export class PassedRecords {
+  readonly #offsets: number[];
+  #runs: Run[] = [];
   #rows = 0;
   #ends: readonly number[] | undefined;
 
@@ -129,8 +140,11 @@ class PassedRecords {
     this.#offsets = [...offsets];
   }
 
-  add({ partition, offset }: LogEntry): void {
-    this.#entries.push({ partition, next: offset + 1 });
+  add({ partition, offset }: Pick<LogEntry, 'partition' | 'offset'>): void {
+    const last = this.#runs.at(-1);
+    const goesOn = last?.partition === partition && last.first + last.count === offset;
+    if (goesOn) this.#runs.splice(-1, 1, { ...last, count: last.count + 1 });
+    else this.#runs.push({ partition, first: offset, count: 1 });
   }
 
   /** What stands behind the last record: marks of transactions. */
@@ -139,12 +153,31 @@ class PassedRecords {
   }
 
   behind(rows: number): number[] {
-    for (const { partition, next } of this.#entries.splice(0, rows - this.#rows)) {
-      this.#offsets[partition] = next;
+    let rest = rows - this.#rows;
+    let passed = 0;
+    for (const { partition, first, count } of this.#runs) {
+      const taken = Math.min(count, rest);
+      if (taken === 0) break;
+      rest -= taken;
+      this.#offsets[partition] = first + taken;
+      if (taken === count) passed += 1;
+      else this.#runs[passed] = { partition, first: first + taken, count: count - taken };
     }
+    this.#runs = this.#runs.slice(passed);
     this.#rows = rows;
-    if (this.#entries.length === 0 && this.#ends) this.#offsets = [...this.#ends];
-    return [...this.#offsets];
+    if (this.#runs.length > 0 || !this.#ends) return [...this.#offsets];
+    return [...this.#ends];
+  }
+
+  /** The record that a row came from, counted from 1; undefined where the state has passed it. */
+  at(row: number): { partition: number; offset: number } | undefined {
+    let rest = row - 1 - this.#rows;
+    if (rest < 0) return undefined;
+    for (const { partition, first, count } of this.#runs) {
+      if (rest < count) return { partition, offset: first + rest };
+      rest -= count;
+    }
+    return undefined;
   }
 }
 
