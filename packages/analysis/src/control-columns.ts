@@ -3,9 +3,11 @@ import type { Judgement } from './rule-judge.ts';
 import { type Contributor, isFold, quoted } from './rule-scope.ts';
 import { domainText, type QueryRules } from './rules.ts';
 import { parseOne, type SqlParser, writeOut } from './sql-bound.ts';
+import { LOSES_VALUES } from './sql-lists.ts';
 import { withTotalOrder } from './sql-order.ts';
 import { makeTotal } from './sql-total.ts';
 import { listOf, textOf as nameOf, nodeOf, refuse, shapeOf, type TreeNode } from './sql-tree.ts';
+import { isTotalCast, typeFrom } from './sql-types.ts';
 
 /**
  * What decides over each group of a result, by the rules of all owners. The counts stand in columns
@@ -68,7 +70,7 @@ export async function withControls(
   const parts =
     more.minimumRows === null
       ? []
-      : (await partsIn(parser, top)).flatMap((part) => [
+      : (await partsIn(parser, top, rules)).flatMap((part) => [
           { text: `count(*) FILTER (WHERE ${part})`, minimum: more.minimumRows ?? 1 },
           ...countColumns(rules, judgement, [part]),
         ]);
@@ -98,9 +100,10 @@ export async function withControls(
  * Parts of a group that its sums tell apart: by every condition inside of them, met or not, so that
  * no difference of two such sums is over fewer either.
  */
-async function partsIn(parser: SqlParser, top: TreeNode): Promise<string[]> {
+async function partsIn(parser: SqlParser, top: TreeNode, rules: QueryRules): Promise<string[]> {
   const conditions = new Map<string, TreeNode>();
-  for (const condition of conditionsIn([top['select_list'], top['having'], top['modifiers']])) {
+  const folding = [top['select_list'], top['having'], top['modifiers']];
+  for (const condition of [...conditionsIn(folding), ...gapsIn(folding, rules)]) {
     conditions.set(shapeOf({ ...condition, alias: '' }), condition);
   }
   if (conditions.size > SUM_CONDITIONS_MAX) throw refuse('more conditions inside of sums', top);
@@ -132,6 +135,44 @@ function conditionsIn(tree: unknown, isInside = false): TreeNode[] {
   }
   if (isInside && COMPARES.test(`${node['type']}`)) return [node];
   return Object.values(node).flatMap((each) => conditionsIn(each, isInside));
+}
+
+/** Whether there is anything to fold, where an expression has no result for some values. */
+function gapsIn(tree: unknown, rules: QueryRules): TreeNode[] {
+  if (Array.isArray(tree)) return tree.flatMap((each) => gapsIn(each, rules));
+  if (typeof tree !== 'object' || tree === null) return [];
+  const node = nodeOf(tree);
+  if (node['class'] !== 'FUNCTION' || !isFold(nameOf(node['function_name']))) {
+    return Object.values(node).flatMap((each) => gapsIn(each, rules));
+  }
+  return listOf(node['children'])
+    .filter((each) => hasGaps(each, rules))
+    .map((each) => ({ ...IS_NULL, children: [each] }));
+}
+
+const IS_NULL = { alias: '', query_location: -1, class: 'OPERATOR', type: 'OPERATOR_IS_NULL' };
+
+function hasGaps(tree: unknown, rules: QueryRules): boolean {
+  if (Array.isArray(tree)) return tree.some((each) => hasGaps(each, rules));
+  if (typeof tree !== 'object' || tree === null) return false;
+  const node = nodeOf(tree);
+  const name = node['class'] === 'FUNCTION' ? nameOf(node['function_name']) : '';
+  const isOne = LOSES_VALUES.has(name) || node['type'] === 'OPERATOR_TRY';
+  if (isOne || (node['class'] === 'CAST' && isGappy(node, rules))) return true;
+  return Object.values(node).some((each) => hasGaps(each, rules));
+}
+
+/** A cast that some values of a column have no place in. */
+function isGappy({ child, cast_type }: TreeNode, { relations }: QueryRules): boolean {
+  const of = nodeOf(child);
+  const to = typeFrom(cast_type);
+  if (of['class'] === 'CONSTANT' || COMPARES.test(`${of['type']}`) || to.id === 'DOUBLE') {
+    return false;
+  }
+  const name =
+    of['class'] === 'COLUMN_REF' ? nameOf(listOf(of['column_names']).at(-1)).toLowerCase() : '';
+  const types = [...relations.values()].flatMap((each) => each.types.get(name) ?? []);
+  return types.length === 0 || !types.every((from) => isTotalCast(from, to));
 }
 
 const COMPARES = /^COMPARE_|^CONJUNCTION_|^OPERATOR_(NOT|IS_NULL|IS_NOT_NULL)$/;

@@ -100,7 +100,7 @@ function ownersTold(
   return query.relations.flatMap((relation) => {
     const rules = relations.get(relation);
     const own = reads.filter(({ origin }) => origin.relation === relation);
-    const told = whatIsRead(own, rules?.names ?? []);
+    const told = whatIsRead(own, [...(rules?.types.keys() ?? [])]);
     const counted = limits.minimumContributors && rules?.contributor;
     const datasets = datasetsOf(contract, relation);
     const compared = distinct(matches.filter(({ origin }) => origin.relation === relation));

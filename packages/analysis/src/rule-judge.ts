@@ -21,8 +21,9 @@ import {
   type Scope,
   type Table,
 } from './rule-scope.ts';
+import { either, isOfOneOwner, valuesIn, valuesOf } from './rule-values.ts';
 import { domainText, type QueryRules, type RelationRules } from './rules.ts';
-import { ROW_FUNCTIONS } from './sql-lists.ts';
+import { KEEPS_VALUES, ROW_FUNCTIONS } from './sql-lists.ts';
 import { isMembership } from './sql-membership.ts';
 import { listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
 
@@ -132,6 +133,7 @@ class Judge {
     for (const [index, item] of items.entries()) {
       if (item['class'] === 'STAR') continue;
       this.#walk(item, shown, scope);
+      if (scope.isInner) this.#checkValues(item, scope);
       const plain = scope.isInner ? undefined : plainOf(item, scope)?.plain;
       if (plain && this.#domainOf(plain)) this.found.domains.push({ index, origin: plain });
     }
@@ -377,6 +379,9 @@ class Judge {
     if (this.#isWithinDomain(node, scope)) return;
     const within: Use = use.kind === 'shown' ? { kind: 'shown', isWhole: false } : use;
     for (const [part, each] of this.#partsOf(node, within, scope)) this.#walk(part, each, scope);
+    if (scope.isInner || node['class'] !== 'FUNCTION') return;
+    if (!isFold(textOf(node['function_name']))) return;
+    for (const child of listOf(node['children'])) this.#checkFolded(nodeOf(child), scope);
   }
 
   /** What an expression is made of, and the use that each part is put to. */
@@ -438,6 +443,32 @@ class Judge {
     const each: Use = use.kind === 'chosen' && scope.isInner ? use : { kind: 'folded', by };
     const parts = children.map((child): [unknown, Use] => [child, each]);
     return node['filter'] === null ? parts : [...parts, [node['filter'], CHOSEN]];
+  }
+
+  /** What is folded here: no condition of an inner select can be counted by itself any more. */
+  #checkFolded(node: TreeNode, scope: Scope): void {
+    this.#checkValues(node, scope);
+    if (!this.#rules.isProtected) return;
+    for (const column of columnRefsIn(node)) {
+      if (!meaningsOf(column, scope).columns.some(({ values }) => values?.isCut)) continue;
+      this.#problems.add(refuse('a sum over what an inner select tells apart', column));
+    }
+  }
+
+  /** A measure goes through what keeps its values apart, and another owner's choose none of them. */
+  #checkValues(node: TreeNode, scope: Scope): void {
+    if (this.#rules.hasNoise) return;
+    const values = valuesOf(node, scope);
+    const isMixed = this.#rules.isProtected && !isOfOneOwner(values);
+    const mixed = 'it is not folded together with what another owner writes';
+    const rule = values.problem ?? (isMixed ? mixed : undefined);
+    if (rule === undefined) return;
+    for (const key of values.columns.keys()) {
+      const [relation = '', column = ''] = key.split('.');
+      if (!this.#rules.relations.get(relation)?.columns.get(column)?.measure) continue;
+      const at = columnRefsIn(node).find((each) => valuesOf(each, scope).columns.has(key)) ?? node;
+      this.#problems.add(against(`column ${column}`, at, { relation, column, rule }));
+    }
   }
 
   #checkFunction(name: string, node: TreeNode): void {
@@ -570,9 +601,6 @@ const CHOSEN: Use = { kind: 'chosen' };
 
 const NONE: ReadonlySet<TreeNode> = new Set();
 
-/** Functions of one row that do not tell a value from another one. */
-const KEEPS_VALUES: ReadonlySet<string> = new Set(['+', '-', '*', '/']);
-
 /** Joins that keep no row of the left side without a partner. */
 const MATCHED: ReadonlySet<string> = new Set(['INNER', 'SEMI']);
 
@@ -654,7 +682,10 @@ function columnsOf(items: readonly TreeNode[], scope: Scope): Map<string, Column
   const columns = new Map<string, Column>();
   const add = (name: string, column: Column) => {
     const before = columns.get(name);
-    const both = before && { origins: [...before.origins, ...column.origins] };
+    const both = before && {
+      origins: [...before.origins, ...column.origins],
+      values: either([valuesIn(before), valuesIn(column)]),
+    };
     columns.set(name, both ?? column);
   };
   for (const item of items) {
@@ -668,9 +699,19 @@ function columnsOf(items: readonly TreeNode[], scope: Scope): Map<string, Column
     const alias = textOf(item['alias'] ?? '');
     const path = item['class'] === 'COLUMN_REF' ? listOf(item['column_names']).map(textOf) : [];
     const name = alias || path.at(-1);
-    if (name !== undefined) add(name.toLowerCase(), columnOf(item, scope));
+    if (name === undefined) continue;
+    // What is wrong with them was told where they stand.
+    const { problem: _told, ...values } = valuesOf(item, scope);
+    add(name.toLowerCase(), { ...columnOf(item, scope), values });
   }
   return columns;
+}
+
+function columnRefsIn(tree: unknown): TreeNode[] {
+  if (Array.isArray(tree)) return tree.flatMap(columnRefsIn);
+  if (typeof tree !== 'object' || tree === null) return [];
+  const node = nodeOf(tree);
+  return node['class'] === 'COLUMN_REF' ? [node] : Object.values(node).flatMap(columnRefsIn);
 }
 
 function relationsOf(tables: readonly Table[]): Set<string> {

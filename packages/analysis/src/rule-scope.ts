@@ -1,7 +1,10 @@
+import type { PartyId } from '@strongroom/protocol/fields';
 import { SESSION_COLUMNS } from '@strongroom/protocol/windows';
+import type { Values } from './rule-values.ts';
 import { OWNER_BIT_COLUMN, type RelationRules } from './rules.ts';
 import { AGGREGATE_FUNCTIONS, PRIVATE_AGGREGATES } from './sql-lists.ts';
 import { listOf, nodeOf, type TreeNode, textOf } from './sql-tree.ts';
+import type { TypeName } from './sql-types.ts';
 
 /**
  * Which columns of which relations an expression reads, through aliases, inner selects and joins.
@@ -32,9 +35,21 @@ export interface Absence {
   readonly without: Contributor;
 }
 
+/** A use of a relation: what stands in one row of it was written by one of these owners. */
+export interface Source {
+  readonly owners: readonly PartyId[];
+}
+
 /** What a column of a table holds. */
 export interface Column {
   readonly origins: readonly Origin[];
+  /** Of a column of a relation: where it stands, and its type in the engine. */
+  readonly source?: Source;
+  readonly type?: TypeName;
+  /** Of a column of an inner select: what it makes of the values of a row. */
+  readonly values?: Values;
+  /** And whether it tells some rows from others. */
+  readonly isCut?: boolean;
   /** It is this column itself, maybe under another name. */
   readonly plain?: Origin;
   /** And it names these contributors. */
@@ -76,10 +91,11 @@ export function relationTable(relation: string, alias: string, rules: RelationRu
           bits: `${quoted(alias)}.${quoted(OWNER_BIT_COLUMN)}`,
         };
   const columns = new Map<string, Column>();
-  for (const column of rules.names) {
+  const source: Source = { owners: rules.owners };
+  for (const [column, type] of rules.types) {
     const origin = { relation, column };
     const names = contributor && column === rules.contributor ? { contributor } : {};
-    columns.set(column, { origins: [origin], plain: origin, ...names });
+    columns.set(column, { origins: [origin], plain: origin, source, type, ...names });
   }
   if (rules.eventTime !== undefined) {
     // The times of a session are those of two of its rows.
@@ -113,9 +129,17 @@ export function innerTable(rows: Rows, alias: string): Table {
     ]),
   );
   const columns = new Map<string, Column>();
+  // Two uses of one CTE are two rows.
+  const copies = new Map<Source, Source>();
+  const copyOf = (source: Source) => {
+    const copy = copies.get(source) ?? { ...source };
+    copies.set(source, copy);
+    return copy;
+  };
   for (const [name, { contributor, ...column }] of rows.columns) {
     const here = contributor && moved.get(contributor);
-    columns.set(name, here ? { ...column, contributor: here } : column);
+    const own = movedTo(column, copyOf);
+    columns.set(name, here ? { ...own, contributor: here } : own);
   }
   const here = (each: Contributor) => moved.get(each) ?? each;
   return {
@@ -124,6 +148,15 @@ export function innerTable(rows: Rows, alias: string): Table {
     columns,
     contributors: [...moved.values()],
     absences: rows.absences.map(({ of, without }) => ({ of: here(of), without: here(without) })),
+  };
+}
+
+function movedTo(column: Column, copyOf: (source: Source) => Source): Column {
+  const { source, values } = column;
+  return {
+    ...column,
+    ...(source && { source: copyOf(source) }),
+    ...(values && { values: { ...values, sources: new Set([...values.sources].map(copyOf)) } }),
   };
 }
 

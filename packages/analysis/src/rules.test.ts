@@ -11,6 +11,7 @@ const SALES = [
   { name: 'city', type: 'utf8', nullable: true },
   { name: 'segment', type: 'utf8', nullable: true },
   { name: 'amount', type: 'int64', nullable: true },
+  { name: 'paid', type: 'int64', nullable: true },
   { name: 'day', type: 'date32', nullable: false },
   { name: 'secret', type: 'int64', nullable: true },
 ];
@@ -29,6 +30,7 @@ const SALES_RULES: AnalysisRules = {
     city: { dimension: {} },
     segment: { dimension: { values: ['gold', 'tin'] } },
     amount: { measure: { low: '0', high: '500', functions: ['sum', 'avg', 'count'] } },
+    paid: { measure: { functions: ['sum', 'avg', 'count'] } },
     day: { dimension: {} },
   },
 };
@@ -67,7 +69,7 @@ let engine: LockedEngine;
 beforeAll(async () => {
   engine = await LockedEngine.open();
   await engine.run(`CREATE TABLE sales (person VARCHAR, city VARCHAR, segment VARCHAR,
-    amount BIGINT, day DATE, secret BIGINT, "owner bit" UBIGINT)`);
+    amount BIGINT, paid BIGINT, day DATE, secret BIGINT, "owner bit" UBIGINT)`);
   await engine.run(
     'CREATE TABLE views (viewer VARCHAR, campaign VARCHAR, seconds BIGINT, "owner bit" UBIGINT)',
   );
@@ -76,9 +78,9 @@ afterAll(() => engine.close());
 
 const BOTH = ['sales', 'views'];
 
-function queryOf(sql: string): Query {
+function queryOf(sql: string, minimumGroupRows = 1): Query {
   const relations = BOTH.filter((name) => new RegExp(`\\b${name}\\b`).test(sql));
-  const disclosure = { minimumGroupRows: 1, groupRowsColumn: 'n' };
+  const disclosure = { minimumGroupRows, groupRowsColumn: 'n' };
   const window = { kind: 'whole' };
   return { id: 'q', sql, relations, window, disclosure, readers: [] } as unknown as Query;
 }
@@ -97,7 +99,12 @@ const GOOD = [
   'SELECT city AS place, count(*) AS n FROM sales GROUP BY place ORDER BY n DESC LIMIT 5',
   "SELECT date_trunc('month', day) AS m, avg(amount) AS mean, count(*) AS n FROM sales GROUP BY 1",
   "SELECT count(*) AS n FROM sales WHERE city LIKE 'S%' AND day > DATE '2026-01-01'",
-  'SELECT upper(city) AS c, sum(amount * 2 + 1) AS x, count(*) AS n FROM sales GROUP BY 1',
+  'SELECT upper(city) AS c, sum(amount::DOUBLE * 2 + 1) AS x, count(*) AS n FROM sales GROUP BY 1',
+  'SELECT sum(amount::DOUBLE * paid / 100 - 0.5) AS x, count(*) AS n FROM sales',
+  'SELECT sum(amount)::DOUBLE * 2 + count(*) AS x, sum(amount::DECIMAL(24, 2)) AS y, count(*) AS n FROM sales',
+  'SELECT sum(coalesce(amount, 0)) AS x, count(*) AS n FROM sales',
+  `SELECT avg(m) AS x, count(*) AS n FROM (SELECT person, sum(amount) / count(*) AS m FROM sales
+    GROUP BY person) AS p`,
   'SELECT count(DISTINCT person) AS people, count(*) AS n FROM sales',
   'SELECT count(DISTINCT city) AS cities, count(amount) AS known, count(*) AS n FROM sales',
   'SELECT segment, count(*) AS n FROM sales GROUP BY segment',
@@ -144,6 +151,38 @@ const BAD: [string, string, string][] = [
     'nothing is chosen',
   ],
   ['SELECT sum((amount > 9)::INTEGER) AS x, count(*) AS n FROM sales', 'amount', 'nothing is cho'],
+  // Arithmetic compares as well.
+  [
+    'SELECT sum(1 / (amount::DOUBLE - 7)) AS x, count(*) AS n FROM sales',
+    'amount',
+    'nothing is divided',
+  ],
+  ['SELECT sum(amount / paid) AS x, count(*) AS n FROM sales', 'amount', 'nothing is divided'],
+  ['SELECT count(amount + 100) AS x, count(*) AS n FROM sales', 'amount', 'DOUBLE'],
+  ['SELECT sum(-amount) AS x, count(*) AS n FROM sales', 'amount', 'DOUBLE'],
+  ['SELECT count(amount::TINYINT) AS x, count(*) AS n FROM sales', 'amount', 'holds all'],
+  ['SELECT sum(amount::FLOAT + 1e9) AS x, count(*) AS n FROM sales', 'amount', 'six powers'],
+  ['SELECT sum(amount::DOUBLE + 1e17 - 1e17) AS x, count(*) AS n FROM sales', 'amount', 'six pow'],
+  ["SELECT sum(amount::DOUBLE * '1e300'::DOUBLE) AS x, count(*) AS n FROM sales", 'amount', 'six'],
+  ['SELECT sum(amount::DOUBLE * 1000 * 1001) AS x, count(*) AS n FROM sales', 'amount', 'six pow'],
+  ['SELECT sum(amount::DOUBLE * amount) AS x, count(*) AS n FROM sales', 'amount', 'stands once'],
+  [
+    'SELECT sum(paid + amount::DOUBLE - paid) AS x, count(*) AS n FROM sales',
+    'paid',
+    'stands once',
+  ],
+  [
+    'SELECT sum(y) AS x, count(*) AS n FROM (SELECT amount + 1000 AS y FROM sales) AS s',
+    'amount',
+    'DOUBLE',
+  ],
+  [
+    `SELECT sum(y::DOUBLE * amount) AS x, count(*) AS n
+      FROM (SELECT amount AS y, amount FROM sales) AS s`,
+    'y::DOUBLE',
+    'stands once',
+  ],
+  [`SELECT sum(p.total * 2) AS x, count(*) AS n FROM ${PER_PERSON}`, 'p.total', 'DOUBLE'],
   ['SELECT sum(amount::BOOLEAN::INT) AS x, count(*) AS n FROM sales', 'amount', 'not cut'],
   ['SELECT sum(sign(amount - 9)) AS x, count(*) AS n FROM sales', 'amount', 'not cut'],
   ['SELECT sum(amount % 10) AS x, count(*) AS n FROM sales', 'amount', 'not cut'],
@@ -395,13 +434,74 @@ describe('what is compared between owners', () => {
   });
 });
 
+describe('parts of a group that a sum would tell', () => {
+  const minimumContributors = { group: 3 };
+  const weight = { measure: {} };
+  const plan: Plan = {
+    sales: { minimumContributors },
+    views: { minimumContributors, columns: { ...VIEWS_RULES.columns, seconds: weight } },
+  };
+  const isMixed = 'it is not folded together with what another owner writes';
+
+  test.each([
+    `SELECT sum(s.amount::DOUBLE * v.seconds) AS x, count(*) AS n ${JOIN}`,
+    `SELECT sum(coalesce(v.seconds, s.amount)) AS x, count(*) AS n FROM sales s
+      LEFT JOIN views v ON s.person = v.viewer`,
+    `SELECT sum(y) AS x, count(*) AS n FROM (SELECT s.amount::DOUBLE + v.seconds AS y ${JOIN}) z`,
+    `WITH p AS (SELECT * FROM sales) SELECT sum(a.amount::DOUBLE * b.paid) AS x, count(*) AS n
+      FROM p a JOIN p b ON a.person = b.person`,
+  ])('another owner chooses none of them: %s', async (sql) => {
+    const both = { ...plan, others: { ...SALES_RULES, minimumContributors } };
+    expect((await refusalOf(sql, both)).facts).toMatchObject({ rule: isMixed });
+    // Who is asked for no minimum has none that could be evaded.
+    await check(sql, { views: { columns: { ...VIEWS_RULES.columns, seconds: weight } } });
+  });
+
+  test.each([
+    `SELECT sum(y) AS x, count(*) AS n FROM
+      (SELECT CASE WHEN campaign = 'a' THEN seconds ELSE 0 END AS y FROM views) AS s`,
+    `SELECT count(y) AS x, count(*) AS n FROM (SELECT nullif(campaign, 'a') AS y FROM views) AS s`,
+    `SELECT sum(y) AS x, count(*) AS n FROM (SELECT z AS y FROM
+      (SELECT (campaign = 'a')::INTEGER AS z FROM views) AS t) AS s`,
+    `WITH p AS (SELECT viewer, count(*) FILTER (WHERE campaign = 'a') AS y FROM views
+      GROUP BY viewer) SELECT sum(y::DOUBLE) AS x, count(*) AS n FROM p`,
+  ])('no condition hides in an inner select: %s', async (sql) => {
+    const contract = contractOf({ views: null });
+    const thrown = await checkQuery(engine, contract, queryOf(sql, 3)).catch((error) => error);
+    const place = 'a sum over what an inner select tells apart';
+    expect(thrown).toMatchObject({ code: 'ERR_QUERY_REFUSED', facts: { place } });
+    // Where a group may be small, its parts may.
+    await checkQuery(engine, contract, queryOf(sql));
+  });
+
+  test('groups may be made of what an inner select tells apart', async () => {
+    await check(
+      `SELECT y, sum(amount) AS x, count(*) AS n FROM (SELECT CASE WHEN city = 'Oslo' THEN 'here'
+        ELSE 'there' END AS y, amount FROM sales) AS s GROUP BY y`,
+      plan,
+    );
+  });
+
+  test.each([
+    ["count(nullif(city, 'Oslo'))", 2],
+    ["count(nullif(city, 'Oslo')) AS y, count(CASE WHEN city = 'Rome' THEN 1 END)", 4],
+    ['count(city)', 0],
+    ['count(TRY(city::INTEGER))', 2],
+    ['sum(amount::DECIMAL(24, 2))', 0],
+  ])('rows that %s leaves out are a part: %s', async (sum, parts) => {
+    const { controls } = await check(`SELECT ${sum} AS x, count(*) AS n FROM sales`, plan);
+    // Rows and contributors of each.
+    expect(controls.parts).toHaveLength(2 * parts);
+  });
+});
+
 describe('contributors are counted through whatever lies between', () => {
   const counted = { sales: { minimumContributors: { group: 3, ofOwner: 2 } } };
 
   beforeAll(async () => {
     // Two owners, of bits 0 and 1; ann is known to both.
     await engine.run(`INSERT INTO sales
-      SELECT person, city, 'gold', 1, DATE '2026-01-01', 1, owner FROM (VALUES
+      SELECT person, city, 'gold', 1, 1, DATE '2026-01-01', 1, owner FROM (VALUES
         ('ann', 'Oslo', 1), ('ann', 'Oslo', 1), ('bob', 'Oslo', 1), ('ann', 'Oslo', 2),
         ('eve', 'Oslo', 2), ('eve', 'Rome', 2)) AS rows(person, city, owner)`);
     await engine.run(`INSERT INTO views VALUES ('ann', 'a', 1, 4), ('bob', 'a', 2, 4),

@@ -9,6 +9,8 @@ import {
 import { formText } from '@strongroom/protocol/canonical-form';
 import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import type { PartyId } from '@strongroom/protocol/fields';
+import { isProtected } from './query-sets.ts';
+import { type TypeName, typeNameOf } from './sql-types.ts';
 
 /** What a query has to keep to: the rules of all datasets that it reads, the strictest of each. */
 export interface QueryRules {
@@ -16,6 +18,8 @@ export interface QueryRules {
   readonly limits: RuleLimits;
   /** What it tells has noise: then it may also tell how many contributors there are. */
   readonly hasNoise: boolean;
+  /** Whether parts of a group, and not the group alone, have to be large enough. */
+  readonly isProtected: boolean;
   /** Owners that did not approve of the query as it is. */
   readonly notApprovedBy: readonly PartyId[];
 }
@@ -24,7 +28,8 @@ export interface RelationRules {
   readonly columns: ReadonlyMap<string, ColumnRule>;
   /** False where no dataset of the relation has rules: then `columns` says nothing. */
   readonly isRuled: boolean;
-  readonly names: readonly string[];
+  /** Of its columns, as the engine holds them. */
+  readonly types: ReadonlyMap<string, TypeName>;
   /** In which canonical form each column's values are, as text that may be compared. */
   readonly forms: ReadonlyMap<string, string>;
   readonly owners: readonly PartyId[];
@@ -52,6 +57,7 @@ export function rulesOf(contract: Contract, query: Query): QueryRules {
       {},
     ),
     hasNoise: query.privacy !== undefined,
+    isProtected: isProtected(contract, query),
     notApprovedBy: [...new Set(refusing.map(({ owner }) => owner))],
   };
 }
@@ -72,7 +78,7 @@ function relationRules(contract: Contract, relation: string): RelationRules {
   return {
     columns,
     isRuled: merged !== undefined,
-    names: datasets[0]?.columns.map(({ name }) => name) ?? [],
+    types: new Map(datasets[0]?.columns.map((column) => [column.name, typeNameOf(column)])),
     forms: new Map(datasets[0]?.columns.map((column) => [column.name, formText(column)])),
     owners,
     ownerIndexes: owners.map((owner) => ownerIndexOf(contract, owner)),

@@ -82,6 +82,12 @@ export const NUMBER_FUNCTIONS: ReadonlySet<string> = new Set([
   ...TIME_PART_NUMBERS,
 ]);
 
+/** Functions of one row that tell no value from another one; rule-values.ts says how far. */
+export const KEEPS_VALUES: ReadonlySet<string> = new Set(['+', '-', '*', '/']);
+
+/** Functions of one row that have no result for some values that are there. */
+export const LOSES_VALUES: ReadonlySet<string> = new Set(['nullif', '//', '%']);
+
 /** Other functions of one row: comparison of text, cuts of time, spans of time. */
 export const ROW_FUNCTIONS: ReadonlySet<string> = new Set([
   ...NUMBER_FUNCTIONS,

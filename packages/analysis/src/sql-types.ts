@@ -14,11 +14,16 @@ export interface TypeName {
 }
 
 /** A contract's columns as the engine holds them. */
-export function sqlTypeOf(column: ColumnContract): string {
+export function typeNameOf(column: ColumnContract): TypeName {
   const digits = digitsOf(column);
-  if (digits) return `DECIMAL(${digits.precision}, ${digits.scale})`;
+  if (digits) return { id: 'DECIMAL', width: digits.precision, scale: digits.scale };
   assert(column.type !== 'decimal128', 'a decimal has digits');
-  return SQL_TYPES[column.type];
+  return { id: SQL_TYPES[column.type] };
+}
+
+export function sqlTypeOf(column: ColumnContract): string {
+  const { id, width, scale } = typeNameOf(column);
+  return id === 'DECIMAL' ? `DECIMAL(${width}, ${scale})` : id;
 }
 
 const SQL_TYPES: Readonly<Record<Exclude<ColumnType, 'decimal128'>, string>> = {

@@ -197,6 +197,8 @@ export const AGGREGATE_ROWS_MAX = 1_000_000;
 export const RESULT_BYTES_MIN = 1_024;
 /** Exact queries over one relation whose results are compared with each other: all sets of them. */
 export const CELL_QUERIES_MAX = 6;
+/** Powers of ten by which a query's numbers move a measure before it is folded, all together. */
+export const MEASURE_DECADES_MAX = 6;
 /** Inside of the sums of one query: all that they tell apart together is counted. */
 export const SUM_CONDITIONS_MAX = 4;
 /** Sets of rows that these queries tell apart in one window. */

@@ -119,6 +119,19 @@ describe('groups are as large as the people in them', () => {
   });
 });
 
+test('a part of a group that a function leaves out is as large as the people in it', async () => {
+  const people = ['ann', 'bob', 'eve', 'kim'];
+  const sql = "SELECT count(*) AS n, count(nullif(ward, 'A')) AS x FROM stays";
+  const others = stays('B', people);
+  const { seal, rows } = await resultOf(sql, {
+    east: [...others, ...stays('A', ['lea'])],
+    west: [],
+  });
+  expect([rows, seal.suppressedGroups]).toEqual([[], 1]);
+  const all = [...others, ...stays('A', people)];
+  expect((await resultOf(sql, { east: all, west: [] })).rows).toEqual([[8, 4]]);
+});
+
 describe('what a result may hold', () => {
   const people = ['ann', 'bob', 'eve', 'kim'];
   const columns = { ...STAYS_RULES.columns, ward: { dimension: { values: ['A', 'B'] } } };
