@@ -339,6 +339,16 @@ describe('the kill list', () => {
     expect(await mismatches({ product: 'Turin' }, short)).toEqual(killed);
   });
 
+  test('refuses who shows no chip id, as a killed chip could with a key of its provider', async () => {
+    const provided = { endorsementKinds: ['vlek' as const] };
+    const chipIds = [await chipIdOf('Genoa')];
+    expect(await mismatches({ signer: 'vlek' }, { ...provided, killList: { chipIds } })).toEqual([
+      `killList.chipId ${REFUSED}`,
+    ]);
+    const killList = { products: ['Milan' as const] };
+    expect(await mismatches({ signer: 'vlek' }, { ...provided, killList })).toEqual([]);
+  });
+
   test('refuses a product and a version, whatever the floors say', async () => {
     expect(await mismatches({}, { killList: { products: ['Genoa'] } })).toEqual([
       `killList.product ${REFUSED}`,

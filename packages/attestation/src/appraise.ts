@@ -79,6 +79,8 @@ function appraisePlatform(facts: VerifiedFacts, policy: AppraisalPolicy): Mismat
 /** Each entry refuses, whatever the rest of the policy says. */
 function appraiseKillList(facts: VerifiedFacts, killList: KillList = {}): Mismatch[] {
   const chipId = hex(facts.report.chipId);
+  // The host may mask it, and a VLEK names no chip: any of them could then be the one.
+  const isMasked = killList.chipIds !== undefined && /^0+$/.test(chipId);
   const chips = (killList.chipIds ?? []).filter((each) => chipId === each.padEnd(128, '0'));
   const tcbs = (killList.tcbs ?? []).filter(
     ({ product, ...parts }) =>
@@ -88,6 +90,7 @@ function appraiseKillList(facts: VerifiedFacts, killList: KillList = {}): Mismat
       ),
   );
   return [
+    ...(isMasked ? [mismatch('killList.chipId', 'a chip id, to be held to the list', 'none')] : []),
     ...chips.map(() => mismatch('killList.chipId', 'a chip that is not killed', chipId)),
     ...(killList.products?.includes(facts.product)
       ? [mismatch('killList.product', 'a product that is not killed', facts.product)]
