@@ -1,4 +1,4 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import process from 'node:process';
 import { writeError } from '@strongroom/runtime/files';
 import { isReaderGone, STANDARD_OUTPUT } from '@strongroom/runtime/watch-stdout';
@@ -46,7 +46,7 @@ export async function fileSink(path: string, live: boolean): Promise<ByteSink> {
       throw writeError(error, path);
     }
   };
-  const file = await checked(() => open(unfinished, 'w', RESULT_FILE_MODE));
+  const file = await checked(() => (live ? openInPlace(path) : openNew(unfinished)));
   return {
     write: (bytes) => checked(() => file.writeFile(bytes)),
     close: () =>
@@ -61,6 +61,24 @@ export async function fileSink(path: string, live: boolean): Promise<ByteSink> {
         if (!live) await rm(unfinished, { force: true });
       }),
   };
+}
+
+/** What lies there, maybe another user's file or a link, does not become the result's. */
+export async function openNew(path: string): Promise<FileHandle> {
+  await rm(path, { force: true });
+  return await open(path, 'wx', RESULT_FILE_MODE);
+}
+
+/** Somebody may read it while it grows, and it may be a pipe; who may read a file is set anew. */
+async function openInPlace(path: string): Promise<FileHandle> {
+  const file = await open(path, 'w', RESULT_FILE_MODE);
+  try {
+    if ((await file.stat()).isFile()) await file.chmod(RESULT_FILE_MODE);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 export function partOf(path: string): string {

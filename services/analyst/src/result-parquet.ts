@@ -1,9 +1,9 @@
-import { chmod, mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DuckDBAppender, type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { readBinaryFile, writeError } from '@strongroom/runtime/files';
-import { partOf, RESULT_FILE_MODE, stdoutSink } from './byte-sink.ts';
+import { openNew, partOf, stdoutSink } from './byte-sink.ts';
 import {
   type Cell,
   checkSameColumns,
@@ -89,8 +89,9 @@ function appendCell(appender: DuckDBAppender, column: ResultColumn, cell: Cell):
 async function copyToFile(table: ParquetTable, path: string): Promise<void> {
   const unfinished = partOf(path);
   try {
+    // The engine would make one that everybody may read; it writes into one that is there.
+    await (await openNew(unfinished)).close();
     await table.connection.run(copyStatement(table, unfinished));
-    await chmod(unfinished, RESULT_FILE_MODE);
     await rename(unfinished, path);
   } catch (error) {
     await rm(unfinished, { force: true });
@@ -115,7 +116,7 @@ function copyStatement({ columns }: ParquetTable, path: string): string {
     ({ name, sqlType }) => `CAST(${quoted(name)} AS ${sqlType}) AS ${quoted(name)}`,
   );
   const target = path.replaceAll("'", "''");
-  return `COPY (SELECT ${selected.join(', ')} FROM result) TO '${target}' (FORMAT parquet)`;
+  return `COPY (SELECT ${selected.join(', ')} FROM result) TO '${target}' (FORMAT parquet, USE_TMP_FILE false)`;
 }
 
 function quoted(name: string): string {

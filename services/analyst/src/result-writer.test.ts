@@ -1,4 +1,14 @@
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -25,6 +35,7 @@ import {
 } from 'apache-arrow';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { collect, createScene, DAY_MS, flightsTable, type Scene } from '../test/scene.ts';
+import { fileSink } from './byte-sink.ts';
 import type { VerifiedResult } from './open-aggregate.ts';
 import { readAggregates } from './read-aggregates.ts';
 import { createResultWriter, type Format } from './result-writer.ts';
@@ -132,6 +143,25 @@ describe('csv', () => {
     ]);
     expect(second?.split(',').slice(2)).toEqual(Array(8).fill(''));
   });
+});
+
+test('a text of another owner is no formula in csv, and as it is elsewhere', async () => {
+  const texts = ['=1+1', '@SUM(A1)', '+cmd', '-x', '\t=1', '-12.5', '+4', 'a=b'];
+  const table = new ArrowTable({
+    name: vectorFromArray(texts, new Dictionary(new Utf8(), new Int32())),
+    n: vectorFromArray(
+      texts.map(() => -1),
+      new Int32(),
+    ),
+  });
+  const results = await resultsOf(table);
+  await writeAll(results, 'csv', join(folder, 'x.csv'));
+  const lines = (await readFile(join(folder, 'x.csv'), 'utf8')).split('\r\n').slice(1, -1);
+  const told = lines.map((line) => line.split(',').slice(2));
+  const safe = ["'=1+1", "'@SUM(A1)", "'+cmd", "'-x", "'\t=1", '-12.5', '+4', 'a=b'];
+  expect(told).toEqual(safe.map((text) => [text, '-1']));
+  await writeAll(results, 'json', join(folder, 'x.jsonl'));
+  expect(await readFile(join(folder, 'x.jsonl'), 'utf8')).toContain('"=1+1"');
 });
 
 describe('parquet', () => {
@@ -274,6 +304,23 @@ describe('output', () => {
     });
     expect(await readdir(out)).toEqual(['daily.csv']);
     expect((await stat(out)).mode & 0o777).toBe(0o700);
+  });
+
+  test('what lay at its place before says nothing about who may read it', async () => {
+    const results = await resultsOf(flightsTable(0));
+    for (const format of ['csv', 'parquet', 'arrow'] as const) {
+      const [out, theirs] = [join(folder, `x.${format}`), join(folder, 'theirs')];
+      await writeFile(theirs, 'untouched');
+      await symlink(theirs, `${out}.part`);
+      await writeAll(results, format, out);
+      expect(await readFile(theirs, 'utf8')).toBe('untouched');
+      expect((await lstat(out)).mode & 0o777).toBe(0o600);
+    }
+    const live = join(folder, 'live.csv');
+    await writeFile(live, '');
+    await chmod(live, 0o666);
+    await (await fileSink(live, true)).close();
+    expect((await stat(live)).mode & 0o777).toBe(0o600);
   });
 
   test('one file cannot hold several queries, and text formats can', async () => {
