@@ -58,9 +58,10 @@ export function checkContractKeys(contract: Contract): void {
     const at = `parties.${party.id}`;
     importPublicKey(party.signingKey, `${at}.signingKey`);
     if (party.readingKey) importPublicKey(party.readingKey, `${at}.readingKey`);
-    if (party.keyRelease) {
-      importPublicKey(party.keyRelease.releaseKey, `${at}.keyRelease.releaseKey`);
-    }
+    if (!party.keyRelease) continue;
+    const { releaseKey, lease } = party.keyRelease;
+    importPublicKey(releaseKey, `${at}.keyRelease.releaseKey`);
+    if (lease) importPublicKey(lease.statementKey, `${at}.keyRelease.lease.statementKey`);
   }
   for (const dataset of contract.datasets) {
     importPublicKey(dataset.wrappingKey, `datasets.${dataset.id}.wrappingKey`);

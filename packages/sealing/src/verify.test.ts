@@ -208,4 +208,18 @@ describe('signed contract', () => {
     );
     expect(await codeFrom(verifyContract(file))).toBe('ERR_CONTRACT_MALFORMED');
   });
+
+  test('is refused when the key of a lease cannot be one: nobody would find it before a step', async () => {
+    const { releaseKey } = small.contract.parties[0]?.keyRelease ?? expect.fail('an owner');
+    const keys = (statementKey: typeof releaseKey) => ({ url: 'https://a.example', statementKey });
+    const verified = async (statementKey: typeof releaseKey) => {
+      const contract = structuredClone(small.contract);
+      Object.assign(contract.parties[0]?.keyRelease ?? {}, { lease: keys(statementKey) });
+      const file = await signContract(await signContract(contract, small.owner), small.analyst);
+      return await codeFrom(verifyContract(file));
+    };
+    expect(await verified(releaseKey)).toBe('no error');
+    const bad = { kty: 'EC', crv: 'P-256', x: 'a'.repeat(43), y: 'a'.repeat(43) } as const;
+    expect(await verified(bad)).toBe('ERR_CONTRACT_MALFORMED');
+  });
 });

@@ -30,7 +30,7 @@ export function stdoutSink(onGone: () => void): ByteSink {
 }
 
 /** Results are addressed to one party: its files are not for the machine's other users. */
-export const RESULT_FILE_MODE = 0o600;
+const RESULT_FILE_MODE = 0o600;
 
 /**
  * A file that has its name only when it is complete; until then it is `PATH.part`. With `live`
