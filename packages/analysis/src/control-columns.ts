@@ -3,7 +3,7 @@ import type { Judgement } from './rule-judge.ts';
 import { type Contributor, isFold, quoted } from './rule-scope.ts';
 import { domainText, type QueryRules } from './rules.ts';
 import { parseOne, type SqlParser, writeOut } from './sql-bound.ts';
-import { LOSES_VALUES } from './sql-lists.ts';
+import { LOSES_VALUES, PATTERN_FUNCTIONS } from './sql-lists.ts';
 import { withTotalOrder } from './sql-order.ts';
 import { makeTotal } from './sql-total.ts';
 import { listOf, textOf as nameOf, nodeOf, refuse, shapeOf, type TreeNode } from './sql-tree.ts';
@@ -133,8 +133,13 @@ function conditionsIn(tree: unknown, isInside = false): TreeNode[] {
     const results = [...checks.map((check) => check['then_expr']), node['else_expr']];
     return [...checks.map((check) => nodeOf(check['when_expr'])), ...conditionsIn(results, true)];
   }
-  if (isInside && COMPARES.test(`${node['type']}`)) return [node];
+  if (isInside && isCondition(node)) return [node];
   return Object.values(node).flatMap((each) => conditionsIn(each, isInside));
+}
+
+/** Functions of a pattern compare with it. */
+function isCondition({ type, function_name }: TreeNode): boolean {
+  return COMPARES.test(`${type}`) || PATTERN_FUNCTIONS.has(`${function_name}`);
 }
 
 /** Whether there is anything to fold, where an expression has no result for some values. */
@@ -166,7 +171,7 @@ function hasGaps(tree: unknown, rules: QueryRules): boolean {
 function isGappy({ child, cast_type }: TreeNode, { relations }: QueryRules): boolean {
   const of = nodeOf(child);
   const to = typeFrom(cast_type);
-  if (of['class'] === 'CONSTANT' || COMPARES.test(`${of['type']}`) || to.id === 'DOUBLE') {
+  if (of['class'] === 'CONSTANT' || isCondition(of) || to.id === 'DOUBLE') {
     return false;
   }
   const name =

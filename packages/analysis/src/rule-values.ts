@@ -1,6 +1,6 @@
 import { MEASURE_DECADES_MAX } from '@strongroom/protocol/limits';
 import { type Column, isFold, meaningsOf, opened, type Scope, type Source } from './rule-scope.ts';
-import { KEEPS_VALUES, LOSES_VALUES } from './sql-lists.ts';
+import { KEEPS_VALUES, LOSES_VALUES, PATTERN_FUNCTIONS } from './sql-lists.ts';
 import { listOf, nodeOf, type TreeNode, textOf } from './sql-tree.ts';
 import { isTotalCast, type TypeName, typeFrom } from './sql-types.ts';
 
@@ -121,7 +121,8 @@ function valuesOfFunction(node: TreeNode, scope: Scope): Values {
     if (/^count(_star)?$/.test(name)) return { ...NOTHING, isCut };
     return { ...all, isCut, isDouble: all.isDouble || !SAME_TYPE.has(name) };
   }
-  if (!KEEPS_VALUES.has(name)) return { ...all, isCut: all.isCut || LOSES_VALUES.has(name) };
+  const isCut = all.isCut || LOSES_VALUES.has(name) || PATTERN_FUNCTIONS.has(name);
+  if (!KEEPS_VALUES.has(name)) return { ...all, isCut };
   if (name === '/') return (parts[1]?.columns.size ?? 0) > 0 ? because(all, 'divisor') : all;
   return all.isDouble ? all : because(all, 'double');
 }

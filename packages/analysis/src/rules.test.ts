@@ -465,6 +465,8 @@ describe('parts of a group that a sum would tell', () => {
       (SELECT (campaign = 'a')::INTEGER AS z FROM views) AS t) AS s`,
     `WITH p AS (SELECT viewer, count(*) FILTER (WHERE campaign = 'a') AS y FROM views
       GROUP BY viewer) SELECT sum(y::DOUBLE) AS x, count(*) AS n FROM p`,
+    `SELECT sum(y) AS x, count(*) AS n FROM
+      (SELECT starts_with(campaign, 'a')::INTEGER AS y FROM views) AS s`,
   ])('no condition hides in an inner select: %s', async (sql) => {
     const contract = contractOf({ views: null });
     const thrown = await checkQuery(engine, contract, queryOf(sql, 3)).catch((error) => error);
@@ -472,6 +474,20 @@ describe('parts of a group that a sum would tell', () => {
     expect(thrown).toMatchObject({ code: 'ERR_QUERY_REFUSED', facts: { place } });
     // Where a group may be small, its parts may.
     await checkQuery(engine, contract, queryOf(sql));
+  });
+
+  test.each([
+    "sum((campaign LIKE 'a%')::INTEGER)",
+    "sum((campaign NOT LIKE 'a%')::INTEGER)",
+    "sum(starts_with(campaign, 'a')::INTEGER)",
+    "sum(contains(campaign, 'a')::INTEGER)",
+    "sum((campaign = 'a')::INTEGER)",
+  ])('a pattern is a condition: %s', async (sum) => {
+    const query = queryOf(`SELECT ${sum} AS x, count(*) AS n FROM views`, 3);
+    const { controls, sql } = await checkQuery(engine, contractOf({ views: null }), query);
+    // It is met or not; that it is there is another one.
+    expect(controls.parts).toHaveLength(2);
+    expect(sql).not.toContain('IS NULL');
   });
 
   test('groups may be made of what an inner select tells apart', async () => {
@@ -486,6 +502,7 @@ describe('parts of a group that a sum would tell', () => {
     ["count(nullif(city, 'Oslo'))", 2],
     ["count(nullif(city, 'Oslo')) AS y, count(CASE WHEN city = 'Rome' THEN 1 END)", 4],
     ['count(city)', 0],
+    ["count(nullif(city LIKE 'O%', false))", 4],
     ['count(TRY(city::INTEGER))', 2],
     ['sum(amount::DECIMAL(24, 2))', 0],
   ])('rows that %s leaves out are a part: %s', async (sum, parts) => {
