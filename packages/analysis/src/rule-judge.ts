@@ -455,7 +455,7 @@ class Judge {
     }
   }
 
-  /** A measure goes through what keeps its values apart, and another owner's choose none of them. */
+  /** A measure goes through what keeps its values apart; another owner chooses none of them. */
   #checkValues(node: TreeNode, scope: Scope): void {
     if (this.#rules.hasNoise) return;
     const values = valuesOf(node, scope);

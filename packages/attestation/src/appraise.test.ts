@@ -339,7 +339,7 @@ describe('the kill list', () => {
     expect(await mismatches({ product: 'Turin' }, short)).toEqual(killed);
   });
 
-  test('refuses who shows no chip id, as a killed chip could with a key of its provider', async () => {
+  test('refuses who shows no chip id, as a killed chip could with another key', async () => {
     const provided = { endorsementKinds: ['vlek' as const] };
     const chipIds = [await chipIdOf('Genoa')];
     expect(await mismatches({ signer: 'vlek' }, { ...provided, killList: { chipIds } })).toEqual([

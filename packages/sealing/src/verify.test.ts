@@ -209,7 +209,7 @@ describe('signed contract', () => {
     expect(await codeFrom(verifyContract(file))).toBe('ERR_CONTRACT_MALFORMED');
   });
 
-  test('is refused when the key of a lease cannot be one: nobody would find it before a step', async () => {
+  test('is refused when the key of a lease cannot be one', async () => {
     const { releaseKey } = small.contract.parties[0]?.keyRelease ?? expect.fail('an owner');
     const keys = (statementKey: typeof releaseKey) => ({ url: 'https://a.example', statementKey });
     const verified = async (statementKey: typeof releaseKey) => {

@@ -116,7 +116,8 @@ function copyStatement({ columns }: ParquetTable, path: string): string {
     ({ name, sqlType }) => `CAST(${quoted(name)} AS ${sqlType}) AS ${quoted(name)}`,
   );
   const target = path.replaceAll("'", "''");
-  return `COPY (SELECT ${selected.join(', ')} FROM result) TO '${target}' (FORMAT parquet, USE_TMP_FILE false)`;
+  const options = 'FORMAT parquet, USE_TMP_FILE false';
+  return `COPY (SELECT ${selected.join(', ')} FROM result) TO '${target}' (${options})`;
 }
 
 function quoted(name: string): string {
