@@ -5,6 +5,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 
 interface Group {
   /** What is there when they are. */
@@ -41,8 +42,9 @@ function needsEngine(): boolean {
   return process.env['CI'] === 'true' && !succeeds('docker', 'version');
 }
 
+/** Root's programs are not on every root's path. */
 function isThere(program: string): boolean {
-  return succeeds('which', program);
+  return succeeds('which', program) || existsSync(`/usr/sbin/${program}`);
 }
 
 function succeeds(program: string, ...args: string[]): boolean {

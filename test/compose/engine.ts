@@ -139,9 +139,9 @@ async function buildEnvironment(): Promise<Readonly<Record<string, string>>> {
 const STAND_IN = 'strongroom-stand-in/debian:bookworm';
 
 async function startEngine() {
-  if (process.getuid?.() !== 0 || !existsSync('/usr/sbin/dockerd')) return undefined;
+  if (process.getuid?.() !== 0 || !existsSync(DOCKERD)) return undefined;
   say('starting a Docker engine');
-  const engine = spawn('dockerd', [], { stdio: 'ignore' });
+  const engine = spawn(DOCKERD, [], { stdio: 'ignore', env: { ...process.env, PATH: ROOTS_PATH } });
   engine.on('error', () => undefined);
   for (let second = 0; second < ENGINE_SECONDS_MAX && engine.exitCode === null; second += 1) {
     if (await answers('docker', 'version')) return engine;
@@ -152,6 +152,9 @@ async function startEngine() {
 }
 
 const ENGINE_SECONDS_MAX = 60;
+const DOCKERD = '/usr/sbin/dockerd';
+/** With root's programs, as the engine and debootstrap look for them. */
+const ROOTS_PATH = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
 
 async function answers(program: string, ...args: string[]): Promise<boolean> {
   return output(program, args).then(
@@ -169,7 +172,7 @@ async function output(
   environment: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   const client = program.startsWith('docker') ? await clientEnvironment : {};
-  const env = { ...process.env, ...client, ...environment };
+  const env = { ...process.env, PATH: ROOTS_PATH, ...client, ...environment };
   const options = { cwd: ROOT, env, maxBuffer: OUTPUT_BYTES_MAX };
   return (await run(program, args, options)).stdout;
 }
@@ -182,7 +185,7 @@ async function findClient(): Promise<Readonly<Record<string, string>>> {
   const told = (args: string[], env = process.env) =>
     run('docker', args, { env }).catch(() => ({ stdout: '' }));
   if ((await told(['buildx', 'version'])).stdout !== '') return {};
-  const old = { DOCKER_BUILDKIT: '1', PATH: `/usr/bin:${process.env['PATH'] ?? ''}` };
+  const old = { DOCKER_BUILDKIT: '1', PATH: `/usr/bin:${ROOTS_PATH}` };
   const { stdout } = await told(['--version'], { ...process.env, ...old });
   return /^Docker version (1\d|2[0-2])\./.test(stdout) ? old : {};
 }
