@@ -2,12 +2,13 @@ import type { RuleLimits } from '@strongroom/protocol/analysis-rules';
 import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import { type ErrorCode, type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
 import type { PartyId, QueryId } from '@strongroom/protocol/fields';
+import { chargesOf } from '@strongroom/protocol/privacy';
 import type { LockedEngine } from './locked-engine.ts';
 import { planPrivateQuery } from './private-plan.ts';
 import { Problems } from './problems.ts';
 import { besides, querySetOf } from './query-sets.ts';
-import type { Judgement } from './rule-judge.ts';
-import { rulesOf } from './rules.ts';
+import type { Judgement, Match } from './rule-judge.ts';
+import { type QueryRules, rulesOf } from './rules.ts';
 import { planSharedRows } from './shared-rows.ts';
 import { demandSliced, planSlices } from './slice-plan.ts';
 import { checkQuery } from './sql-gate.ts';
@@ -23,6 +24,8 @@ export interface QueryExplanation {
    */
   readonly besides: readonly QueryId[];
   readonly isCompared: boolean;
+  /** Owners whose noise two branches of results would average, since they keep no lease. */
+  readonly withoutLease: readonly PartyId[];
   /** Empty where the query is refused. */
   readonly owners: readonly OwnerExplanation[];
 }
@@ -46,6 +49,8 @@ export interface OwnerExplanation {
   /** They are compared with columns of other tables. */
   readonly joined: readonly string[];
   readonly matches: readonly MatchExplanation[];
+  /** Who may have several rows of a key, and so count what is folded several times. */
+  readonly weighedBy: readonly PartyId[];
   readonly counted: string | undefined;
   /** No expression that leaves or decides anything reads them. */
   readonly unread: readonly string[];
@@ -74,7 +79,10 @@ export async function explainQuery(
   const problems = new Problems();
   const others = besides(contract, query).map(({ id }) => id);
   const isCompared = querySetOf(contract, query) !== undefined;
-  const told = { query, limits, besides: others, isCompared };
+  const withoutLease = contract.parties
+    .filter(({ id, keyRelease }) => !keyRelease?.lease && chargesOf(contract, query, id).length > 0)
+    .map(({ id }) => id);
+  const told = { query, limits, besides: others, isCompared, withoutLease };
   try {
     const checked = await checkQuery(engine, contract, query, problems);
     // A query with noise runs by its plan, never as its text says.
@@ -119,13 +127,37 @@ function ownersTold(
           ...(rowsPerKey === undefined || hasNoise ? {} : { rowsPerKey }),
         };
       });
-      return { owner, relation, isRuled, counted, ...told, matches: matched };
+      const isWeighed = !hasNoise && told.folded.some(({ by }) => by.some(isWeightedBy));
+      const weighers = isWeighed ? ownersWithRows(relation, matches, relations) : [];
+      const weighedBy = weighers.filter((each) => each !== owner);
+      return { owner, relation, isRuled, counted, weighedBy, ...told, matches: matched };
     });
   });
 }
 
+/** A row that counts twice makes another number of it. */
+function isWeightedBy(fold: string): boolean {
+  return ['sum', 'avg', 'stddev', 'variance'].includes(fold);
+}
+
+/** Of tables that are joined with this one: who may have more than one row of a key. */
+function ownersWithRows(
+  relation: string,
+  matches: Judgement['matches'],
+  relations: QueryRules['relations'],
+): PartyId[] {
+  const owners = matches.flatMap(({ origin, other, isJoin }) => {
+    const rules =
+      isJoin && origin.relation === relation ? relations.get(other.relation) : undefined;
+    const isOne = rules?.columns.get(other.column)?.joinKey?.rowsPerKey === 1;
+    return isOne ? [] : (rules?.owners ?? []);
+  });
+  return [...new Set(owners)];
+}
+
 function distinct(matches: Judgement['matches']): Judgement['matches'] {
-  return [...new Map(matches.map((match) => [JSON.stringify(match), match])).values()];
+  const keyOf = ({ origin, other }: Match) => JSON.stringify([origin, other]);
+  return [...new Map(matches.map((match) => [keyOf(match), match])).values()];
 }
 
 function whatIsRead(reads: Judgement['reads'], names: readonly string[]) {

@@ -45,6 +45,8 @@ export type Use =
 export interface Match {
   readonly origin: Origin;
   readonly other: Origin;
+  /** Of several partners, each gives a row: they weigh what the row holds. */
+  readonly isJoin: boolean;
 }
 
 /** What became known of a query while it was judged. */
@@ -93,6 +95,8 @@ class Judge {
   /** Contributors of two tables that an equality compares. */
   readonly #ties: [Contributor, Contributor][] = [];
   #selects = 0;
+  /** What is compared now only decides whether a row stays. */
+  #isMembership = false;
 
   constructor(rules: QueryRules, problems: Problems) {
     this.#rules = rules;
@@ -158,9 +162,18 @@ class Judge {
       }
     } else if (isMembership(node)) {
       const isNegated = node['type'] === 'OPERATOR_NOT';
-      this.#membership(isNegated ? nodeOf(listOf(node['children'])[0]) : node, scope, ctes);
+      const asked = isNegated ? nodeOf(listOf(node['children'])[0]) : node;
+      this.#asMembership(true, () => this.#membership(asked, scope, ctes));
     } else if (isCorrelated) this.#on(node, scope);
     else this.#walk(node, CHOSEN, scope);
+  }
+
+  /** What is compared within decides whether a row stays, and gives none. */
+  #asMembership(isMembership: boolean, judge: () => void): void {
+    const before = this.#isMembership;
+    this.#isMembership ||= isMembership;
+    judge();
+    this.#isMembership = before;
   }
 
   /** IN and EXISTS compare columns of two tables, as a join does. */
@@ -265,20 +278,10 @@ class Judge {
     const left = this.#from(nodeOf(node['left']), ctes);
     const right = this.#from(nodeOf(node['right']), ctes);
     const tables = [...left.tables, ...right.tables];
-    const scope = { tables, aliases: new Map(), open: NONE, isInner: true };
-    for (const name of listOf(node['using_columns'])) {
-      const { query_location } = node;
-      const column = { class: 'COLUMN_REF', column_names: [name], query_location };
-      this.#walk(column, { kind: 'joined' }, scope);
-      const of = (side: readonly Table[]) => ({ ...scope, tables: side });
-      const [ofLeft, ofRight] = [of(left.tables), of(right.tables)];
-      this.#match(columnOf(column, ofLeft).origins, columnOf(column, ofRight).origins, node);
-      this.#tie(plainOf(column, ofLeft), plainOf(column, ofRight));
-    }
-    if (node['condition'] !== null) this.#on(nodeOf(node['condition']), scope);
-    // A left join keeps the left rows that nobody else has.
     const kind = textOf(node['join_type']);
     const isSemi = kind === 'SEMI' || kind === 'ANTI';
+    this.#asMembership(isSemi, () => this.#compareSides(node, left.tables, right.tables));
+    // A left join keeps the left rows that nobody else has.
     const ofRightSide = right.tables.flatMap((each) => each.contributors);
     if (isSemi) this.#demandCounted(ofRightSide, left.tables, node);
     const [ofLeft, ofRight] = [relationsOf(left.tables), relationsOf(right.tables)];
@@ -290,6 +293,22 @@ class Judge {
     const absences = [...left.absences, ...right.absences];
     if (kind === 'LEFT') absences.push(...this.#absencesOf(left.tables, ofRightSide[0]));
     return { tables, absences, unjoined };
+  }
+
+  /** By USING and by ON. */
+  #compareSides(node: TreeNode, left: readonly Table[], right: readonly Table[]): void {
+    const tables = [...left, ...right];
+    const scope = { tables, aliases: new Map(), open: NONE, isInner: true };
+    for (const name of listOf(node['using_columns'])) {
+      const { query_location } = node;
+      const column = { class: 'COLUMN_REF', column_names: [name], query_location };
+      this.#walk(column, { kind: 'joined' }, scope);
+      const of = (side: readonly Table[]) => ({ ...scope, tables: side });
+      const [ofLeft, ofRight] = [of(left), of(right)];
+      this.#match(columnOf(column, ofLeft).origins, columnOf(column, ofRight).origins, node);
+      this.#tie(plainOf(column, ofLeft), plainOf(column, ofRight));
+    }
+    if (node['condition'] !== null) this.#on(nodeOf(node['condition']), scope);
   }
 
   /** Whom another owner does not know is an answer about them: no group of it is small. */
@@ -341,8 +360,8 @@ class Judge {
           this.#problems.add(against(`column ${one.column}`, node, { ...one, rule }));
         }
         for (const match of [
-          { origin: one, other },
-          { origin: other, other: one },
+          { origin: one, other, isJoin: !this.#isMembership },
+          { origin: other, other: one, isJoin: !this.#isMembership },
         ]) {
           this.found.matches.push(match);
           if (!this.#needsNoise(match)) continue;

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => engine.close());
 
-function contractOf(matches: object, privacy?: object): Contract {
+function contractOf(matches: object, privacy?: object, ofQuery: object = {}): Contract {
   const dataset = (owner: string, relation: string, other: string) => ({
     ...{ id: owner, owner, relation },
     columns: [
@@ -26,11 +26,13 @@ function contractOf(matches: object, privacy?: object): Contract {
         canonical: { form: 'phone/1', hashedWith: '5a'.repeat(32) },
       },
       { name: other, type: 'utf8', nullable: false },
+      { name: 'paid', type: 'int64', nullable: false },
     ],
     rules: {
       columns: {
         phone: { contributor: true, joinKey: matches },
         [other]: { dimension: { values: ['a', 'b'] } },
+        paid: { measure: {} },
       },
       minimumContributors: { group: 20 },
     },
@@ -39,6 +41,7 @@ function contractOf(matches: object, privacy?: object): Contract {
     ...{ id: 'joined', sql, relations: ['customers', 'visitors'], readers: ['north'] },
     ...{ window: { kind: 'whole' }, latenessMs: 0, ...(privacy ? { privacy } : {}) },
     disclosure: { minimumGroupRows: 1, groupRowsColumn: 'n' },
+    ...ofQuery,
   };
   return {
     datasets: [dataset('north', 'customers', 'segment'), dataset('south', 'visitors', 'page')],
@@ -62,6 +65,41 @@ test('exact matches, as the page shows it to the first owner', async () => {
 test('a bound of the rows of each key', async () => {
   const text = await textOf(contractOf({ matches: 'exact', rowsPerKey: 3 }));
   expect(text).toContain(', at most 3 rows of each key');
+});
+
+test.each([
+  ['sum(c.paid)', 'JOIN', {}, ['south']],
+  ['sum(c.paid)', 'LEFT JOIN', {}, ['south']],
+  ['sum(v.paid)', 'JOIN', {}, ['north']],
+  ['count(c.paid)', 'JOIN', {}, []],
+  ['sum(c.paid)', 'SEMI JOIN', {}, []],
+  ['sum(c.paid)', 'JOIN', { rowsPerKey: 1 }, []],
+  ['sum(c.paid)', 'JOIN', { rowsPerKey: 2 }, ['south']],
+] as const)('who weighs what is folded: %s, %s, %o', async (sum, join, bound, owners) => {
+  const text = await textOf(
+    contractOf({ matches: 'exact', ...bound }, undefined, {
+      sql: `SELECT ${sum} AS x, count(*) AS n FROM customers c ${join} visitors v
+        ON c.phone = v.phone`,
+    }),
+  );
+  expect(text).toContain('joined: ALLOWED');
+  const lines = text.split('\n').filter((line) => line.includes('AS OFTEN AS'));
+  const line = '    COUNTED AS OFTEN AS THEY HAVE ROWS OF A KEY, by';
+  expect(lines).toEqual(owners.map((owner) => `${line} ${owner}`));
+});
+
+test('noise that two workers could average, for an owner without a lease', async () => {
+  const privacy = {
+    ...{ mechanism: 'laplace', loss: { epsilon: '1', delta: '0' }, confidence: '0.95' },
+    ...{ groupsPerContributor: 1, rowsPerGroup: 1 },
+  };
+  const parties = [
+    { id: 'north', keyRelease: { lease: {} } },
+    { id: 'south', keyRelease: {} },
+  ];
+  const text = await textOf({ ...contractOf({}, privacy), parties } as unknown as Contract);
+  const lines = text.split('\n').filter((line) => line.includes('LEASE'));
+  expect(lines).toEqual(['  south KEEPS NO LEASE: two workers could average it']);
 });
 
 test('matches that are told with noise, or not at all', async () => {

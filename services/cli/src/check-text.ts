@@ -94,12 +94,13 @@ function shownLine(line: string): string {
   return line.replaceAll('\t', '  ');
 }
 
-function minimumLines({ query, limits }: QueryExplanation): string[] {
+function minimumLines({ query, limits, withoutLease }: QueryExplanation): string[] {
   const { minimumContributors: people, maximumGroups } = limits;
   if (query.privacy) {
     return [
       `  with noise, by ${JSON.stringify(query.privacy)}`,
       `  it hides ${protectedText(query.privacy)}`,
+      ...withoutLease.map((owner) => `  ${owner} KEEPS NO LEASE: two workers could average it`),
     ];
   }
   const ofOwner = people?.ofOwner === undefined ? '' : `, of each owner none or ${people.ofOwner}`;
@@ -138,7 +139,7 @@ function exactIn(matches: readonly MatchExplanation[]): string[] {
 }
 
 function ownerLines(found: OwnerExplanation): string[] {
-  const { shown, folded, chosen, matches, counted, unread } = found;
+  const { shown, folded, chosen, matches, weighedBy, counted, unread } = found;
   const values = shown.map(({ column, isWhole }) =>
     isWhole ? `${column} as it is` : `${column} through an expression`,
   );
@@ -149,6 +150,7 @@ function ownerLines(found: OwnerExplanation): string[] {
     ['SHOWS THE VALUE OF ONE ROW (min, max) of', rows.map(({ column }) => column)],
     ['chooses what counts by', chosen],
     ['compares with other tables:', matches.map(matchText)],
+    ['COUNTED AS OFTEN AS THEY HAVE ROWS OF A KEY, by', weighedBy],
     ["TELLS EXACTLY HOW MANY MATCH ANOTHER OWNER'S:", exactIn(matches)],
     ['counts, and does not show:', counted === undefined ? [] : [counted]],
     ['does not use:', unread.filter((name) => name !== counted)],
