@@ -23,6 +23,8 @@ const ANSWERS = {
   relation: SqlNameSchema,
   /** A file with rows, from which columns are taken; of owners. */
   source: z.exactOptional(z.string().min(1)),
+  /** How that file is written, where it is CSV of another kind than RFC 4180's. */
+  csv: z.exactOptional(z.string().min(1)),
   /** The attestation service that the contract is to name. */
   attestation: httpsUrl,
   /** A draft that another party has begun; without it a new one is begun. */

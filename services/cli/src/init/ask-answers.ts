@@ -14,7 +14,7 @@ export interface Terminal {
 const TERMINAL: Terminal = { input: process.stdin, output: process.stderr };
 
 type Name = keyof Answers;
-type Texts = Exclude<Name, 'role' | 'platform' | 'join' | 'source'>;
+type Texts = Exclude<Name, 'role' | 'platform' | 'join' | 'source' | 'csv'>;
 
 const QUESTIONS: Readonly<Record<Texts, string>> = {
   party: 'Your id in contracts (a-z, 0-9, hyphens)',

@@ -10,15 +10,21 @@ const RowsSchema = z.looseObject({
   columns: z.array(z.looseObject({ name: z.string(), type: z.enum(COLUMN_TYPES) })),
   eventTime: z.exactOptional(z.string()),
   mapping: z.exactOptional(z.string()),
+  leftOut: z.exactOptional(z.array(z.object({ name: z.string(), problem: z.string() }))),
 });
-export type Rows = Pick<z.infer<typeof RowsSchema>, 'columns' | 'eventTime' | 'mapping'>;
+export type Rows = Pick<
+  z.infer<typeof RowsSchema>,
+  'columns' | 'eventTime' | 'mapping' | 'leftOut'
+>;
 
 /**
  * The producer reads the file, in a process of its own: no row passes through this command.
  * @throws what the producer says
  */
-export async function describeRows(source: string): Promise<Rows> {
-  const args = [...programOf('producer', 'main'), 'describe', '--source', source, '--json'];
+export async function describeRows(source: string, csv: string | undefined): Promise<Rows> {
+  const dialect = csv === undefined ? [] : ['--csv', csv];
+  const described = ['describe', '--source', source, ...dialect, '--json'];
+  const args = [...programOf('producer', 'main'), ...described];
   try {
     return RowsSchema.parse(JSON.parse((await promisify(execFile)(process.execPath, args)).stdout));
   } catch (error) {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { PLATFORM_KINDS } from '@strongroom/protocol/contract';
+import { usageError } from '@strongroom/runtime/arguments';
 import { printable } from '@strongroom/runtime/printable';
 import { type Command, Option } from 'commander';
 import { leafCommand, printResult } from '../leaf-command.ts';
@@ -21,6 +22,7 @@ export function addInitCommand(program: Command): void {
     'strongroom init\n' +
       '  strongroom init --party north --keys-url https://keys.north.example --yes\n' +
       '  strongroom init --party north --source visits.csv\n' +
+      '  strongroom init --party north --source visits.csv --csv "dates=31.12.2001"\n' +
       '  strongroom init --answers north.answers.json --join received/draft.json --dry-run',
   )
     .option('--party <id>', 'your id in contracts: a-z, 0-9 and hyphens')
@@ -37,6 +39,7 @@ export function addInitCommand(program: Command): void {
     .option('--dataset <id>', 'of an owner; default: rows-ID')
     .option('--relation <name>', 'the SQL table of its rows; default: data')
     .option('--source <file>', 'of an owner: a file with rows, to take columns from')
+    .option('--csv <dialect>', 'how that file is written, as `producer publish --csv` takes it')
     .option('--join <draft>', "another party's draft, as it handed it over with its folder")
     .option('--answers <file>', 'JSON object with these options as members, in camelCase')
     .option('--yes', 'ask nothing: take the defaults for what is not given')
@@ -61,9 +64,10 @@ async function init(options: InitOptions): Promise<void> {
   const given = { ...(file === undefined ? {} : await readAnswers(file)), ...flags };
   const isAsking = !yes && !json && file === undefined && process.stdin.isTTY === true;
   const answers = wholeAnswers(isAsking ? await askAnswers(given) : given);
-  const { folder, join: draftPath, source } = answers;
+  const { folder, join: draftPath, source, csv } = answers;
+  if (csv !== undefined && source === undefined) throw usageError('--csv says how a --source is');
   await demandFree(folder);
-  const rows = source === undefined ? undefined : await describeRows(source);
+  const rows = source === undefined ? undefined : await describeRows(source, csv);
   const draft =
     draftPath === undefined ? newDraft(answers, rows) : await joinDraft(draftPath, answers);
   const plan = await planOf(answers, draft, rows?.mapping);
@@ -74,14 +78,21 @@ async function init(options: InitOptions): Promise<void> {
   const files = plan.files.map(({ path, mode, holds }) => ({
     ...{ path: join(folder, path), mode: octal(mode), holds },
   }));
-  const facts = { party, role, folder, dryRun, files, missing: draft.missing, next };
-  printResult(json, facts, initText(folder, plan, next, dryRun));
+  const leftOut = rows?.leftOut ?? [];
+  const facts = { party, role, folder, dryRun, files, missing: draft.missing, leftOut, next };
+  const omissions = leftOut.map(({ name, problem }) => `left out: ${name}: ${problem}`);
+  printResult(json, facts, initText(folder, [...planLines(plan), ...omissions], next, dryRun));
 }
 
-function initText(folder: string, plan: Plan, next: readonly Step[], dryRun: boolean): string {
+function initText(
+  folder: string,
+  holds: readonly string[],
+  next: readonly Step[],
+  dryRun: boolean,
+): string {
   const lines = [
     dryRun ? `${folder} would hold` : `${folder} holds`,
-    ...planLines(plan).map((line) => `  ${line}`),
+    ...holds.map((line) => `  ${line}`),
     '',
     'What to do next',
     ...next.flatMap(({ what, run }, at) => [

@@ -132,6 +132,25 @@ describe('a file of rows', () => {
     expect(JSON.stringify(data.next)).toContain('visits.csv');
   });
 
+  test('in its own way is read so, in the draft and when it is published', async () => {
+    const csv = 'delimiter=semicolon encoding=windows-1252 numbers=1.234,56 dates=31.12.2001';
+    const text = 'Tag;Größe;Straße;\n31.12.2025;1.234,5;Weg;\n';
+    await writeFile(at('bank.csv'), Buffer.from(text, 'latin1'));
+    const { data } = await init('bank', '--source', at('bank.csv'), '--csv', csv);
+    const { datasets } = await json('bank', 'contract', 'draft.json');
+    expect(datasets[0]).toMatchObject({
+      eventTime: 'tag',
+      columns: [
+        { name: 'tag', type: 'date32' },
+        { name: 'grosse', type: 'float64' },
+        { name: 'strasse', type: 'utf8' },
+      ],
+    });
+    expect(await read('bank', 'publish.sh')).toContain(`--csv '${csv}'`);
+    expect(data.leftOut).toEqual([{ name: '', problem: 'it has no name' }]);
+    expect((await init('bank2', '--csv', csv)).code).toBe('ERR_USAGE');
+  });
+
   test('that has no times is asked as a whole', async () => {
     await writeFile(at('words.csv'), 'word\nx\n');
     await init('words', '--source', at('words.csv'));

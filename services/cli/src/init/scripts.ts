@@ -68,12 +68,14 @@ export function allowFile(answers: Answers): string {
   ]);
 }
 
-export function publishFile({ dataset }: Answers, mapping: string | undefined): string {
+export function publishFile({ dataset, csv }: Answers, mapping: string | undefined): string {
   const columns = mapping === undefined ? [] : [`--columns ${shellWord(mapping)}`];
+  const dialect = csv === undefined ? [] : [`--csv ${shellWord(csv)}`];
   const options = [
     `--contract "$here/${CONTRACT}" --dataset ${dataset}`,
     `--identity "$here/${IDENTITY}" --state "$here/producer/${dataset}"`,
     ...columns,
+    ...dialect,
     '--source "$@"',
   ];
   return `${SHELL_HEAD}${FROM_THERE}
