@@ -1,24 +1,30 @@
-import { open } from 'node:fs/promises';
-import { StrongroomError } from '@strongroom/protocol/errors';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { writeError } from '@strongroom/runtime/files';
 
 const PRIVATE_FILE = 0o600;
 
 /**
- * Writes a file that only its owner may read and that did not exist: private keys are not made
- * twice by accident.
- * @throws ERR_FILE_UNWRITABLE
+ * Writes a file that did not exist, all of it or nothing: private keys are not made twice by
+ * accident, and half of them would be in the way of whole ones.
+ * @throws ERR_FILE_UNWRITABLE, ERR_DISK_FULL
  */
-export async function makeNewFile(path: string, text: string): Promise<void> {
+export async function makeNewFile(path: string, text: string, mode = PRIVATE_FILE): Promise<void> {
+  let file: FileHandle | undefined;
   try {
-    const file = await open(path, 'wx', PRIVATE_FILE);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    file = await open(path, 'wx', mode);
+    // The mode given to open() passes the umask; this one does not.
+    await file.chmod(mode);
+    await file.writeFile(text);
+    await file.sync();
+    await file.close();
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    throw new StrongroomError('ERR_FILE_UNWRITABLE', { path, reason });
+    // What was there before could not be opened, and stays.
+    if (file) await takeAway(path, file);
+    throw writeError(error, path);
   }
+}
+
+async function takeAway(path: string, file: FileHandle): Promise<void> {
+  await file.close().catch(() => undefined);
+  await rm(path, { force: true }).catch(() => undefined);
 }

@@ -26,7 +26,7 @@ interface PlannedFolder {
   readonly mode: number;
 }
 
-export interface PlannedFile extends PlannedFolder {
+interface PlannedFile extends PlannedFolder {
   readonly text: string;
   /** For a person. */
   readonly holds: string;

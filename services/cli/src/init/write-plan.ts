@@ -1,9 +1,9 @@
-import { chmod, lstat, mkdir, open } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StrongroomError } from '@strongroom/protocol/errors';
-import { systemCodeOf } from '@strongroom/runtime/coded-error';
+import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { syncFolder, writeError } from '@strongroom/runtime/files';
-import type { Plan, PlannedFile } from './plan.ts';
+import { makeNewFile } from '../new-file.ts';
+import type { Plan } from './plan.ts';
 
 /**
  * The folder is new, or empty: what lies in it already is not touched, and not mixed with ours.
@@ -14,14 +14,24 @@ export async function demandFree(folder: string): Promise<void> {
   if (found) throw new StrongroomError('ERR_FILE_UNWRITABLE', { path: folder, reason: 'EEXIST' });
 }
 
-/** @throws ERR_FILE_UNWRITABLE, ERR_DISK_FULL */
+/**
+ * All of it, or nothing: half of an organisation would be in the way of a whole one.
+ * @throws ERR_FILE_UNWRITABLE, ERR_DISK_FULL
+ */
 export async function writePlan(folder: string, { folders, files }: Plan): Promise<void> {
-  for (const { path, mode } of folders) await makeFolder(join(folder, path), mode);
-  for (const file of files) await makeFile(join(folder, file.path), file);
-  for (const { path } of folders) await syncFolder(join(folder, path));
+  const [own, ...inner] = folders;
+  // It must not exist, not even since it was looked for: then it is not ours to take away.
+  if (own) await makeFolder(join(folder, own.path), own.mode);
+  try {
+    for (const { path, mode } of inner) await makeFolder(join(folder, path), mode);
+    for (const { path, text, mode } of files) await makeNewFile(join(folder, path), text, mode);
+    for (const { path } of folders) await syncFolder(join(folder, path));
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+    throw codeOf(error) === undefined ? writeError(error, folder) : error;
+  }
 }
 
-/** The first one must not exist, not even since it was looked for. */
 async function makeFolder(path: string, mode: number): Promise<void> {
   try {
     await mkdir(path, { mode });
@@ -29,20 +39,5 @@ async function makeFolder(path: string, mode: number): Promise<void> {
     await chmod(path, mode);
   } catch (error) {
     throw writeError(error, path);
-  }
-}
-
-async function makeFile(path: string, { text, mode }: PlannedFile): Promise<void> {
-  try {
-    const file = await open(path, 'wx', mode);
-    try {
-      await file.chmod(mode);
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    throw systemCodeOf(error) === '' ? error : writeError(error, path);
   }
 }
