@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { unknownCommands } from '../docs/command-lines.ts';
+import { isCommandOrNoun, unknownCommands } from '../docs/command-lines.ts';
 import { fencesOf, isCommands } from '../docs/fences.ts';
 import { LONG_PAGES, RUN_PAGES } from '../docs/run-pages.ts';
 import { readText, repositoryPaths } from './source-files.ts';
@@ -43,6 +43,26 @@ describe('commands of pages', () => {
   test.each(Object.entries(RUN_ELSEWHERE))('%s is run by %s', (page, file) => {
     expect(readText(file)).toContain(page);
   });
+});
+
+/** What text tells a person to type stands between backticks: in pages, help and remedies. */
+function saidCommands(path: string): string[] {
+  return readText(path)
+    .split('\n')
+    .flatMap((text, at) =>
+      [...text.matchAll(/`strongroom ([a-z][^`$\\]*)/g)]
+        .filter(([, words = '']) => !isCommandOrNoun(words))
+        .map(([command]) => `${path}:${at + 1} ${command}: no such command`),
+    );
+}
+
+test('commands within sentences exist, in pages, help and remedies', () => {
+  const texts = repositoryPaths().filter(
+    (path) => path.endsWith('.md') || /^(services|packages)\/.*(?<!\.test)\.ts$/.test(path),
+  );
+  expect(texts.flatMap(saidCommands)).toEqual([]);
+  expect(isCommandOrNoun('read')).toBe(false);
+  expect(isCommandOrNoun('quarantine list')).toBe(true);
 });
 
 describe('canaries', () => {

@@ -32,6 +32,14 @@ export function unknownCommands({ page, line, language, lines }: Fence): string[
   });
 }
 
+/** Whether words begin with a command, or are the noun of several, as a sentence may call them. */
+export function isCommandOrNoun(words: string): boolean {
+  const args = words.trim().split(/\s+/);
+  const names = args.slice(0, args.findIndex((arg) => !/^[a-z][a-z-]*$/.test(arg)) >>> 0);
+  const isNoun = [...known.keys()].some((path) => path.startsWith(`${names.join(' ')} `));
+  return isNoun || [3, 2, 1].some((length) => known.has(names.slice(0, length).join(' ')));
+}
+
 function problemOf(command: string): string | undefined {
   const words = command.replaceAll(/[)"']/g, ' ').trim().split(/\s+/);
   if (words[0] === '$') words.shift();

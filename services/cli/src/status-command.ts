@@ -31,7 +31,7 @@ export function addStatusCommand(program: Command): void {
       'after',
       '\nStates: done, ended (by an owner), running, waiting (for owners), unknown (no worker\n' +
         'answered), stalled (batches are missing), failing (lives end). Nothing here is\n' +
-        'verified: `strongroom evidence` and `strongroom read` do that.',
+        'verified: `strongroom evidence` and `strongroom analyst read` do that.',
     )
     .action(showStatus);
 }
