@@ -20,7 +20,7 @@ async function fillDisk(): Promise<void> {
   await file.close();
 }
 
-test('keys that a full disk did not take leave nothing, and can be made when there is room', async () => {
+test('keys that a full disk did not take leave nothing, and can be made later', async () => {
   const path = join(folder, 'identity.json');
   await fillDisk();
   expect(codeOf(await makeNewFile(path, 'keys').catch((error) => error))).toBe('ERR_DISK_FULL');

@@ -10,7 +10,9 @@ const RowsSchema = z.looseObject({
   columns: z.array(z.looseObject({ name: z.string(), type: z.enum(COLUMN_TYPES) })),
   eventTime: z.exactOptional(z.string()),
   mapping: z.exactOptional(z.string()),
-  leftOut: z.exactOptional(z.array(z.object({ name: z.string(), problem: z.string() }))),
+  leftOut: z.exactOptional(
+    z.array(z.strictObject({ place: z.number(), name: z.string(), problem: z.string() })),
+  ),
 });
 export type Rows = Pick<
   z.infer<typeof RowsSchema>,

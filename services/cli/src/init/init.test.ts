@@ -147,7 +147,7 @@ describe('a file of rows', () => {
       ],
     });
     expect(await read('bank', 'publish.sh')).toContain(`--csv '${csv}'`);
-    expect(data.leftOut).toEqual([{ name: '', problem: 'it has no name' }]);
+    expect(data.leftOut).toEqual([{ place: 4, name: '', problem: 'it has no name' }]);
     expect((await init('bank2', '--csv', csv)).code).toBe('ERR_USAGE');
   });
 
