@@ -16,14 +16,17 @@ kafka_version=$(sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' deploy
 node_image=node:$node_version-bookworm-slim
 kafka_image=apache/kafka:$kafka_version
 
+# A registry behind a proxy of one's own is reached with the authorities that this machine trusts.
+authorities=/etc/ssl/certs/ca-certificates.crt
+export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-$authorities}"
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 make_debian() {
   echo "Debian bookworm with debootstrap" >&2
   debootstrap --variant=minbase --include=ca-certificates,libstdc++6 bookworm "$work/debian" >&2
-  # A registry behind a proxy of one's own is reached with the authorities that this machine trusts.
-  cp /etc/ssl/certs/ca-certificates.crt "$work/debian/etc/ssl/certs/ca-certificates.crt"
+  cp "$authorities" "$work/debian$authorities"
   rm -rf "$work"/debian/var/cache/apt/archives/*.deb "$work"/debian/var/lib/apt/lists/*
   tar -C "$work/debian" -c . | docker import - strongroom-stand-in/debian:bookworm
 }

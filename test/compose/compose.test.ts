@@ -10,7 +10,7 @@ import { readLine } from '../../services/analyst/src/relayed-line.ts';
 import { ROOT } from '../architecture/source-files.ts';
 import { httpsGet } from '../deployment/https-json.ts';
 import { browserPath, openBrowser } from '../page/chromium.ts';
-import { buildImages, type Engine, engineFor } from './engine.ts';
+import { buildImages, type Engine, engineFor, PREPARING_MS_MAX } from './engine.ts';
 
 /**
  * docker-compose.yml as a person uses it: up, a restart in the middle, down and up again, results
@@ -153,7 +153,7 @@ beforeAll(async () => {
   await buildImages(engine);
   // The east's rows come later, so that the worker is restarted in the middle.
   await up(['producer-west', 'worker', 'page', 'owner-west', 'owner-east']);
-}, 60 * 60_000);
+}, PREPARING_MS_MAX);
 
 afterAll(async () => {
   await started?.down({ removeVolumes: true });
