@@ -50,6 +50,25 @@ export interface BatchSource extends AsyncIterable<ArrowBatch> {
   close(): Promise<void>;
 }
 
+/** The same source with other batches: what is left of its own, or a check behind them. */
+export function withBatches(
+  source: BatchSource,
+  batches: () => AsyncIterator<ArrowBatch>,
+): BatchSource {
+  return {
+    format: source.format,
+    absentColumns: source.absentColumns,
+    get unformed() {
+      return source.unformed;
+    },
+    get passed() {
+      return source.passed;
+    },
+    close: () => source.close(),
+    [Symbol.asyncIterator]: batches,
+  };
+}
+
 /**
  * Opens a CSV, Parquet, NDJSON or Arrow source and checks its columns against the contract. Only
  * a bounded part of it is in memory at a time, and none of it is copied to a disk.

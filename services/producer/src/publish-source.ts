@@ -2,7 +2,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { createStreamSealer, type StreamSealer } from '@strongroom/sealing/seal';
 import type { Agreement, ChosenStream, StreamRequest } from './agreement.ts';
 import { sealGroups } from './batch-groups.ts';
-import { type BatchSource, openSource } from './batch-source.ts';
+import { type BatchSource, openSource, withBatches } from './batch-source.ts';
 import { checkSource, type SourceRequest, sourceOptions } from './check-source.ts';
 import { wantedColumns } from './column-mapping.ts';
 import { CompressionChoice, type CompressionRequest } from './compression-choice.ts';
@@ -95,21 +95,10 @@ async function demandUnchanged(run: Run, source: KnownSource, fingerprint: strin
 
 /** The same batches, and a check before it is said that there is no other. */
 function checkedAtEnd(source: BatchSource, check: () => Promise<void>): BatchSource {
-  return {
-    format: source.format,
-    absentColumns: source.absentColumns,
-    get unformed() {
-      return source.unformed;
-    },
-    get passed() {
-      return source.passed;
-    },
-    close: () => source.close(),
-    async *[Symbol.asyncIterator]() {
-      yield* source;
-      await check();
-    },
-  };
+  return withBatches(source, async function* () {
+    yield* source;
+    await check();
+  });
 }
 
 /** Seals and sends the rows of an open source. */

@@ -2,7 +2,7 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { sealOpening } from '@strongroom/sealing/seal';
 import type { Agreement } from './agreement.ts';
 import type { ArrowBatch } from './arrow-batch.ts';
-import type { BatchSource } from './batch-source.ts';
+import { type BatchSource, withBatches } from './batch-source.ts';
 import type { SealedGroup } from './group-file.ts';
 import type { PublishRequest } from './publish-source.ts';
 import type { StreamOnLog } from './read-back.ts';
@@ -30,19 +30,10 @@ export async function passPublished(
     if (problem !== undefined) throw changed(seal.dataset, index, problem);
     ({ cursor } = next.value);
   }
-  return {
-    cursor,
-    format: source.format,
-    absentColumns: source.absentColumns,
-    get unformed() {
-      return source.unformed;
-    },
-    get passed() {
-      return source.passed;
-    },
-    close: () => source.close(),
-    [Symbol.asyncIterator]: () => rest,
-  };
+  return Object.assign(
+    withBatches(source, () => rest),
+    { cursor },
+  );
 }
 
 function differenceOf(
