@@ -74,8 +74,9 @@ export const ERRORS = {
     'Check the path and its permissions.',
   ),
   ERR_DISK_FULL: retry(
-    'the disk is expected to have room for what is about to be published',
-    'Free space and start again: nothing was half published, and no row is skipped or repeated.',
+    'the disk is expected to have room for what is about to be written',
+    'Free space and start again: nothing was half published, no row is skipped or repeated, and ' +
+      'a file that was cut off is written anew.',
   ),
   ERR_PORT_UNAVAILABLE: retry(
     'the host and port are expected to be free to listen on',

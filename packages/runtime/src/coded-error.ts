@@ -54,9 +54,10 @@ export const RUNTIME_ERRORS = {
   },
   ERR_DISK_FULL: {
     exitCode: UNAVAILABLE,
-    expected: 'the disk is expected to have room for what is about to be published',
+    expected: 'the disk is expected to have room for what is about to be written',
     remedy:
-      'Free space and start again: nothing was half published, and no row is skipped or repeated.',
+      'Free space and start again: nothing was half published, no row is skipped or repeated, and ' +
+      'a file that was cut off is written anew.',
   },
   ERR_JSON_MALFORMED: {
     exitCode: DAMAGED,
