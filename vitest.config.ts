@@ -59,7 +59,8 @@ const SUCCESSORS = 'test/integration/leases.test.ts';
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // One more than CI has processors: tests of a log, of containers and of pages wait most of the time.
+    maxWorkers: 3,
     projects: [
       project('unit', ['packages/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts']),
       project('architecture', ['test/architecture/**/*.test.ts']),

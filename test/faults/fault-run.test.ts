@@ -8,7 +8,7 @@ import type { Summary } from './summary.ts';
 /** A slice of the fault runs: no history has an anomaly; in long runs each failpoint kills once. */
 
 const LONG = process.env['STRONGROOM_LONG'] === '1';
-const SCHEDULES = LONG ? 500 : 8;
+const SCHEDULES = LONG ? 500 : 6;
 const PAIRS = LONG ? 2_000 : 2;
 const MINUTES = LONG ? 1_440 : 15;
 const NO_KAFKA = 69;
