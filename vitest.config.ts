@@ -59,7 +59,7 @@ const SUCCESSORS = 'test/integration/leases.test.ts';
 
 export default defineConfig({
   test: {
-    // One more than CI has processors: tests of a log, of containers and of pages wait most of the time.
+    // One more than CI has processors: tests of a log, containers and pages mostly wait.
     maxWorkers: 3,
     projects: [
       project('unit', ['packages/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts']),

@@ -63,7 +63,7 @@ without the client that is under test) and what verified results say is one hist
 \`test/faults/check-history.ts\` looks in it for every anomaly that Jepsen's checker for Kafka
 names and for those of our own promises. The checker has a planted history for each of them. A
 seed decides the whole schedule: \`--seed S\` does it again, \`--print\` only shows it. \`npm
-test\` runs 8 schedules; longer runs are kept with \`--out FILE\` and go on where they were.
+test\` runs 6 schedules; longer runs are kept with \`--out FILE\` and go on where they were.
 
 Readers have no consumer group, so there is no rebalance: what competes is workers, for the
 owners' leases and for the transactional id.
