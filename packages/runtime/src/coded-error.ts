@@ -56,8 +56,8 @@ export const RUNTIME_ERRORS = {
     exitCode: UNAVAILABLE,
     expected: 'the disk is expected to have room for what is about to be written',
     remedy:
-      'Free space and start again: nothing was half published, no row is skipped or repeated, and ' +
-      'a file that was cut off is written anew.',
+      'Free space and start again: nothing was half published, no row is skipped or repeated, ' +
+      'and a file that was cut off is written anew.',
   },
   ERR_JSON_MALFORMED: {
     exitCode: DAMAGED,
