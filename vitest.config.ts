@@ -59,8 +59,7 @@ const SUCCESSORS = 'test/integration/leases.test.ts';
 
 export default defineConfig({
   test: {
-    // One more than CI has processors: tests of a log, containers and pages mostly wait.
-    maxWorkers: 3,
+    maxWorkers: 2,
     projects: [
       project('unit', ['packages/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts']),
       project('architecture', ['test/architecture/**/*.test.ts']),

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT_CODE_ENDED } from '@strongroom/protocol/errors';
 import { partialsTopic } from '@strongroom/protocol/record';
@@ -73,6 +75,11 @@ async function haveTold(): Promise<boolean> {
   return ends.every((end) => end > 0);
 }
 
+async function hasPart(host: string): Promise<boolean> {
+  const log = join(live.folders.logs, `${host}.stderr.log`);
+  return (await readFile(log, 'utf8')).includes('part-starting');
+}
+
 test('hosts share out slices, and what a killed one had counts once, elsewhere', async () => {
   const hosting = ['--group', '--until-complete'];
   const [first, second] = ['host-a', 'host-b'].map((name) => startWorker(live, name, hosting));
@@ -80,6 +87,8 @@ test('hosts share out slices, and what a killed one had counts once, elsewhere',
   await publishPart(0, ['--no-final']);
   await publishPart(1, ['--no-final']);
   await untilTrue(haveTold);
+  // On a busy machine one has told of both slices before the other one joins, and is given some.
+  await untilTrue(async () => (await hasPart(first.name)) && (await hasPart(second.name)));
   process.kill(first.pid, 'SIGKILL');
   expect((await first.done).stderr).toContain('part-starting');
   await publishPart(2, []);
