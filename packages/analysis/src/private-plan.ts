@@ -8,7 +8,7 @@ import { PRIVATE_ROWS_MAX } from '@strongroom/protocol/limits';
 import type { Privacy } from '@strongroom/protocol/privacy';
 import { multipliedIn, resolve, type Table, tablesIn } from './private-tables.ts';
 import { type SqlParser, writeTotal } from './sql-bound.ts';
-import { absent, listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
+import { absent, columnRefsIn, listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
 
 /**
  * The plain form of queries with noise: dimensions and counts, sums, averages, variances,
@@ -223,14 +223,14 @@ class Planner {
 
   #dimension(node: TreeNode, name: string): number {
     let domain: Pick<Dimension, 'values' | 'type'> = { values: null, type: null };
-    for (const ref of columnsIn(node)) {
+    for (const ref of columnRefsIn(node)) {
       const [table, column = ''] = resolve(ref, this.#tables) ?? [];
       const rule = table?.rules.columns[column];
       if (!rule?.dimension) throw refuse(`${column} is no dimension`, ref);
       const type = table?.columns.find((each) => each.name === column)?.type ?? null;
       if (ref === node) domain = { values: rule.dimension.values ?? null, type };
     }
-    if (columnsIn(node).length === 0) throw refuse('a constant', node);
+    if (columnRefsIn(node).length === 0) throw refuse('a constant', node);
     this.#dimensions.push({ name, ...domain, expression: { ...node, alias: '' } });
     return this.#dimensions.length - 1;
   }
@@ -440,13 +440,6 @@ function lastOf(node: TreeNode): string {
 
 function placeIn(ref: TreeNode): string {
   return listOf(ref['column_names']).map(textOf).join('.').toLowerCase();
-}
-
-function columnsIn(value: unknown): TreeNode[] {
-  if (Array.isArray(value)) return value.flatMap(columnsIn);
-  if (typeof value !== 'object' || value === null) return [];
-  const node = nodeOf(value);
-  return node['class'] === 'COLUMN_REF' ? [node] : Object.values(node).flatMap(columnsIn);
 }
 
 function shapeOf(tree: unknown): string {

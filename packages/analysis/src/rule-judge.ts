@@ -25,7 +25,7 @@ import { either, isOfOneOwner, valuesIn, valuesOf } from './rule-values.ts';
 import { domainText, type QueryRules, type RelationRules } from './rules.ts';
 import { KEEPS_VALUES, ROW_FUNCTIONS } from './sql-lists.ts';
 import { isMembership } from './sql-membership.ts';
-import { listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
+import { columnRefsIn, listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
 
 /** What a place in a SELECT does with the columns that stand there. */
 export type Use =
@@ -724,13 +724,6 @@ function columnsOf(items: readonly TreeNode[], scope: Scope): Map<string, Column
     add(name.toLowerCase(), { ...columnOf(item, scope), values });
   }
   return columns;
-}
-
-function columnRefsIn(tree: unknown): TreeNode[] {
-  if (Array.isArray(tree)) return tree.flatMap(columnRefsIn);
-  if (typeof tree !== 'object' || tree === null) return [];
-  const node = nodeOf(tree);
-  return node['class'] === 'COLUMN_REF' ? [node] : Object.values(node).flatMap(columnRefsIn);
 }
 
 function relationsOf(tables: readonly Table[]): Set<string> {

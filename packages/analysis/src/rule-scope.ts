@@ -48,8 +48,6 @@ export interface Column {
   readonly type?: TypeName;
   /** Of a column of an inner select: what it makes of the values of a row. */
   readonly values?: Values;
-  /** And whether it tells some rows from others. */
-  readonly isCut?: boolean;
   /** It is this column itself, maybe under another name. */
   readonly plain?: Origin;
   /** And it names these contributors. */

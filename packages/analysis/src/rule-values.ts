@@ -138,10 +138,7 @@ function firstOf(parts: readonly Values[]): Values {
 
 /** Of one expression. */
 function together(parts: readonly Values[]): Values {
-  const columns = new Map<string, number>();
-  for (const [name, times] of parts.flatMap((each) => [...each.columns])) {
-    columns.set(name, (columns.get(name) ?? 0) + times);
-  }
+  const columns = columnsOf(parts, (before, times) => before + times);
   const decades = parts.reduce((sum, each) => sum + each.decades, 0);
   const isDouble = parts.some((each) => each.isDouble);
   const all = { ...joined(parts), columns, decades, isDouble };
@@ -152,12 +149,20 @@ function together(parts: readonly Values[]): Values {
 
 /** One of several. */
 export function either(parts: readonly Values[]): Values {
-  const columns = new Map<string, number>();
-  for (const [name, times] of parts.flatMap((each) => [...each.columns])) {
-    columns.set(name, Math.max(columns.get(name) ?? 0, times));
-  }
+  const columns = columnsOf(parts, Math.max);
   const decades = Math.max(0, ...parts.map((each) => each.decades));
   return { ...joined(parts), columns, decades, isDouble: parts.every((each) => each.isDouble) };
+}
+
+function columnsOf(
+  parts: readonly Values[],
+  both: (before: number, times: number) => number,
+): Map<string, number> {
+  const columns = new Map<string, number>();
+  for (const [name, times] of parts.flatMap((each) => [...each.columns])) {
+    columns.set(name, both(columns.get(name) ?? 0, times));
+  }
+  return columns;
 }
 
 function joined(parts: readonly Values[]) {

@@ -37,6 +37,14 @@ export function membersOf(node: TreeNode, known: readonly string[]): void {
 
 const EVERYWHERE = new Set(['class', 'type', 'alias', 'query_location']);
 
+/** All names of columns in a tree, wherever they stand. */
+export function columnRefsIn(tree: unknown): TreeNode[] {
+  if (Array.isArray(tree)) return tree.flatMap(columnRefsIn);
+  if (typeof tree !== 'object' || tree === null) return [];
+  const node = nodeOf(tree);
+  return node['class'] === 'COLUMN_REF' ? [node] : Object.values(node).flatMap(columnRefsIn);
+}
+
 /** For clauses that must be absent: null, false, '' or []. */
 export function absent(node: TreeNode, members: readonly string[]): void {
   for (const member of members) {
