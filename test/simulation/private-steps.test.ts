@@ -1,11 +1,10 @@
-import { promisify } from 'node:util';
 import type { AnalysisRules } from '@strongroom/protocol/analysis-rules';
 import { codeOf } from '@strongroom/protocol/errors';
 import type { DatasetId, QueryId } from '@strongroom/protocol/fields';
 import type { Privacy } from '@strongroom/protocol/privacy';
 import { RECORD_TYPES } from '@strongroom/protocol/record';
 import { seededRandom } from '@strongroom/testkit/seeded-random';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { DoorRecord } from '../../services/enclave-worker/src/vault/door.ts';
 import {
   agreeOn,
@@ -17,23 +16,6 @@ import { ProvenVaults } from '../../services/enclave-worker/test/proven-vaults.t
 import { ACTS, OwnLedger, PrivateWorld } from './private-world.ts';
 
 /** Budgets, crashes and noise: each window has one result, and no owner pays for another. */
-
-/** Half of a schedule's time would go into RSA keys: here all lives have the same one. */
-vi.mock('node:crypto', async (original) => {
-  const crypto = await original<typeof import('node:crypto')>();
-  let rsa: Promise<unknown> | undefined;
-  const generate = promisify(crypto.generateKeyPair);
-  const generateKeyPair = (_type: string, _options: object, _done: () => void) =>
-    expect.fail('called otherwise');
-  Object.defineProperty(generateKeyPair, promisify.custom, {
-    value: (type: 'rsa', options: { modulusLength: number }) => {
-      if (type !== 'rsa') return generate(type, options);
-      rsa ??= generate(type, options);
-      return rsa;
-    },
-  });
-  return { ...crypto, generateKeyPair };
-});
 
 const COLUMNS = [
   { name: 'at', type: 'timestamp-us', nullable: false },

@@ -2,13 +2,14 @@ import { isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import type { DoorRecord } from '../../services/enclave-worker/src/vault/door.ts';
 import { DoorKeeper } from '../../services/enclave-worker/src/vault/door-keeper.ts';
 import type { VaultDoor } from '../../services/enclave-worker/src/vault-process.ts';
+import { sharedTransportKey } from '../../services/enclave-worker/test/rsa-keys.ts';
 
 /**
  * The vault behind its door, without a process of its own: requests and answers pass as JSON and
  * bytes all the same. A process a life would make hundreds of lives slow.
  */
 export function vaultInProcess(): VaultDoor {
-  const keeper = new DoorKeeper();
+  const keeper = new DoorKeeper(sharedTransportKey());
   let last: Promise<unknown> = Promise.resolve();
   return {
     peakBytes: 0,

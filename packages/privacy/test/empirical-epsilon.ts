@@ -68,33 +68,38 @@ export function empiricalEpsilon(
   trials: Trials,
   source: RandomSource,
 ): number {
-  return Math.max(
-    lossBetween(mechanism, one, other, trials, source),
-    lossBetween(mechanism, other, one, trials, source),
-  );
+  const samples = (contributors: readonly Contributor[]): Samples => {
+    const draw = (count: number) =>
+      Array.from({ length: count }, () => mechanism.release(contributors, source));
+    return {
+      answer: mechanism.answer(contributors),
+      chosenOn: draw(trials.chosenOn),
+      judgedOn: draw(trials.judgedOn),
+    };
+  };
+  const [first, second] = [samples(one), samples(other)];
+  return Math.max(lossBetween(mechanism, first, second), lossBetween(mechanism, second, first));
 }
 
-function lossBetween(
-  mechanism: Mechanism,
-  likely: readonly Contributor[],
-  unlikely: readonly Contributor[],
-  { chosenOn, judgedOn }: Trials,
-  source: RandomSource,
-): number {
-  const draw = (contributors: readonly Contributor[], count: number) =>
-    Array.from({ length: count }, () => mechanism.release(contributors, source));
-  const [from, to] = [mechanism.answer(unlikely), mechanism.answer(likely)];
-  const event = chooseEvent(
-    mechanism.evidence ? [mechanism.evidence(from, to)] : scoresBetween(from, to),
-    draw(likely, chosenOn),
-    draw(unlikely, chosenOn),
-    mechanism.delta,
-  );
-  const hits = draw(likely, judgedOn).filter(event).length;
-  const others = draw(unlikely, judgedOn).filter(event).length;
-  const { low } = clopperPearson(hits, judgedOn, 0.99);
-  const { high } = clopperPearson(others, judgedOn, 0.99);
-  return low > mechanism.delta ? Math.log((low - mechanism.delta) / high) : 0;
+/** What one database gives; both directions are judged on the same. */
+interface Samples {
+  readonly answer: Output;
+  readonly chosenOn: readonly Output[];
+  readonly judgedOn: readonly Output[];
+}
+
+function lossBetween({ evidence, delta }: Mechanism, likely: Samples, unlikely: Samples): number {
+  const [from, to] = [unlikely.answer, likely.answer];
+  const scores = evidence ? [evidence(from, to)] : scoresBetween(from, to);
+  const event = chooseEvent(scores, likely.chosenOn, unlikely.chosenOn, delta);
+  const { low } = boundsOf(likely.judgedOn, event);
+  const { high } = boundsOf(unlikely.judgedOn, event);
+  return low > delta ? Math.log((low - delta) / high) : 0;
+}
+
+/** How often the event happens, at 99 %. */
+function boundsOf(outputs: readonly Output[], event: (output: Output) => boolean) {
+  return clopperPearson(outputs.filter(event).length, outputs.length, 0.99);
 }
 
 type Output = readonly number[];

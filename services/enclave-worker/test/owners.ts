@@ -27,6 +27,7 @@ import { verifyContract } from '@strongroom/sealing/verify';
 import { wrapForRelease } from '@strongroom/sealing/wrap';
 import { CompactSign } from 'jose';
 import { type CellValue, encodeColumns } from './arrow-tables.ts';
+import { rsaPairOf } from './rsa-keys.ts';
 import { type SharedKey, share } from './shares.ts';
 
 /** Owners with real keys and a contract that all of them signed, for tests without a network. */
@@ -156,7 +157,7 @@ async function makeOwners(
     const { identityJson, ...publicKeys } = await createIdentity(id, { reading });
     identities.set(id, parseIdentity(identityJson));
     owners.set(id, {
-      kek: generateKeyPairSync('rsa', { modulusLength: 3072 }),
+      kek: await rsaPairOf(`kek of ${id}`),
       stateShare: new Uint8Array(randomBytes(32)),
     });
     const url = `${servicesUrl}/${id}`;

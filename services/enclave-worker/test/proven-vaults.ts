@@ -11,9 +11,9 @@ import type {
 import { claimedAggregate, type OpenedAggregate, openAggregate } from '@strongroom/sealing/open';
 import type { DoorRecord } from '../src/vault/door.ts';
 import { VaultKeys } from '../src/vault/keys.ts';
-import { createTransportKey } from '../src/vault/transport-key.ts';
 import { Vault } from '../src/vault/vault.ts';
 import type { Computation } from './owners.ts';
+import { sharedTransportKey } from './rsa-keys.ts';
 
 /** All that its reader is told of a result besides the rows, outside of the seal and inside. */
 export type Told = Omit<AggregateSeal, 'inputs'> &
@@ -52,7 +52,11 @@ export class ProvenVaults {
   /** A vault with the owners' keys and a proof, that has not begun yet. */
   async open(options: Parameters<typeof Vault.open>[1] = {}): Promise<Vault> {
     const { contract, signed } = this.#computation;
-    const vault = await Vault.open(signed, { ...this.#options, ...options });
+    const vault = await Vault.open(signed, {
+      ...this.#options,
+      transportKey: sharedTransportKey(),
+      ...options,
+    });
     const { runtimeClaims, nonce } = vault.claims();
     const bytes = decodeBase64url(runtimeClaims) ?? new Uint8Array(0);
     const [transport, aggregates] = RuntimeClaimsSchema.parse(parseCanonical(bytes)).keys;
@@ -86,7 +90,7 @@ export class ProvenVaults {
 /** Of the partials of a slice, as any vault of the contract would have it. */
 export async function partialKeyOf(computation: Computation, slice: number): Promise<KeyObject> {
   const { contract, contractId } = computation;
-  const keys = await VaultKeys.create(contract, contractId, await createTransportKey(), slice);
+  const keys = await VaultKeys.create(contract, contractId, await sharedTransportKey(), slice);
   const { nonce, keys: own } = keys.claims;
   for (const owner of new Set(contract.datasets.map((dataset) => dataset.owner))) {
     const jws = await computation.release(owner, 'state-share', nonce, own[0]);

@@ -15,6 +15,7 @@ import { STOP_NOTICE_JWS_TYPE, StopNoticeSchema } from '@strongroom/protocol/sto
 import { verifyCompact } from '@strongroom/sealing/verify';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation, type Row, TestStream } from '../../test/owners.ts';
+import { sharedTransportKey } from '../../test/rsa-keys.ts';
 import type { DoorRecord, SealedStep } from './door.ts';
 import type { Departure, StatementOf } from './leases.ts';
 import { Vault } from './vault.ts';
@@ -59,7 +60,7 @@ class Scene {
   }
 
   static async open(ends?: Scene['ends'], epoch = 7): Promise<Scene> {
-    const vault = await Vault.open(computation.signed);
+    const vault = await Vault.open(computation.signed, { transportKey: sharedTransportKey() });
     const genesis = hash(computation.contractId);
     const scene = new Scene(vault, ends ?? { from: genesis, to: genesis });
     const { nonce } = vault.claims();
@@ -273,7 +274,7 @@ describe('a vault whose owners keep leases', () => {
   });
 
   test('does nothing without the grant of each owner', async () => {
-    const vault = await Vault.open(computation.signed);
+    const vault = await Vault.open(computation.signed, { transportKey: sharedTransportKey() });
     const { nonce } = vault.claims();
     for (const { owner, keyId } of computation.contract.datasets) {
       const bytes = decodeBase64url(vault.claims().runtimeClaims) ?? new Uint8Array(0);
@@ -288,7 +289,7 @@ describe('a vault whose owners keep leases', () => {
   });
 
   test('evidence holds the owners’ nonces beside the vault’s own', async () => {
-    const vault = await Vault.open(computation.signed);
+    const vault = await Vault.open(computation.signed, { transportKey: sharedTransportKey() });
     const before = vault.claims();
     const nonces = { 'owner-north': Buffer.alloc(32, 1).toString('base64url') };
     const claims = vault.claims(nonces);

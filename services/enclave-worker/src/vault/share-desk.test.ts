@@ -8,6 +8,7 @@ import type { QueryId } from '@strongroom/protocol/fields';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation, TestStream } from '../../test/owners.ts';
+import { sharedTransportKey } from '../../test/rsa-keys.ts';
 import { ShareDesk } from './share-desk.ts';
 import { Vault } from './vault.ts';
 
@@ -35,7 +36,7 @@ const failure = (promise: Promise<unknown>) =>
   );
 
 async function openVault() {
-  const vault = await Vault.open(computation.signed);
+  const vault = await Vault.open(computation.signed, { transportKey: sharedTransportKey() });
   const bytes = decodeBase64url(vault.claims().runtimeClaims) ?? new Uint8Array(0);
   const { nonce, keys } = RuntimeClaimsSchema.parse(parseCanonical(bytes));
   const release = async (owner: string, keyId: string) =>

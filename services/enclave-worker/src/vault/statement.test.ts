@@ -11,6 +11,7 @@ import type { SealedRecord } from '@strongroom/sealing/seal';
 import { verifyStatement } from '@strongroom/sealing/verify';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation, TestStream } from '../../test/owners.ts';
+import { sharedTransportKey } from '../../test/rsa-keys.ts';
 import { DoorKeeper } from './door-keeper.ts';
 import { Vault } from './vault.ts';
 
@@ -45,7 +46,7 @@ function claimsIn(encoded: string): unknown {
 }
 
 async function startVault(checkpoints: readonly string[] = []): Promise<Vault> {
-  const vault = await Vault.open(computation.signed);
+  const vault = await Vault.open(computation.signed, { transportKey: sharedTransportKey() });
   const { nonce, runtimeClaims } = vault.claims();
   const [transport] = RuntimeClaimsSchema.parse(claimsIn(runtimeClaims)).keys;
   for (const { owner, keyId } of computation.contract.datasets) {
@@ -153,7 +154,7 @@ describe('what a vault says about itself', () => {
       const code = await vault.evidence(nonce).catch(codeOf);
       expect(code).toBe('ERR_CHALLENGE_MALFORMED');
     }
-    const unproven = await Vault.open(computation.signed);
+    const unproven = await Vault.open(computation.signed, { transportKey: sharedTransportKey() });
     expect(await unproven.evidence(nonceOf()).catch(codeOf)).toBe('ERR_TOKEN_INVALID');
   });
 

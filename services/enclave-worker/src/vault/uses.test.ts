@@ -9,6 +9,7 @@ import { openUse } from '@strongroom/sealing/open-use';
 import { compareUses, UseChain } from '@strongroom/sealing/use-chain';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation, type Row, TestStream } from '../../test/owners.ts';
+import { sharedTransportKey } from '../../test/rsa-keys.ts';
 import type { DoorRecord } from './door.ts';
 import { Vault } from './vault.ts';
 
@@ -75,7 +76,7 @@ class Scene {
   }
 
   async open(): Promise<this> {
-    this.vault = await Vault.open(this.agreed.signed);
+    this.vault = await Vault.open(this.agreed.signed, { transportKey: sharedTransportKey() });
     const { nonce } = this.vault.claims();
     const [transport] = claimsOf(this.vault).keys;
     for (const { owner, keyId } of this.agreed.contract.datasets) {

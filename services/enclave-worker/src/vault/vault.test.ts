@@ -12,6 +12,7 @@ import { tableFromIPC } from 'apache-arrow';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation, type Row, TestStream } from '../../test/owners.ts';
 import { type Told, toldIn } from '../../test/proven-vaults.ts';
+import { sharedTransportKey } from '../../test/rsa-keys.ts';
 import type { DoorEntry, DoorRecord, EntryOutcome } from './door.ts';
 import { Vault } from './vault.ts';
 
@@ -80,7 +81,7 @@ class Session {
   }
 
   async start(): Promise<this> {
-    this.vault = await Vault.open(this.computation.signed);
+    this.vault = await Vault.open(this.computation.signed, { transportKey: sharedTransportKey() });
     const { contract } = this.computation;
     const { nonce } = this.vault.claims();
     const transport = claimsOf(this.vault).keys[0];

@@ -11,6 +11,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { agreeOn, type Computation, TestStream } from '../../test/owners.ts';
 import { type Told, toldIn } from '../../test/proven-vaults.ts';
+import { sharedTransportKey } from '../../test/rsa-keys.ts';
 import { type TrueRow, type TrueWindow, WindowTruth } from '../../test/window-truth.ts';
 import type { DoorEntry, DoorRecord } from './door.ts';
 import { Vault } from './vault.ts';
@@ -110,7 +111,7 @@ class Worker {
   }
 
   async begin(): Promise<void> {
-    this.#vault = await Vault.open(this.#agreed.signed);
+    this.#vault = await Vault.open(this.#agreed.signed, { transportKey: sharedTransportKey() });
     this.#vaults.push(this.#vault);
     const { nonce } = this.#vault.claims();
     const [transport] = claimsOf(this.#vault).keys;
