@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MessageMemory } from './message-memory.ts';
+import { freeMemory, MessageMemory } from './message-memory.ts';
 
 const MIB = 1_048_576;
 
@@ -63,5 +63,20 @@ describe('memory of messages', () => {
     for (const { lent } of messages) memory.giveBack(lent);
     const again = Array.from({ length: 9 }, () => memory.take(2 * MIB).at(0));
     expect(again).toEqual([7, 7, 7, 7, 0, 0, 0, 0, 0]);
+  });
+});
+
+describe('memory that is freed', () => {
+  it('is gone at once, with all views of it', () => {
+    const value = new Uint8Array(MIB).fill(7);
+    const view = value.subarray(9, 20);
+    freeMemory(view);
+    expect([value.length, view.length, value.buffer.byteLength]).toEqual([0, 0, 0]);
+  });
+
+  it('is left where a value may have only a part of it', () => {
+    const shared = new Uint8Array(8_192).fill(7);
+    freeMemory(shared.subarray(0, 5));
+    expect([shared.length, shared.at(-1)]).toEqual([8_192, 7]);
   });
 });

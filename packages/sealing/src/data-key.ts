@@ -8,6 +8,7 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 import { TAG_BYTES } from '@strongroom/protocol/limits';
+import { freeMemory } from '@strongroom/protocol/message-memory';
 import { CIPHER_NONCE, COMMITMENT_INFO } from '@strongroom/protocol/sealed-batch';
 import { Secret } from './secret.ts';
 
@@ -98,10 +99,9 @@ export class DataKey extends Secret {
     const { plaintext, ciphertext } = this.#encrypted;
     try {
       const again = this.#cipher(plaintext, additional);
-      assert(
-        again.ciphertext.equals(ciphertext),
-        'the plaintext must not change while it is sealed',
-      );
+      const isSame = again.ciphertext.equals(ciphertext);
+      freeMemory(again.ciphertext);
+      assert(isSame, 'the plaintext must not change while it is sealed');
       return again.tag;
     } finally {
       this.destroy();

@@ -1,6 +1,7 @@
 import type { Contract, Dataset } from '@strongroom/protocol/contract';
 import type { ContractId } from '@strongroom/protocol/fields';
 import { SEAL_BYTES_MAX } from '@strongroom/protocol/limits';
+import { freeMemory } from '@strongroom/protocol/message-memory';
 import { batchRecordShape } from '@strongroom/protocol/record';
 import { type BatchSeal, batchKeyInfo, segmentContext } from '@strongroom/protocol/sealed-batch';
 import { decompress } from './decompress.ts';
@@ -44,6 +45,7 @@ export interface OpenBatchContext {
 export interface OpenedBatch {
   readonly seal: BatchSeal;
   readonly jws: string;
+  /** In memory of its own. */
   readonly plaintext: Uint8Array;
 }
 
@@ -70,9 +72,11 @@ export async function openBatch(
     info: batchKeyInfo(seal),
   });
   const sealed = { ciphertext, tag, jws, seal };
-  const plaintext =
-    seal.compression === undefined
-      ? openBytes(dataKey, sealed, 'ERR_BATCH_UNOPENABLE')
-      : decompress(openFrame(dataKey, sealed, 'ERR_BATCH_UNOPENABLE'), seal.plaintextBytes);
+  if (seal.compression === undefined) {
+    return { seal, jws, plaintext: openBytes(dataKey, sealed, 'ERR_BATCH_UNOPENABLE') };
+  }
+  const frame = openFrame(dataKey, sealed, 'ERR_BATCH_UNOPENABLE');
+  const plaintext = decompress(frame, seal.plaintextBytes);
+  freeMemory(frame);
   return { seal, jws, plaintext };
 }

@@ -5,7 +5,13 @@ import type { ArrowBatch } from './engine/arrow-batch.ts';
 
 /** What a stream consists of, verified and opened, not yet put in its order. */
 export type StreamElement = { readonly jws: string; readonly offset: number } & (
-  | { readonly kind: 'batch'; readonly seal: BatchSeal; readonly arrowBatch: ArrowBatch }
+  | {
+      readonly kind: 'batch';
+      readonly seal: BatchSeal;
+      /** Views of the plaintext. */
+      readonly arrowBatch: ArrowBatch;
+      readonly plaintext: Uint8Array;
+    }
   | { readonly kind: 'retraction'; readonly retraction: Retraction }
   | { readonly kind: 'opening'; readonly opening: Opening }
 );

@@ -29,6 +29,8 @@ export interface Intake {
   readonly later: readonly LaterRefusal[];
   /** In the order in which they count. */
   readonly batches: readonly StoredBatch[];
+  /** What their rows are views of: it is free once they are stored. */
+  readonly plaintexts: readonly Uint8Array[];
   /** Numbers of batches that were stored before, and count no more. */
   readonly removed: readonly number[];
 }
@@ -62,9 +64,9 @@ export function takeEntries(
     const result = opened[index];
     return result ? [taking.take(entry, result)] : [];
   });
-  const { batches, removed, later } = taking;
+  const { batches, plaintexts, removed, later } = taking;
   const all = [...outcomes, ...later.map(({ outcome }) => outcome)];
-  return { outcomes: all, later, batches, removed };
+  return { outcomes: all, later, batches, plaintexts, removed };
 }
 
 interface Taken {
@@ -79,6 +81,7 @@ const NOTHING = { rows: 0, lateRows: 0, retractedRows: 0 };
 class Taking {
   readonly #context: IntakeContext;
   readonly batches: StoredBatch[] = [];
+  readonly plaintexts: Uint8Array[] = [];
   readonly removed: number[] = [];
   readonly later: LaterRefusal[] = [];
 
@@ -147,7 +150,8 @@ class Taking {
   }
 
   #takeBatch(element: OpenedBatch, stream: DatasetStream): Taken {
-    const { seal, arrowBatch } = element;
+    const { seal, arrowBatch, plaintext } = element;
+    this.plaintexts.push(plaintext);
     const batchNumber = this.#context.streams.nextBatch();
     const { isNew, counts } = stream.takeBatch(seal, { ...element, batchNumber });
     const { late, lateBelow } = this.#context.judge(element, isNew);

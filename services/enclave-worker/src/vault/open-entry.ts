@@ -61,7 +61,7 @@ export async function openEntry(entry: DoorEntry, context: EntryContext): Promis
       const arrowBatch = readArrowBatch(plaintext, dataset, seal.rows);
       checkEventTime(arrowBatch, seal, context);
       checkStream(arrowBatch, seal, context);
-      const element = { kind: 'batch' as const, seal, jws, arrowBatch, offset };
+      const element = { kind: 'batch' as const, seal, jws, arrowBatch, plaintext, offset };
       return { kind: 'element', element, stream: seal.stream };
     }
   }

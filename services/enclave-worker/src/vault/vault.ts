@@ -12,6 +12,7 @@ import {
 } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
+import { freeMemory } from '@strongroom/protocol/message-memory';
 import {
   beginsResult,
   plainRecordShape,
@@ -254,7 +255,7 @@ export class Vault {
     const streams = this.#streams.get(dataset.id);
     if (!streams) throw new StrongroomError('ERR_DATASET_UNKNOWN', { dataset: datasetId });
     const opened = ahead ?? (await this.#open(streams, entries));
-    const { outcomes, later, batches, removed } = takeEntries(entries, opened, {
+    const { outcomes, later, batches, plaintexts, removed } = takeEntries(entries, opened, {
       streams,
       judge: this.#computation.judgeOf(dataset),
       isOpen: (eventTime) => this.#computation.isOpenFor(dataset.id, eventTime),
@@ -266,6 +267,7 @@ export class Vault {
     if (batches.length > 0 && keepFrom !== Number.POSITIVE_INFINITY) {
       await this.#aggregator.append(dataset.id, batches, keepFrom);
     }
+    for (const plaintext of plaintexts) freeMemory(plaintext);
     if (removed.length > 0) await this.#takeBack(dataset, removed);
     return [...outcomes];
   }
