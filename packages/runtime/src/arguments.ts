@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import type { z } from 'zod';
 import { RuntimeError } from './coded-error.ts';
 import { failCommand } from './command.ts';
+import { useProxy } from './proxy.ts';
 
 /** A program whose refusals are thrown, and printed by nobody else. */
 export function createProgram(name: string, description = ''): Command {
@@ -29,6 +30,7 @@ export function parseArguments(program: Command, args: readonly string[]): boole
 /** The same for a whole process whose actions take their time: what is thrown ends it, told. */
 export async function runProgram(program: Command, args: readonly string[]): Promise<void> {
   try {
+    useProxy();
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     if (!isHelp(error)) failCommand(asUsageError(error), args.includes('--json'));

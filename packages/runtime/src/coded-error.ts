@@ -42,6 +42,11 @@ export const RUNTIME_ERRORS = {
     expected: 'the command expects other arguments',
     remedy: 'Run it with --help and correct the argument that is named.',
   },
+  ERR_CONFIG_INVALID: {
+    exitCode: REFUSED,
+    expected: 'the configuration holds a missing or unknown value',
+    remedy: 'Correct the setting that is named; --help lists all of them.',
+  },
   ERR_FILE_UNREADABLE: {
     exitCode: REFUSED,
     expected: 'the file is expected to exist and to be readable',

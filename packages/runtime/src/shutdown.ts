@@ -1,4 +1,5 @@
 import { failCommand } from './command.ts';
+import { useProxy } from './proxy.ts';
 
 export interface ServiceContext {
   /** Aborted when the service is told to stop. */
@@ -31,6 +32,7 @@ export async function runService(
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   try {
+    useProxy();
     const stopped = whenAborted(stopping.signal);
     await start({
       signal: stopping.signal,

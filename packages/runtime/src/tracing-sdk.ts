@@ -23,6 +23,7 @@ import {
 } from '@opentelemetry/sdk-trace';
 import { systemClock } from './clock.ts';
 import { type Logger, shortText } from './logger.ts';
+import { proxyFrom } from './proxy.ts';
 import {
   type CallStart,
   type Operation,
@@ -209,7 +210,9 @@ const COMPLAIN_EVERY_MS = 60_000;
 /** A collector that does not answer costs nobody anything but its own spans. */
 function createExporter({ otlp, logger }: TracingOptions): SpanExporter {
   const url = otlp === undefined ? {} : { url: tracesAddress(otlp) };
-  const exporter = new OTLPTraceExporter(url);
+  // Its own agent would know of no proxy.
+  const httpAgentOptions = { keepAlive: true, proxyEnv: proxyFrom() };
+  const exporter = new OTLPTraceExporter({ ...url, httpAgentOptions });
   const complain = complainer(logger);
   return {
     export: (spans, done) =>

@@ -2,6 +2,7 @@ import type { KeyClient } from '@azure/keyvault-keys';
 import { type ErrorCode, isErrorCode, StrongroomError } from '@strongroom/protocol/errors';
 import { systemClock } from '@strongroom/runtime/clock';
 import { readTextFile } from '@strongroom/runtime/files';
+import { httpsAgent } from '@strongroom/runtime/proxy';
 import { z } from 'zod';
 
 /** Where an owner's key release service is, and how it is entered. */
@@ -29,14 +30,15 @@ export async function connectVault(options: VaultOptions): Promise<KeyClient> {
   }
   const token = (await readTextFile(options.tokenFile)).trim();
   const { KeyClient } = await import('./azure-keys.ts');
-  const tls = options.caFile ? { tlsOptions: { ca: await readTextFile(options.caFile) } } : {};
+  const tls = options.caFile ? { ca: await readTextFile(options.caFile) } : {};
   const credential = {
     // The client asks when the token ends; a file's token is read anew by every command.
     getToken: () =>
       Promise.resolve({ token, expiresOnTimestamp: systemClock.now() + TOKEN_LIFE_MS }),
   };
   return new KeyClient(url.href.replace(/\/$/, ''), credential, {
-    ...tls,
+    // Azure's own way through a proxy forgets which authorities to trust.
+    agent: httpsAgent({ keepAlive: true, ...tls }),
     disableChallengeResourceVerification: true,
     retryOptions: { maxRetries: RETRIES_MAX, retryDelayInMs: RETRY_DELAY_MS },
   });

@@ -7,6 +7,7 @@ import { makePrivateFolder, readTextFile } from '@strongroom/runtime/files';
 import { createHttpServer, listen } from '@strongroom/runtime/http';
 import { createLogger, type Logger } from '@strongroom/runtime/logger';
 import { createMetrics } from '@strongroom/runtime/metrics';
+import { proxyFrom } from '@strongroom/runtime/proxy';
 import type { ServiceContext } from '@strongroom/runtime/shutdown';
 import { openServiceTracing } from '@strongroom/runtime/tracing';
 import { createAttempts } from './access/attempts.ts';
@@ -99,7 +100,11 @@ async function openService(
   const identity = await openReleaseIdentity({ ...shared, hostname });
   const auditHeads = createAuditHeads({ ...shared, identity });
   await auditHeads.verify(tree);
-  const jwks = createJwksSource({ urls: jwksUrlsOf(authorities), clock });
+  const jwks = createJwksSource({
+    urls: jwksUrlsOf(authorities),
+    clock,
+    proxy: proxyFrom().HTTPS_PROXY,
+  });
   const keys = {
     keyStore: createKeyStore(shared),
     deletedKeys: createDeletedKeys(shared),

@@ -1,6 +1,7 @@
 import { GetObjectCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import { codeOf, StrongroomError } from '@strongroom/protocol/errors';
 import { SOURCE_ITEMS_MAX } from '@strongroom/protocol/limits';
+import { httpsAgent } from '@strongroom/runtime/proxy';
 import type { CollectionInput, CollectionItem } from './source-input.ts';
 
 export interface BucketOptions {
@@ -23,7 +24,11 @@ const ANY_REGION = 'us-east-1';
 export function openBucket({ bucket, prefix, endpoint, region }: BucketOptions): CollectionInput {
   const its = endpoint === undefined ? {} : { endpoint: endpoint.href, forcePathStyle: true };
   const zone = region ?? (endpoint === undefined ? undefined : ANY_REGION);
-  const client = new S3Client({ ...its, ...(zone === undefined ? {} : { region: zone }) });
+  const client = new S3Client({
+    ...its,
+    ...(zone === undefined ? {} : { region: zone }),
+    requestHandler: { httpsAgent: httpsAgent({ keepAlive: true }) },
+  });
   return {
     type: 'collection',
     items: async () => {

@@ -1,6 +1,6 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import type { IncomingMessage } from 'node:http';
-import { request } from 'node:https';
+import { Agent, request } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { type KeySet, parseKeySet } from '../jwks.ts';
@@ -11,6 +11,11 @@ export interface FetchOptions {
   readonly ca?: string;
   /** Addresses of a host name; the system's resolver when it is absent. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
+  /**
+   * The proxy through which alone this organisation is left. It looks names up, and what it reaches
+   * is its own matter: no address is checked here.
+   */
+  readonly proxy?: string | undefined;
   /** For tests alone: one address that is reached although it is not public. */
   readonly testOnlyAddress?: string;
 }
@@ -29,9 +34,23 @@ const JSON_TYPES = /^application\/(?:json|jwk\+json|jwk-set\+json)(?:;|$)/;
 export async function fetchJwks(text: string, options: FetchOptions = {}): Promise<KeySet> {
   const url = checkedUrl(text, options);
   const deadline = AbortSignal.timeout(FETCH_MS_MAX);
+  return parseKeySet(await get(url, await wayTo(url, deadline, options), deadline, options));
+}
+
+/** How the connection is made: through the proxy, or to the address that was checked. */
+async function wayTo(url: URL, deadline: AbortSignal, options: FetchOptions) {
+  if (options.proxy !== undefined) {
+    return { agent: new Agent({ proxyEnv: { HTTPS_PROXY: options.proxy } }) };
+  }
   const addresses = await within(deadline, addressesOf(url.hostname, options));
   checkAddresses(addresses, options);
-  return parseKeySet(await get(url, addresses, deadline, options));
+  const [address = ''] = addresses;
+  const lookup: LookupFunction = (_host, how, done) => {
+    const family = isIP(address);
+    if (how.all) done(null, [{ address, family }]);
+    else done(null, address, family);
+  };
+  return { agent: false as const, lookup };
 }
 
 /** The URL must be spelled as it is read: disguises of hosts are differences between the two. */
@@ -68,19 +87,14 @@ function checkAddresses(addresses: readonly string[], { testOnlyAddress }: Fetch
 
 function get(
   url: URL,
-  [address = '']: readonly string[],
+  way: Awaited<ReturnType<typeof wayTo>>,
   signal: AbortSignal,
   { ca }: FetchOptions,
 ): Promise<string> {
-  const lookup: LookupFunction = (_host, options, done) => {
-    const family = isIP(address);
-    if (options.all) done(null, [{ address, family }]);
-    else done(null, address, family);
-  };
   return new Promise((resolve, reject) => {
     const headers = { accept: 'application/json', 'accept-encoding': 'identity' };
-    const tls = { agent: false as const, ...(ca === undefined ? {} : { ca }) };
-    const sent = request(url, { ...tls, lookup, headers, signal, maxHeaderSize: 8_192 });
+    const tls = ca === undefined ? {} : { ca };
+    const sent = request(url, { ...way, ...tls, headers, signal, maxHeaderSize: 8_192 });
     sent.on('error', () => reject(unreachable('connection')));
     sent.on('response', (answer) => {
       readAnswer(answer).then(resolve, (error: unknown) => {

@@ -2,6 +2,7 @@ import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { type DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import type { Clock } from '@strongroom/runtime/clock';
+import { httpsAgent } from '@strongroom/runtime/proxy';
 import { spanOf } from './certificate.ts';
 
 /** What one GET shows: also of a server whose certificate is not trusted. No secret is sent. */
@@ -37,10 +38,12 @@ export function probe(url: URL, options: ProbeOptions): Promise<Answer | undefin
   const sentAt = clock.now();
   // Whatever it presents is looked at, and what it then says is judged by whether it is trusted.
   const trust = { rejectUnauthorized: false, ...(ca === undefined ? {} : { ca }) };
-  const request = url.protocol === 'https:' ? requestHttps : requestHttp;
+  // Of its own, so that no connection of before hides what is presented.
+  const isHttps = url.protocol === 'https:';
+  const [request, agent] = isHttps ? [requestHttps, httpsAgent()] : [requestHttp, false as const];
   return new Promise((resolve) => {
     const signal = AbortSignal.timeout(timeoutMs);
-    const asked = request(url, { ...trust, signal, agent: false }, (response) => {
+    const asked = request(url, { ...trust, signal, agent }, (response) => {
       const receivedAt = clock.now();
       const tls = response.socket instanceof TLSSocket ? tlsOf(response.socket) : undefined;
       const ahead = aheadOf(response.headers.date, sentAt, receivedAt);

@@ -1,6 +1,7 @@
 import { createJwksSource } from '@strongroom/attestation/platforms/jwks-source';
 import type { Clock } from '@strongroom/runtime/clock';
 import { readTextFile } from '@strongroom/runtime/files';
+import { proxyFrom } from '@strongroom/runtime/proxy';
 import { jwksUrlsOf } from '../requester/authorities.ts';
 import type { Settings } from '../settings.ts';
 import { createAccess, type Right } from './access.ts';
@@ -33,7 +34,11 @@ export async function readAccess(settings: AccessSettings, clock: Clock): Promis
     ...(await readTokens(settings.auditTokenFile, 'audit-token-file', 'audit')),
     ...callers,
   ];
-  const jwks = createJwksSource({ urls: jwksUrlsOf(issuers), clock });
+  const jwks = createJwksSource({
+    urls: jwksUrlsOf(issuers),
+    clock,
+    proxy: proxyFrom().HTTPS_PROXY,
+  });
   const access = createAccess(rules, createBearerVerifier({ issuers, jwks, clock }));
   const guards = createGuards({ access, rateLimit: createRateLimit({ ...rate, clock }), clock });
   const wanted = callers.some(({ certificate }) => certificate !== undefined);

@@ -1,6 +1,7 @@
 import { CryptographyClient } from '@azure/keyvault-keys';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { readTextFile } from '@strongroom/runtime/files';
+import { httpsAgent } from '@strongroom/runtime/proxy';
 import { z } from 'zod';
 import type { MasterKey } from './master-key.ts';
 import { readSecretFile } from './secret-file.ts';
@@ -26,14 +27,15 @@ export async function openKeyVaultKey(config: KeyVaultKey): Promise<MasterKey> {
     token: await readSecretFile(tokenFile, 'tokenFile'),
     expiresOnTimestamp: 0,
   });
-  const tls = caFile === undefined ? {} : { tlsOptions: { ca: await readTextFile(caFile) } };
+  const tls = caFile === undefined ? {} : { ca: await readTextFile(caFile) };
   const client = new CryptographyClient(
     url,
     { getToken },
     {
       // The configuration names the vault and its authority.
       disableChallengeResourceVerification: true,
-      ...tls,
+      // Azure's own way through a proxy forgets which authorities to trust.
+      agent: httpsAgent({ keepAlive: true, ...tls }),
     },
   );
   return {
