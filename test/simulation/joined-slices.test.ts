@@ -70,6 +70,17 @@ const QUERIES = [
       GROUP BY v.place`,
   },
   {
+    ...{ id: 'stayed', relations: ['visits', 'stays'], window: hourly },
+    sql: `SELECT v.place, count(*) AS n, sum(v.cost) AS cost FROM visits v
+      WHERE v.person IN (SELECT s.person FROM stays s) GROUP BY v.place`,
+  },
+  {
+    ...{ id: 'not-stayed', relations: ['visits', 'stays'] },
+    window: { kind: 'hopping', sizeMs: HOUR_MS, advanceMs: HOUR_MS / 2 },
+    sql: `SELECT v.place, count(*) AS n FROM visits v
+      WHERE NOT EXISTS (SELECT 1 FROM stays s WHERE s.person = v.person) GROUP BY v.place`,
+  },
+  {
     ...{ id: 'towns', relations: ['visits', 'people'], window: hourly },
     sql: `SELECT p.town, count(*) AS n, sum(v.cost) AS cost
       FROM visits v LEFT JOIN people p USING (person) GROUP BY p.town ORDER BY n DESC, p.town`,

@@ -1,5 +1,5 @@
 import { SESSION_COLUMNS } from '@strongroom/protocol/windows';
-import { type GroupNames, type NamedTable, NotMergeable, OWN_NAME } from './partial-names.ts';
+import { apartIn, type GroupNames, NotMergeable, OWN_NAME } from './partial-names.ts';
 import { quoted } from './rule-scope.ts';
 import { listOf, nodeOf, shapeOf, type TreeNode, textOf } from './sql-tree.ts';
 
@@ -18,13 +18,10 @@ export interface Fold extends Named {
 /** Those of a query, each kind once. */
 export class Folds {
   readonly #names: GroupNames;
-  readonly #isApart: (relation: string, column: string) => boolean;
   readonly #found = new Map<string, Fold>();
 
-  /** @param isApart a column of which no two parts have a value in common */
-  constructor(names: GroupNames, isApart: (relation: string, column: string) => boolean) {
+  constructor(names: GroupNames) {
     this.#names = names;
-    this.#isApart = isApart;
   }
 
   get found(): readonly Fold[] {
@@ -59,13 +56,7 @@ export class Folds {
   /** Whether the numbers of its distinct values do. */
   #addsUp(node: TreeNode): boolean {
     const [argument] = listOf(node['children']).map(nodeOf);
-    if (argument?.['class'] !== 'COLUMN_REF') return false;
-    const name = textOf(listOf(argument['column_names']).at(-1));
-    const tables = this.#names.tablesWith(argument);
-    // A session is in one part: else there is no plan.
-    const isApart = ({ relation }: NamedTable) =>
-      name === SESSION_COLUMNS.number || this.#isApart(relation, name);
-    return tables.length > 0 && tables.every(isApart);
+    return argument !== undefined && apartIn(argument, this.#names.tables) !== undefined;
   }
 }
 

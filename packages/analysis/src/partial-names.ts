@@ -23,8 +23,10 @@ export type RowsReason =
   | 'join-other-type'
   /** The streams of a dataset are in other slices than the same values have elsewhere. */
   | 'join-other-slices'
-  /** A join compares other columns than those by which rows are shared out. */
+  /** A join, IN or EXISTS compares other columns than those by which rows are shared out. */
   | 'join-other-columns'
+  /** NOT IN of what may be null says something about all slices at once. */
+  | 'not-in-nulls'
   /** Rows of a table without event time may be in a window that their slice has no row of. */
   | 'join-without-event-time'
   /** Of each join key so many rows count. */
@@ -57,11 +59,13 @@ export class NotMergeable extends Error {
   }
 }
 
-/** A relation in a FROM, and by which name its columns are qualified. */
+/** A table in a FROM, and by which name its columns are qualified. */
 export interface NamedTable {
   readonly relation: string;
   readonly qualifier: string;
   readonly columns: ReadonlySet<string>;
+  /** Columns of which no two parts have a value in common, and whether one has nulls. */
+  readonly apart: ReadonlyMap<string, { readonly hasNulls: boolean }>;
 }
 
 /**
@@ -70,21 +74,17 @@ export interface NamedTable {
  */
 export class GroupNames {
   readonly tables: readonly NamedTable[];
-  readonly isJoin: boolean;
   /** What the query groups by, each once, in columns of the relations alone. */
   readonly keys: readonly TreeNode[];
   readonly #shapes: readonly string[];
   readonly #aliases: ReadonlyMap<string, TreeNode>;
 
   /**
-   * @param tablesIn a FROM: those that names above it can mean
+   * @param tables that names above the FROM can mean
    * @throws NotMergeable
    */
-  constructor(top: TreeNode, tablesIn: (from: TreeNode) => readonly NamedTable[]) {
-    const from = nodeOf(top['from_table']);
-    demandPlainForm(top);
-    this.isJoin = from['type'] === 'JOIN';
-    this.tables = tablesIn(from);
+  constructor(top: TreeNode, tables: readonly NamedTable[]) {
+    this.tables = tables;
     const items = listOf(top['select_list']).map(nodeOf);
     const named = items.filter(({ alias }) => alias !== '');
     this.#aliases = new Map(named.map((item) => [textOf(item['alias']).toLowerCase(), item]));
@@ -120,14 +120,8 @@ export class GroupNames {
     return this.tablesWith(node).length > 0;
   }
 
-  /** Those that a column may be one of: several have it that a USING has made one of. */
   tablesWith(node: TreeNode): readonly NamedTable[] {
-    const [name, qualifier, ...more] = pathOf(node).reverse();
-    if (name === undefined || more.length > 0) return [];
-    return this.tables.filter(
-      (table) =>
-        table.columns.has(name) && (qualifier === undefined || qualifier === table.qualifier),
-    );
+    return tablesWith(node, this.tables);
   }
 
   /** A name of a result column, which may be one of the relations' besides. */
@@ -140,13 +134,16 @@ export class GroupNames {
     if (Array.isArray(value)) return value.map((each) => this.#expand(each, open));
     if (typeof value !== 'object' || value === null) return value;
     const node = nodeOf(value);
+    // Names of another select are looked up there first.
+    if (node['class'] === 'SUBQUERY') return { ...node, child: this.#expand(node['child'], open) };
     if (node['class'] !== 'COLUMN_REF') {
       return mapMembers(node, (each) => this.#expand(each, open));
     }
     const name = pathOf(node).at(-1) ?? '';
     const [table, ...others] = this.tablesWith(node);
     if (table) {
-      const isQualified = this.isJoin && others.length === 0;
+      // Several have it that a USING has made one of.
+      const isQualified = others.length === 0;
       return { ...node, column_names: isQualified ? [table.qualifier, name] : [name] };
     }
     const item = this.isAlias(node) ? this.#aliases.get(name) : undefined;
@@ -164,8 +161,29 @@ export class GroupNames {
   }
 }
 
-/** The table of a query that joins nothing. */
-export function oneTable(from: TreeNode, contract: Contract): readonly NamedTable[] {
+/** Those that a column may be one of. */
+export function tablesWith(ref: TreeNode, tables: readonly NamedTable[]): readonly NamedTable[] {
+  const [name, qualifier, ...more] = pathOf(ref).reverse();
+  if (name === undefined || more.length > 0) return [];
+  return tables.filter(
+    (table) =>
+      table.columns.has(name) && (qualifier === undefined || qualifier === table.qualifier),
+  );
+}
+
+/** What it is of a column of which no two parts have a value in common; undefined: another one. */
+export function apartIn(ref: TreeNode, tables: readonly NamedTable[]) {
+  const name = pathOf(ref).at(-1) ?? '';
+  // Of what a USING has made one, the first is shown.
+  const [first, ...others] = tablesWith(ref, tables).map(({ apart }) => apart.get(name));
+  return others.every((each) => each !== undefined) ? first : undefined;
+}
+
+/** The tables of a query that reads one relation as it is. @throws NotMergeable */
+export function onlyTable(top: TreeNode, contract: Contract): readonly NamedTable[] {
+  if (listOf(nodeOf(top['cte_map'])['map']).length > 0) throw new NotMergeable('with');
+  if (holdsSubquery(top)) throw new NotMergeable('subquery');
+  const from = nodeOf(top['from_table']);
   if (from['type'] === 'JOIN') throw new NotMergeable('join');
   return [tableOf(from, contract)];
 }
@@ -179,22 +197,16 @@ export function tableOf(node: TreeNode, contract: Contract): NamedTable {
   // Of queries with sessions: of others the gate lets no such name through.
   const ofSessions = eventTime === undefined ? [] : Object.values(SESSION_COLUMNS);
   const names = [...columns.map(({ name }) => name), OWNER_BIT_COLUMN, ...ofSessions];
-  return { relation, qualifier, columns: new Set(names) };
+  return { relation, qualifier, columns: new Set(names), apart: new Map() };
 }
 
-/** @throws NotMergeable */
-export function demandPlainForm(top: TreeNode): void {
-  if (listOf(nodeOf(top['cte_map'])['map']).length > 0) throw new NotMergeable('with');
-  if (holdsSubquery(top)) throw new NotMergeable('subquery');
-}
-
-function holdsSubquery(tree: unknown): boolean {
+export function holdsSubquery(tree: unknown): boolean {
   if (typeof tree !== 'object' || tree === null) return false;
   const isOne = 'class' in tree && tree.class === 'SUBQUERY';
   return isOne || Object.values(tree).some(holdsSubquery);
 }
 
-function pathOf(node: TreeNode): string[] {
+export function pathOf(node: TreeNode): string[] {
   if (node['class'] !== 'COLUMN_REF') return [];
   return listOf(node['column_names']).map((part) => textOf(part).toLowerCase());
 }

@@ -4,7 +4,13 @@ import { StrongroomError } from '@strongroom/protocol/errors';
 import { sessionsAreApart, sharedOutBy, strayIn } from '@strongroom/protocol/slices';
 import { coPartitionedTables } from './co-partitioned.ts';
 import { columnRef, Folds, keyName, type Named, tellsSessions } from './partial-folds.ts';
-import { GroupNames, mapMembers, type NeedsRows, NotMergeable, oneTable } from './partial-names.ts';
+import {
+  GroupNames,
+  mapMembers,
+  type NeedsRows,
+  NotMergeable,
+  onlyTable,
+} from './partial-names.ts';
 import { querySetOf } from './query-sets.ts';
 import { isFold, quoted } from './rule-scope.ts';
 import { OWNER_BIT_COLUMN } from './rules.ts';
@@ -65,11 +71,10 @@ export async function planPartials(
   try {
     demandPlain(contract, checked, options);
     const top = await parseOne(parser, checked.sql);
-    const names = new GroupNames(top, (from) =>
-      options.isOfSlices
-        ? coPartitionedTables(from, contract, checked.query)
-        : oneTable(from, contract),
-    );
+    const tables = options.isOfSlices
+      ? coPartitionedTables(top, contract, checked.query)
+      : onlyTable(top, contract);
+    const names = new GroupNames(top, tables);
     return await planOf(parser, contract, checked, options, { top, names });
   } catch (error) {
     if (error instanceof NotMergeable) return error.need;
@@ -91,7 +96,8 @@ function demandPlain(
   if (querySetOf(contract, query)) throw new NotMergeable('compared');
   for (const { relation, column } of boundedKeys) {
     // All rows of a key are in one slice, where it is what they are shared out by.
-    const isWhole = isOfSlices && sharedOutBy(contract, relation) === column;
+    const isShared = sharedOutBy(contract, relation) === column;
+    const isWhole = isOfSlices && isShared && !strayIn(contract, [relation]);
     if (!isWhole) throw new NotMergeable('bounded-keys', { relation, column });
   }
 }
@@ -108,10 +114,7 @@ async function planOf(
   options: PartialOptions,
   { top, names }: Parsed,
 ): Promise<PartialPlan> {
-  const folds = new Folds(names, (relation, column) => {
-    const isShared = sharedOutBy(contract, relation) === column;
-    return options.isOfSlices === true && isShared && !strayIn(contract, [relation]);
-  });
+  const folds = new Folds(names);
   const rewritten = rewrite(top, names, folds);
   const { moreKeys = [], table } = options;
   const keys: Named[] = [
@@ -200,11 +203,9 @@ function demandAlias(node: TreeNode, names: GroupNames): TreeNode {
 
 function partialOf(top: TreeNode, names: GroupNames, items: readonly Named[]): TreeNode {
   const where = top['where_clause'] === null ? null : names.expand(nodeOf(top['where_clause']));
-  const from = nodeOf(top['from_table']);
   return {
     ...top,
     select_list: items.map(({ name, node }) => ({ ...node, alias: name })),
-    from_table: names.isJoin ? from : { ...from, alias: '' },
     where_clause: where,
     having: null,
     modifiers: [],

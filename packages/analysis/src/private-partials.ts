@@ -2,12 +2,11 @@ import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { contributorsAreApart } from '@strongroom/protocol/slices';
 import { coPartitionedTables } from './co-partitioned.ts';
-import { demandPlainForm, type NeedsRows, NotMergeable } from './partial-names.ts';
+import { type NeedsRows, NotMergeable } from './partial-names.ts';
 import type { PartialColumn, PartialPlan } from './partial-plan.ts';
 import { dimensionName, type PrivatePlan, statisticNames } from './private-plan.ts';
 import { quoted } from './rule-scope.ts';
 import { declarationOf, parseOne, type SqlParser } from './sql-bound.ts';
-import { nodeOf } from './sql-tree.ts';
 import { resultTypeOf } from './sql-types.ts';
 
 /**
@@ -39,8 +38,7 @@ async function demandApart(
 ): Promise<void> {
   if (!contributorsAreApart(contract, query)) throw new NotMergeable('noise');
   const rows = await parseOne(parser, rowsSql);
-  demandPlainForm(rows);
-  coPartitionedTables(nodeOf(rows['from_table']), contract, query);
+  coPartitionedTables(rows, contract, query);
   const tables = query.relations.map((relation) => declarationOf(contract, query, relation));
   // The contributor stands before them.
   const types = (await parser.plan(rowsSql, tables)).types.slice(1, 1 + dimensions.length);
