@@ -97,6 +97,20 @@ const QUERIES = [
       count(DISTINCT _session_number) AS sessions FROM visits GROUP BY 1, 2`,
   },
   {
+    ...{ id: 'lengths', relations: ['visits'], window: sessions },
+    sql: `SELECT is_long, count(*) AS n FROM (
+      SELECT person, _session_number,
+        date_diff('minute', _session_start, _session_end) > 12 AS is_long FROM visits
+      GROUP BY person, _session_number, _session_start, _session_end) s
+      GROUP BY is_long ORDER BY is_long`,
+  },
+  {
+    ...{ id: 'regulars', relations: ['visits', 'stays'], window: hourly },
+    sql: `WITH often AS (SELECT person, count(*) AS times FROM visits GROUP BY person)
+      SELECT o.times > 2 AS regular, count(*) AS n, sum(s.nights) AS nights
+      FROM often o JOIN stays s ON o.person = s.person GROUP BY 1`,
+  },
+  {
     ...{ id: 'of-both', relations: ['visits', 'stays'], window: sessions },
     sql: `SELECT v.place, count(*) AS n, count(DISTINCT v._session_number) AS sessions
       FROM visits v JOIN stays s ON v.person = s.person

@@ -173,16 +173,6 @@ describe('a join is counted in slices', () => {
   });
 
   test.each([
-    ['with', `WITH c AS (SELECT who FROM visits) ${counted('c JOIN people p ON c.who = p.who')}`],
-    ['subquery', counted('(SELECT who FROM visits) v JOIN people p ON v.who = p.who')],
-    [
-      'subquery',
-      counted('visits v WHERE v.who IN (SELECT who FROM people GROUP BY who HAVING count(*) > 1)'),
-    ],
-    [
-      'subquery',
-      counted(`visits v WHERE EXISTS (SELECT count(*) FROM people p WHERE p.who = v.who)`),
-    ],
     [
       'distinct',
       `SELECT count(DISTINCT v.place) AS places, count(*) AS n
@@ -218,7 +208,8 @@ describe('IN and EXISTS are counted in slices', () => {
     ['people', 'visits v WHERE EXISTS (SELECT 1 FROM people p WHERE p.town = v.place)'],
     [
       'people',
-      'visits v WHERE NOT EXISTS (SELECT p.who FROM people p WHERE p.town = v.who AND p.who = p.who)',
+      `visits v WHERE NOT EXISTS (
+        SELECT p.who FROM people p WHERE p.town = v.who AND p.who = p.who)`,
     ],
     [
       'trips',
@@ -257,6 +248,83 @@ describe('IN and EXISTS are counted in slices', () => {
   });
 });
 
+describe('inner selects are counted in slices', () => {
+  const grouped = (inner: string) => counted(`(${inner}) AS x`);
+  test.each([
+    counted('(SELECT place FROM visits WHERE cost > 1) x'),
+    counted('(SELECT * FROM visits) v JOIN people p ON v.who = p.who'),
+    counted('(SELECT who AS w, place FROM visits) v JOIN trips t ON t.rider = v.w'),
+    `WITH c AS (SELECT who FROM visits) ${counted('c JOIN people p ON c.who = p.who')}`,
+    `WITH c AS (SELECT who AS a FROM visits), D AS (SELECT a AS b FROM c)
+      ${counted('C JOIN d ON c.a = d.B')}`,
+    `SELECT bucket, count(*) AS n FROM (
+      SELECT count(*) AS bucket FROM visits GROUP BY who) x GROUP BY 1`,
+    grouped('SELECT who, max(cost) AS most FROM visits GROUP BY who, place'),
+    grouped('SELECT place, who AS w, sum(cost) AS c FROM visits GROUP BY 1, 2 HAVING count(*) > 1'),
+    grouped('SELECT who AS w, avg(cost) AS c FROM visits GROUP BY w'),
+    grouped('SELECT v.who FROM visits v LEFT JOIN people p ON v.who = p.who GROUP BY v.who, p.who'),
+    grouped('SELECT who FROM visits LEFT JOIN people USING (who) GROUP BY who'),
+    counted(`(SELECT who, count(*) AS times FROM visits GROUP BY who) v
+      JOIN (SELECT rider, sum(km)::DOUBLE AS km FROM trips GROUP BY rider) t ON v.who = t.rider`),
+    counted('visits v WHERE v.who IN (SELECT who FROM people GROUP BY who HAVING count(*) > 1)'),
+    counted(`(SELECT v.who FROM visits v WHERE v.who NOT IN (
+      SELECT x.rider FROM (SELECT rider, max(km) AS km FROM trips GROUP BY rider) x
+      WHERE x.km > 1)) y`),
+  ])('%s', async (sql) => {
+    expect(await reasonOf(sql, contractOf(TEXTS))).toBe('none');
+    expect(await reasonOf(sql, contractOf(NUMBERS))).toBe('none');
+  });
+
+  test.each([
+    ['inner-groups', grouped('SELECT place, count(*) AS c FROM visits GROUP BY place')],
+    ['inner-groups', grouped('SELECT count(*) AS c FROM visits')],
+    ['inner-groups', grouped('SELECT lower(who) AS who, count(*) AS c FROM visits GROUP BY 1')],
+    [
+      'inner-groups',
+      grouped('SELECT p.who FROM visits v LEFT JOIN people p ON v.who = p.who GROUP BY p.who'),
+    ],
+    [
+      'inner-groups',
+      counted('visits v WHERE EXISTS (SELECT count(*) FROM people p WHERE p.who = v.who)'),
+    ],
+    [
+      'inner-groups',
+      `WITH c AS (SELECT place, count(*) AS n FROM visits GROUP BY place) ${counted('c')}`,
+    ],
+    [
+      'inner-groups',
+      grouped(`SELECT w, count(*) AS c FROM (
+        SELECT p.who AS w FROM visits v LEFT JOIN people p ON v.who = p.who) y GROUP BY w`),
+    ],
+    [
+      'join-other-columns',
+      counted('(SELECT place AS who FROM visits) v JOIN people p ON v.who = p.who'),
+    ],
+    [
+      'join-other-columns',
+      counted('(SELECT lower(who) AS who FROM visits GROUP BY who) v JOIN people p USING (who)'),
+    ],
+    ['names', counted('(SELECT * FROM visits v JOIN people p ON v.who = p.who) x')],
+    ['names', counted('(SELECT who, cost + 1 FROM visits) x')],
+    ['function', grouped('SELECT who, stddev(cost) AS c FROM visits GROUP BY who')],
+    ['floating-point', grouped('SELECT who, sum(cost / 3) AS c FROM visits GROUP BY who')],
+    ['floating-point', grouped('SELECT who, max(cost / 3) AS c FROM visits GROUP BY who')],
+    ['floating-point', grouped('SELECT who FROM visits GROUP BY who HAVING sum(cost / 3) > 1')],
+    ['floating-point', grouped('SELECT who FROM visits GROUP BY who, cost / 3')],
+    [
+      'floating-point',
+      `WITH c AS (SELECT who, cost / 3 AS third FROM visits)
+        ${grouped('SELECT who, sum(third) AS c FROM c GROUP BY who')}`,
+    ],
+    [
+      'distinct',
+      'SELECT count(DISTINCT w) AS d, count(*) AS n FROM (SELECT place AS w FROM visits) x',
+    ],
+  ])('and not for %s: %s', async (reason, sql) => {
+    expect(await reasonOf(sql, contractOf(TEXTS))).toMatchObject({ reason });
+  });
+});
+
 describe('a join in windows', () => {
   const seen = column('seen', 'timestamp-us');
   /** Of people there are no times. */
@@ -285,6 +353,7 @@ describe('a join in windows', () => {
     'people p WHERE p.who IN (SELECT v.who FROM visits v)',
     'people p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.who = p.who)',
     'visits v WHERE v.who NOT IN (SELECT p.who FROM people p)',
+    'people p JOIN (SELECT who, count(*) AS c FROM visits GROUP BY who) v ON p.who = v.who',
   ])('has a row with a time: %s', async (from) => {
     expect(await found(from)).toBe('none');
   });
@@ -298,6 +367,7 @@ describe('a join in windows', () => {
     'people p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE v.who = p.who)',
     `people p WHERE p.who IN (SELECT q.who FROM people q WHERE q.who NOT IN (
       SELECT v.who FROM visits v))`,
+    `(SELECT p.who FROM people p LEFT JOIN visits v ON p.who = v.who) x`,
   ])('would be missed in a slice without one: %s', async (from) => {
     expect(await found(from)).toBe('join-without-event-time people');
   });
@@ -321,8 +391,8 @@ describe('distinct values are counted in slices', () => {
 
 describe('sessions of the shared column are counted in slices', () => {
   const seen = column('seen', 'timestamp-us');
-  const timed = (partitionBy = 'who') => {
-    const { datasets, ...rest } = contractOf(TEXTS);
+  const timed = (partitionBy = 'who', types = TEXTS) => {
+    const { datasets, ...rest } = contractOf(types);
     const changed = datasets.map(({ columns, relation, ...each }) => {
       const isVisits = relation === 'visits';
       const more = isVisits ? { eventTime: 'seen', partitionBy } : {};
@@ -350,6 +420,33 @@ describe('sessions of the shared column are counted in slices', () => {
       `SELECT town, count(DISTINCT v._session_number) AS s, count(*) AS n
         FROM visits v JOIN people p USING (who) GROUP BY town`,
     ],
+    [
+      'none',
+      `SELECT spent, count(*) AS n FROM (
+        SELECT who, _session_number, date_diff('second', _session_start, _session_end) AS spent
+        FROM visits v GROUP BY who, v._session_number, _session_start, _session_end) x GROUP BY 1`,
+    ],
+    [
+      'none',
+      `SELECT rows, count(*) AS n, count(DISTINCT _session_number) AS s FROM (
+        SELECT _session_number, count(*) AS rows FROM visits GROUP BY _session_number) x
+        GROUP BY 1`,
+    ],
+    [
+      'none',
+      `SELECT often, count(*) AS n FROM (
+        SELECT who, ${COUNTED} AS often FROM visits GROUP BY who) x GROUP BY often`,
+    ],
+    [
+      'sessions',
+      `SELECT s, count(*) AS n FROM (SELECT who, _session_number AS s FROM visits) x GROUP BY s`,
+    ],
+    ['sessions', `SELECT _session_number, count(*) AS n FROM (SELECT * FROM visits) x GROUP BY 1`],
+    [
+      'sessions',
+      `SELECT count(*) AS n FROM (
+        SELECT who, _session_number + 1 AS c FROM visits GROUP BY who, 2) x`,
+    ],
     ['sessions', 'SELECT _session_number AS s, count(*) AS n FROM visits GROUP BY 1'],
     ['sessions', 'SELECT count(*) AS n FROM visits WHERE _session_number < 3'],
     ['sessions', 'SELECT max(_session_number) AS most, count(*) AS n FROM visits'],
@@ -359,6 +456,11 @@ describe('sessions of the shared column are counted in slices', () => {
     ],
   ])('%s: %s', async (reason, sql) => {
     expect(await found(sql, timed())).toBe(reason);
+  });
+
+  test('and their numbers are compared with no shared column', async () => {
+    const sql = counted('visits v WHERE v.who IN (SELECT _session_number FROM visits w)');
+    expect(await found(sql, timed('who', NUMBERS))).toBe('join-other-columns');
   });
 
   test('and of another column are not', async () => {
@@ -476,6 +578,43 @@ async function bothWays(
 /** Each with what may be grouped by and added up above it. */
 const FORMS = [
   [
+    `(SELECT who, count(*) AS times, sum(cost) AS spent FROM visits GROUP BY who) x`,
+    ['times', 'spent > 3'],
+    ['max(spent)', 'count(DISTINCT x.who)', 'sum(times)'],
+  ],
+  [
+    `(SELECT v.who AS w, "place" AS "Where", max(p.age) AS age FROM visits v
+      LEFT JOIN people p USING (who) GROUP BY 1, 2 HAVING count(*) > 1) x`,
+    ['"where"', 'age'],
+    ['count(DISTINCT w)', 'min(age)'],
+  ],
+  [
+    `a JOIN b ON a.who = b.rider`,
+    ['a.times', 'b.place'],
+    ['sum(km)', 'max(spent)', 'count(DISTINCT rider)'],
+    `WITH v AS (SELECT * FROM visits WHERE cost IS NOT NULL),
+      a AS (SELECT who, count(*) AS times, avg(cost) > 2 AS dear, min(cost) AS spent FROM v
+        GROUP BY who),
+      b AS (SELECT rider, place, km FROM trips
+        WHERE rider IN (SELECT who FROM v WHERE v.place = 'x'))`,
+  ],
+  [
+    `people p LEFT JOIN (
+        SELECT rider, sum(DISTINCT km)::DOUBLE > 4 AS far FROM trips GROUP BY rider) t
+      ON p.who = t.rider WHERE NOT EXISTS (SELECT 1 FROM (
+        SELECT who, count(*) AS times FROM visits GROUP BY who) v
+        WHERE v.who = t.rider AND v.times > 2)`,
+    ['far', 'town'],
+    ['sum(age)', 'count(t.rider)'],
+  ],
+  [
+    `(SELECT bucket, w FROM (
+        SELECT who AS w, count(DISTINCT place) AS bucket FROM visits GROUP BY who) y
+      WHERE w IN (SELECT who FROM people GROUP BY who HAVING count(*) < 3)) x`,
+    ['bucket'],
+    ['count(DISTINCT w)', 'sum(bucket)'],
+  ],
+  [
     'visits v JOIN people p ON v.who = p.who',
     ['v.place', 'p.town'],
     ['sum(v.cost)', 'max(age)', 'count(DISTINCT p.who)'],
@@ -539,10 +678,11 @@ const FORMS = [
     ['sum(km)', 'count(km)'],
   ],
 ] as const;
+type Form = readonly [string, readonly string[], readonly string[], string?];
 const RESTS = ['', 'HAVING count(*) > 1'];
 const ORDERS = ['', 'ORDER BY n DESC LIMIT 2'];
 
-const sqlArbitrary = fc.constantFrom(...FORMS).chain(([from, groups, folds]) =>
+const sqlArbitrary = fc.constantFrom<Form>(...FORMS).chain(([from, groups, folds, ctes = '']) =>
   fc
     .record({
       groups: fc.subarray([...groups]),
@@ -557,7 +697,7 @@ const sqlArbitrary = fc.constantFrom(...FORMS).chain(([from, groups, folds]) =>
         'count(*) AS n',
       ];
       const grouped = by.length === 0 ? '' : `GROUP BY ${by.join(', ')}`;
-      return `SELECT ${items.join(', ')} FROM ${from} ${grouped} ${rest} ${order}`;
+      return `${ctes} SELECT ${items.join(', ')} FROM ${from} ${grouped} ${rest} ${order}`;
     }),
 );
 
@@ -601,6 +741,8 @@ describe('what slices count of a join', () => {
       'visits v WHERE v.who IN (SELECT p.who FROM people p)',
       'visits v WHERE v.who NOT IN (SELECT p.who FROM people p)',
       'visits v WHERE NOT EXISTS (SELECT 1 FROM people p WHERE p.who = v.who)',
+      '(SELECT * FROM visits) v JOIN (SELECT who AS w FROM people) p ON v.who = p.w',
+      '(SELECT who, place, count(*) AS cost FROM visits GROUP BY who, place) v',
     );
     await fc.assert(
       fc.asyncProperty(rowsArbitrary(KEYS.texts), forms, async (rows, from) => {

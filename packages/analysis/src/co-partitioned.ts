@@ -2,15 +2,19 @@ import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/cont
 import { sharedOutBy, strayIn } from '@strongroom/protocol/slices';
 import { SESSION_COLUMNS } from '@strongroom/protocol/windows';
 import {
+  type ApartColumn,
   apartIn,
   holdsSubquery,
   type NamedTable,
   NotMergeable,
   pathOf,
+  spelled,
   tableOf,
   tablesWith,
 } from './partial-names.ts';
 import { foldsRows } from './rule-scope.ts';
+import { OWNER_BIT_COLUMN } from './rules.ts';
+import { conditionsIn, equatesShares, usesShares } from './shared-columns.ts';
 import { isMembership } from './sql-membership.ts';
 import { listOf, nodeOf, type TreeNode, textOf } from './sql-tree.ts';
 
@@ -21,24 +25,52 @@ import { listOf, nodeOf, type TreeNode, textOf } from './sql-tree.ts';
  * So the rows of a join are those of its slices, each once, join by join from the inside: matched
  * ones are where their value is, and whether a row has a partner at all (LEFT, SEMI, ANTI, IN,
  * EXISTS) is known where it lies. Whatever else an ON says chooses among these.
+ *
+ * What an inner select hands on of rows one by one is there in each slice for the rows that it has.
+ * Where it makes groups, and of one of these columns among others, all rows of a group are in one
+ * slice: its groups are those of the slices, and are rows to the select around it.
  */
 
 /**
- * The tables that names above the FROM of a select can mean.
+ * The rows of a query, as each slice has a part of them.
  * @throws NotMergeable where rows that match may be in two slices, or not be told at all
  */
-export function coPartitionedTables(
+export function coPartitionedRows(
   top: TreeNode,
   contract: Contract,
   { window }: Pick<Query, 'window'>,
-): readonly NamedTable[] {
-  const { tables, untimed: relation } = selected(top, contract);
+): { readonly tables: readonly NamedTable[]; readonly folded: readonly FoldedSelect[] } {
+  const folded: FoldedSelect[] = [];
+  const { tables, untimed: relation } = selected(top, {
+    contract,
+    entries: [],
+    ctes: NONE,
+    folded,
+  });
   const isMissed = window.kind !== 'whole' && relation !== undefined;
   if (isMissed) throw new NotMergeable('join-without-event-time', { relation });
-  return tables;
+  return { tables, folded };
+}
+
+/** An inner select that makes groups, each of which is in one slice as a whole. */
+export interface FoldedSelect {
+  readonly node: TreeNode;
+  readonly groups: readonly TreeNode[];
+  /** What a WITH around it has named before. */
+  readonly entries: readonly unknown[];
+}
+
+interface Scope {
+  readonly contract: Contract;
+  /** Of every WITH so far, as the tree has them. */
+  readonly entries: readonly unknown[];
+  readonly ctes: ReadonlyMap<string, Made>;
+  /** Where inner selects that make groups are put. */
+  readonly folded: FoldedSelect[];
 }
 
 interface Rows {
+  /** That names above a FROM can mean. */
   readonly tables: readonly NamedTable[];
   /**
    * A slice tells a window if it has a row of it, so that every row has to have one of a table with
@@ -47,47 +79,108 @@ interface Rows {
   readonly untimed: string | undefined;
 }
 
+/** What an inner select hands on. */
+type Made = Omit<NamedTable, 'qualifier'> & Pick<Rows, 'untimed'>;
+
+const NONE: ReadonlyMap<string, Made> = new Map();
+
 /** The rows of a select's FROM and WHERE. */
-function selected(node: TreeNode, contract: Contract): Rows {
-  if (listOf(nodeOf(node['cte_map'])['map']).length > 0) throw new NotMergeable('with');
+function selected(node: TreeNode, outer: Scope): Rows {
+  const scope = withTables(node, outer);
   demandNoSubquery([node['select_list'], node['group_expressions'], node['having']]);
   demandNoSubquery(node['modifiers']);
-  const { tables, untimed } = rowsOf(nodeOf(node['from_table']), contract);
+  const { tables, untimed } = rowsOf(nodeOf(node['from_table']), scope);
   const conditions = conditionsIn(node['where_clause']);
-  const behind = conditions.filter(isMembership).map((each) => deciding(each, tables, contract));
+  const behind = conditions.filter(isMembership).map((each) => deciding(each, tables, scope));
   demandNoSubquery(conditions.filter((each) => !isMembership(each)));
   const isTimed = behind.some(({ isMatched, rows }) => isMatched && rows.untimed === undefined);
   return { tables, untimed: isTimed ? undefined : untimed };
 }
 
-/** What must all hold. */
-function conditionsIn(where: unknown): TreeNode[] {
-  if (where === null) return [];
-  const node = nodeOf(where);
-  if (node['type'] !== 'CONJUNCTION_AND') return [node];
-  return listOf(node['children']).flatMap(conditionsIn);
+function withTables(node: TreeNode, outer: Scope): Scope {
+  let scope = outer;
+  for (const entry of listOf(nodeOf(node['cte_map'])['map']).map(nodeOf)) {
+    const made = madeBy(nodeOf(entry['value'])['query'], scope);
+    const ctes = new Map([...scope.ctes, [textOf(entry['key']).toLowerCase(), made]]);
+    scope = { ...scope, ctes, entries: [...scope.entries, entry] };
+  }
+  return scope;
+}
+
+function madeBy(statement: unknown, scope: Scope): Made {
+  const node = nodeOf(nodeOf(statement)['node']);
+  const { tables, untimed } = innerRows(node, scope);
+  const apart = new Map<string, ApartColumn>();
+  const columns = new Map<string, string>();
+  const add = (name: string | undefined, column: ApartColumn | undefined) => {
+    const known = name?.toLowerCase();
+    // The engine would give it a name that nobody else knows.
+    if (name === undefined || known === undefined || columns.has(known)) {
+      throw new NotMergeable('names');
+    }
+    columns.set(known, name);
+    if (column) apart.set(known, column);
+  };
+  for (const item of listOf(node['select_list']).map(nodeOf)) {
+    if (item['class'] === 'STAR') {
+      const of = textOf(item['relation_name']).toLowerCase();
+      for (const table of tables.filter(({ qualifier }) => of === '' || qualifier === of)) {
+        for (const [known, name] of table.columns) {
+          if (known !== OWNER_BIT_COLUMN) add(name, table.apart.get(known));
+        }
+      }
+    } else add(textOf(item['alias']) || spelled(item, tables), apartIn(item, tables));
+  }
+  return { relations: tables.flatMap(({ relations }) => relations), columns, apart, untimed };
+}
+
+/** The rows of an inner select, and that the groups that it makes of them are in one slice each. */
+function innerRows(node: TreeNode, scope: Scope): Rows {
+  const rows = selected(node, scope);
+  const groups = groupsOf(node, rows.tables);
+  const isFolded = groups.length > 0 || foldsRows(node['select_list']) || node['having'] !== null;
+  if (!isFolded) return rows;
+  if (!groups.some((each) => apartIn(each, rows.tables)?.hasNulls === false)) {
+    const [relation] = rows.tables.flatMap(({ relations }) => relations);
+    throw new NotMergeable('inner-groups', relation === undefined ? {} : { relation });
+  }
+  scope.folded.push({ node, groups, entries: scope.entries });
+  return rows;
+}
+
+/** What a select makes groups of: a number counts to an item, and a name may be one's. */
+function groupsOf(node: TreeNode, tables: readonly NamedTable[]): readonly TreeNode[] {
+  const items = listOf(node['select_list']).map(nodeOf);
+  const groups = listOf(node['group_expressions']).map(nodeOf);
+  const isShifted = groups.length > 0 && items.some((item) => item['class'] === 'STAR');
+  if (isShifted) throw new NotMergeable('names');
+  return groups.map((group) => {
+    const place = group['class'] === 'CONSTANT' ? nodeOf(group['value'])['value'] : undefined;
+    if (typeof place === 'number') return items[place - 1] ?? group;
+    const [name, ...more] = tablesWith(group, tables).length > 0 ? [] : pathOf(group);
+    if (name === undefined || more.length > 0) return group;
+    return items.find(({ alias }) => textOf(alias).toLowerCase() === name) ?? group;
+  });
 }
 
 /** The rows behind IN or EXISTS, which say in each slice by themselves whether a row stays. */
 function deciding(
   membership: TreeNode,
   outer: readonly NamedTable[],
-  contract: Contract,
+  scope: Scope,
 ): { rows: Rows; isMatched: boolean } {
   const isMatched = membership['type'] !== 'OPERATOR_NOT';
   const asked = isMatched ? membership : nodeOf(listOf(membership['children'])[0]);
   const inner = nodeOf(nodeOf(asked['subquery'])['node']);
-  const isFolded = listOf(inner['group_expressions']).length > 0 || foldsRows(inner['select_list']);
-  if (isFolded || inner['having'] !== null) throw new NotMergeable('subquery');
-  const rows = selected(inner, contract);
-  demandShared([...outer, ...rows.tables], contract);
+  const rows = innerRows(inner, scope);
+  demandShared([...outer, ...rows.tables], scope.contract);
   if (asked['subquery_type'] === 'EXISTS') {
     if (!equatesShares(inner['where_clause'], [rows.tables, outer])) throw otherColumns(rows);
     return { rows, isMatched };
   }
   const child = apartIn(nodeOf(asked['child']), outer);
   const item = apartIn(nodeOf(listOf(inner['select_list'])[0]), rows.tables);
-  if (!child || !item) throw otherColumns(rows);
+  if (!child || !item || child.isSession || item.isSession) throw otherColumns(rows);
   // One null behind it drops every row of every slice.
   if (!isMatched && (child.hasNulls || item.hasNulls)) throw new NotMergeable('not-in-nulls');
   return { rows, isMatched };
@@ -99,7 +192,7 @@ function demandNoSubquery(tree: unknown): void {
 
 /** Equal values are in one slice, whichever table they are in. */
 function demandShared(tables: readonly NamedTable[], contract: Contract): void {
-  const relations = tables.map(({ relation }) => relation);
+  const relations = tables.flatMap((table) => table.relations);
   for (const relation of relations) {
     if (sharedOutBy(contract, relation) !== undefined) continue;
     throw new NotMergeable('join-not-shared-out', { relation });
@@ -110,20 +203,21 @@ function demandShared(tables: readonly NamedTable[], contract: Contract): void {
   throw new NotMergeable(by === 'type' ? 'join-other-type' : 'join-other-slices', { dataset });
 }
 
-function otherColumns({ tables: [first] }: Rows): NotMergeable {
-  return new NotMergeable('join-other-columns', first && { relation: first.relation });
+function otherColumns({ tables }: Rows): NotMergeable {
+  const [relation] = tables.flatMap(({ relations }) => relations);
+  return new NotMergeable('join-other-columns', relation === undefined ? {} : { relation });
 }
 
 /** The rows of a FROM, every join of which compares columns that rows are shared out by. */
-function rowsOf(from: TreeNode, contract: Contract): Rows {
-  if (from['type'] !== 'JOIN') return rowsOfTable(from, contract);
-  const left = rowsOf(nodeOf(from['left']), contract);
-  const right = rowsOf(nodeOf(from['right']), contract);
+function rowsOf(from: TreeNode, scope: Scope): Rows {
+  if (from['type'] !== 'JOIN') return rowsOfTable(from, scope);
+  const left = rowsOf(nodeOf(from['left']), scope);
+  const right = rowsOf(nodeOf(from['right']), scope);
   const sides = [left.tables, right.tables] as const;
   const all = sides.flat();
   const qualifiers = new Set(all.map(({ qualifier }) => qualifier));
   if (qualifiers.size < all.length) throw new NotMergeable('names');
-  demandShared(all, contract);
+  demandShared(all, scope.contract);
   const kind = textOf(from['join_type']);
   if (from['ref_type'] !== 'REGULAR' || !KINDS.has(kind)) throw new NotMergeable('join');
   demandNoSubquery(from['condition']);
@@ -137,15 +231,26 @@ function rowsOf(from: TreeNode, contract: Contract): Rows {
   return { tables: [...left.tables, ...partners], untimed };
 }
 
-function rowsOfTable(from: TreeNode, contract: Contract): Rows {
+function rowsOfTable(from: TreeNode, scope: Scope): Rows {
+  const alias = textOf(from['alias']).toLowerCase();
+  const name = from['type'] === 'BASE_TABLE' ? textOf(from['table_name']).toLowerCase() : '';
+  const made = from['type'] === 'SUBQUERY' ? madeBy(from['subquery'], scope) : scope.ctes.get(name);
+  if (!made) return rowsOfRelation(from, scope.contract);
+  const { untimed, ...table } = made;
+  return { tables: [{ ...table, qualifier: alias || name }], untimed };
+}
+
+function rowsOfRelation(from: TreeNode, contract: Contract): Rows {
   const table = tableOf(from, contract);
-  const { relation, columns } = table;
+  const { relations, columns } = table;
+  const [relation = ''] = relations;
   const shared = sharedOutBy(contract, relation);
-  const isApart = shared !== undefined && strayIn(contract, [relation]) === undefined;
+  const isApart = shared !== undefined && strayIn(contract, relations) === undefined;
+  const apart = new Map<string, ApartColumn>();
+  if (isApart) apart.set(shared, { hasNulls: false, isSession: false });
   // A session is in one slice: else there is no plan.
   const { number } = SESSION_COLUMNS;
-  const names = [...(isApart ? [shared] : []), ...(columns.has(number) ? [number] : [])];
-  const apart = new Map(names.map((name) => [name, { hasNulls: false }]));
+  if (columns.has(number)) apart.set(number, { hasNulls: false, isSession: true });
   const [dataset] = datasetsOf(contract, relation);
   const untimed = dataset?.eventTime === undefined ? relation : undefined;
   return { tables: [{ ...table, apart }], untimed };
@@ -159,42 +264,7 @@ const KINDS: ReadonlySet<string> = new Set(['INNER', 'LEFT', 'SEMI', 'ANTI']);
 
 /** What a LEFT join has of rows without a partner. */
 function withNulls(table: NamedTable): NamedTable {
-  const apart = [...table.apart.keys()].map((name) => [name, { hasNulls: true }] as const);
-  return { ...table, apart: new Map(apart) };
-}
-
-type Sides = readonly [readonly NamedTable[], readonly NamedTable[]];
-
-/** USING of a name that, in whichever table of a side it is looked up, is its shared column. */
-function usesShares(from: TreeNode, sides: Sides): boolean {
-  return listOf(from['using_columns'])
-    .map((name) => textOf(name).toLowerCase())
-    .some((name) =>
-      sides.every((side) => {
-        const having = side.filter(({ columns }) => columns.has(name));
-        return having.length > 0 && having.every(({ apart }) => apart.has(name));
-      }),
-    );
-}
-
-/** One of the equalities that must all hold is of two such columns, one of each side. */
-function equatesShares(condition: unknown, sides: Sides): boolean {
-  return conditionsIn(condition).some((node) => {
-    if (node['type'] !== 'COMPARE_EQUAL') return false;
-    const [one, other] = [node['left'], node['right']].map((ref) =>
-      sharedTableOf(nodeOf(ref), sides.flat()),
-    );
-    if (!one || !other) return false;
-    const [left, right] = sides;
-    return (
-      (left.includes(one) && right.includes(other)) || (left.includes(other) && right.includes(one))
-    );
-  });
-}
-
-/** The table whose shared column a reference is; undefined where it could be any other. */
-function sharedTableOf(ref: TreeNode, tables: readonly NamedTable[]): NamedTable | undefined {
-  const [found, ...others] = tablesWith(ref, tables);
-  const isShared = found?.apart.has(pathOf(ref).at(-1) ?? '') && others.length === 0;
-  return isShared ? found : undefined;
+  const apart = new Map<string, ApartColumn>();
+  for (const [name, column] of table.apart) apart.set(name, { ...column, hasNulls: true });
+  return { ...table, apart };
 }

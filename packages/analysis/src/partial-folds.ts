@@ -60,13 +60,24 @@ export class Folds {
   }
 }
 
-/** Whether a session's number stands anywhere but where distinct ones are counted. */
+/**
+ * Whether a session's number stands anywhere but where distinct ones are counted, or where an inner
+ * select makes groups of it or hands it on under its name: which rows are of one session is the
+ * same in whatever part they are numbered.
+ */
 export function tellsSessions(tree: unknown): boolean {
   if (typeof tree !== 'object' || tree === null) return false;
   if (Array.isArray(tree)) return tree.some(tellsSessions);
   const node = nodeOf(tree);
   if (node['class'] === 'COLUMN_REF') {
     return textOf(listOf(node['column_names']).at(-1)).toLowerCase() === SESSION_COLUMNS.number;
+  }
+  if (node['type'] === 'SELECT_NODE') {
+    const { select_list, group_expressions, type: _select, ...rest } = node;
+    const lists = [select_list, group_expressions].flatMap(listOf).map(nodeOf);
+    // What the outermost select shows has names of ours.
+    const isBare = (each: TreeNode) => each['class'] === 'COLUMN_REF' && each['alias'] === '';
+    return tellsSessions([...lists.filter((each) => !isBare(each)), rest]);
   }
   const isCount = node['function_name'] === 'count' && node['distinct'] === true;
   const [argument] = isCount ? listOf(node['children']).map(nodeOf) : [];

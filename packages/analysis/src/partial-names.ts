@@ -25,6 +25,8 @@ export type RowsReason =
   | 'join-other-slices'
   /** A join, IN or EXISTS compares other columns than those by which rows are shared out. */
   | 'join-other-columns'
+  /** Rows of a group of an inner select are in several slices. */
+  | 'inner-groups'
   /** NOT IN of what may be null says something about all slices at once. */
   | 'not-in-nulls'
   /** Rows of a table without event time may be in a window that their slice has no row of. */
@@ -59,13 +61,22 @@ export class NotMergeable extends Error {
   }
 }
 
+/** A column of which no two parts have a value in common. */
+export interface ApartColumn {
+  readonly hasNulls: boolean;
+  /** It is the number of a session, and not what rows are shared out by. */
+  readonly isSession: boolean;
+}
+
 /** A table in a FROM, and by which name its columns are qualified. */
 export interface NamedTable {
-  readonly relation: string;
+  /** Of whose rows it is made. */
+  readonly relations: readonly string[];
+  /** Empty where it has none. */
   readonly qualifier: string;
-  readonly columns: ReadonlySet<string>;
-  /** Columns of which no two parts have a value in common, and whether one has nulls. */
-  readonly apart: ReadonlyMap<string, { readonly hasNulls: boolean }>;
+  /** By their names in lower case, as results spell them. */
+  readonly columns: ReadonlyMap<string, string>;
+  readonly apart: ReadonlyMap<string, ApartColumn>;
 }
 
 /**
@@ -143,7 +154,7 @@ export class GroupNames {
     const [table, ...others] = this.tablesWith(node);
     if (table) {
       // Several have it that a USING has made one of.
-      const isQualified = others.length === 0;
+      const isQualified = others.length === 0 && table.qualifier !== '';
       return { ...node, column_names: isQualified ? [table.qualifier, name] : [name] };
     }
     const item = this.isAlias(node) ? this.#aliases.get(name) : undefined;
@@ -171,8 +182,13 @@ export function tablesWith(ref: TreeNode, tables: readonly NamedTable[]): readon
   );
 }
 
-/** What it is of a column of which no two parts have a value in common; undefined: another one. */
-export function apartIn(ref: TreeNode, tables: readonly NamedTable[]) {
+/** As a result column has it that is this one and was given no name. */
+export function spelled(ref: TreeNode, tables: readonly NamedTable[]): string | undefined {
+  return tablesWith(ref, tables)[0]?.columns.get(pathOf(ref).at(-1) ?? '');
+}
+
+/** Undefined: not all that it may be is such a column. */
+export function apartIn(ref: TreeNode, tables: readonly NamedTable[]): ApartColumn | undefined {
   const name = pathOf(ref).at(-1) ?? '';
   // Of what a USING has made one, the first is shown.
   const [first, ...others] = tablesWith(ref, tables).map(({ apart }) => apart.get(name));
@@ -197,7 +213,8 @@ export function tableOf(node: TreeNode, contract: Contract): NamedTable {
   // Of queries with sessions: of others the gate lets no such name through.
   const ofSessions = eventTime === undefined ? [] : Object.values(SESSION_COLUMNS);
   const names = [...columns.map(({ name }) => name), OWNER_BIT_COLUMN, ...ofSessions];
-  return { relation, qualifier, columns: new Set(names), apart: new Map() };
+  const spellings = new Map(names.map((each) => [each, each]));
+  return { relations: [relation], qualifier, columns: spellings, apart: new Map() };
 }
 
 export function holdsSubquery(tree: unknown): boolean {

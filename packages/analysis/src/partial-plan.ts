@@ -2,7 +2,8 @@ import type { DuckDBType } from '@duckdb/node-api';
 import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { sessionsAreApart, sharedOutBy, strayIn } from '@strongroom/protocol/slices';
-import { coPartitionedTables } from './co-partitioned.ts';
+import { coPartitionedRows } from './co-partitioned.ts';
+import { demandSameFolds } from './inner-folds.ts';
 import { columnRef, Folds, keyName, type Named, tellsSessions } from './partial-folds.ts';
 import {
   GroupNames,
@@ -10,6 +11,7 @@ import {
   type NeedsRows,
   NotMergeable,
   onlyTable,
+  spelled,
 } from './partial-names.ts';
 import { querySetOf } from './query-sets.ts';
 import { isFold, quoted } from './rule-scope.ts';
@@ -71,11 +73,15 @@ export async function planPartials(
   try {
     demandPlain(contract, checked, options);
     const top = await parseOne(parser, checked.sql);
-    const tables = options.isOfSlices
-      ? coPartitionedTables(top, contract, checked.query)
-      : onlyTable(top, contract);
+    const { tables, folded } = options.isOfSlices
+      ? coPartitionedRows(top, contract, checked.query)
+      : { tables: onlyTable(top, contract), folded: [] };
     const names = new GroupNames(top, tables);
-    return await planOf(parser, contract, checked, options, { top, names });
+    const declared = checked.query.relations.map((relation) =>
+      declarationWith(declarationOf(contract, checked.query, relation), options.moreKeys),
+    );
+    for (const each of folded) await demandSameFolds(parser, declared, each);
+    return await planOf(parser, checked, options, { top, names, declared });
   } catch (error) {
     if (error instanceof NotMergeable) return error.need;
     // What cannot be written out or bound in its new form is computed in its old one.
@@ -105,14 +111,15 @@ function demandPlain(
 interface Parsed {
   readonly top: TreeNode;
   readonly names: GroupNames;
+  /** Its relations, as tables. */
+  readonly declared: readonly string[];
 }
 
 async function planOf(
   parser: SqlParser,
-  contract: Contract,
-  { query, sql }: CheckedQuery,
+  { sql }: CheckedQuery,
   options: PartialOptions,
-  { top, names }: Parsed,
+  { top, names, declared }: Parsed,
 ): Promise<PartialPlan> {
   const folds = new Folds(names);
   const rewritten = rewrite(top, names, folds);
@@ -131,9 +138,6 @@ async function planOf(
   const partialSql = await writeOut(parser, partialTop);
   const merged = await mergeOf(parser, rewritten, { table, names, folds });
   const mergeSql = await writeOut(parser, merged);
-  const declared = query.relations.map((relation) =>
-    declarationWith(declarationOf(contract, query, relation), moreKeys),
-  );
   const types = (await parser.plan(partialSql, declared)).types;
   const roles = [...keys.map(() => 'key' as const), ...folds.found.map(({ role }) => role)];
   const columns = roles.map((role, at): PartialColumn => {
@@ -171,7 +175,7 @@ function rewrite(top: TreeNode, names: GroupNames, folds: Folds): TreeNode {
   );
   return {
     ...top,
-    select_list: items.map((item) => withName(nodeOf(within(item)), item)),
+    select_list: items.map((item) => withName(nodeOf(within(item)), item, names)),
     having: within(top['having']),
     modifiers,
   };
@@ -191,9 +195,11 @@ function rewriteOrder(
 }
 
 /** A result column that is a column has its name without being given one. */
-function withName(node: TreeNode, item: TreeNode): TreeNode {
+function withName(node: TreeNode, item: TreeNode, { tables }: GroupNames): TreeNode {
   if (item['alias'] !== '') return node;
-  return { ...node, alias: textOf(listOf(item['column_names']).at(-1)).toLowerCase() };
+  const alias = spelled(item, tables);
+  if (alias === undefined) throw new NotMergeable('names');
+  return { ...node, alias };
 }
 
 function demandAlias(node: TreeNode, names: GroupNames): TreeNode {
@@ -245,10 +251,8 @@ async function mergeOf(
     const merge = typeof name === 'string' ? made.get(name) : undefined;
     return merge ? { ...merge, alias: node['alias'] } : mapMembers(node, replace);
   };
-  const { from_table, where_clause, group_expressions, group_sets } = form;
-  const { select_list, having, modifiers } = rewritten;
-  const above = nodeOf(replace({ select_list, having, modifiers }));
-  return { ...rewritten, ...above, from_table, where_clause, group_expressions, group_sets };
+  const { select_list, having, modifiers, type } = rewritten;
+  return { ...form, ...nodeOf(replace({ select_list, having, modifiers })), type };
 }
 
 /** Partials of `table` by these keys alone, whatever else they are told apart by there. */

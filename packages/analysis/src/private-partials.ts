@@ -1,7 +1,7 @@
 import type { Contract } from '@strongroom/protocol/contract';
 import { StrongroomError } from '@strongroom/protocol/errors';
 import { contributorsAreApart } from '@strongroom/protocol/slices';
-import { coPartitionedTables } from './co-partitioned.ts';
+import { coPartitionedRows } from './co-partitioned.ts';
 import { type NeedsRows, NotMergeable } from './partial-names.ts';
 import type { PartialColumn, PartialPlan } from './partial-plan.ts';
 import { dimensionName, type PrivatePlan, statisticNames } from './private-plan.ts';
@@ -38,7 +38,9 @@ async function demandApart(
 ): Promise<void> {
   if (!contributorsAreApart(contract, query)) throw new NotMergeable('noise');
   const rows = await parseOne(parser, rowsSql);
-  coPartitionedTables(rows, contract, query);
+  // Noise is not of groups of groups: the gate lets none through.
+  const { folded } = coPartitionedRows(rows, contract, query);
+  if (folded.length > 0) throw new NotMergeable('subquery');
   const tables = query.relations.map((relation) => declarationOf(contract, query, relation));
   // The contributor stands before them.
   const types = (await parser.plan(rowsSql, tables)).types.slice(1, 1 + dimensions.length);
