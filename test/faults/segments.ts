@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemCodeOf } from '@strongroom/runtime/coded-error';
 
 /**
  * A broker's own files, read as they lie on its disk (Kafka's record batch, magic 2): what was
@@ -15,10 +16,14 @@ export interface StoredRecord {
   readonly state: 'committed' | 'aborted' | 'open';
 }
 
-/** All records of one partition, by offset. */
+/** All records of one partition, by offset: none of a topic that nobody came to make. */
 export async function readSegments(dataFolder: string, topic: string): Promise<StoredRecord[]> {
   const folder = join(dataFolder, `${topic}-0`);
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.log')).sort();
+  const all = await readdir(folder).catch((error: unknown) => {
+    if (systemCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  });
+  const names = all.filter((name) => name.endsWith('.log')).sort();
   const batches: StoredBatch[] = [];
   for (const name of names) batches.push(...parseBatches(await readFile(join(folder, name))));
   return withStates(topic, batches);
