@@ -27,7 +27,8 @@ const rulesOf = (
     seen: { dimension: {} },
     person: { contributor: true, joinKey: { matches: 'exact', ...rowsPerKey } },
     ...(shown === undefined ? {} : { [shown]: { dimension: {} } }),
-    [measured]: { measure: { functions: ['sum', 'avg'] } },
+    // All rows of a person are joined with all others of theirs.
+    [measured]: { measure: { functions: ['sum', 'avg'], weights: 'accepted' } },
   },
   minimumContributors: { group: 2 },
 });

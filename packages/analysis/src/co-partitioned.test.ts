@@ -723,7 +723,7 @@ describe('what slices count of a join', () => {
   const shown = { dimension: {} };
   const RULES: Readonly<Record<string, AnalysisRules>> = {
     visits: {
-      columns: { who: person, place: shown, cost: { measure: { functions: ['sum', 'avg'] } } },
+      columns: { who: person, place: shown, cost: { measure: { weights: 'accepted' } } },
       minimumContributors: { group: 2, ofOwner: 1 },
     },
     people: {

@@ -7,8 +7,8 @@ import type { LockedEngine } from './locked-engine.ts';
 import { planPrivateQuery } from './private-plan.ts';
 import { Problems } from './problems.ts';
 import { besides, querySetOf } from './query-sets.ts';
-import type { Judgement, Match } from './rule-judge.ts';
-import { type QueryRules, rulesOf } from './rules.ts';
+import { isWeightedBy, type Judgement, type Match } from './rule-judge.ts';
+import { rulesOf } from './rules.ts';
 import { planSharedRows } from './shared-rows.ts';
 import { demandSliced, planSlices } from './slice-plan.ts';
 import { checkQuery } from './sql-gate.ts';
@@ -102,7 +102,7 @@ export async function explainQuery(
 function ownersTold(
   contract: Contract,
   query: Query,
-  { reads, matches }: Pick<Judgement, 'reads' | 'matches'>,
+  { reads, matches, weighings }: Pick<Judgement, 'reads' | 'matches' | 'weighings'>,
 ): OwnerExplanation[] {
   const { relations, limits, hasNoise } = rulesOf(contract, query);
   return query.relations.flatMap((relation) => {
@@ -127,32 +127,16 @@ function ownersTold(
           ...(rowsPerKey === undefined || hasNoise ? {} : { rowsPerKey }),
         };
       });
-      const isWeighed = !hasNoise && told.folded.some(({ by }) => by.some(isWeightedBy));
-      const weighers = isWeighed ? ownersWithRows(relation, matches, relations) : [];
-      const weighedBy = weighers.filter((each) => each !== owner);
+      const isWeighed = told.folded.some(({ column, by }) => {
+        const isMeasure = !isRuled || rules?.columns.get(column)?.measure !== undefined;
+        return isMeasure && by.some(isWeightedBy);
+      });
+      const weighers = weighings.filter((each) => isWeighed && each.relation === relation);
+      const ofWeighers = weighers.flatMap(({ by }) => relations.get(by)?.owners ?? []);
+      const weighedBy = [...new Set(ofWeighers)].filter((each) => each !== owner);
       return { owner, relation, isRuled, counted, weighedBy, ...told, matches: matched };
     });
   });
-}
-
-/** A row that counts twice makes another number of it. */
-function isWeightedBy(fold: string): boolean {
-  return ['sum', 'avg', 'stddev', 'variance'].includes(fold);
-}
-
-/** Of tables that are joined with this one: who may have more than one row of a key. */
-function ownersWithRows(
-  relation: string,
-  matches: Judgement['matches'],
-  relations: QueryRules['relations'],
-): PartyId[] {
-  const owners = matches.flatMap(({ origin, other, isJoin }) => {
-    const rules =
-      isJoin && origin.relation === relation ? relations.get(other.relation) : undefined;
-    const isOne = rules?.columns.get(other.column)?.joinKey?.rowsPerKey === 1;
-    return isOne ? [] : (rules?.owners ?? []);
-  });
-  return [...new Set(owners)];
 }
 
 function distinct(matches: Judgement['matches']): Judgement['matches'] {

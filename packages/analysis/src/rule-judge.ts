@@ -1,6 +1,14 @@
 // More than 300 lines, because what each place of a SELECT may read is one table of cases.
 import { type ColumnRule, MEASURE_FUNCTIONS } from '@strongroom/protocol/analysis-rules';
 import { type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
+import {
+  type Equality,
+  equalitiesOf,
+  groupedPlaces,
+  type JoinedTables,
+  keysOfSelect,
+  weighersOf,
+} from './fan-out.ts';
 import type { Problems } from './problems.ts';
 import {
   type Absence,
@@ -45,8 +53,12 @@ export type Use =
 export interface Match {
   readonly origin: Origin;
   readonly other: Origin;
-  /** Of several partners, each gives a row: they weigh what the row holds. */
-  readonly isJoin: boolean;
+}
+
+/** Rows of a relation count as often as they have partners in another one. */
+export interface Weighing {
+  readonly relation: string;
+  readonly by: string;
 }
 
 /** What became known of a query while it was judged. */
@@ -55,6 +67,7 @@ export interface Judgement {
   readonly reads: readonly { readonly origin: Origin; readonly use: Use }[];
   /** Columns of two tables that are compared for equality. */
   readonly matches: readonly Match[];
+  readonly weighings: readonly Weighing[];
   /** Select items that have to be added, by the select that gets them. */
   readonly hidden: ReadonlyMap<TreeNode, readonly string[]>;
   /** Whom the groups of the result are about. */
@@ -80,6 +93,7 @@ export function judgeQuery(top: TreeNode, rules: QueryRules, problems: Problems)
     const rule = 'it is read joined with another owner only';
     problems.add(against(`relation ${alone}`, top, { rule }));
   }
+  judge.demandUnweighed();
   return { ...judge.found, contributors: rows.contributors, absences: rows.absences };
 }
 
@@ -87,6 +101,7 @@ class Judge {
   readonly found = {
     reads: [] as { origin: Origin; use: Use }[],
     matches: [] as Match[],
+    weighings: [] as Weighing[],
     hidden: new Map<TreeNode, readonly string[]>(),
     domains: [] as { index: number; origin: Origin }[],
   };
@@ -94,9 +109,9 @@ class Judge {
   readonly #problems: Problems;
   /** Contributors of two tables that an equality compares. */
   readonly #ties: [Contributor, Contributor][] = [];
+  /** Where a measure is folded by what a row that counts twice changes. */
+  readonly #folded: { origin: Origin; node: TreeNode }[] = [];
   #selects = 0;
-  /** What is compared now only decides whether a row stays. */
-  #isMembership = false;
 
   constructor(rules: QueryRules, problems: Problems) {
     this.#rules = rules;
@@ -128,8 +143,54 @@ class Judge {
     const contributors = this.#handOn(node, items, scope, number);
     const columns = isInner ? columnsOf(items, scope) : new Map<string, Column>();
     const relations = relationsOf(from.tables);
+    const groups = groupsOf(node, items);
+    // What an inner select has grouped by may be many groups to the select around it.
+    const grouped = isInner ? [] : groupedPlaces(groups, items, from.tables);
+    this.#weigh({ ...from, grouped });
+    const keys = isInner ? keysOfSelect(node, { items, groups }, from.tables) : [];
     const { absences, unjoined } = from;
-    return { columns, contributors, absences, number, relations, unjoined };
+    return { columns, contributors, absences, number, relations, unjoined, keys };
+  }
+
+  #weigh(from: JoinedTables): void {
+    if (this.#rules.hasNoise) return;
+    const isOwn = (one: Rows, other: Rows) =>
+      this.#ownersOf([...one.relations, ...other.relations]).size < 2;
+    for (const table of from.tables) {
+      for (const weigher of weighersOf(table, from, isOwn)) {
+        // A table of one's own that another owner's rows lead to is weighed by these.
+        const foreign = from.tables.filter((each) => !isOwn(table, each));
+        const by = relationsOf(isOwn(table, weigher) ? foreign : [weigher]);
+        for (const relation of table.relations) {
+          this.found.weighings.push(...[...by].map((each) => ({ relation, by: each })));
+        }
+      }
+    }
+  }
+
+  #ownersOf(relations: readonly string[]): Set<string> {
+    return new Set(relations.flatMap((each) => this.#rules.relations.get(each)?.owners ?? []));
+  }
+
+  /**
+   * A minimum of contributors says nothing where another owner decides how often each of them
+   * counts: a million rows of one person, and one of each other, make a sum that person's.
+   */
+  demandUnweighed(): void {
+    if (!this.#counts()) return;
+    for (const { origin, node } of this.#folded) {
+      const { contributor, columns } = this.#rules.relations.get(origin.relation) ?? {};
+      const weighers = this.found.weighings
+        .filter(({ relation }) => relation === origin.relation)
+        .map(({ by }) => by);
+      const { measure } = columns?.get(origin.column) ?? {};
+      if (!measure || measure.weights === 'accepted') continue;
+      if (contributor === undefined || weighers.length === 0) continue;
+      const rule =
+        `it counts as often as a key has rows in ${[...new Set(weighers)].join(' and ')}: bound ` +
+        'these by rowsPerKey 1, group them by the key, ask by SEMI or IN, or accept weights of it';
+      this.#problems.add(against(`column ${origin.column}`, node, { ...origin, rule }));
+    }
   }
 
   #clauses(node: TreeNode, items: readonly TreeNode[], scope: Scope): void {
@@ -163,17 +224,9 @@ class Judge {
     } else if (isMembership(node)) {
       const isNegated = node['type'] === 'OPERATOR_NOT';
       const asked = isNegated ? nodeOf(listOf(node['children'])[0]) : node;
-      this.#asMembership(true, () => this.#membership(asked, scope, ctes));
+      this.#membership(asked, scope, ctes);
     } else if (isCorrelated) this.#on(node, scope);
     else this.#walk(node, CHOSEN, scope);
-  }
-
-  /** What is compared within decides whether a row stays, and gives none. */
-  #asMembership(isMembership: boolean, judge: () => void): void {
-    const before = this.#isMembership;
-    this.#isMembership ||= isMembership;
-    judge();
-    this.#isMembership = before;
   }
 
   /** IN and EXISTS compare columns of two tables, as a join does. */
@@ -248,7 +301,8 @@ class Judge {
   #from(node: TreeNode, ctes: ReadonlyMap<string, Rows>): From {
     if (node['type'] === 'JOIN') return this.#join(node, ctes);
     const table = this.#table(node, ctes);
-    return { tables: [table], absences: table.absences, unjoined: new Set(table.unjoined) };
+    const { absences, unjoined } = table;
+    return { tables: [table], equalities: [], absences, unjoined };
   }
 
   #table(node: TreeNode, ctes: ReadonlyMap<string, Rows>): Table {
@@ -280,7 +334,7 @@ class Judge {
     const tables = [...left.tables, ...right.tables];
     const kind = textOf(node['join_type']);
     const isSemi = kind === 'SEMI' || kind === 'ANTI';
-    this.#asMembership(isSemi, () => this.#compareSides(node, left.tables, right.tables));
+    this.#compareSides(node, left.tables, right.tables);
     // A left join keeps the left rows that nobody else has.
     const ofRightSide = right.tables.flatMap((each) => each.contributors);
     if (isSemi) this.#demandCounted(ofRightSide, left.tables, node);
@@ -289,10 +343,12 @@ class Judge {
       ...[...left.unjoined].filter((each) => !MATCHED.has(kind) || !this.#meets(each, ofRight)),
       ...[...right.unjoined].filter((each) => !this.#meets(each, ofLeft)),
     ]);
-    if (isSemi) return { tables: left.tables, absences: left.absences, unjoined };
+    if (isSemi) return { ...left, unjoined };
+    const own = equalitiesOf(node, left.tables, right.tables);
+    const equalities = [...left.equalities, ...right.equalities, ...own];
     const absences = [...left.absences, ...right.absences];
     if (kind === 'LEFT') absences.push(...this.#absencesOf(left.tables, ofRightSide[0]));
-    return { tables, absences, unjoined };
+    return { tables, equalities, absences, unjoined };
   }
 
   /** By USING and by ON. */
@@ -360,8 +416,8 @@ class Judge {
           this.#problems.add(against(`column ${one.column}`, node, { ...one, rule }));
         }
         for (const match of [
-          { origin: one, other, isJoin: !this.#isMembership },
-          { origin: other, other: one, isJoin: !this.#isMembership },
+          { origin: one, other },
+          { origin: other, other: one },
         ]) {
           this.found.matches.push(match);
           if (!this.#needsNoise(match)) continue;
@@ -478,13 +534,14 @@ class Judge {
   #checkValues(node: TreeNode, scope: Scope): void {
     if (this.#rules.hasNoise) return;
     const values = valuesOf(node, scope);
-    const isMixed = this.#rules.isProtected && !isOfOneOwner(values);
+    const isMixed = (this.#rules.isProtected || this.#counts()) && !isOfOneOwner(values);
     const mixed = 'it is not folded together with what another owner writes';
-    const rule = values.problem ?? (isMixed ? mixed : undefined);
-    if (rule === undefined) return;
     for (const key of values.columns.keys()) {
       const [relation = '', column = ''] = key.split('.');
-      if (!this.#rules.relations.get(relation)?.columns.get(column)?.measure) continue;
+      const { measure } = this.#rules.relations.get(relation)?.columns.get(column) ?? {};
+      const isWeighed = isMixed && measure?.weights !== 'accepted';
+      const rule = values.problem ?? (isWeighed ? mixed : undefined);
+      if (!measure || rule === undefined) continue;
       const at = columnRefsIn(node).find((each) => valuesOf(each, scope).columns.has(key)) ?? node;
       this.#problems.add(against(`column ${column}`, at, { relation, column, rule }));
     }
@@ -507,6 +564,7 @@ class Judge {
     for (const column of columns) {
       for (const origin of column.origins) {
         this.found.reads.push({ origin, use });
+        if (use.kind === 'folded' && isWeightedBy(use.by)) this.#folded.push({ origin, node });
         const problem = this.#problemOf(origin, use, column.plain !== undefined);
         if (!problem) continue;
         this.#problems.add(against(`column ${path}`, node, { ...origin, rule: problem }));
@@ -612,6 +670,7 @@ class Judge {
 /** What a FROM is, before its select. */
 interface From {
   readonly tables: readonly Table[];
+  readonly equalities: readonly Equality[];
   readonly absences: readonly Absence[];
   readonly unjoined: ReadonlySet<string>;
 }
@@ -640,6 +699,11 @@ const DOMAIN_COMPARISONS: ReadonlySet<string> = new Set([
 function comparedIn(use: Use): Use {
   if (use.kind === 'folded') return { ...use, isCut: true };
   return use.kind === 'shown' ? use : CHOSEN;
+}
+
+/** Whether a row that counts twice makes another number of it. */
+export function isWeightedBy(fold: string): boolean {
+  return !['min', 'max'].includes(fold) && !fold.endsWith('_distinct');
 }
 
 /** As rules call it. */

@@ -54,6 +54,13 @@ export interface Column {
   readonly contributor?: Contributor;
 }
 
+/** Columns by which a table has one row at most, of each of its owners. */
+export interface RowKey {
+  readonly columns: ReadonlySet<string>;
+  /** By `rowsPerKey`: the vault leaves other rows out where the column is compared. */
+  readonly isBounded: boolean;
+}
+
 /** What a FROM or an inner select hands on. */
 export interface Rows {
   readonly columns: ReadonlyMap<string, Column>;
@@ -64,6 +71,8 @@ export interface Rows {
   readonly relations: ReadonlySet<string>;
   /** Relations that must be joined with another owner's, and were not yet. */
   readonly unjoined: ReadonlySet<string>;
+  /** By which columns it has one row at most. */
+  readonly keys: readonly RowKey[];
 }
 
 export interface Table extends Rows {
@@ -110,6 +119,9 @@ export function relationTable(relation: string, alias: string, rules: RelationRu
     number: 0,
     relations: new Set([relation]),
     unjoined: new Set(rules.joinRequired ? [relation] : []),
+    keys: [...rules.columns].flatMap(([column, { joinKey }]) =>
+      joinKey?.rowsPerKey === 1 ? [{ columns: new Set([column]), isBounded: true }] : [],
+    ),
   };
 }
 

@@ -117,14 +117,19 @@ function valuesOfFunction(node: TreeNode, scope: Scope): Values {
   const all = together(parts);
   if (isFold(name)) {
     const isCut = all.isCut || (node['filter'] ?? null) !== null;
-    // How many there are is no value of any of them.
-    if (/^count(_star)?$/.test(name)) return { ...NOTHING, isCut };
+    // How many there are is no value of any of them, and whoever writes rows decides it.
+    if (/^count(_star)?$/.test(name)) return { ...NOTHING, isCut, sources: sourcesIn(scope) };
     return { ...all, isCut, isDouble: all.isDouble || !SAME_TYPE.has(name) };
   }
   const isCut = all.isCut || LOSES_VALUES.has(name) || PATTERN_FUNCTIONS.has(name);
   if (!KEEPS_VALUES.has(name)) return { ...all, isCut };
   if (name === '/') return (parts[1]?.columns.size ?? 0) > 0 ? because(all, 'divisor') : all;
   return all.isDouble ? all : because(all, 'double');
+}
+
+function sourcesIn({ tables }: Scope): ReadonlySet<Source> {
+  const columns = tables.flatMap((table) => [...table.columns.values()]);
+  return new Set(columns.flatMap((column) => [...valuesIn(column).sources]));
 }
 
 /** Folds whose result is of the type that they fold, or a larger one. */

@@ -114,7 +114,9 @@ const GOOD = [
   "SELECT sum(amount) FILTER (WHERE city = 'Oslo') AS x, count(*) AS n FROM sales",
   'SELECT city, sum(amount) AS x, count(*) AS n FROM sales GROUP BY city HAVING sum(amount) > 9',
   'SELECT city, sum(amount) AS x, count(*) AS n FROM sales GROUP BY city ORDER BY x DESC',
-  `SELECT v.campaign, sum(s.amount) AS x, count(*) AS n ${JOIN} GROUP BY v.campaign`,
+  `SELECT v.campaign, sum(s.amount) AS x, count(*) AS n FROM sales s
+    JOIN (SELECT viewer, campaign FROM views GROUP BY viewer, campaign) v ON s.person = v.viewer
+    GROUP BY v.campaign`,
   `SELECT v.campaign, count(*) AS n FROM sales s LEFT JOIN views v ON s.person = v.viewer
     AND v.campaign = 'a' GROUP BY v.campaign`,
   `SELECT campaign, count(*) AS n FROM (SELECT person AS viewer, city FROM sales) AS s

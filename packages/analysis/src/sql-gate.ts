@@ -28,6 +28,7 @@ export interface CheckedQuery {
   readonly reads: Judgement['reads'];
   /** Every column that is compared with one of another table. */
   readonly matches: Judgement['matches'];
+  readonly weighings: Judgement['weighings'];
   /** Relations of which so many rows of each key are joined at most. */
   readonly boundedKeys: readonly BoundedKey[];
 }
@@ -71,7 +72,7 @@ export async function checkQuery(
     const minimumRows = isProtected(contract, query) ? query.disclosure.minimumGroupRows : null;
     const more = { groups, minimumRows };
     const controlled = await withControls(parser, { sql, top }, rules, judgement, more);
-    const { controls, reads, matches } = { ...controlled, ...judgement };
+    const { controls, reads, matches, weighings } = { ...controlled, ...judgement };
     const columnNames = columnNamesIn(controlled.top);
     const boundedKeys = boundedKeysOf(rules, matches);
     return {
@@ -82,6 +83,7 @@ export async function checkQuery(
       controls,
       reads,
       matches,
+      weighings,
       boundedKeys,
     };
   } catch (error) {

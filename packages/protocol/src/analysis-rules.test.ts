@@ -137,6 +137,18 @@ describe('the strictest rule wins', () => {
       { columns: { cost: {} } },
     ],
     [
+      'weights that one accepts',
+      { columns: measure({ weights: 'accepted' }) },
+      { columns: measure({}) },
+      { columns: measure({}) },
+    ],
+    [
+      'weights that both accept',
+      { columns: measure({ weights: 'accepted' }) },
+      { columns: measure({ functions: ['sum'], weights: 'accepted' }) },
+      { columns: measure({ functions: ['sum'], weights: 'accepted' }) },
+    ],
+    [
       'minimums',
       { minimumContributors: { group: 5, ofOwner: 3 } },
       { minimumContributors: { group: 9 } },
@@ -189,7 +201,10 @@ function rulesOfAnyKind(): fc.Arbitrary<AnalysisRules> {
   const decimal = fc.integer({ min: -50, max: 50 }).map(String);
   const functions = fc.uniqueArray(fc.constantFrom(...AGGREGATE_NAMES), { minLength: 1 });
   const values = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', null), { minLength: 1 });
-  const measure = fc.record({ low: decimal, high: decimal, functions }, optional);
+  const measure = fc.record(
+    { low: decimal, high: decimal, functions, weights: fc.constant('accepted' as const) },
+    optional,
+  );
   const column: fc.Arbitrary<ColumnRule> = fc.record(
     {
       dimension: fc.record({ values }, optional),
@@ -232,6 +247,7 @@ function laxerIn(merged: AnalysisRules | undefined, rules: AnalysisRules): strin
       return `${name}: a value`;
     if (given.measure && !within(given.measure.functions, owned.measure?.functions))
       return `${name}: a function`;
+    if (given.measure?.weights && !owned.measure?.weights) return `${name}: weights`;
     const [low, high] = [owned.measure?.low, owned.measure?.high];
     const units = (text: string | undefined, none: bigint) =>
       text === undefined ? none : unitsOf(text);

@@ -67,6 +67,11 @@ export const ColumnRuleSchema = z.strictObject({
       high: z.exactOptional(DecimalSchema),
       /** Absent: all that its type allows but min and max, which show the value of one row. */
       functions: z.exactOptional(z.array(z.enum(AGGREGATE_NAMES)).min(1)),
+      /**
+       * Its owner knows that others may give each value a weight, by how many of their rows it is
+       * joined with or by numbers. Absent: a query without noise where they could is refused.
+       */
+      weights: z.exactOptional(z.literal('accepted')),
     }),
   ),
   /** It may be compared for equality with a join key of another table. */
@@ -263,7 +268,8 @@ function stricterMeasure(a: Measure, b: Measure): Measure | undefined {
   const high = farther(a.high, b.high, -1);
   const isEmpty = low !== undefined && high !== undefined && unitsOf(low) > unitsOf(high);
   if (isEmpty) return undefined;
-  return present({ low, high, functions: commonFunctions(a, b) });
+  const weights = a.weights && b.weights;
+  return present({ low, high, functions: commonFunctions(a, b), weights });
 }
 
 /** Of two, one of which names min: the other one does not allow it. */

@@ -20,7 +20,9 @@ function example(): any {
     rules: {
       columns: {
         at: { dimension: {}, joinKey: { matches: 'exact', rowsPerKey: 2 } },
-        delay: { measure: { low: '0', high: '600', functions: ['avg', 'sum'] } },
+        delay: {
+          measure: { low: '0', high: '600', functions: ['avg', 'sum'], weights: 'accepted' },
+        },
         place: { dimension: { values: ['A', 'B'] } },
       },
       minimumContributors: { group: 20, ofOwner: 5 },

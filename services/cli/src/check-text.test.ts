@@ -17,7 +17,12 @@ beforeAll(async () => {
 });
 afterAll(() => engine.close());
 
-function contractOf(matches: object, privacy?: object, ofQuery: object = {}): Contract {
+function contractOf(
+  matches: object,
+  privacy?: object,
+  ofQuery: object = {},
+  measure: object = {},
+): Contract {
   const dataset = (owner: string, relation: string, other: string) => ({
     ...{ id: owner, owner, relation },
     columns: [
@@ -32,7 +37,7 @@ function contractOf(matches: object, privacy?: object, ofQuery: object = {}): Co
       columns: {
         phone: { contributor: true, joinKey: matches },
         [other]: { dimension: { values: ['a', 'b'] } },
-        paid: { measure: {} },
+        paid: { measure },
       },
       minimumContributors: { group: 20 },
     },
@@ -71,21 +76,27 @@ test.each([
   ['sum(c.paid)', 'JOIN', {}, ['south']],
   ['sum(c.paid)', 'LEFT JOIN', {}, ['south']],
   ['sum(v.paid)', 'JOIN', {}, ['north']],
-  ['count(c.paid)', 'JOIN', {}, []],
+  ['count(c.paid)', 'JOIN', {}, ['south']],
+  ['min(c.paid)', 'JOIN', {}, []],
+  ['count(c.segment)', 'JOIN', {}, []],
   ['sum(c.paid)', 'SEMI JOIN', {}, []],
   ['sum(c.paid)', 'JOIN', { rowsPerKey: 1 }, []],
   ['sum(c.paid)', 'JOIN', { rowsPerKey: 2 }, ['south']],
 ] as const)('who weighs what is folded: %s, %s, %o', async (sum, join, bound, owners) => {
-  const text = await textOf(
-    contractOf({ matches: 'exact', ...bound }, undefined, {
-      sql: `SELECT ${sum} AS x, count(*) AS n FROM customers c ${join} visitors v
-        ON c.phone = v.phone`,
-    }),
-  );
+  const ofQuery = {
+    sql: `SELECT ${sum} AS x, count(*) AS n FROM customers c ${join} visitors v
+      ON c.phone = v.phone`,
+  };
+  const functions = { functions: ['sum', 'count', 'min'] };
+  const told = (measure: object) =>
+    textOf(contractOf({ matches: 'exact', ...bound }, undefined, ofQuery, measure));
+  const text = await told({ ...functions, weights: 'accepted' });
   expect(text).toContain('joined: ALLOWED');
   const lines = text.split('\n').filter((line) => line.includes('AS OFTEN AS'));
   const line = '    COUNTED AS OFTEN AS THEY HAVE ROWS OF A KEY, by';
   expect(lines).toEqual(owners.map((owner) => `${line} ${owner}`));
+  const isRefused = (await told(functions)).includes('joined: REFUSED ERR_QUERY_AGAINST_RULES');
+  expect(isRefused).toBe(owners.length > 0);
 });
 
 test('noise that two workers could average, for an owner without a lease', async () => {

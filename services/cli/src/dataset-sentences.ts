@@ -99,6 +99,7 @@ export const DATASET_SENTENCES: readonly SentenceRule[] = [
     'datasets/*/rules/columns/*/measure/functions/*',
     (at) => allows(at, `${at.names[2]} may be taken over column ${ofDataset(at)}`),
   ],
+  ['datasets/*/rules/columns/*/measure/weights', weights],
   [
     'datasets/*/rules/columns/*/measure/*',
     (at) => changing(`${at.names[2]} of the measure ${ofDataset(at)} goes ${fromTo(at)}`),
@@ -207,6 +208,13 @@ function matches(at: Found): Sentence {
   return at.after === 'exact'
     ? revealing(`${text} may be told without noise`)
     : tightening(`${text} is told with noise only`);
+}
+
+function weights(at: Found): Sentence {
+  const text = `give the values of column ${ofDataset(at)} a weight each`;
+  return at.after === 'accepted'
+    ? revealing(`another owner may ${text}`)
+    : tightening(`no other owner may ${text} any longer`);
 }
 
 /** A list of what alone is allowed: without it everything is. */

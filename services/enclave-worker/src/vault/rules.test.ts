@@ -31,7 +31,7 @@ const STAYS_RULES: AnalysisRules = {
 };
 const CLAIMS_RULES: AnalysisRules = {
   columns: {
-    insured: { contributor: true, joinKey: { matches: 'exact' } },
+    insured: { contributor: true, joinKey: { matches: 'exact', rowsPerKey: 1 } },
     tariff: { dimension: {} },
   },
 };
@@ -43,7 +43,7 @@ interface Sent {
   readonly claims?: Row[];
 }
 
-function agree(sql: string, rules: AnalysisRules = STAYS_RULES) {
+function agree(sql: string, rules: AnalysisRules = STAYS_RULES, claims = CLAIMS_RULES) {
   const relations = ['stays', 'claims'].filter((name) => sql.includes(name));
   const window: Query['window'] = { kind: 'whole' };
   const query = { id: 'q' as QueryId, sql, relations, window, latenessMs: 0 };
@@ -51,13 +51,13 @@ function agree(sql: string, rules: AnalysisRules = STAYS_RULES) {
     { id: 'east', relation: 'stays', columns: STAYS, rules },
     // West has the least to say, and is bound by what east says.
     { id: 'west', relation: 'stays', columns: STAYS },
-    { id: 'claims', relation: 'claims', columns: CLAIMS, rules: CLAIMS_RULES },
+    { id: 'claims', relation: 'claims', columns: CLAIMS, rules: claims },
   ];
   return agreeOn(plans, [query], 1);
 }
 
-async function resultOf(sql: string, sent: Sent, rules?: AnalysisRules) {
-  const computation = await agree(sql, rules);
+async function resultOf(sql: string, sent: Sent, rules?: AnalysisRules, claims?: AnalysisRules) {
+  const computation = await agree(sql, rules, claims);
   const scene = await new StreamScene(computation).start();
   for (const [dataset, rows] of Object.entries({ claims: [], ...sent })) {
     const stream = new TestStream(computation, dataset);
@@ -116,6 +116,44 @@ describe('groups are as large as the people in them', () => {
     });
     expect(rows).toEqual([['old', 'A', 4, 25]]);
     expect(seal.suppressedGroups).toBe(2);
+  });
+});
+
+describe('a sum of what one owner has, over people of whom another has many rows', () => {
+  const sql = `SELECT s.ward, count(*) AS n, sum(s.cost) AS total
+    FROM stays s JOIN claims c ON s.patient = c.insured GROUP BY s.ward`;
+  const people = ['ann', 'bob', 'eve', 'kim', 'lea'];
+  const east = people.map((patient) => ({
+    patient,
+    ward: 'A',
+    cost: patient === 'ann' ? 7n : 10n,
+  }));
+  const claims = [...people, ...Array.from({ length: 999 }, () => 'ann')].map((insured) => ({
+    ...{ insured, tariff: 'old' },
+  }));
+  const insured = { contributor: true, joinKey: { matches: 'exact' } } as const;
+  const unbound: AnalysisRules = { columns: { ...CLAIMS_RULES.columns, insured } };
+
+  test('tells of one of them, and is refused before anybody sends a row', async () => {
+    const { signed } = await agree(sql, undefined, unbound);
+    const code = await Vault.open(signed).then(() => 'opened', codeOf);
+    expect(code).toBe('ERR_QUERY_AGAINST_RULES');
+  });
+
+  test('unless whose sum it is accepts that', async () => {
+    const columns: AnalysisRules['columns'] = {
+      ...STAYS_RULES.columns,
+      cost: { measure: { weights: 'accepted' } },
+    };
+    const rules = { ...STAYS_RULES, columns };
+    const { rows } = await resultOf(sql, { east, west: [], claims }, rules, unbound);
+    // 7 is what ann cost.
+    expect(rows.map((row) => row.map(String))).toEqual([['A', '1004', `${7 * 1_000 + 40}`]]);
+  });
+
+  test('or one row of each person counts', async () => {
+    const { rows } = await resultOf(sql, { east, west: [], claims });
+    expect(rows.map((row) => row.map(String))).toEqual([['A', '5', '47']]);
   });
 });
 
