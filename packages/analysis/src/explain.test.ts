@@ -91,7 +91,8 @@ describe('a query with noise over slices', () => {
   const reasonsOf = async (partitionBy: string) => {
     const shared = { relation: 'flights', columns: COLUMNS, rules: RULES, streams, partitionBy };
     const datasets = [{ id: 'd', owner: 'north', ...shared }];
-    const contract = { slices: 2, datasets, parties: [{ id: 'north' }], queries: [] };
+    const parties = [{ id: 'north', keyRelease: { averaging: 'accepted' } }];
+    const contract = { slices: 2, datasets, parties, queries: [] };
     const query = {
       ...{ id: 'q', sql: 'SELECT place, count(*) AS n FROM flights GROUP BY place', readers: [] },
       ...{ relations: ['flights'], window: { kind: 'whole' }, privacy },

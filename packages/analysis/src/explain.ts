@@ -2,7 +2,7 @@ import type { RuleLimits } from '@strongroom/protocol/analysis-rules';
 import { type Contract, datasetsOf, type Query } from '@strongroom/protocol/contract';
 import { type ErrorCode, type ErrorFacts, StrongroomError } from '@strongroom/protocol/errors';
 import type { PartyId, QueryId } from '@strongroom/protocol/fields';
-import { chargesOf } from '@strongroom/protocol/privacy';
+import { demandLeases, withoutLease } from '@strongroom/protocol/privacy';
 import type { LockedEngine } from './locked-engine.ts';
 import { planPrivateQuery } from './private-plan.ts';
 import { Problems } from './problems.ts';
@@ -24,7 +24,7 @@ export interface QueryExplanation {
    */
   readonly besides: readonly QueryId[];
   readonly isCompared: boolean;
-  /** Owners whose noise two branches of results would average, since they keep no lease. */
+  /** Owners whose noise two branches of results would average, and that accept it. */
   readonly withoutLease: readonly PartyId[];
   /** Empty where the query is refused. */
   readonly owners: readonly OwnerExplanation[];
@@ -79,11 +79,10 @@ export async function explainQuery(
   const problems = new Problems();
   const others = besides(contract, query).map(({ id }) => id);
   const isCompared = querySetOf(contract, query) !== undefined;
-  const withoutLease = contract.parties
-    .filter(({ id, keyRelease }) => !keyRelease?.lease && chargesOf(contract, query, id).length > 0)
-    .map(({ id }) => id);
-  const told = { query, limits, besides: others, isCompared, withoutLease };
+  const leaseless = withoutLease(contract, query);
+  const told = { query, limits, besides: others, isCompared, withoutLease: leaseless };
   try {
+    demandLeases(contract, query);
     const checked = await checkQuery(engine, contract, query, problems);
     // A query with noise runs by its plan, never as its text says.
     const plan = query.privacy && (await planPrivateQuery(engine, contract, query));

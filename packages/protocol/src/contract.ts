@@ -127,6 +127,11 @@ export const KeyReleaseContractSchema = z.strictObject({
       statementKey: IssuerKeySchema,
     }),
   ),
+  /**
+   * Its owner knows that two workers could average the noise over its rows, as it keeps no lease.
+   * Absent: without one, a query with noise over them is refused.
+   */
+  averaging: z.exactOptional(z.literal('accepted')),
 });
 
 export const PartySchema = z.strictObject({

@@ -594,6 +594,10 @@ export const ERRORS = {
     'exact queries over the same rows are expected to be such that no difference of them is small',
     'Let them have one FROM and like windows, give one noise, or accept differences by contract.',
   ),
+  ERR_NOISE_WITHOUT_LEASE: halt(
+    'every owner of rows under noise is expected to keep a lease: two workers could average it',
+    'Let the owner keep a lease, or say `"averaging": "accepted"` in its `keyRelease`.',
+  ),
   ERR_RULES_WEAKER: halt(
     'every demand of the rules that are imported is expected to have a counterpart here',
     'Read what is weaker; keep to it by other means and add --accept-weaker, or do not import.',

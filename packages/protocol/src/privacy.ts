@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { DecimalSchema } from './analysis-rules.ts';
 import type { Contract, Dataset, Query } from './contract.ts';
 import { unitsOf } from './decimal.ts';
+import { StrongroomError } from './errors.ts';
 import type { PartyId } from './fields.ts';
 import { SqlNameSchema } from './fields.ts';
 import { type Debit, PrivacyLossSchema } from './ledger.ts';
@@ -105,6 +106,24 @@ export function chargesOf(contract: Contract, query: Query, owner: PartyId): Deb
     .filter((dataset) => contributorOf(dataset) !== undefined)
     .map(({ id }) => ({ dataset: id, loss: privacy.loss }))
     .sort((one, other) => (one.dataset < other.dataset ? -1 : 1));
+}
+
+/** Owners of rows under a query's noise that keep no lease: two branches of results average it. */
+export function withoutLease(contract: Contract, query: Query): readonly PartyId[] {
+  return contract.parties
+    .filter(({ id, keyRelease }) => !keyRelease?.lease && chargesOf(contract, query, id).length > 0)
+    .map(({ id }) => id);
+}
+
+/** @throws ERR_NOISE_WITHOUT_LEASE unless each owner of rows keeps a lease, or accepts averaging */
+export function demandLeases(contract: Contract, query: Query): void {
+  const leaseless = new Set(withoutLease(contract, query));
+  const owner = contract.parties.find(
+    ({ id, keyRelease }) => leaseless.has(id) && keyRelease?.averaging !== 'accepted',
+  )?.id;
+  if (owner === undefined) return;
+  const place = `the noise over the rows of ${owner}`;
+  throw new StrongroomError('ERR_NOISE_WITHOUT_LEASE', { query: query.id, place, owner });
 }
 
 /** The column that names whose row it is; undefined for reference data, which has none. */

@@ -37,7 +37,8 @@ function example(): any {
     readingKey: { kty: 'EC', x: 'r' },
     keyRelease: {
       ...{ url: `https://${id}.example`, releaseKey: { kty: 'RSA', n: 'n' } },
-      ...{ stateShareKeyId: 's', lease: { url: 'https://l', statementKey: { kty: 'RSA' } } },
+      ...{ stateShareKeyId: 's', averaging: 'accepted' },
+      lease: { url: 'https://l', statementKey: { kty: 'RSA' } },
     },
   });
   return {

@@ -51,7 +51,7 @@ function contractOf(
   return {
     datasets: [dataset('north', 'customers', 'segment'), dataset('south', 'visitors', 'page')],
     queries: [query],
-    parties: [{ id: 'north' }, { id: 'south' }],
+    parties: ['north', 'south'].map((id) => ({ id, keyRelease: { averaging: 'accepted' } })),
   } as unknown as Contract;
 }
 
@@ -106,11 +106,15 @@ test('noise that two workers could average, for an owner without a lease', async
   };
   const parties = [
     { id: 'north', keyRelease: { lease: {} } },
-    { id: 'south', keyRelease: {} },
+    { id: 'south', keyRelease: { averaging: 'accepted' } },
   ];
-  const text = await textOf({ ...contractOf({}, privacy), parties } as unknown as Contract);
+  const told = (each: object[]) =>
+    textOf({ ...contractOf({}, privacy), parties: each } as unknown as Contract);
+  const text = await told(parties);
   const lines = text.split('\n').filter((line) => line.includes('LEASE'));
-  expect(lines).toEqual(['  south KEEPS NO LEASE: two workers could average it']);
+  expect(lines).toEqual(['  south KEEPS NO LEASE, AND ACCEPTS that two workers could average it']);
+  const refused = await told([{ id: 'north', keyRelease: { lease: {} } }, { id: 'south' }]);
+  expect(refused).toContain('joined: REFUSED ERR_NOISE_WITHOUT_LEASE');
 });
 
 test('matches that are told with noise, or not at all', async () => {

@@ -100,7 +100,9 @@ function minimumLines({ query, limits, withoutLease }: QueryExplanation): string
     return [
       `  with noise, by ${JSON.stringify(query.privacy)}`,
       `  it hides ${protectedText(query.privacy)}`,
-      ...withoutLease.map((owner) => `  ${owner} KEEPS NO LEASE: two workers could average it`),
+      ...withoutLease.map(
+        (owner) => `  ${owner} KEEPS NO LEASE, AND ACCEPTS that two workers could average it`,
+      ),
     ];
   }
   const ofOwner = people?.ofOwner === undefined ? '' : `, of each owner none or ${people.ofOwner}`;

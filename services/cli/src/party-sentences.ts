@@ -33,6 +33,7 @@ export const PARTY_SENTENCES: readonly SentenceRule[] = [
       ),
   ],
   ['parties/*/keyRelease/lease', lease],
+  ['parties/*/keyRelease/averaging', averaging],
   [
     'parties/*/keyRelease/**',
     (at) =>
@@ -125,6 +126,13 @@ function lease({ names: [id], ...at }: Found): Sentence {
     );
   }
   return tightening(`${id} keeps a lease: nothing leaves without its word`, allOf(at.after));
+}
+
+function averaging({ names: [id], ...at }: Found): Sentence {
+  const text = 'two workers could average the noise over its rows';
+  return turn(at) === 'removed'
+    ? tightening(`${id} no longer accepts that ${text}`)
+    : revealing(`${id} accepts that ${text}, as it keeps no lease`);
 }
 
 function platform(at: Found): Sentence {

@@ -1,7 +1,8 @@
 import type { AnalysisRules } from '@strongroom/protocol/analysis-rules';
-import type { Query } from '@strongroom/protocol/contract';
+import type { Contract, Query, SignedContract } from '@strongroom/protocol/contract';
 import { codeOf } from '@strongroom/protocol/errors';
 import type { QueryId } from '@strongroom/protocol/fields';
+import { signContract } from '@strongroom/sealing/sign';
 import { describe, expect, test, vi } from 'vitest';
 import { agreeOn, type Row, TestStream } from '../../test/owners.ts';
 import { StreamScene } from '../../test/stream-scene.ts';
@@ -199,4 +200,26 @@ test('a vault does not open for a query against the rules', async () => {
     (error: unknown) => codeOf(error),
   );
   expect(code).toBe('ERR_QUERY_AGAINST_RULES');
+});
+
+test('a vault opens for noise that two workers could average if its owner accepts it', async () => {
+  const noise: Query['privacy'] = {
+    ...{ mechanism: 'laplace', loss: { epsilon: '1', delta: '0' }, confidence: '0.95' },
+    ...{ groupsPerContributor: 1, rowsPerGroup: 1 },
+  };
+  const query = {
+    ...{ id: 'q' as QueryId, sql: 'SELECT count(*) AS n FROM stays', relations: ['stays'] },
+    ...{ window: { kind: 'whole' } as const, latenessMs: 0, privacy: noise },
+  };
+  const plan = { id: 'east', relation: 'stays', columns: STAYS, rules: STAYS_RULES };
+  const { contract, identities, signed } = await agreeOn([plan], [query], 1);
+  await Vault.open(signed);
+  const parties = contract.parties.map(({ keyRelease, ...party }) => {
+    const { averaging: _word, ...release } = keyRelease ?? {};
+    return keyRelease ? { ...party, keyRelease: release } : party;
+  });
+  let other = { ...contract, parties } as Contract | SignedContract;
+  for (const identity of identities.values()) other = await signContract(other, identity);
+  const code = await Vault.open(other).then(() => 'opened', codeOf);
+  expect(code).toBe('ERR_NOISE_WITHOUT_LEASE');
 });

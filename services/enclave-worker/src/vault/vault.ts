@@ -13,6 +13,7 @@ import {
 import { StrongroomError } from '@strongroom/protocol/errors';
 import type { ContractId, DatasetId } from '@strongroom/protocol/fields';
 import { freeMemory } from '@strongroom/protocol/message-memory';
+import { demandLeases } from '@strongroom/protocol/privacy';
 import {
   beginsResult,
   plainRecordShape,
@@ -113,7 +114,7 @@ export class Vault {
    * @param options.transportKey one that was begun before, and that no other vault has
    * @param options.slice which alone is counted; absent: results are told
    * @throws ERR_SLICE_UNKNOWN, ERR_QUERY_NOT_SLICED, ERR_CONTRACT_*, ERR_AMENDMENT_REFUSED,
-   *   ERR_JSON_*, ERR_QUERY_REFUSED, ERR_ENGINE_OPEN
+   *   ERR_JSON_*, ERR_NOISE_WITHOUT_LEASE, ERR_QUERY_REFUSED, ERR_ENGINE_OPEN
    */
   static async open(
     signed: unknown,
@@ -122,6 +123,7 @@ export class Vault {
     await demandUnamended(signed, amendments);
     const { contract, contractId } = await verifyContract(signed);
     demandSlice(contract, slice);
+    for (const query of contract.queries) demandLeases(contract, query);
     const opening = [
       Aggregator.open(contract, options),
       transportKey ?? createTransportKey(),
