@@ -18,6 +18,8 @@ export interface LanesOptions {
   readonly onMissing?: (kinds: Partial<Record<FaultKind, string>>) => void;
   /** Leave folders of worlds that saw an anomaly. */
   readonly keep?: boolean;
+  /** A test's own worlds. */
+  readonly open?: (rows: number) => Promise<World>;
 }
 
 export interface LaneOutcome extends Outcome {
@@ -35,13 +37,39 @@ export async function runLanes(options: LanesOptions): Promise<void> {
   const count = Math.min(options.lanes, queue.length);
   const lanes = Array.from({ length: count }, async (_, index) => {
     await delay(index * STAGGER_MS);
-    while (queue.length > 0) await runWorld(queue, options, index === 0);
+    for (let isFirst = true; queue.length > 0; isFirst = false) {
+      const world = await openOrFail(queue, options, isFirst);
+      if (world) await runWorld(world, queue, options, isFirst && index === 0);
+    }
   });
   await Promise.all(lanes);
 }
 
-async function runWorld(queue: Job[], options: LanesOptions, isFirst: boolean): Promise<void> {
-  const world = await openWorld(options.rows);
+/**
+ * A world that does not come up on a machine that had one is one bad schedule, and not the end of
+ * all others.
+ */
+async function openOrFail(
+  queue: Job[],
+  { open = openWorld, kinds = FAULT_KINDS, rows, onOutcome }: LanesOptions,
+  isFirst: boolean,
+): Promise<World | undefined> {
+  try {
+    return await open(rows);
+  } catch (error) {
+    if (isFirst) throw error;
+    const job = queue.shift();
+    if (job) onOutcome(failed(job(kinds), error));
+    return undefined;
+  }
+}
+
+async function runWorld(
+  world: World,
+  queue: Job[],
+  options: LanesOptions,
+  isFirst: boolean,
+): Promise<void> {
   let hasFailed = false;
   try {
     const missing = missingKinds(world);
@@ -64,11 +92,14 @@ async function runJob(world: World, schedule: Schedule): Promise<Outcome> {
   try {
     return await runSchedule(world, schedule);
   } catch (error) {
-    // Of the run itself: it is no evidence of anything, and must not be taken for a good one.
-    const facts = { error: error instanceof Error ? error.message : String(error) };
-    const nothing = { faults: {}, died: [], reached: [], recoveriesMs: [], progressMs: null };
-    const anomalies = [{ kind: 'run-failed' as const, facts }];
-    const { mode, seed } = schedule;
-    return { mode, seed, rows: 0, ...nothing, anomalies, seconds: 0, ...machine() };
+    return failed(schedule, error);
   }
+}
+
+/** Of the run itself: it is no evidence of anything, and must not be taken for a good one. */
+function failed({ mode, seed }: Schedule, error: unknown): Outcome {
+  const facts = { error: error instanceof Error ? error.message : String(error) };
+  const nothing = { faults: {}, died: [], reached: [], recoveriesMs: [], progressMs: null };
+  const anomalies = [{ kind: 'run-failed' as const, facts }];
+  return { mode, seed, rows: 0, ...nothing, anomalies, seconds: 0, ...machine() };
 }
