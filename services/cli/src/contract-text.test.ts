@@ -69,3 +69,29 @@ describe('the window of a query', () => {
     expect(contractText({ ...contract, queries }, contractId, [])).toContain(said);
   });
 });
+
+describe('what an owner accepts', () => {
+  const AVERAGING = 'ACCEPTS that two workers could average the noise over its rows';
+
+  test('is said where it is signed, and nowhere else', async () => {
+    const { contract, contractId } = await agreedContract({});
+    expect(contractText(contract, contractId, [])).not.toContain('ACCEPTS');
+    const parties = contract.parties.map((party) =>
+      party.keyRelease
+        ? { ...party, keyRelease: { ...party.keyRelease, averaging: 'accepted' as const } }
+        : party,
+    );
+    const measure = { measure: { weights: 'accepted' as const } };
+    const datasets = contract.datasets.map((dataset) => ({
+      ...dataset,
+      rules: { columns: { paid: measure, owed: { measure: {} } } },
+    }));
+    const text = contractText({ ...contract, parties, datasets }, contractId, []);
+    const owners = contract.parties.filter(({ keyRelease }) => keyRelease).length;
+    expect(text.split(AVERAGING)).toHaveLength(owners + 1);
+    expect(owners).toBeGreaterThan(0);
+    const { owner } = contract.datasets[0] ?? expect.fail('there is a dataset');
+    expect(text).toContain(`column paid: ${owner} ACCEPTS that others give each value a weight`);
+    expect(text).not.toContain('column owed:');
+  });
+});

@@ -90,9 +90,12 @@ function partyLines(contract: Contract, signatures: ReadContract['signatures']):
       ? '  a ledger of uses, sealed to it'
       : '  NO LEDGER OF USES: it has no reading key';
     const told = owners.has(party.id) ? [uses] : [];
-    return [`${line}, ${SIGNATURE_WORDS[state]}`, ...keyRelease, ...told];
+    const accepted = party.keyRelease?.averaging === 'accepted' ? [AVERAGING] : [];
+    return [`${line}, ${SIGNATURE_WORDS[state]}`, ...keyRelease, ...told, ...accepted];
   });
 }
+
+const AVERAGING = '  ACCEPTS that two workers could average the noise over its rows';
 
 const SIGNATURE_WORDS: Readonly<Record<SignatureState, string>> = {
   valid: 'has signed',
@@ -111,12 +114,21 @@ function datasetLines(contract: Contract): string[] {
       .map((column) => `${column.name} ${column.type}${column.nullable ? '?' : ''}`)
       .join(', ')}`,
     ...dataset.columns.flatMap((column) => canonicalLine(column)),
+    ...weightLines(dataset),
     ...(dataset.streams ?? []).map(
       ({ id, partition }) => `  stream ${id} in partition ${partition}`,
     ),
     ...shareLine(dataset),
     ...keyLines(dataset),
   ]);
+}
+
+/** What is told of a sum then, its owner has to know from elsewhere. */
+function weightLines({ owner, rules }: Dataset): string[] {
+  const columns = Object.entries(rules?.columns ?? {});
+  return columns
+    .filter(([, { measure }]) => measure?.weights === 'accepted')
+    .map(([name]) => `  column ${name}: ${owner} ACCEPTS that others give each value a weight`);
 }
 
 /** Whoever sees the log sees how many rows each stream has, and which value goes where. */
