@@ -7,16 +7,15 @@ import {
   holdsSubquery,
   type NamedTable,
   NotMergeable,
-  pathOf,
   spelled,
   tableOf,
   tablesWith,
 } from './partial-names.ts';
 import { foldsRows } from './rule-scope.ts';
 import { OWNER_BIT_COLUMN } from './rules.ts';
-import { conditionsIn, equatesShares, usesShares } from './shared-columns.ts';
+import { equatesShares, usesShares } from './shared-columns.ts';
 import { isMembership } from './sql-membership.ts';
-import { listOf, nodeOf, type TreeNode, textOf } from './sql-tree.ts';
+import { conditionsIn, listOf, nodeOf, pathOf, type TreeNode, textOf } from './sql-tree.ts';
 
 /**
  * Joins of which each slice can do its part. Where rows of all tables are shared out to streams by

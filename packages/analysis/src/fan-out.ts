@@ -1,5 +1,13 @@
 import { foldsRows, type RowKey, type Rows, type Table } from './rule-scope.ts';
-import { listOf, nodeOf, shapeOf, type TreeNode, textOf } from './sql-tree.ts';
+import {
+  conditionsIn,
+  listOf,
+  nodeOf,
+  pathOf,
+  shapeOf,
+  type TreeNode,
+  textOf,
+} from './sql-tree.ts';
 
 /**
  * Whose rows multiply whose in a FROM. A row that has several partners counts as often: whoever
@@ -19,7 +27,7 @@ export type Equality = readonly [Place, Place];
 function placeOf(value: unknown, tables: readonly Table[]): Place | undefined {
   const node = nodeOf(value);
   if (node['class'] !== 'COLUMN_REF') return undefined;
-  const path = listOf(node['column_names']).map((part) => textOf(part).toLowerCase());
+  const path = pathOf(node);
   const near = tables.filter(({ qualifier }) => path.length === 1 || qualifier === path[0]);
   const [place, ...more] = placesNamed(path.at(-1) ?? '', near);
   return more.length === 0 ? place : undefined;
@@ -35,27 +43,23 @@ export function equalitiesOf(
   left: readonly Table[],
   right: readonly Table[],
 ): Equality[] {
-  const found = listOf(join['using_columns']).flatMap((value) => {
+  const byUsing = listOf(join['using_columns']).flatMap((value) => {
     const name = textOf(value).toLowerCase();
     const ofRight = placesNamed(name, right);
     return placesNamed(name, left).flatMap((one) => ofRight.map((other): Equality => [one, other]));
   });
-  collect(join['condition'], [...left, ...right], found);
+  const tables = [...left, ...right];
+  const byCondition = conditionsIn(join['condition']).flatMap((each) => equalityOf(each, tables));
   // A LEFT join keeps rows of its left side for which this does not hold.
   const holds = ([one, other]: Equality) =>
     join['join_type'] !== 'LEFT' || !(left.includes(one.table) && left.includes(other.table));
-  return found.filter((each) => isOfOneType(each) && holds(each));
+  return [...byUsing, ...byCondition].filter((each) => isOfOneType(each) && holds(each));
 }
 
-function collect(value: unknown, tables: readonly Table[], found: Equality[]): void {
-  if (value === null) return;
-  const node = nodeOf(value);
-  if (node['type'] === 'CONJUNCTION_AND') {
-    for (const child of listOf(node['children'])) collect(child, tables, found);
-  } else if (node['type'] === 'COMPARE_EQUAL') {
-    const [one, other] = [placeOf(node['left'], tables), placeOf(node['right'], tables)];
-    if (one && other) found.push([one, other]);
-  }
+function equalityOf(condition: TreeNode, tables: readonly Table[]): Equality[] {
+  if (condition['type'] !== 'COMPARE_EQUAL') return [];
+  const [one, other] = [condition['left'], condition['right']].map((each) => placeOf(each, tables));
+  return one && other ? [[one, other]] : [];
 }
 
 /** Of two types the engine makes one: '1' and '01' are two keys, and one number. */
@@ -123,8 +127,7 @@ function keyOf(columns: readonly (string | null)[], isBounded: boolean): RowKey[
 
 function outputName(item: TreeNode): string | undefined {
   const alias = textOf(item['alias'] ?? '');
-  const path = item['class'] === 'COLUMN_REF' ? listOf(item['column_names']).map(textOf) : [];
-  return (alias || path.at(-1))?.toLowerCase();
+  return alias.toLowerCase() || pathOf(item).at(-1);
 }
 
 /** Whether a group is made of what stands in the item. */
@@ -132,8 +135,8 @@ function isSame(item: TreeNode, group: TreeNode, tables: readonly Table[]): bool
   if (item === group) return true;
   const [one, other] = [placeOf(item, tables), placeOf(group, tables)];
   if (one || other) return one?.table === other?.table && one?.column === other?.column;
-  const path = group['class'] === 'COLUMN_REF' ? listOf(group['column_names']).map(textOf) : [];
-  const isNamed = path.length === 1 && path[0]?.toLowerCase() === outputName(item);
+  const path = pathOf(group);
+  const isNamed = path.length === 1 && path[0] === outputName(item);
   return isNamed || shapeOf({ ...item, alias: '' }) === shapeOf({ ...group, alias: '' });
 }
 

@@ -3,7 +3,7 @@ import type { ErrorFacts } from '@strongroom/protocol/errors';
 import { SESSION_COLUMNS } from '@strongroom/protocol/windows';
 import { foldsRows } from './rule-scope.ts';
 import { OWNER_BIT_COLUMN } from './rules.ts';
-import { listOf, nodeOf, shapeOf, type TreeNode, textOf } from './sql-tree.ts';
+import { listOf, nodeOf, pathOf, shapeOf, type TreeNode, textOf } from './sql-tree.ts';
 
 /** Why a query needs the rows themselves: a closed list. */
 export type RowsReason =
@@ -221,11 +221,6 @@ export function holdsSubquery(tree: unknown): boolean {
   if (typeof tree !== 'object' || tree === null) return false;
   const isOne = 'class' in tree && tree.class === 'SUBQUERY';
   return isOne || Object.values(tree).some(holdsSubquery);
-}
-
-export function pathOf(node: TreeNode): string[] {
-  if (node['class'] !== 'COLUMN_REF') return [];
-  return listOf(node['column_names']).map((part) => textOf(part).toLowerCase());
 }
 
 export function mapMembers(

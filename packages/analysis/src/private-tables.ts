@@ -2,7 +2,7 @@ import { type AnalysisRules, stricterOf } from '@strongroom/protocol/analysis-ru
 import { type ColumnContract, type Contract, datasetsOf } from '@strongroom/protocol/contract';
 import type { PartyId } from '@strongroom/protocol/fields';
 import { isMembership } from './sql-membership.ts';
-import { absent, listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
+import { absent, conditionsIn, listOf, nodeOf, refuse, type TreeNode, textOf } from './sql-tree.ts';
 
 /**
  * The tables of a query with noise, and that they are joined by the contributor. What one of them
@@ -120,12 +120,12 @@ interface Outer {
 
 /** The tables behind IN and EXISTS, each tied to the rows that it decides over. */
 function tablesBehind(value: unknown, outer: Outer, contract: Contract): Table[] {
-  if (value === null) return [];
-  const node = nodeOf(value);
-  if (node['type'] === 'CONJUNCTION_AND') {
-    return listOf(node['children']).flatMap((each) => tablesBehind(each, outer, contract));
-  }
-  if (!isMembership(node)) return [];
+  return conditionsIn(value)
+    .filter(isMembership)
+    .flatMap((each) => tablesBehindOne(each, outer, contract));
+}
+
+function tablesBehindOne(node: TreeNode, outer: Outer, contract: Contract): Table[] {
   const isNegated = node['type'] === 'OPERATOR_NOT';
   const subquery = isNegated ? nodeOf(listOf(node['children'])[0]) : node;
   const inner = nodeOf(nodeOf(subquery['subquery'])['node']);
@@ -163,12 +163,11 @@ function hasLeftJoin(value: unknown): boolean {
 }
 
 function equalitiesIn(value: unknown): [TreeNode, TreeNode][] {
-  if (value === null || value === undefined) return [];
-  const node = nodeOf(value);
-  if (node['type'] === 'CONJUNCTION_AND') return listOf(node['children']).flatMap(equalitiesIn);
-  if (node['type'] !== 'COMPARE_EQUAL') return [];
-  const sides = [nodeOf(node['left']), nodeOf(node['right'])] as const;
-  return sides.every((side) => side['class'] === 'COLUMN_REF') ? [[...sides]] : [];
+  return conditionsIn(value).flatMap((node): [TreeNode, TreeNode][] => {
+    if (node['type'] !== 'COMPARE_EQUAL') return [];
+    const sides = [nodeOf(node['left']), nodeOf(node['right'])] as const;
+    return sides.every((side) => side['class'] === 'COLUMN_REF') ? [[...sides]] : [];
+  });
 }
 
 function isAboutSomebody({ contributor, isHidden }: Table): boolean {

@@ -1,15 +1,7 @@
-import { type NamedTable, pathOf, tablesWith } from './partial-names.ts';
-import { listOf, nodeOf, type TreeNode, textOf } from './sql-tree.ts';
+import { type NamedTable, tablesWith } from './partial-names.ts';
+import { conditionsIn, listOf, nodeOf, pathOf, type TreeNode, textOf } from './sql-tree.ts';
 
 /** What a condition compares of two sides, as far as it says where rows that match lie. */
-
-/** What must all hold. */
-export function conditionsIn(where: unknown): TreeNode[] {
-  if (where === null) return [];
-  const node = nodeOf(where);
-  if (node['type'] !== 'CONJUNCTION_AND') return [node];
-  return listOf(node['children']).flatMap(conditionsIn);
-}
 
 type Sides = readonly [readonly NamedTable[], readonly NamedTable[]];
 

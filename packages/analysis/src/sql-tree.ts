@@ -37,6 +37,20 @@ export function membersOf(node: TreeNode, known: readonly string[]): void {
 
 const EVERYWHERE = new Set(['class', 'type', 'alias', 'query_location']);
 
+/** What must all hold, of an ON or a WHERE. */
+export function conditionsIn(condition: unknown): TreeNode[] {
+  if (condition === null || condition === undefined) return [];
+  const node = nodeOf(condition);
+  if (node['type'] !== 'CONJUNCTION_AND') return [node];
+  return listOf(node['children']).flatMap(conditionsIn);
+}
+
+/** The parts of a column's name in lower case, its own last; none of what is no column. */
+export function pathOf(node: TreeNode): string[] {
+  if (node['class'] !== 'COLUMN_REF') return [];
+  return listOf(node['column_names']).map((part) => textOf(part).toLowerCase());
+}
+
 /** All names of columns in a tree, wherever they stand. */
 export function columnRefsIn(tree: unknown): TreeNode[] {
   if (Array.isArray(tree)) return tree.flatMap(columnRefsIn);
